@@ -1,0 +1,80 @@
+package record
+
+import (
+	"bytes"
+	"hash/maphash"
+	"unsafe"
+)
+
+// seed is of this process only; no hash made with it reaches a disk.
+var seed = maphash.MakeSeed()
+
+// Symbols is a list of distinct strings, numbered from 0, which is the empty string. It holds them
+// in one piece of memory, and a look-up table of four bytes a slot. The zero value is ready.
+// Not safe for concurrent use, except that all methods but Intern may run side by side.
+type Symbols struct {
+	arena []byte
+	ends  []uint32 // where symbol i+1 ends in arena
+	slots []uint32 // a symbol, or 0 for a free slot; open addressing, a power of two long
+}
+
+// Len returns the number of symbols, the empty one included.
+func (s *Symbols) Len() int { return len(s.ends) + 1 }
+
+// Bytes returns the symbol ref, which must be below Len. The caller must not change it.
+func (s *Symbols) Bytes(ref uint32) []byte {
+	switch ref {
+	case 0:
+		return nil
+	case 1:
+		return s.arena[:s.ends[0]:s.ends[0]]
+	}
+	a, b := s.ends[ref-2], s.ends[ref-1]
+	return s.arena[a:b:b]
+}
+
+// Intern returns the number of v, adding it if it is new.
+func (s *Symbols) Intern(v []byte) uint32 {
+	if len(v) == 0 {
+		return 0
+	}
+	if 4*len(s.ends) >= 3*len(s.slots) {
+		s.grow()
+	}
+	mask := uint64(len(s.slots) - 1)
+	for i := maphash.Bytes(seed, v) & mask; ; i = (i + 1) & mask {
+		ref := s.slots[i]
+		if ref == 0 {
+			ref = s.add(v)
+			s.slots[i] = ref
+			return ref
+		}
+		if bytes.Equal(s.Bytes(ref), v) {
+			return ref
+		}
+	}
+}
+
+// add appends v without looking whether it is there.
+func (s *Symbols) add(v []byte) uint32 {
+	s.arena = append(s.arena, v...)
+	s.ends = append(s.ends, uint32(len(s.arena)))
+	return uint32(len(s.ends))
+}
+
+func (s *Symbols) grow() {
+	s.slots = make([]uint32, max(16, 2*len(s.slots)))
+	mask := uint64(len(s.slots) - 1)
+	for ref := uint32(1); ref <= uint32(len(s.ends)); ref++ {
+		i := maphash.Bytes(seed, s.Bytes(ref)) & mask
+		for s.slots[i] != 0 {
+			i = (i + 1) & mask
+		}
+		s.slots[i] = ref
+	}
+}
+
+// size returns the bytes of memory that s holds.
+func (s *Symbols) size() int { return cap(s.arena) + 4*cap(s.ends) + 4*cap(s.slots) }
+
+func yoloBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
