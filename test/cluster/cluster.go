@@ -1,0 +1,181 @@
+// Package cluster runs the servers of a Kubernetes cluster for tests: a real API server on etcd, and a real kubelet
+// on containerd, built from Kubernetes' own source.
+//
+// It promises that every cluster stands alone (its own directory, ports, certificates and etcd), so tests may run in
+// parallel; that its processes end with the test, however that ends; and that nothing leaves the machine: all
+// listens on loopback, or on the loopback device of a network namespace that Main made.
+//
+// It does not promise a whole cluster. There is no controller manager, so a deleted Namespace stays "Terminating",
+// a ServiceAccount "default" and the EndpointSlices of a Service exist only when the test makes them. There is no
+// scheduler, no kube-proxy, and no image to run a Pod from.
+package cluster
+
+import (
+	"context"
+	"crypto/x509/pkix"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+)
+
+const (
+	// startLimit bounds the start of a server; it takes 2 s on an idle machine.
+	startLimit = 90 * time.Second
+	// stopGrace is how long the API server has to end by itself.
+	stopGrace = 15 * time.Second
+)
+
+// Options of a cluster; the zero value is an API server with the monitor kinds installed and no audit log.
+type Options struct {
+	// NoCRDs leaves the monitor kinds out; InstallCRDs brings them later.
+	NoCRDs bool
+	// Audit makes the API server record every request, for AuditEvents.
+	Audit bool
+	// Flags are given to the API server after the harness's own, so they win.
+	Flags []string
+}
+
+// Cluster is a running API server with its etcd.
+type Cluster struct {
+	dir       string
+	port      int
+	options   Options
+	authority *authority
+	serving   keyPair
+	etcd      *Process
+	apiserver *Process
+	audited   atomic.Int64 // where the audit log of the present API server starts, in bytes
+
+	admin   *rest.Config
+	client  *kubernetes.Clientset
+	dynamic *dynamic.DynamicClient
+	mapper  *restmapper.DeferredDiscoveryRESTMapper
+}
+
+// Start brings up etcd and an API server, and the monitor CRDs unless they are left out. The test's end stops it.
+func Start(t testing.TB, options Options) *Cluster {
+	t.Helper()
+	Build(t)
+	c := &Cluster{dir: tempDir(t), port: Port(t), options: options}
+	if err := c.prepare(); err != nil {
+		t.Fatalf("prepare cluster: %v", err)
+	}
+	c.startEtcd(t)
+	c.startAPIServer(t)
+	if !options.NoCRDs {
+		c.InstallCRDs(t, MonitorCRDs...)
+	}
+	return c
+}
+
+// prepare writes the cluster's files and makes the administrator's clients.
+func (c *Cluster) prepare() (err error) {
+	if c.authority, err = newAuthority(c.dir); err != nil {
+		return err
+	}
+	c.serving, err = c.authority.issue("apiserver", pkix.Name{CommonName: "kube-apiserver"},
+		"127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+	if err != nil {
+		return err
+	}
+	if _, _, err = writeKey(c.file("service-account.key")); err != nil {
+		return err
+	}
+	if err = os.WriteFile(c.file("audit-policy.yaml"), []byte(auditPolicy), 0o600); err != nil {
+		return err
+	}
+	return c.newClients()
+}
+
+func (c *Cluster) newClients() error {
+	pair, err := c.authority.issue("admin", pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}})
+	if err != nil {
+		return err
+	}
+	c.admin = c.config("promrelay-test", pair)
+	if c.client, err = kubernetes.NewForConfig(c.admin); err != nil {
+		return fmt.Errorf("make client: %w", err)
+	}
+	if c.dynamic, err = dynamic.NewForConfig(c.admin); err != nil {
+		return fmt.Errorf("make dynamic client: %w", err)
+	}
+	c.mapper = newMapper(c.client)
+	return nil
+}
+
+// Stop takes the API server away and leaves etcd: clients see an outage, the data stays. It asks first, and kills
+// after 15 s.
+func (c *Cluster) Stop(t testing.TB) {
+	t.Helper()
+	if !c.apiserver.Stop(stopGrace) {
+		t.Logf("kube-apiserver did not end in %s and was killed", stopGrace)
+	}
+}
+
+// Kill takes the API server away as a crash would: no connection is closed in an orderly way.
+func (c *Cluster) Kill(t testing.TB) {
+	t.Helper()
+	c.apiserver.Kill()
+}
+
+// StartAgain brings a stopped API server back, on its port and with its data.
+func (c *Cluster) StartAgain(t testing.TB) {
+	t.Helper()
+	select {
+	case <-c.apiserver.Done():
+		c.startAPIServer(t)
+	default:
+		t.Fatal("start kube-apiserver again: it is running")
+	}
+}
+
+// URL is the API server's address.
+func (c *Cluster) URL() string { return fmt.Sprintf("https://127.0.0.1:%d", c.port) }
+
+// CAFile holds the certificate that every server and client of the cluster is signed with.
+func (c *Cluster) CAFile() string { return c.authority.file }
+
+// Dir is the cluster's own directory, where a test may put files of its own.
+func (c *Cluster) Dir() string { return c.dir }
+
+// APIServer is the API server's process; StartAgain replaces it.
+func (c *Cluster) APIServer() *Process { return c.apiserver }
+
+// Client is the administrator's typed client, without a limit on its rate.
+func (c *Cluster) Client() kubernetes.Interface { return c.client }
+
+// Dynamic is the administrator's client for any kind.
+func (c *Cluster) Dynamic() dynamic.Interface { return c.dynamic }
+
+// AdminConfig is a copy of the administrator's client configuration.
+func (c *Cluster) AdminConfig() *rest.Config { return rest.CopyConfig(c.admin) }
+
+func (c *Cluster) file(name string) string { return filepath.Join(c.dir, name) }
+
+// tempDir is short, unlike testing's own, because the path of a Unix socket holds 107 bytes.
+func tempDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "promrelay-test-")
+	if err != nil {
+		t.Fatalf("make directory: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Logf("remove directory: %v", err)
+		}
+	})
+	return dir
+}
+
+// callContext bounds one call of the harness to a server.
+func callContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), 30*time.Second)
+}
