@@ -1,0 +1,264 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.uber.org/zap"
+)
+
+// Destination holds the acknowledged position of one destination: everything before it was confirmed by the receiver,
+// and segments from it on are kept for it as long as the bounds allow.
+type Destination struct {
+	wal   *WAL
+	id    string
+	name  string // of its file
+	label string // in logs and metrics
+	known bool   // id is; false for a damaged file that nobody asked for
+
+	// Guarded by wal.mu.
+	position Position // acknowledged
+	saved    Position // what of it is durable, zero = nothing yet; segments are kept for this one
+
+	// Guarded by wal.syncMu.
+	sequence uint64 // of the slot written last
+	file     file   // nil = the next save writes a new file
+}
+
+// Destination returns the destination called id, a name or a URL of at most 4044 bytes, always the same one for one
+// id. A known one goes on from its stored position, and from the tail if that was damaged; a new one starts at the
+// head. A position that cannot be saved now is saved by Run.
+func (w *WAL) Destination(id string) (*Destination, error) {
+	if len(id) > maxID {
+		return nil, fmt.Errorf("destination with an id of %d bytes: %w", len(id), ErrTooLarge)
+	}
+	w.syncMu.Lock()
+	defer w.syncMu.Unlock()
+	if w.released {
+		return nil, ErrClosed
+	}
+	name := positionFileName(id)
+	w.mu.Lock()
+	d := w.destinations[name]
+	if d == nil {
+		d = w.newDestination(name)
+		d.position = w.head
+		w.destinations[name] = d
+	}
+	d.id, d.label, d.known = id, labelOf(id), true
+	p, saved := d.position, d.saved
+	w.mu.Unlock()
+
+	w.metrics.addDestination(d.label)
+	if p != saved {
+		if err := d.save(p); err != nil {
+			w.metrics.unsavedPosition.Inc()
+			w.log.Warn("position is not saved yet", zap.String("destination", d.label), zap.NamedError("err", err))
+		}
+	}
+	return d, nil
+}
+
+func (w *WAL) newDestination(name string) *Destination {
+	return &Destination{wal: w, name: name, label: strings.TrimSuffix(name, positionSuffix)}
+}
+
+// Position is the acknowledged position.
+func (d *Destination) Position() Position {
+	d.wal.mu.Lock()
+	defer d.wal.mu.Unlock()
+	return d.position
+}
+
+// Acknowledge moves the position forward to p; one that lies behind, or where nothing was appended yet, changes
+// nothing. It does not touch the disk: Run and Sync make the position durable.
+func (d *Destination) Acknowledge(p Position) {
+	d.wal.mu.Lock()
+	defer d.wal.mu.Unlock()
+	if d.position.Before(p) && !d.wal.head.Before(p) {
+		d.position = p
+	}
+}
+
+// Keep forgets every stored destination but ids: what is forgotten holds nothing back, and is new if it comes again.
+func (w *WAL) Keep(ids []string) error {
+	kept := map[string]bool{}
+	for _, id := range ids {
+		kept[positionFileName(id)] = true
+	}
+	w.syncMu.Lock()
+	defer w.syncMu.Unlock()
+	if w.released {
+		return ErrClosed
+	}
+	var forgotten []*Destination
+	w.mu.Lock()
+	for name, d := range w.destinations {
+		if !kept[name] {
+			delete(w.destinations, name)
+			forgotten = append(forgotten, d)
+		}
+	}
+	w.mu.Unlock()
+	if len(forgotten) == 0 {
+		return nil
+	}
+	var errs []error
+	for _, d := range forgotten {
+		errs = append(errs, d.remove())
+	}
+	errs = append(errs, syncDir(w.disk, w.positionsPath("")))
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("forget destinations: %w", err)
+	}
+	return nil
+}
+
+// positionsPath is the path of a file of positions.
+func (w *WAL) positionsPath(name string) string {
+	return filepath.Join(w.opts.Dir, positionsDir, name)
+}
+
+type acknowledgement struct {
+	destination *Destination
+	position    Position
+}
+
+// unsavedPositions are the acknowledged positions that their files do not hold. The caller holds syncMu.
+func (w *WAL) unsavedPositions() []acknowledgement {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var unsaved []acknowledgement
+	for _, d := range w.destinations {
+		if d.known && d.position != d.saved {
+			unsaved = append(unsaved, acknowledgement{d, d.position})
+		}
+	}
+	return unsaved
+}
+
+func (w *WAL) savePositions(acknowledged []acknowledgement) error {
+	var errs []error
+	for _, a := range acknowledged {
+		if err := a.destination.save(a.position); err != nil {
+			w.metrics.unsavedPosition.Inc()
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// save makes p durable. After a failure the next save writes a new file: what fsync failed on is not used again. The
+// caller holds syncMu.
+func (d *Destination) save(p Position) error {
+	d.sequence++
+	s := slot{sequence: d.sequence, position: p, id: d.id}
+	var err error
+	if d.file == nil {
+		err = d.writeNewFile(s)
+	} else {
+		err = errors.Join(writeAll(d.file, s.encode(), s.offset()), d.file.Sync())
+	}
+	if err != nil {
+		return fmt.Errorf("save position of %s: %w", d.label, errors.Join(err, d.closeFile()))
+	}
+	d.wal.mu.Lock()
+	d.saved = p
+	d.wal.mu.Unlock()
+	return nil
+}
+
+// writeNewFile puts a file with s alone in the place of the present one. The old one stands until the new one is
+// durable, and under its name a file always has a sound slot.
+func (d *Destination) writeNewFile(s slot) error {
+	w := d.wal
+	path := w.positionsPath(d.name)
+	f, err := w.disk.Open(path+temporarySuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	d.file = f
+	if err := writeAll(f, s.encode(), s.offset()); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := w.disk.Rename(path+temporarySuffix, path); err != nil {
+		return err
+	}
+	return syncDir(w.disk, w.positionsPath(""))
+}
+
+func (d *Destination) closeFile() error {
+	if d.file == nil {
+		return nil
+	}
+	f := d.file
+	d.file = nil
+	return f.Close()
+}
+
+func (d *Destination) remove() error {
+	err := d.closeFile()
+	d.wal.metrics.removeDestination(d.label)
+	if rmErr := d.wal.disk.Remove(d.wal.positionsPath(d.name)); !errors.Is(rmErr, os.ErrNotExist) {
+		err = errors.Join(err, rmErr)
+	}
+	return err
+}
+
+// loadPositions reads every stored position. The destinations whose file is damaged are returned: they have no
+// position yet.
+func (w *WAL) loadPositions() (damaged []*Destination, err error) {
+	entries, err := w.disk.List(w.positionsPath(""))
+	if err != nil {
+		return nil, fmt.Errorf("list positions: %w", err)
+	}
+	for _, e := range entries {
+		if strings.HasSuffix(e.name, temporarySuffix) {
+			if err := w.disk.Remove(w.positionsPath(e.name)); err != nil {
+				return nil, fmt.Errorf("remove unfinished position: %w", err)
+			}
+		}
+		if !strings.HasSuffix(e.name, positionSuffix) {
+			continue
+		}
+		d, err := w.loadPosition(e.name)
+		if err != nil {
+			return nil, err
+		}
+		if !d.known {
+			damaged = append(damaged, d)
+		}
+		w.destinations[e.name] = d
+	}
+	return damaged, nil
+}
+
+func (w *WAL) loadPosition(name string) (*Destination, error) {
+	f, err := w.disk.Open(w.positionsPath(name), os.O_RDONLY)
+	if err != nil {
+		return nil, fmt.Errorf("read position: %w", err)
+	}
+	v := window{file: f}
+	b, err := v.view(0, 2*slotBytes, 2*slotBytes, 2*slotBytes)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("read position %s: %w", name, err)
+	}
+	d := w.newDestination(name)
+	s, found, err := decodePositionFile(name, b)
+	if found {
+		d.id, d.label, d.known = s.id, labelOf(s.id), true
+		d.position, d.saved, d.sequence = s.position, s.position, s.sequence
+	}
+	if err != nil || !found {
+		w.metrics.damagedPosition.Inc()
+		w.log.Warn("position is damaged", zap.String("destination", d.label), zap.Bool("older_one_found", found),
+			zap.NamedError("err", err))
+	}
+	return d, nil
+}

@@ -1,0 +1,250 @@
+package wal
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func destination(t testing.TB, w *WAL, id string) *Destination {
+	t.Helper()
+	d, err := w.Destination(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestPositionsOutliveTheProcess(t *testing.T) {
+	d := newMemDisk()
+	w := openOn(t, d)
+	appendNumbered(t, w, 0, 5)
+	ids := []string{"", "main", "https://user:secret@host:9090/api/v1/write?x=1", "käse / brot", strings.Repeat("n", maxID)}
+	positions := map[string]Position{}
+	for i, id := range ids {
+		a := destination(t, w, id)
+		if a.Position() != w.Head() {
+			t.Errorf("%q starts at %+v, head is %+v", id, a.Position(), w.Head())
+		}
+		appendNumbered(t, w, 5+5*i, 10+5*i)
+		a.Acknowledge(w.Head())
+		positions[id] = w.Head()
+		if destination(t, w, id) != a {
+			t.Errorf("%q is two destinations", id)
+		}
+		appendNumbered(t, w, 100, 103)
+	}
+	closeLog(t, w)
+	for path := range d.live {
+		if strings.Contains(path, "secret") || strings.Contains(path, "user") {
+			t.Errorf("credentials in a file name: %s", path)
+		}
+	}
+	for range 3 { // the second time from files written anew
+		w = openOn(t, d)
+		for _, id := range ids {
+			if got := destination(t, w, id).Position(); got != positions[id] {
+				t.Errorf("%q goes on from %+v, want %+v", id, got, positions[id])
+			}
+			destination(t, w, id).Acknowledge(w.Head())
+			positions[id] = w.Head()
+		}
+		closeLog(t, w)
+	}
+	if _, err := openOn(t, d).Destination(strings.Repeat("n", maxID+1)); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("error %v for a long id", err)
+	}
+}
+
+func TestAcknowledge(t *testing.T) {
+	w := openOn(t, newMemDisk())
+	defer closeLog(t, w)
+	a := destination(t, w, "main")
+	appendNumbered(t, w, 0, 30)
+	all := readFrom(t, w, Position{})
+	middle := all[len(all)/2].End
+	tests := []struct{ acknowledged, want Position }{
+		{all[0].End, all[0].End},
+		{middle, middle},
+		{all[0].End, middle},
+		{Position{}, middle},
+		{Position{Segment: w.Head().Segment, Offset: w.Head().Offset + 1}, middle},
+		{Position{Segment: math.MaxUint64}, middle},
+		{w.Head(), w.Head()},
+		{middle, w.Head()},
+	}
+	for _, test := range tests {
+		if a.Acknowledge(test.acknowledged); a.Position() != test.want {
+			t.Errorf("acknowledged %+v, position is %+v, want %+v", test.acknowledged, a.Position(), test.want)
+		}
+	}
+}
+
+func TestRunSavesPositions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newMemDisk()
+		w := openOn(t, d)
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan error)
+		go func() { ran <- w.Run(ctx) }()
+
+		a := destination(t, w, "main")
+		var writes int
+		d.mu.Lock()
+		d.fault = func(op, path string) (int, error) {
+			if op == "write" && strings.HasSuffix(path, temporarySuffix) {
+				writes++
+			}
+			return 0, nil
+		}
+		d.mu.Unlock()
+		for i := range 50 {
+			mustAppend(t, w, numbered(i))
+			a.Acknowledge(w.Head())
+			time.Sleep(100 * time.Millisecond)
+		}
+		synctest.Wait()
+		saved := a.Position()
+		if writes != 5 {
+			t.Errorf("%d writes in 5 s, want 5", writes)
+		}
+		crashed := d.crash(nothingUnsynced, nil)
+		cancel()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+		closeLog(t, w)
+
+		w = openOn(t, crashed)
+		defer closeLog(t, w)
+		got := destination(t, w, "main").Position()
+		if got.Before(Position{saved.Segment - 1, 0, 0}) || got.Count+50 < saved.Count {
+			t.Errorf("position after a power loss is %+v, a second before it was %+v", got, saved)
+		}
+		r := newReader(t, w, got)
+		mustAppend(t, w, numbered(50))
+		if _, lost := total(readOn(t, r)); lost > 0 {
+			t.Errorf("lost %d behind the position", lost)
+		}
+	})
+}
+
+// A position that was acknowledged while its segment was being synced is not saved before the next sync.
+func TestPositionIsSavedAfterItsSegment(t *testing.T) {
+	d := newMemDisk()
+	w := openOn(t, d)
+	defer closeLog(t, w)
+	a := destination(t, w, "main")
+	mustAppend(t, w, numbered(0))
+	a.Acknowledge(w.Head())
+	first := w.Head()
+	d.fault = func(op, path string) (int, error) {
+		if op == "sync" && path == w.segments[0].path {
+			w.publish(w.segments[0], Position{first.Segment, first.Offset + 1, first.Count + 1})
+			a.Acknowledge(w.Head())
+		}
+		return 0, nil
+	}
+	if err := w.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	d.fault = nil
+	if a.Position() == first || a.saved != first {
+		t.Errorf("saved is %+v, acknowledged %+v; want %+v saved", a.saved, a.Position(), first)
+	}
+}
+
+func TestKeep(t *testing.T) {
+	d := newMemDisk()
+	w := openOn(t, d)
+	for _, id := range []string{"a", "b", "c"} {
+		destination(t, w, id)
+	}
+	appendNumbered(t, w, 0, 5)
+	closeLog(t, w)
+
+	w = openOn(t, d)
+	b := destination(t, w, "b")
+	if err := w.Keep([]string{"a", "new"}); err != nil {
+		t.Fatal(err)
+	}
+	appendNumbered(t, w, 5, 10)
+	b.Acknowledge(w.Head()) // a handle that outlived Keep does no harm
+	if err := w.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	for path := range d.crash(nothingUnsynced, nil).live {
+		if strings.HasSuffix(path, positionSuffix) {
+			files = append(files, path)
+		}
+	}
+	if len(files) != 1 || !strings.HasSuffix(files[0], positionFileName("a")) {
+		t.Errorf("files %q are left", files)
+	}
+	if got := destination(t, w, "b").Position(); got != w.Head() {
+		t.Errorf("a forgotten destination comes back at %+v, head is %+v", got, w.Head())
+	}
+	if got := destination(t, w, "a").Position(); got.Count != 0 {
+		t.Errorf("a kept destination is at %+v", got)
+	}
+	closeLog(t, w)
+}
+
+// Segments deleted by hand: numbers go on above the position.
+func TestPositionAboveAllSegments(t *testing.T) {
+	d := newMemDisk()
+	w := openOn(t, d)
+	a := destination(t, w, "main")
+	appendNumbered(t, w, 0, 50)
+	a.Acknowledge(w.Head())
+	p := w.Head()
+	closeLog(t, w)
+	for path := range d.live {
+		if strings.HasSuffix(path, segmentSuffix) {
+			delete(d.live, path)
+		}
+	}
+	w = openOn(t, d)
+	defer closeLog(t, w)
+	if w.Segment() <= p.Segment || w.Head().Count != p.Count {
+		t.Errorf("head is %+v, the position %+v", w.Head(), p)
+	}
+	r := newReader(t, w, destination(t, w, "main").Position())
+	mustAppend(t, w, numbered(50))
+	if entries := readOn(t, r); len(entries) != 1 || entries[0].Lost > 0 {
+		t.Errorf("read %+v", entries)
+	}
+}
+
+// Without room for a position the destination works, and is saved when there is room.
+func TestDestinationOnFullDisk(t *testing.T) {
+	d := newMemDisk()
+	with, logs := logged()
+	w := openOn(t, d, with)
+	mend := faultOn(d, "open", positionSuffix, 0, syscall.ENOSPC)
+	a := destination(t, w, "main")
+	appendNumbered(t, w, 0, 3)
+	a.Acknowledge(w.Head())
+	p := w.Head()
+	for range 3 {
+		w.maintain()
+	}
+	mend()
+	w.maintain()
+	if n := logs.FilterMessageSnippet("background work").Len(); n != 2 {
+		t.Errorf("failure and recovery are told with %d messages, want 2", n)
+	}
+	d = d.crash(nothingUnsynced, nil)
+	w.Close()
+	w = openOn(t, d)
+	defer closeLog(t, w)
+	if got := destination(t, w, "main").Position(); got != p {
+		t.Errorf("position %+v, want %+v", got, p)
+	}
+}

@@ -1,0 +1,136 @@
+// Package wal is a write-ahead log: bytes in, durable bytes out. It knows neither samples nor Kubernetes. Writers
+// append groups of frames; readers tail the log, each from a position of its own; each destination has an acknowledged
+// position that outlives the process; the oldest segments go when nobody waits for them or a bound is passed.
+//
+// # Promises
+//
+//   - What Append returned for is seen by every reader from then on, whole and in order, after a SIGKILL as well. What
+//     a Sync covered is seen after a power loss.
+//   - No segment number is used twice. Open begins a segment above every segment and every position that it finds, so a
+//     position means one place for ever.
+//   - Damage costs the frames it hits. The next entry tells as Lost exactly how much of the running count is missing.
+//     The one loss that cannot be told is the end of the newest segment, where no later frame says what came before.
+//   - A reader never sees bytes that are not yet, or not any more, part of a whole group, and never a wrong payload
+//     beyond what CRC32C lets through.
+//   - Memory does not grow with the log: a reader holds 256 KiB, or its largest frame; the writer its largest group. Both
+//     give back what is above 4 MiB.
+//   - Neither a full disk nor a failing one ends the log. A failed write costs the group, which Append says; a failed
+//     fsync costs the segment its durability. Either gives the segment up, and the next group goes to a new one.
+//
+// # What is not promised
+//
+//   - Append does not wait for the disk: a power loss takes what Options.SyncInterval and the kernel had not written.
+//   - Append waits while a segment is created, two fsyncs every segment. It does not wait for any other fsync.
+//   - A group whose write failed can be seen after all, or told as lost, if what got onto the disk could not be cut off
+//     again and the process ended before it could open the next segment. Those of its frames whose Count is 0 can be
+//     seen after any restart.
+//   - What one destination lost by a bound is counted from its acknowledged position. It may have read further and
+//     still acknowledge that.
+//   - Nothing is compressed, encrypted, or checked while nobody reads it.
+//
+// # Directory
+//
+//	DIR/
+//	    lock                          flock(2), held while the log is open
+//	    00000000000000000012.wal      segment 12: 20 decimal digits, 1 to 2^63-2
+//	    00000000000000000007.wal.unknown
+//	                                  kept aside, see Versions; never read, deleted or counted in bytes
+//	    positions/
+//	        NAME-0123456789abcdef.pos acknowledged position of one destination. NAME: up to 40 of [A-Za-z0-9_.-] from
+//	                                  its id, or the host if that is a URL; then 8 bytes of the id's SHA-256
+//	        ....pos.tmp               being written; removed by Open
+//
+// Other files are left alone.
+//
+// # Segment
+//
+// All integers are little-endian. A segment is a header, then frames without a gap, then a closing frame if it was
+// closed in order.
+//
+//	byte  0               8       12              20              28              36      40
+//	      +---------------+-------+---------------+---------------+---------------+-------+
+//	      | 89 P R W A L  |version| segment       | created       | running count | CRC32C|
+//	      | 0d 0a         | 1     | number        | ms since epoch| at its start  |       |
+//	      +---------------+-------+---------------+---------------+---------------+-------+
+//
+// The CRC32C covers bytes 0 to 35. The segment number is that of the file's name.
+//
+// A frame:
+//
+//	byte  0       4   5   6     8       12              20      24      28      32        32+length
+//	      +-------+---+---+-----+-------+---------------+-------+-------+-------+---------+
+//	      | mark  |typ|flg|  0  |payload| running count |count  |CRC32C |CRC32C | payload |
+//	      |       |   |   |     |length | before it     |       |payload|header |         |
+//	      +-------+---+---+-----+-------+---------------+-------+-------+-------+---------+
+//
+//	mark     f5 c1 fe a7, to find the next frame by when one is damaged.
+//	type     0 closing frame; 1 to 127 the writer's; 128 to 255 kept for wal, readers skip them.
+//	flags    bit 0: Repeated. The others are 0 and ignored.
+//	length   of the payload, at most 2^28.
+//	running  the sum of count of every frame ever appended before this one, across segments. It never runs backwards;
+//	count    where it jumps, that much was lost.
+//	CRC32C   of the payload: of its bytes alone.
+//	CRC32C   of the header: of the segment number (8 bytes), the frame's offset in the segment (8 bytes) and the header's
+//	         bytes 0 to 27. So a header holds only where it was written: neither a copy in a payload nor what a disk
+//	         kept of a deleted file is taken for a frame.
+//
+// A closing frame has type 0, length 0, count 0. Nothing follows it.
+//
+// A group of frames is written at an explicit offset with one pwrite(2); O_APPEND would put what follows a short write
+// behind its debris, and positions would no longer be offsets. Files are not preallocated: their length bounds what a
+// reader searches.
+//
+// # Position file
+//
+// Two slots at 0 and 4096, written in turn: a torn write leaves the other one. Slot 0 holds even sequences, slot 1 odd
+// ones. The sound slot with the higher sequence holds. A slot of zeros, or behind the end of the file, was not written.
+//
+//	byte  0               8       12      16              24              32              40              48   48+n 52+n
+//	      +---------------+-------+-------+---------------+---------------+---------------+---------------+----+------+
+//	      | 89 P R P O S  |version| id's  | sequence      | segment       | offset        | running count | id |CRC32C|
+//	      | 0d 0a         | 1     | length|               |               |               |               |    |      |
+//	      +---------------+-------+-------+---------------+---------------+---------------+---------------+----+------+
+//
+// The CRC32C covers all before it. id is the whole id, n at most 4044 bytes. A file is made under its .tmp name with one
+// slot, synced, and renamed; so is the first save of each process and the one after a failure.
+//
+// # When fsync is called
+//
+//   - A new segment: the file with its header, then the directory, before the first group.
+//   - Sync, and Run every SyncInterval: each segment that has grown, oldest first; then position files; the directory if
+//     files were deleted. A full segment gets its last fsync there and is then dropped from the page cache.
+//   - Recovered segments once, with the first Sync: a killed process may have left them unsynced.
+//   - Never again on a file on which it failed.
+//
+// # What may be torn
+//
+// The end of a segment that has no closing frame: a frame cut short, zeros, or blocks out of order where a power loss hit
+// before the fsync. One slot of a position file. A file's name, between a change and the fsync of its directory.
+//
+// # Recovery
+//
+//  1. Lock the directory; a second process is refused.
+//  2. For each segment: read its header and its last 32 bytes. A damaged header costs nothing: number and version are
+//     known without it, and the first sound frame tells the running count.
+//  3. Walk by headers through the newest segment if it has no closing frame. It ends behind its last whole frame; a
+//     sound header counts into the running count even if its payload is torn off.
+//  4. Read the positions. A damaged slot leaves the other one, two leave the tail: data is sent twice, never skipped.
+//  5. Begin a segment numbered above all of these, at the highest running count that any of these told. Delete segments
+//     without a frame.
+//
+// A reader that meets damage searches for the next mark with a sound header and a sound payload behind it. A frame whose
+// header is sound and whose payload is not is skipped by its length. A segment without a closing frame ends where the
+// next one's running count starts: a frame beyond that belongs to a group that Append refused.
+//
+// # Assumed of the disk
+//
+// A local file system. fsync returns when data is durable, or fails. rename(2) is atomic. No size of write is assumed to
+// be. A page that cannot be read (EIO) is damage.
+//
+// # Versions
+//
+// The version is in every segment. This release writes version 1 and reads those in layouts, at least its own and the
+// previous release's. The form of the first 40 bytes is the same in every version: a sound header of a version that is
+// not known tells so, and the file is renamed to .unknown, logged and left for the release that wrote it, as is one in
+// which nothing is sound at all. A position file of an unknown version counts as damaged.
+package wal

@@ -1,0 +1,197 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// disk is what wal asks of a file system: the seam at which tests make it fail. All methods may block on the device.
+type disk interface {
+	// Claim makes dir with its subdirectory for positions and locks it until the Closer is closed.
+	Claim(dir string) (io.Closer, error)
+	// Open takes the flags of os.OpenFile. A directory can be opened too, to be synced.
+	Open(name string, flag int) (file, error)
+	// Rename replaces what stands at to.
+	Rename(from, to string) error
+	Remove(name string) error
+	// List tells the regular files of dir.
+	List(dir string) ([]entry, error)
+	// Free tells how many bytes this process may still write on the file system of dir.
+	Free(dir string) (int64, error)
+}
+
+// file is one open file. The caller closes it.
+type file interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	// Sync returns when data, and the size needed to find it, are on the device.
+	Sync() error
+	Truncate(size int64) error
+	// Forget drops length bytes at offset from the page cache, 0 = to the end. Dirty pages stay.
+	Forget(offset, length int64)
+}
+
+type entry struct {
+	name string
+	size int64 // bytes
+}
+
+const (
+	lockName     = "lock"
+	positionsDir = "positions"
+)
+
+// osDisk is the operating system's file system.
+type osDisk struct{}
+
+type osFile struct {
+	*os.File
+	dir bool
+}
+
+func (osDisk) Claim(dir string) (io.Closer, error) {
+	if err := makeDir(filepath.Join(dir, positionsDir)); err != nil {
+		return nil, fmt.Errorf("make directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open lock: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		err = errors.Join(err, f.Close())
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = ErrLocked
+		}
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	return f, nil
+}
+
+func (osDisk) Open(name string, flag int) (file, error) {
+	f, err := os.OpenFile(name, flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return osFile{f, info.IsDir()}, nil
+}
+
+func (osDisk) Rename(from, to string) error { return os.Rename(from, to) }
+func (osDisk) Remove(name string) error     { return os.Remove(name) }
+
+func (osDisk) List(dir string) ([]entry, error) {
+	found, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]entry, 0, len(found))
+	for _, f := range found {
+		info, err := f.Info()
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if info.Mode().IsRegular() {
+			entries = append(entries, entry{f.Name(), info.Size()})
+		}
+	}
+	return entries, nil
+}
+
+func (osDisk) Free(dir string) (int64, error) {
+	var st unix.Statfs_t
+	for {
+		err := unix.Statfs(dir, &st)
+		if err == nil {
+			return int64(st.Bavail) * int64(st.Bsize), nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return 0, fmt.Errorf("measure free space of %s: %w", dir, err)
+		}
+	}
+}
+
+// Sync leaves out what nobody needs to read a file again, such as the time of its last change. On a directory
+// fdatasync may leave out the names too.
+func (f osFile) Sync() error {
+	if f.dir {
+		return f.File.Sync()
+	}
+	return f.control("fdatasync", fdatasync)
+}
+
+// Forget is advice: when it is not taken, memory is freed later.
+func (f osFile) Forget(offset, length int64) {
+	_ = f.control("fadvise", func(fd int) error { return forget(fd, offset, length) })
+}
+
+// control calls f with the descriptor, which cannot be closed meanwhile, until no signal interrupts.
+func (f osFile) control(op string, call func(fd int) error) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if ctlErr := raw.Control(func(fd uintptr) {
+		for err = syscall.EINTR; errors.Is(err, syscall.EINTR); {
+			err = call(int(fd))
+		}
+	}); ctlErr != nil {
+		return ctlErr
+	}
+	if err != nil {
+		return &os.PathError{Op: op, Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
+// makeDir makes dir, and what is missing above it, durably. It does not touch what is there: the directory above may be
+// closed to us.
+func makeDir(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, os.ErrNotExist) {
+		if err := makeDir(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, 0o700)
+	}
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(osDisk{}, filepath.Dir(dir))
+}
+
+// syncDir makes the names in dir durable.
+func syncDir(d disk, dir string) error {
+	f, err := d.Open(dir, os.O_RDONLY)
+	if err != nil {
+		return fmt.Errorf("sync directory: %w", err)
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("sync directory: %w", err)
+	}
+	return nil
+}
+
+// writeAll writes b at off. A short write is an error.
+func writeAll(f file, b []byte, off int64) error {
+	n, err := f.WriteAt(b, off)
+	if err == nil && n < len(b) {
+		return io.ErrShortWrite
+	}
+	return err
+}

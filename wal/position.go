@@ -1,0 +1,151 @@
+package wal
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"net/url"
+	"strings"
+)
+
+// Position is a place between two frames. The zero Position lies before everything that was ever appended.
+type Position struct {
+	Segment uint64 // number of the segment, 0 = before the first
+	Offset  int64  // bytes from the start of the segment
+	Count   uint64 // running count of everything before
+}
+
+// Before tells whether p lies before q. Count does not matter.
+func (p Position) Before(q Position) bool {
+	return p.Segment < q.Segment || p.Segment == q.Segment && p.Offset < q.Offset
+}
+
+// On disk: never change.
+const (
+	positionMagic   = "\x89PRPOS\r\n"
+	positionVersion = 1
+	positionSuffix  = ".pos"
+	temporarySuffix = ".tmp"
+	slotBytes       = 4096 // no write to one slot touches a page of the other
+	slotHeaderBytes = 48
+	maxID           = slotBytes - slotHeaderBytes - 4
+)
+
+// slot is one of the two copies of an acknowledged position in its file. The sound one with the higher sequence holds.
+type slot struct {
+	sequence uint64 // even ones stand in the first slot, odd ones in the second
+	position Position
+	id       string
+}
+
+// offset is where the slot stands in its file.
+func (s slot) offset() int64 { return int64(s.sequence%2) * slotBytes }
+
+func (s slot) encode() []byte {
+	b := make([]byte, 0, slotHeaderBytes+len(s.id)+4)
+	b = append(b, positionMagic...)
+	b = binary.LittleEndian.AppendUint32(b, positionVersion)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(s.id)))
+	b = binary.LittleEndian.AppendUint64(b, s.sequence)
+	b = binary.LittleEndian.AppendUint64(b, s.position.Segment)
+	b = binary.LittleEndian.AppendUint64(b, uint64(s.position.Offset))
+	b = binary.LittleEndian.AppendUint64(b, s.position.Count)
+	b = append(b, s.id...)
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+func decodeSlot(b []byte) (slot, error) {
+	if len(b) < slotHeaderBytes+4 || !bytes.HasPrefix(b, []byte(positionMagic)) {
+		return slot{}, errDamaged
+	}
+	if v := binary.LittleEndian.Uint32(b[8:]); v != positionVersion {
+		return slot{}, fmt.Errorf("position of version %d: %w", v, errDamaged)
+	}
+	n := binary.LittleEndian.Uint32(b[12:])
+	if n > maxID || slotHeaderBytes+int(n)+4 > len(b) {
+		return slot{}, errDamaged
+	}
+	end := slotHeaderBytes + int(n)
+	if crc32.Checksum(b[:end], castagnoli) != binary.LittleEndian.Uint32(b[end:]) {
+		return slot{}, errDamaged
+	}
+	s := slot{
+		sequence: binary.LittleEndian.Uint64(b[16:]),
+		position: Position{
+			Segment: binary.LittleEndian.Uint64(b[24:]),
+			Offset:  int64(binary.LittleEndian.Uint64(b[32:])),
+			Count:   binary.LittleEndian.Uint64(b[40:]),
+		},
+		id: string(b[slotHeaderBytes:end]),
+	}
+	if s.position.Segment >= maxNumber || s.position.Offset < 0 {
+		return slot{}, errDamaged
+	}
+	return s, nil
+}
+
+// decodePositionFile returns the slot that holds in the file called name. An error beside a sound slot tells that the
+// other one is damaged: the position may be an older one. Zeros are a slot not written yet.
+func decodePositionFile(name string, b []byte) (slot, bool, error) {
+	var best slot
+	var found bool
+	var errs []error
+	for i := range 2 {
+		part := b[min(i*slotBytes, len(b)):min((i+1)*slotBytes, len(b))]
+		if len(bytes.Trim(part, "\x00")) == 0 {
+			continue
+		}
+		s, err := decodeSlot(part)
+		if err == nil && (s.offset() != int64(i)*slotBytes || positionFileName(s.id) != name) {
+			err = errDamaged
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("slot %d: %w", i, err))
+			continue
+		}
+		if !found || s.sequence > best.sequence {
+			best, found = s, true
+		}
+	}
+	return best, found, errors.Join(errs...)
+}
+
+// positionFileName is a readable part, then a hash of id that tells one from another.
+func positionFileName(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return readable(id) + "-" + hex.EncodeToString(sum[:8]) + positionSuffix
+}
+
+// readable turns id into at most 40 characters that are safe in a file name. Of a URL only the host is taken: the rest
+// may hold credentials.
+func readable(id string) string {
+	if u, err := url.Parse(id); err == nil && u.Host != "" {
+		id = u.Host
+	} else if strings.Contains(id, "://") {
+		id = "url"
+	}
+	var b strings.Builder
+	for _, r := range id {
+		if b.Len() == 40 {
+			break
+		}
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || b.Len() > 0 && r == '.' {
+			b.WriteRune(r)
+		} else {
+			b.WriteByte('-')
+		}
+	}
+	return b.String()
+}
+
+// labelOf names a destination in logs and metrics: a name as it is, of a URL what may be shown.
+func labelOf(id string) string {
+	if strings.Contains(id, "://") {
+		return strings.TrimSuffix(positionFileName(id), positionSuffix)
+	}
+	return strings.ToValidUTF8(id, "?")
+}

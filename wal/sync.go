@@ -1,0 +1,100 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+)
+
+// Sync makes durable everything that was appended and acknowledged before the call. Appends go on meanwhile.
+func (w *WAL) Sync() error {
+	return errors.Join(w.sync())
+}
+
+// sync saves positions after what they point behind, so that a power loss rarely leaves a position without its segment.
+func (w *WAL) sync() (syncErr, saveErr error) {
+	w.syncMu.Lock()
+	defer w.syncMu.Unlock()
+	if w.released {
+		return nil, nil
+	}
+	acknowledged := w.unsavedPositions()
+	syncErr = errors.Join(w.syncSegments(), w.syncNames())
+	return syncErr, w.savePositions(acknowledged)
+}
+
+func (w *WAL) syncSegments() error {
+	w.mu.Lock()
+	dirty := slices.Clone(w.dirty)
+	w.mu.Unlock()
+	var errs []error
+	for _, s := range dirty {
+		if err := w.syncSegment(s); err != nil {
+			errs = append(errs, fmt.Errorf("sync segment %d: %w", s.number, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// syncSegment syncs s if it has grown, and closes the writer's file if it will not grow again. A failure is final:
+// the kernel may have dropped what it could not write and say nothing the next time, so the segment is given up. What
+// it holds stays readable for as long as the page cache keeps it.
+func (w *WAL) syncSegment(s *segment) error {
+	final := s.closed.Load()
+	size := s.size.Load()
+	if s.gone.Load() {
+		return w.letGo(s)
+	}
+	if !final && size == s.synced.Load() {
+		return nil
+	}
+	if s.file == nil { // found by recovery: the process before this one may not have come to sync it
+		f, err := w.disk.Open(s.path, os.O_RDONLY)
+		if err != nil && s.gone.Load() {
+			return w.letGo(s)
+		}
+		if err != nil {
+			return errors.Join(err, w.letGo(s))
+		}
+		s.file = f
+	}
+	start := time.Now()
+	err := s.file.Sync()
+	w.metrics.fsyncSeconds.Observe(time.Since(start).Seconds())
+	if err != nil {
+		w.metrics.fsyncFailures.Inc()
+		w.appendMu.Lock()
+		if w.active == s {
+			w.giveUpLocked(s, err)
+		}
+		w.appendMu.Unlock()
+		return errors.Join(err, w.letGo(s))
+	}
+	s.synced.Store(size)
+	if !final {
+		return nil
+	}
+	s.file.Forget(0, 0)
+	return w.letGo(s)
+}
+
+// letGo closes the writer's file of s and has nothing more to sync there.
+func (w *WAL) letGo(s *segment) error {
+	w.mu.Lock()
+	w.dirty = slices.DeleteFunc(w.dirty, func(d *segment) bool { return d == s })
+	w.mu.Unlock()
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
+}
+
+// syncNames makes deletions durable. They need no haste: a file that comes back is deleted again.
+func (w *WAL) syncNames() error {
+	if !w.unsyncedNames.Swap(false) {
+		return nil
+	}
+	return syncDir(w.disk, w.opts.Dir)
+}

@@ -1,0 +1,249 @@
+package wal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+)
+
+// Defaults of Options.
+const (
+	DefaultSegmentBytes = 64 << 20
+	DefaultMaxBytes     = 8 << 30
+	DefaultMinFreeBytes = 512 << 20
+	DefaultSyncInterval = time.Second
+)
+
+// Options say where a WAL lies and what it may take.
+type Options struct {
+	// Dir is the directory, made if missing. It belongs to one WAL at a time.
+	Dir string
+	// SegmentBytes is the size at which a segment is closed, see rotateNow. 0 = DefaultSegmentBytes. At most an eighth
+	// of MaxBytes counts, so that deleting the oldest segment is a small loss.
+	SegmentBytes int64
+	// MaxBytes bounds the segments together. 0 = DefaultMaxBytes.
+	MaxBytes int64
+	// MinFreeBytes is the free disk space below which the oldest segments go. 0 = DefaultMinFreeBytes, negative = off.
+	MinFreeBytes int64
+	// SyncInterval is how often Run makes durable what was appended and acknowledged. 0 = DefaultSyncInterval.
+	SyncInterval time.Duration
+	// Logger may be nil: nothing is logged.
+	Logger *zap.Logger
+	// Registerer may be nil: nothing is registered.
+	Registerer prometheus.Registerer
+
+	disk disk // nil = the operating system's
+}
+
+func (o Options) withDefaults() (Options, error) {
+	var errs []error
+	if o.Dir == "" {
+		errs = append(errs, errors.New("no directory: Dir is empty"))
+	}
+	if o.SegmentBytes < 0 {
+		errs = append(errs, fmt.Errorf("SegmentBytes is negative: %d", o.SegmentBytes))
+	}
+	if o.MaxBytes < 0 {
+		errs = append(errs, fmt.Errorf("MaxBytes is negative: %d", o.MaxBytes))
+	}
+	if o.SyncInterval < 0 {
+		errs = append(errs, fmt.Errorf("SyncInterval is negative: %s", o.SyncInterval))
+	}
+	setDefault(&o.SegmentBytes, DefaultSegmentBytes)
+	setDefault(&o.MaxBytes, DefaultMaxBytes)
+	setDefault(&o.MinFreeBytes, DefaultMinFreeBytes)
+	setDefault(&o.SyncInterval, DefaultSyncInterval)
+	o.SegmentBytes = min(o.SegmentBytes, max(o.MaxBytes/8, 1))
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if o.disk == nil {
+		o.disk = osDisk{}
+	}
+	return o, errors.Join(errs...)
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// WAL is an open write-ahead log. Its methods are safe for concurrent use.
+//
+// The mutexes, in the order in which they are taken:
+//
+//	syncMu    one Sync at a time; guards the files of positions
+//	appendMu  one writer at a time; held while a group is written
+//	retainMu  one deletion at a time
+//	mu        what all share; never held in a system call
+type WAL struct {
+	opts    Options
+	disk    disk
+	log     *zap.Logger
+	metrics *metrics
+	lock    io.Closer
+
+	syncMu      sync.Mutex
+	released    bool // the lock is given up: not a byte may be written any more
+	posTroubled bool // the last attempt to save positions did not succeed
+
+	appendMu sync.Mutex
+	active   *segment  // in which groups land; nil after a failure, until the next one is opened
+	next     uint64    // number of the next segment, above every number and position ever found
+	buf      []byte    // a group as it is written
+	troubled error     // why the last segment was given up or could not be opened; nil when all is well
+	retryAt  time.Time // while troubled, no segment is opened before
+
+	retainMu sync.Mutex
+
+	// Of Run alone.
+	settled      time.Time // before it, free space is not measured again
+	freeTroubled bool      // the last attempt to measure it did not succeed
+
+	mu           sync.Mutex
+	segments     []*segment              // in order of their numbers
+	dirty        []*segment              // those that must be synced, in the same order; with the active one
+	destinations map[string]*Destination // by the name of their file
+	head         Position
+	bytes        int64         // sum of the segments' disk
+	wake         chan struct{} // closed when something is appended; nil when nobody waits
+
+	unsyncedNames atomic.Bool // files were deleted, the directory was not synced since
+	closed        atomic.Bool // set with appendMu held
+}
+
+// Open recovers the log in o.Dir and begins a new segment. A full disk does not keep it from opening: readers then
+// drain what is there.
+func Open(o Options) (*WAL, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("open write-ahead log: %w", err)
+	}
+	lock, err := o.disk.Claim(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("open write-ahead log: %w", err)
+	}
+	w := &WAL{
+		opts:         o,
+		disk:         o.disk,
+		log:          o.Logger.Named("wal"),
+		lock:         lock,
+		destinations: map[string]*Destination{},
+		next:         1,
+	}
+	w.metrics = newMetrics(o.Registerer)
+	if err := w.recover(); err != nil {
+		return nil, fmt.Errorf("open write-ahead log %s: %w", o.Dir, errors.Join(err, w.release()))
+	}
+	return w, nil
+}
+
+// Run makes durable what was appended and acknowledged, every SyncInterval, and keeps the bounds. It returns nil when
+// ctx is done; whoever waits for that calls Close next. No failure ends it: each is counted, logged and survived.
+func (w *WAL) Run(ctx context.Context) error {
+	tick := time.NewTicker(w.opts.SyncInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			w.maintain()
+		}
+	}
+}
+
+func (w *WAL) maintain() {
+	if w.closed.Load() {
+		return // the directory may be another's by now
+	}
+	syncErr, saveErr := w.sync()
+	if syncErr != nil {
+		w.log.Error("fsync failed, what it was for is not durable", zap.NamedError("err", syncErr))
+	}
+	w.syncMu.Lock()
+	w.noteChange(&w.posTroubled, "save of positions", saveErr)
+	w.syncMu.Unlock()
+	w.keepBounds()
+}
+
+// noteChange logs that what began or ceased to fail.
+func (w *WAL) noteChange(failing *bool, what string, err error) {
+	switch {
+	case err != nil && !*failing:
+		w.log.Error("background work fails", zap.String("what", what), zap.NamedError("err", err))
+	case err == nil && *failing:
+		w.log.Info("background work succeeds again", zap.String("what", what))
+	}
+	*failing = err != nil
+}
+
+// Head is the position behind the last appended frame.
+func (w *WAL) Head() Position {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.head
+}
+
+// Tail is the position of the first frame of the oldest segment.
+func (w *WAL) Tail() Position {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.tailLocked()
+}
+
+func (w *WAL) tailLocked() Position {
+	if len(w.segments) == 0 {
+		return w.head
+	}
+	return w.segments[0].first()
+}
+
+// Close ends the segment being written with a closing frame, syncs, and gives up the directory. Readers may read on
+// to the end. Run should have returned.
+func (w *WAL) Close() error {
+	w.appendMu.Lock()
+	if w.closed.Load() {
+		w.appendMu.Unlock()
+		return nil
+	}
+	if w.active != nil {
+		w.retireLocked(w.active)
+		w.active = nil
+	}
+	w.closed.Store(true)
+	w.appendMu.Unlock()
+	w.wakeReaders()
+
+	if err := errors.Join(w.Sync(), w.release()); err != nil {
+		return fmt.Errorf("close write-ahead log: %w", err)
+	}
+	return nil
+}
+
+// release closes every file but the readers' and gives up the lock.
+func (w *WAL) release() error {
+	w.syncMu.Lock()
+	defer w.syncMu.Unlock()
+	w.released = true
+	var errs []error
+	for _, d := range w.destinations {
+		errs = append(errs, d.closeFile())
+	}
+	for _, s := range w.dirty {
+		if s.file != nil {
+			errs = append(errs, s.file.Close())
+		}
+	}
+	w.dirty = nil
+	return errors.Join(append(errs, w.lock.Close())...)
+}
