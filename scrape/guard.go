@@ -1,0 +1,177 @@
+package scrape
+
+import (
+	"hash/maphash"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// seed is of this process only; no hash made with it reaches a disk.
+var seed = maphash.MakeSeed()
+
+// Guard knows the last timestamp of every series, whichever targets give it, so that a sample that
+// is not newer is dropped before the WAL (tsdb/agent does the same). It is one for the process.
+//
+// A series has a slot: slots are numbered, in pages that never move, so that reading a timestamp
+// needs no lock and rows of one target lie side by side. Slots are found by a hash of the labels;
+// with a seed that nobody knows, two series of the same 64-bit hash are not met with.
+type Guard struct {
+	// mu is held while samples are checked and appended to the log, so that what is newer here is later there.
+	mu    sync.Mutex
+	pages [1 << 14]atomic.Pointer[guardPage]
+	next  uint32   // the lowest slot never used; slot 0 stays unused
+	free  []uint32 // slots to use again
+	index []uint32 // slots by hash: open addressing, a power of two long, 0 is free
+	count int      // slots in index
+
+	exemplars map[uint32]uint64 // by slot, a hash of the last exemplar
+}
+
+const guardPageLen = 1 << 13
+
+type guardPage [guardPageLen]guardSlot
+
+type guardSlot struct {
+	hash uint64
+	last atomic.Int64 // milliseconds since the epoch
+	refs int32        // rows of tables that feed the series; guarded by mu
+}
+
+// NewGuard returns a guard that knows no series.
+func NewGuard() *Guard {
+	return &Guard{next: 1, index: make([]uint32, 1024), exemplars: map[uint32]uint64{}}
+}
+
+func hashLabels(ls labels.Labels, buf []byte) uint64 { return maphash.Bytes(seed, ls.Bytes(buf[:0])) }
+
+func (g *Guard) slot(n uint32) *guardSlot { return &g.pages[n/guardPageLen].Load()[n%guardPageLen] }
+
+// acquire returns the slot of the series with this hash of its labels, and whether another row feeds it.
+// The slot stays the series' until it is released as often as it was acquired, and some time longer.
+func (g *Guard) acquire(hash uint64) (slot uint32, shared bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.find(hash)
+	s := g.slot(n)
+	s.refs++
+	return n, s.refs > 1
+}
+
+func (g *Guard) release(slot uint32) {
+	g.mu.Lock()
+	g.slot(slot).refs--
+	g.mu.Unlock()
+}
+
+// find returns the slot with the hash, a new one if need be.
+func (g *Guard) find(hash uint64) uint32 {
+	mask := uint64(len(g.index) - 1)
+	i := hash & mask
+	for ; g.index[i] != 0; i = (i + 1) & mask {
+		if g.slot(g.index[i]).hash == hash {
+			return g.index[i]
+		}
+	}
+	if 4*g.count >= 3*len(g.index) {
+		g.grow()
+		return g.find(hash)
+	}
+	n := g.next
+	if k := len(g.free); k > 0 {
+		n, g.free = g.free[k-1], g.free[:k-1]
+	} else {
+		if g.pages[n/guardPageLen].Load() == nil {
+			g.pages[n/guardPageLen].Store(new(guardPage))
+		}
+		g.next++
+	}
+	s := g.slot(n)
+	s.hash = hash
+	s.last.Store(math.MinInt64)
+	g.index[i] = n
+	g.count++
+	return n
+}
+
+func (g *Guard) grow() {
+	old := g.index
+	g.index = make([]uint32, 2*len(old))
+	mask := uint64(len(g.index) - 1)
+	for _, n := range old {
+		if n == 0 {
+			continue
+		}
+		i := g.slot(n).hash & mask
+		for g.index[i] != 0 {
+			i = (i + 1) & mask
+		}
+		g.index[i] = n
+	}
+}
+
+// last returns the timestamp of the series' newest sample, MinInt64 if it has none.
+func (g *Guard) last(slot uint32) int64 { return g.slot(slot).last.Load() }
+
+// Restore tells of a sample that is in the log already, from before this process.
+func (g *Guard) Restore(ls labels.Labels, ms int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s := g.slot(g.find(hashLabels(ls, nil))); s.last.Load() < ms {
+		s.last.Store(ms)
+	}
+}
+
+// forget drops the series that no row feeds and whose last sample is older than before. Until then a
+// target that moves to another job, or stops and starts, still finds its series' timestamps.
+func (g *Guard) forget(before time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	limit := before.UnixMilli()
+	for n := uint32(1); n < g.next; n++ {
+		if s := g.slot(n); s.refs == 0 && s.hash != 0 && s.last.Load() < limit {
+			g.remove(n)
+		}
+	}
+}
+
+// remove takes slot n out of the index, and closes the gap that it leaves.
+func (g *Guard) remove(n uint32) {
+	mask := uint64(len(g.index) - 1)
+	i := g.slot(n).hash & mask
+	for g.index[i] != n {
+		i = (i + 1) & mask
+	}
+	for j := (i + 1) & mask; g.index[j] != 0; j = (j + 1) & mask {
+		if home := g.slot(g.index[j]).hash & mask; (j-home)&mask >= (j-i)&mask {
+			g.index[i] = g.index[j]
+			i = j
+		}
+	}
+	g.index[i] = 0
+	g.count--
+	g.slot(n).hash = 0
+	g.free = append(g.free, n)
+	delete(g.exemplars, n)
+}
+
+// newExemplar tells whether the exemplar with this hash differs from the series' last one, which it now is.
+func (g *Guard) newExemplar(slot uint32, hash uint64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if last, ok := g.exemplars[slot]; ok && last == hash {
+		return false
+	}
+	g.exemplars[slot] = hash
+	return true
+}
+
+// Series returns how many series the guard knows.
+func (g *Guard) Series() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.count
+}

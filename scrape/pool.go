@@ -1,0 +1,288 @@
+package scrape
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	config_util "github.com/prometheus/common/config"
+	promconfig "github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/model/labels"
+	"go.uber.org/zap"
+
+	"promrelay/targets"
+)
+
+// seriesLife is how long the guard remembers a series that no target feeds any more.
+const seriesLife = 15 * time.Minute
+
+// Options are what a Pool needs.
+type Options struct {
+	Log   Log
+	Guard *Guard
+	// ExternalLabels and the host's name decide where in its interval each target is scraped, so that
+	// relays of different clusters do not all write at once.
+	ExternalLabels labels.Labels
+	// Unauthorized is called after a scrape that the target refused with 401 or 403. It must not block.
+	Unauthorized func(*targets.Target)
+	Logger       *zap.Logger           // nil means none
+	Registerer   prometheus.Registerer // nil means none
+}
+
+// Pool scrapes the targets that Apply tells it.
+type Pool struct {
+	writer       writer
+	guard        *Guard
+	clients      clients
+	metrics      *metrics
+	logger       *zap.Logger
+	offsetSeed   uint64
+	unauthorized func(*targets.Target)
+
+	mu      sync.Mutex // guards what follows
+	jobs    map[string]*job
+	life    context.Context // nil until Run
+	wg      sync.WaitGroup
+	pending []*loop // not started, since Run has not begun
+	logErr  string  // of the last commit that failed
+}
+
+// job is the targets of one job.
+type job struct {
+	*targets.Job
+	loops map[uint64]*loop
+}
+
+// targetLimitError is why every scrape of a job fails.
+type targetLimitError struct{ targets, limit int }
+
+func (e targetLimitError) Error() string {
+	return fmt.Sprintf("target_limit exceeded (number of targets: %d, limit: %d)", e.targets, e.limit)
+}
+
+// New returns a pool without targets.
+func New(o Options) (*Pool, error) {
+	if o.Log == nil || o.Guard == nil {
+		return nil, errors.New("scrape pool: Log and Guard must be given")
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("scrape pool: %w", err)
+	}
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s%s", host, o.ExternalLabels.String())
+	m := newMetrics(o.Registerer, o.Guard)
+	return &Pool{
+		writer: writer{guard: o.Guard, log: o.Log, metrics: m},
+		guard:  o.Guard, metrics: m, logger: o.Logger.Named("scrape"), offsetSeed: h.Sum64(), unauthorized: o.Unauthorized,
+		jobs: map[string]*job{},
+	}, nil
+}
+
+// Run scrapes until ctx ends, and returns when the last scrape has.
+func (p *Pool) Run(ctx context.Context) error {
+	p.mu.Lock()
+	p.life = ctx
+	for _, l := range p.pending {
+		p.start(l)
+	}
+	p.pending = nil
+	p.mu.Unlock()
+	ticker := time.NewTicker(time.Minute)
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			p.guard.forget(now.Add(-seriesLife))
+		case <-ctx.Done():
+			p.mu.Lock()
+			for _, j := range p.jobs {
+				for _, l := range j.loops {
+					if l.stop != nil {
+						l.stop()
+					}
+				}
+			}
+			p.mu.Unlock()
+			p.wg.Wait()
+			return nil
+		}
+	}
+}
+
+// start lets l run; the caller holds mu.
+func (p *Pool) start(l *loop) {
+	if p.life == nil {
+		p.pending = append(p.pending, l)
+		return
+	}
+	if p.life.Err() != nil {
+		return
+	}
+	ctx, stop := context.WithCancel(p.life)
+	l.stop = stop
+	p.wg.Go(func() {
+		defer stop()
+		l.run(ctx, p.life)
+	})
+}
+
+// Apply takes in what changed of some jobs.
+func (p *Pool) Apply(changes []targets.Change) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range changes {
+		p.apply(c)
+	}
+	n := 0
+	for _, j := range p.jobs {
+		n += len(j.loops)
+	}
+	p.metrics.targets.Set(float64(n))
+}
+
+func (p *Pool) apply(c targets.Change) {
+	j := p.jobs[c.Job.Name]
+	if c.Gone {
+		if j != nil {
+			for _, l := range j.loops {
+				p.end(l)
+			}
+			delete(p.jobs, c.Job.Name)
+		}
+		return
+	}
+	if j == nil {
+		j = &job{Job: c.Job, loops: map[uint64]*loop{}}
+		p.jobs[c.Job.Name] = j
+	}
+	for _, t := range c.Removed {
+		if l := j.loops[t.Hash]; l != nil {
+			p.end(l)
+			delete(j.loops, t.Hash)
+		}
+	}
+	old := j.Job
+	j.Job = c.Job
+	for _, t := range c.Added {
+		p.add(j, old, t)
+	}
+	p.checkLimit(j)
+}
+
+// add makes t one of the job's targets, or renews it if it is one.
+func (p *Pool) add(j *job, old *targets.Job, t *targets.Target) {
+	l := j.loops[t.Hash]
+	if l == nil {
+		p.begin(j, t, newTable(p.guard), nil)
+		return
+	}
+	if reflect.DeepEqual(sameLoop(old.Config), sameLoop(t.Job.Config)) {
+		l.setTarget(t)
+		return
+	}
+	// As prometheus/scrape reloads: another loop, which goes on with the table if the series stay what they are.
+	tab := newTable(p.guard)
+	var after <-chan struct{}
+	if reflect.DeepEqual(sameSeries(old.Config), sameSeries(t.Job.Config)) {
+		l.handOver()
+		tab = l.table
+		if l.stop != nil {
+			after = l.done
+		}
+	}
+	p.end(l)
+	p.begin(j, t, tab, after)
+}
+
+func (p *Pool) begin(j *job, t *targets.Target, tab *table, after <-chan struct{}) {
+	l := newLoop(p, t, tab)
+	l.after = after
+	j.loops[t.Hash] = l
+	p.start(l)
+}
+
+// end stops l, which then writes its staleness markers by itself.
+func (p *Pool) end(l *loop) {
+	if l.stop != nil {
+		l.stop()
+		return
+	}
+	for i := range p.pending {
+		if p.pending[i] == l {
+			p.pending = append(p.pending[:i:i], p.pending[i+1:]...)
+			return
+		}
+	}
+}
+
+func (p *Pool) checkLimit(j *job) {
+	var err error
+	if limit := int(j.Config.TargetLimit); limit > 0 && len(j.loops) > limit {
+		err = targetLimitError{len(j.loops), limit}
+	}
+	for _, l := range j.loops {
+		l.setForced(err)
+	}
+}
+
+// sameLoop returns what of c a loop cannot take over while it runs. HTTP settings it can: rotated
+// credentials do not disturb the rhythm of scrapes.
+func sameLoop(c *promconfig.ScrapeConfig) promconfig.ScrapeConfig {
+	z := *c
+	z.HTTPClientConfig = config_util.HTTPClientConfig{}
+	z.RelabelConfigs, z.ServiceDiscoveryConfigs, z.TargetLimit, z.KeepDroppedTargets = nil, nil, 0, 0
+	return z
+}
+
+// sameSeries returns what of c decides which series a page leads to (zeroConfig of prometheus/scrape).
+func sameSeries(c *promconfig.ScrapeConfig) promconfig.ScrapeConfig {
+	z := sameLoop(c)
+	z.ScrapeInterval, z.ScrapeTimeout, z.SampleLimit = 0, 0, 0
+	return z
+}
+
+// Statuses returns what is known of the targets of a job, in no order.
+func (p *Pool) Statuses(job string) []Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	j := p.jobs[job]
+	if j == nil {
+		return nil
+	}
+	out := make([]Status, 0, len(j.loops))
+	for _, l := range j.loops {
+		out = append(out, l.state())
+	}
+	return out
+}
+
+// Jobs returns the jobs that have been applied, in no order.
+func (p *Pool) Jobs() []*targets.Job {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := make([]*targets.Job, 0, len(p.jobs))
+	for _, j := range p.jobs {
+		out = append(out, j.Job)
+	}
+	return out
+}
+
+// logState logs an error of the log once, until another one comes.
+func (p *Pool) logState(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if text := err.Error(); text != p.logErr {
+		p.logErr = text
+		p.logger.Error("lose samples", zap.Error(err))
+	}
+}

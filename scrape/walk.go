@@ -1,0 +1,239 @@
+package scrape
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"unsafe"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/textparse"
+)
+
+// headroom is how many bytes stand before a page in its buffer, for what a parser that starts in the
+// middle must be told first. One line break stands behind the page.
+const headroom = 32
+
+// text is a page of Prometheus or OpenMetrics text, walked beside the table of its target. A line that is
+// the expected one and of the usual shape needs no parser; the others, from there on, are read by
+// textparse.
+type text struct {
+	*page
+	buf         []byte // headroom, the page, a line break
+	end         int    // of the page in buf
+	openMetrics bool
+	parser      textparse.Parser // stands at the line that comes next, nil if it does not
+	strayed     bool             // the parser may stand elsewhere, so that the rest of the page must be left to it
+}
+
+// walk reads a page, which stands in buf between headroom bytes and a line break. It changes the former.
+func (p *page) walk(buf []byte, openMetrics bool) error {
+	w := text{page: p, buf: buf, end: len(buf) - 1, openMetrics: openMetrics}
+	p.format = formatPrometheus
+	if openMetrics {
+		p.format = formatOpenMetrics
+	}
+	for i := headroom; ; {
+		next, err := w.line(i)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		i = next
+	}
+}
+
+// line reads the line at i and returns where the next one starts.
+func (w *text) line(i int) (int, error) {
+	b := w.buf
+	if w.openMetrics {
+		b = b[:w.end] // a last line without its line break is an error
+	}
+	if !w.strayed && w.next < len(w.t.lines) && w.format == w.t.format && !(w.diverged && w.seen.Has(w.next)) {
+		if l := w.t.lines[w.next]; l.isAt(b, i) {
+			if j, err := w.expected(l, b, i+l.len()); j > 0 {
+				w.parser = nil
+				return j, err
+			}
+		}
+	}
+	switch {
+	case w.strayed:
+	case w.openMetrics:
+		if rest := b[min(i, w.end):]; string(rest) == "# EOF\n" || string(rest) == "# EOF" {
+			return 0, io.EOF
+		}
+	case i >= w.end:
+		return 0, io.EOF
+	case b[i] == '\n':
+		return i + 1, nil
+	}
+	return w.parsed(i)
+}
+
+// expected reads the rest of line l, which stands at b[i]. It returns 0 if textparse must look at the line.
+func (w *text) expected(l line, b []byte, i int) (int, error) {
+	switch l.kind() {
+	case lineMeta:
+		if b[i] != '\n' {
+			return 0, nil
+		}
+		w.advance()
+		w.enter(w.t.metas[l.to])
+		return i + 1, nil
+	case lineComment:
+		if b[i] != '\n' {
+			return 0, nil
+		}
+		w.advance()
+		return i + 1, nil
+	}
+	if b[i] != ' ' {
+		return 0, nil
+	}
+	v, i, ok := number(b, i+1)
+	if !ok {
+		return 0, nil
+	}
+	ms, explicit := w.out.Time, false
+	if b[i] == ' ' {
+		stamp, j, ok := w.stamp(b, i+1)
+		if !ok {
+			return 0, nil
+		}
+		i = j
+		if w.set.honorTimestamps {
+			ms, explicit = stamp, true
+		}
+	}
+	w.advance()
+	w.total++
+	w.walked++
+	if l.kind() == lineDropped {
+		return i + 1, nil
+	}
+	row := l.to
+	entry := w.describe(row)
+	err := w.admit(ms, explicit)
+	if err == nil && ms <= w.t.guard.last(w.t.slots[row]) {
+		err = errOutOfOrder
+	}
+	if err == nil {
+		if entry != 0 {
+			w.t.rows.SetMeta(row, entry)
+		}
+		w.put(row, ms, 0, v)
+		w.hold(row, explicit)
+	} else if err := w.refused(err); err != nil {
+		return i, err
+	}
+	w.added++
+	return i + 1, nil
+}
+
+// stamp reads a timestamp that ends its line.
+func (w *text) stamp(b []byte, i int) (ms int64, end int, ok bool) {
+	if !w.openMetrics {
+		return milliseconds(b, i)
+	}
+	v, end, ok := number(b, i)
+	if !ok || b[end] != '\n' || math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0, 0, false
+	}
+	return int64(v * 1000), end, true
+}
+
+// parsed lets textparse read the next entry, which starts at i, or behind blank lines.
+func (w *text) parsed(i int) (int, error) {
+	if w.parser == nil {
+		w.start(i)
+	}
+	entry, err := w.parser.Next()
+	if err != nil {
+		return 0, err
+	}
+	var eol int
+	switch entry {
+	case textparse.EntryType:
+		name, typ := w.parser.Type()
+		eol = w.endOfLine(name)
+		w.rememberMeta(name, eol, w.meta(metaType, name, typ, nil))
+	case textparse.EntryHelp:
+		name, help := w.parser.Help()
+		eol = w.endOfLine(name)
+		w.rememberMeta(name, eol, w.meta(metaHelp, name, "", help))
+	case textparse.EntryUnit:
+		name, unit := w.parser.Unit()
+		eol = w.endOfLine(name)
+		w.rememberMeta(name, eol, w.meta(metaUnit, name, "", unit))
+	case textparse.EntryComment:
+		eol = w.endOfLine(w.parser.Comment())
+		w.rememberText(newLine(lineComment, w.buf[i:eol], 0))
+	case textparse.EntrySeries:
+		series, stamp, v := w.parser.Series()
+		eol = w.endOfLine(series)
+		w.strayed = w.strayed || w.openMetrics && strays(w.after(series, eol))
+		err = w.sample(series, stamp, sampleValue{v: v}, w.parser)
+	}
+	return eol + 1, err
+}
+
+// start makes a parser that begins at i, and knows the metric type that stands before it.
+func (w *text) start(i int) {
+	prefix := ""
+	if w.typ == model.MetricTypeHistogram || w.typ == model.MetricTypeSummary {
+		prefix = "# TYPE a " + string(w.typ) + "\n"
+		i -= len(prefix)
+		copy(w.buf[i:], prefix)
+	}
+	if w.openMetrics {
+		w.parser = textparse.NewOpenMetricsParser(w.buf[i:w.end:w.end], nil)
+	} else {
+		w.parser = textparse.NewPromParser(w.buf[i:w.end:w.end+1], nil, false) // appends a line break, where there is one
+	}
+	if prefix != "" {
+		w.parser.Next()
+	}
+}
+
+// strays tells whether the OpenMetrics parser may have ended a line before its end: after the value it passes
+// over what it cannot read, and stumbles over the rest as if that were the next line.
+func strays(rest []byte) bool {
+	return bytes.IndexByte(rest, 0) >= 0 || bytes.Contains(rest, []byte("  ")) || bytes.HasSuffix(rest, []byte(" "))
+}
+
+// offset returns where part, which lies in the page and is not empty, starts.
+func (w *text) offset(part []byte) int {
+	return int(uintptr(unsafe.Pointer(unsafe.SliceData(part))) - uintptr(unsafe.Pointer(unsafe.SliceData(w.buf))))
+}
+
+// after returns what stands between part and the end of its line.
+func (w *text) after(part []byte, eol int) []byte { return w.buf[w.offset(part)+len(part) : eol] }
+
+// endOfLine returns where the line break is that follows part, which lies in the page.
+func (w *text) endOfLine(part []byte) int {
+	i := w.offset(part) + len(part)
+	if n := bytes.IndexByte(w.buf[i:], '\n'); n >= 0 {
+		return i + n
+	}
+	return len(w.buf)
+}
+
+// rememberMeta adds the line to those of the page that holds name and ends at eol.
+func (w *text) rememberMeta(name []byte, eol int, m metaLine) {
+	start := bytes.LastIndexByte(w.buf[:w.offset(name)], '\n') + 1
+	if start < headroom {
+		start = headroom
+	}
+	w.t.metas = append(w.t.metas, m)
+	w.rememberText(newLine(lineMeta, w.buf[start:eol], uint32(len(w.t.metas)-1)))
+}
+
+// rememberText adds a line without samples to those of the page. One that the page has twice stands in it twice.
+func (w *text) rememberText(l line) {
+	w.diverge()
+	w.lines = append(w.lines, l)
+}
