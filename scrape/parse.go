@@ -1,6 +1,7 @@
 package scrape
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"mime"
@@ -13,7 +14,8 @@ import (
 func (p *page) read(buf []byte, contentType string) error {
 	body := buf[headroom : len(buf)-1]
 	media, version := mediaType(contentType, p.set.parser.FallbackContentType)
-	if !p.set.parser.ConvertClassicHistogramsToNHCB {
+	// What textparse makes of a NUL byte depends on what stands before it, so a page with one is left to it.
+	if !p.set.parser.ConvertClassicHistogramsToNHCB && bytes.IndexByte(body, 0) < 0 {
 		switch {
 		case media == "text/plain":
 			return p.finish(p.walk(buf, false))

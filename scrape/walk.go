@@ -202,7 +202,7 @@ func (w *text) start(i int) {
 // strays tells whether the OpenMetrics parser may have ended a line before its end: after the value it passes
 // over what it cannot read, and stumbles over the rest as if that were the next line.
 func strays(rest []byte) bool {
-	return bytes.IndexByte(rest, 0) >= 0 || bytes.Contains(rest, []byte("  ")) || bytes.HasSuffix(rest, []byte(" "))
+	return bytes.Contains(rest, []byte("  ")) || bytes.HasSuffix(rest, []byte(" "))
 }
 
 // offset returns where part, which lies in the page and is not empty, starts.
