@@ -310,14 +310,16 @@ func (v *sampleValue) limit(set *settings) error {
 	if !v.histogram {
 		return nil
 	}
-	if v.int != nil && histogram.IsExponentialSchemaReserved(v.int.Schema) && v.int.Schema > set.maxSchema {
-		if err := v.int.ReduceResolution(set.maxSchema); err != nil {
-			return err
+	if set.maxSchema < histogram.ExponentialSchemaMax {
+		if v.int != nil && histogram.IsExponentialSchemaReserved(v.int.Schema) && v.int.Schema > set.maxSchema {
+			if err := v.int.ReduceResolution(set.maxSchema); err != nil {
+				return err
+			}
 		}
-	}
-	if v.float != nil && histogram.IsExponentialSchemaReserved(v.float.Schema) && v.float.Schema > set.maxSchema {
-		if err := v.float.ReduceResolution(set.maxSchema); err != nil {
-			return err
+		if v.float != nil && histogram.IsExponentialSchemaReserved(v.float.Schema) && v.float.Schema > set.maxSchema {
+			if err := v.float.ReduceResolution(set.maxSchema); err != nil {
+				return err
+			}
 		}
 	}
 	for set.bucketLimit > 0 && v.buckets() > set.bucketLimit {

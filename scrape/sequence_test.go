@@ -434,8 +434,7 @@ func sequence(seed uint64) []step {
 		} else {
 			if g.chance(4) {
 				s.config = g.config()
-			}
-			if g.chance(6) {
+			} else if g.chance(6) { // not both: Prometheus then forgets the staleness markers
 				s.targets = all[:g.IntN(len(all)+1)]
 			}
 		}
