@@ -199,10 +199,27 @@ func (w *text) start(i int) {
 	}
 }
 
-// strays tells whether the OpenMetrics parser may have ended a line before its end: after the value it passes
-// over what it cannot read, and stumbles over the rest as if that were the next line.
+// strays tells whether the OpenMetrics parser may have ended a line before its end, of which rest stands behind the
+// series: after the value it passes over what it cannot read, and stumbles over what follows as if that were the
+// next line. Only a value, a timestamp and an exemplar with single blanks between them are safe.
 func strays(rest []byte) bool {
-	return bytes.Contains(rest, []byte("  ")) || bytes.HasSuffix(rest, []byte(" "))
+	for tokens := 0; len(rest) > 0; tokens++ {
+		if bytes.HasPrefix(rest, []byte(" # {")) && tokens > 0 {
+			return false // an exemplar is read strictly
+		}
+		if rest[0] != ' ' || tokens == 2 {
+			return true
+		}
+		n := bytes.IndexByte(rest[1:], ' ')
+		if n < 0 {
+			n = len(rest) - 1
+		}
+		if n == 0 || rest[1] == '#' {
+			return true
+		}
+		rest = rest[1+n:]
+	}
+	return false
 }
 
 // offset returns where part, which lies in the page and is not empty, starts.
