@@ -46,7 +46,7 @@ type Scrape struct {
 	Time      int64     // of the scrape, in milliseconds since the epoch
 	Present   Bits      // rows that have a value in Values; no bit at Len or above is set
 	Values    []float64 // by row
-	Times     []int64   // by row, milliseconds since the epoch; nil where every value bears Time
+	Times     []int64   // by row, milliseconds since the epoch; empty where every value bears Time
 	Irregular []Irregular
 }
 
@@ -119,7 +119,7 @@ func AppendScrape(buf []byte, t *Table, s *Scrape) []byte {
 	if present < rows {
 		flags |= flagSparse
 	}
-	if s.Times != nil {
+	if len(s.Times) > 0 {
 		flags |= flagTimes
 	}
 	if len(s.Irregular) > 0 {
@@ -132,7 +132,7 @@ func AppendScrape(buf []byte, t *Table, s *Scrape) []byte {
 		}
 	}
 	buf = appendValues(buf, t.base, s, present)
-	if s.Times != nil {
+	if len(s.Times) > 0 {
 		last := s.Time
 		for row := range rows {
 			if s.Present.Has(row) {
@@ -228,7 +228,11 @@ func (ts *Tables) Scrape(payload []byte, s *Scrape) (t *Table, missing int, err 
 	if t == nil || t.generation != generation {
 		return nil, 0, fmt.Errorf("scrape of table %d generation %d: %w", id, generation, ErrUnknownTable)
 	}
-	t.holed = t.holed || t.part != part
+	if t.part != part && !t.holed {
+		lacking := *t
+		lacking.holed = true
+		t, ts.byID[id] = &lacking, &lacking
+	}
 	if max := 8 * uint64(len(d.b)); rows64 > max {
 		d.fail("%d rows in %d bytes", rows64, len(d.b))
 		return nil, 0, d.err
@@ -315,7 +319,7 @@ func (d *decoder) xor() uint64 {
 
 func (s *Scrape) decodeTimes(d *decoder, rows int, given bool) {
 	if !given || d.err != nil {
-		s.Times = nil
+		s.Times = s.Times[:0]
 		return
 	}
 	s.Times = sized(s.Times, rows)
@@ -367,7 +371,7 @@ func (s *Scrape) cut(n int) int {
 		s.Present.Clear(row)
 	}
 	s.Values = s.Values[:n]
-	if s.Times != nil {
+	if len(s.Times) > 0 {
 		s.Times = s.Times[:n]
 	}
 	s.Present = s.Present[:(n+63)/64]

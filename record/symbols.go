@@ -55,6 +55,23 @@ func (s *Symbols) Intern(v []byte) uint32 {
 	}
 }
 
+// Lookup returns the number of v if it is there.
+func (s *Symbols) Lookup(v []byte) (ref uint32, ok bool) {
+	if len(v) == 0 {
+		return 0, true
+	}
+	if len(s.slots) == 0 {
+		return 0, false
+	}
+	mask := uint64(len(s.slots) - 1)
+	for i := maphash.Bytes(seed, v) & mask; s.slots[i] != 0; i = (i + 1) & mask {
+		if bytes.Equal(s.Bytes(s.slots[i]), v) {
+			return s.slots[i], true
+		}
+	}
+	return 0, false
+}
+
 // add appends v without looking whether it is there.
 func (s *Symbols) add(v []byte) uint32 {
 	s.arena = append(s.arena, v...)

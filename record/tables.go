@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // ErrUnknownTable is wrapped by errors about a scrape or an appended part whose table was not read:
@@ -22,26 +23,34 @@ type Tables struct {
 // Get returns the table id, or nil.
 func (ts *Tables) Get(id uint64) *Table { return ts.byID[id] }
 
-// Apply takes in a table record and returns its table: a new one for part 0, else the one that was
-// there, with the new rows. An error that wraps ErrUnknownTable tells that an earlier part is missing;
-// the rows that are there stay good. After any other error the table is forgotten.
+// Apply takes in a table record and returns its table. A table that Apply returned does not change any
+// more, but to be appended to makes another one of it, which shares its memory: so tables may be read
+// while Apply goes on. An error that wraps ErrUnknownTable tells that an earlier part is missing; the rows
+// that are there stay good. After any other error the table is forgotten.
 func (ts *Tables) Apply(payload []byte) (*Table, error) {
 	d := decoder{b: payload}
 	id, generation, part := d.uvarint(), d.uvarint(), d.uvarint()
 	if d.err != nil {
 		return nil, d.err
 	}
-	t := ts.byID[id]
-	if part == 0 {
-		t = &Table{id: id, generation: generation}
-	} else if t == nil || t.generation != generation {
-		return nil, fmt.Errorf("part %d of table %d generation %d: %w", part, id, generation, ErrUnknownTable)
+	t := &Table{id: id, generation: generation}
+	if part > 0 {
+		old := ts.byID[id]
+		if old == nil || old.generation != generation {
+			return nil, fmt.Errorf("part %d of table %d generation %d: %w", part, id, generation, ErrUnknownTable)
+		}
+		*t = *old
+		t.last.Values = slices.Clone(old.last.Values)
+		t.holed = old.holed || part > old.part+1
 	}
-	t.holed = t.holed || part > t.part+1
 	t.part = part
 	if err := t.apply(&d); err != nil {
 		if !errors.Is(err, ErrUnknownTable) {
 			delete(ts.byID, id)
+		} else if old := ts.byID[id]; old != nil {
+			lacking := *old
+			lacking.holed = true
+			ts.byID[id] = &lacking
 		}
 		return nil, fmt.Errorf("part %d of table %d: %w", part, id, err)
 	}
@@ -86,7 +95,11 @@ func (t *Table) apply(d *decoder) error {
 		t.base = append(t.base, math.Float64frombits(d.fixed64()))
 	}
 	t.applyMeta(d, rows)
-	for range d.count(2) {
+	changed := d.count(2)
+	if changed > 0 {
+		t.meta = slices.Clone(t.meta)
+	}
+	for range changed {
 		row, entry := d.below(len(t.meta)), d.below(len(t.metas)+1)
 		if d.err == nil {
 			t.meta[row] = entry
@@ -95,10 +108,13 @@ func (t *Table) apply(d *decoder) error {
 	if t.start != nil {
 		t.start = append(t.start, make([]int64, rows)...)
 	}
-	for range d.count(2) {
+	if changed = d.count(2); changed > 0 {
+		t.start = append(make([]int64, 0, len(t.base)), t.start...)[:len(t.base)]
+	}
+	for range changed {
 		row, ms := d.below(len(t.base)), d.varint()
 		if d.err == nil {
-			t.SetStart(row, ms)
+			t.start[row] = ms
 		}
 	}
 	return d.end()

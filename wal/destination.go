@@ -66,6 +66,9 @@ func (w *WAL) newDestination(name string) *Destination {
 	return &Destination{wal: w, name: name, label: strings.TrimSuffix(name, positionSuffix)}
 }
 
+// Label names the destination in logs and metrics: its name, or of a URL what may be shown.
+func (d *Destination) Label() string { return d.label }
+
 // Position is the acknowledged position.
 func (d *Destination) Position() Position {
 	d.wal.mu.Lock()

@@ -1,0 +1,44 @@
+package config
+
+import (
+	"time"
+
+	promconfig "github.com/prometheus/prometheus/config"
+)
+
+// Destination is one remote_write block, with what Prometheus's own type cannot say of it.
+type Destination struct {
+	*promconfig.RemoteWriteConfig
+	// Negotiate is true where protobuf_message is left out: 2.0 is tried first.
+	Negotiate bool
+	// Exemplars and NativeHistograms are nil where send_exemplars and send_native_histograms are left out: they are
+	// then sent by remote write 2.0, which every receiver must understand, and not by 1.0.
+	Exemplars, NativeHistograms *bool
+}
+
+// ID tells the destination from others, also across restarts: its name, else its URL. What may change
+// without it being another destination, credentials above all, is not part of it.
+func (d Destination) ID() string {
+	if d.Name != "" {
+		return d.Name
+	}
+	u := *d.URL.URL
+	u.User = nil
+	return u.String()
+}
+
+// Relay says how destinations are served beyond what a remote_write block can say.
+type Relay struct {
+	// DrainFactor bounds how fast a backlog is sent, in multiples of the live rate. 0 means no bound.
+	DrainFactor float64 `yaml:"drain_factor"`
+	// SplitRefused makes a remote write 1.0 request that is refused with 400 or 422 be sent in parts, until the series
+	// that the receiver does not take are alone.
+	SplitRefused bool `yaml:"split_refused"`
+	// KeepUnauthorized makes the relay keep the data that a destination refuses with 401, 403 or 404, and try again.
+	KeepUnauthorized bool `yaml:"keep_unauthorized"`
+	// DrainTimeout is how long destinations may take to catch up when the relay stops.
+	DrainTimeout time.Duration `yaml:"drain_timeout"`
+}
+
+// DefaultRelay is what holds without a relay block.
+var DefaultRelay = Relay{DrainFactor: 3, SplitRefused: true, KeepUnauthorized: true, DrainTimeout: 10 * time.Second}

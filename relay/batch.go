@@ -1,0 +1,315 @@
+package relay
+
+import (
+	"encoding/binary"
+	"math"
+	"time"
+
+	"github.com/klauspost/compress/snappy"
+
+	"promrelay/record"
+	"promrelay/wal"
+)
+
+// Versions of remote write.
+const (
+	version1 = 1
+	version2 = 2
+)
+
+// batch is a request as it is put together. Requests are protobuf messages: prometheus.WriteRequest of 1.0,
+// io.prometheus.write.v2.Request of 2.0.
+type batch struct {
+	version int
+	symbols *record.Symbols // of the catalog that the series' labels are of
+
+	body   []byte // the time series so far
+	ends   []int  // where each ends in body
+	counts []int  // how many samples and histograms each holds
+
+	// 2.0: the symbols that the request uses, in the order of their numbers, and the numbers by symbol. Values of exemplars'
+	// labels, which hardly come twice, are no symbols of the catalog: their place in others is kept, plus ownSymbol.
+	used   []uint32
+	number []uint32
+	others []string
+	other  map[string]uint32 // their numbers
+
+	message, scratch []byte
+
+	totals
+	from   wal.Position // where the oldest block begins of which samples are in here
+	opened time.Time    // when the first sample came in; zero while there is none
+}
+
+const ownSymbol = 1 << 31
+
+// totals counts what a request holds.
+type totals struct {
+	samples, histograms, exemplars, metadata int
+	newest                                   int64 // timestamp of a sample, milliseconds since the epoch
+}
+
+func (b *batch) reset() {
+	for _, s := range b.used {
+		if s < ownSymbol {
+			b.number[s] = 0
+		}
+	}
+	b.body, b.ends, b.counts, b.used = b.body[:0], b.ends[:0], b.counts[:0], b.used[:0]
+	b.others = b.others[:0]
+	clear(b.other)
+	b.totals, b.opened = totals{}, time.Time{}
+}
+
+func (b *batch) empty() bool { return len(b.body) == 0 }
+
+// point is what one row gives to a request.
+type point struct {
+	labels   series
+	typ      byte // number of the metric type in remote write 2.0
+	help     uint32
+	unit     uint32
+	samples  []sample
+	distinct []record.Irregular // histograms
+	trailing []record.Irregular // exemplars
+}
+
+type sample struct {
+	value       float64
+	time, start int64 // milliseconds since the epoch
+}
+
+// add appends a row's samples: one time series of floats with the exemplars, one of histograms.
+func (b *batch) add(p *point) {
+	if len(p.samples) > 0 {
+		b.begin(p)
+		for _, s := range p.samples {
+			b.sample(s)
+		}
+		b.exemplars(p.trailing)
+		b.end(p, len(p.samples))
+	}
+	if len(p.distinct) > 0 {
+		b.begin(p)
+		for i := range p.distinct {
+			b.histogram(&p.distinct[i])
+		}
+		if len(p.samples) == 0 {
+			b.exemplars(p.trailing)
+		}
+		b.end(p, len(p.distinct))
+	}
+}
+
+func (b *batch) begin(p *point) {
+	m := b.message[:0]
+	if b.version == version2 {
+		refs := b.scratch[:0]
+		for _, s := range p.labels {
+			refs = binary.AppendUvarint(refs, uint64(b.ref(s)))
+		}
+		b.scratch = refs
+		m = appendBytes(m, 0x0a, refs)
+	} else {
+		for i := 0; i < len(p.labels); i += 2 {
+			m = appendLabel(m, b.symbols.Bytes(p.labels[i]), b.symbols.Bytes(p.labels[i+1]))
+		}
+	}
+	b.message = m
+}
+
+// ref returns the number of a symbol in the request. The first one used is 1, since 0 is the empty string.
+func (b *batch) ref(symbol uint32) uint32 {
+	if symbol == 0 {
+		return 0
+	}
+	if int(symbol) >= len(b.number) {
+		b.number = append(b.number, make([]uint32, b.symbols.Len()-len(b.number))...)
+	}
+	n := b.number[symbol]
+	if n == 0 {
+		b.used = append(b.used, symbol)
+		n = uint32(len(b.used))
+		b.number[symbol] = n
+	}
+	return n
+}
+
+// ownRef is ref of a string that may be no symbol of the catalog.
+func (b *batch) ownRef(s string) uint32 {
+	if symbol, ok := b.symbols.Lookup([]byte(s)); ok {
+		return b.ref(symbol)
+	}
+	if n, ok := b.other[s]; ok {
+		return n
+	}
+	if b.other == nil {
+		b.other = map[string]uint32{}
+	}
+	b.used = append(b.used, ownSymbol+uint32(len(b.others)))
+	b.others = append(b.others, s)
+	b.other[s] = uint32(len(b.used))
+	return uint32(len(b.used))
+}
+
+func (b *batch) sample(s sample) {
+	var buf [32]byte
+	m := buf[:0]
+	if bits := math.Float64bits(s.value); bits != 0 {
+		m = binary.LittleEndian.AppendUint64(append(m, 0x09), bits)
+	}
+	m = appendInt(m, 0x10, s.time)
+	if b.version == version2 {
+		m = appendInt(m, 0x18, s.start)
+	}
+	b.message = appendBytes(b.message, 0x12, m)
+	b.samples++
+	b.newest = max(b.newest, s.time)
+}
+
+func (b *batch) histogram(h *record.Irregular) {
+	m := append(b.scratch[:0], h.Histogram...)
+	m = appendInt(m, 0x78, h.Time)
+	tag := byte(0x22)
+	if b.version == version2 {
+		tag = 0x1a
+		if h.Start != 0 {
+			m = binary.AppendUvarint(append(m, 0x88, 0x01), uint64(h.Start))
+		}
+	}
+	b.scratch = m
+	b.message = appendBytes(b.message, tag, m)
+	b.histograms++
+	b.newest = max(b.newest, h.Time)
+}
+
+func (b *batch) exemplars(es []record.Irregular) {
+	for i := range es {
+		m := b.scratch[:0]
+		tag := byte(0x1a)
+		if b.version == version2 {
+			tag = 0x22
+			var refs []byte
+			for _, l := range es[i].Labels {
+				refs = binary.AppendUvarint(refs, uint64(b.ownRef(l)))
+			}
+			m = appendBytes(m, 0x0a, refs)
+		} else {
+			for j := 0; j < len(es[i].Labels); j += 2 {
+				m = appendLabel(m, []byte(es[i].Labels[j]), []byte(es[i].Labels[j+1]))
+			}
+		}
+		if bits := math.Float64bits(es[i].Value); bits != 0 {
+			m = binary.LittleEndian.AppendUint64(append(m, 0x11), bits)
+		}
+		m = appendInt(m, 0x18, es[i].Time)
+		b.scratch = m
+		b.message = appendBytes(b.message, tag, m)
+		b.totals.exemplars++
+	}
+}
+
+// end closes the time series, which holds count samples.
+func (b *batch) end(p *point, count int) {
+	tag := byte(0x0a)
+	if b.version == version2 {
+		tag = 0x2a
+		if p.typ != 0 || p.help != 0 || p.unit != 0 {
+			var buf [24]byte
+			m := appendInt(buf[:0], 0x08, int64(p.typ))
+			m = appendInt(m, 0x18, int64(b.ref(p.help)))
+			m = appendInt(m, 0x20, int64(b.ref(p.unit)))
+			b.message = appendBytes(b.message, 0x2a, m)
+			b.totals.metadata++
+		}
+	}
+	b.body = appendBytes(b.body, tag, b.message)
+	b.ends = append(b.ends, len(b.body))
+	b.counts = append(b.counts, count)
+}
+
+// request is a batch that is complete.
+type request struct {
+	version int
+	payload []byte // compressed
+	size    int    // of it before
+	totals
+	from wal.Position
+
+	// 1.0: the time series, for sending them in parts.
+	body   []byte
+	ends   []int
+	counts []int
+}
+
+// seal makes a request of the batch and empties it.
+func (b *batch) seal() *request {
+	r := &request{version: b.version, totals: b.totals, from: b.from}
+	raw := b.body
+	if b.version == version2 {
+		raw = append(b.scratch[:0], 0x22, 0)
+		for _, s := range b.used {
+			if s >= ownSymbol {
+				raw = appendBytes(raw, 0x22, []byte(b.others[s-ownSymbol]))
+			} else {
+				raw = appendBytes(raw, 0x22, b.symbols.Bytes(s))
+			}
+		}
+		raw = append(raw, b.body...)
+		b.scratch = raw[:0]
+	} else {
+		r.body = append([]byte(nil), b.body...)
+		r.ends = append([]int(nil), b.ends...)
+		r.counts = append([]int(nil), b.counts...)
+	}
+	r.size = len(raw)
+	r.payload = snappy.Encode(nil, raw)
+	b.reset()
+	return r
+}
+
+// part returns the request of the time series from i to j of a 1.0 request.
+func (r *request) part(i, j int) *request {
+	from := 0
+	if i > 0 {
+		from = r.ends[i-1]
+	}
+	p := &request{version: r.version, from: r.from, body: r.body[from:r.ends[j-1]], size: r.ends[j-1] - from}
+	for _, e := range r.ends[i:j] {
+		p.ends = append(p.ends, e-from)
+	}
+	p.counts = r.counts[i:j]
+	for _, n := range p.counts {
+		p.samples += n
+	}
+	p.payload = snappy.Encode(nil, p.body)
+	return p
+}
+
+func appendBytes(m []byte, tag byte, b []byte) []byte {
+	m = binary.AppendUvarint(append(m, tag), uint64(len(b)))
+	return append(m, b...)
+}
+
+func appendLabel(m, name, value []byte) []byte {
+	n := 2 + uvarintLen(len(name)) + len(name) + uvarintLen(len(value)) + len(value)
+	m = binary.AppendUvarint(append(m, 0x0a), uint64(n))
+	m = appendBytes(m, 0x0a, name)
+	return appendBytes(m, 0x12, value)
+}
+
+func uvarintLen(n int) int {
+	l := 1
+	for ; n >= 0x80; n >>= 7 {
+		l++
+	}
+	return l
+}
+
+// appendInt appends a varint field, but not the default 0.
+func appendInt(m []byte, tag byte, v int64) []byte {
+	if v == 0 {
+		return m
+	}
+	return binary.AppendUvarint(append(m, tag), uint64(v))
+}

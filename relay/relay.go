@@ -1,0 +1,301 @@
+// Package relay brings the log to the receivers: for each destination it reads the WAL from the acknowledged
+// position, puts remote-write requests together, sends them, and acknowledges what was taken.
+//
+// Promises: the samples of one series arrive in order. What was not taken is sent again, also by the next process; a
+// restart repeats at most the requests that were under way. A receiver that is slow or dead costs disk and not memory, and
+// does not slow another one. What a destination does not get is counted, with the reason.
+// Not promised: that a receiver gets nothing twice.
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+
+	"promrelay/config"
+	"promrelay/wal"
+)
+
+// Options are what a Relay needs.
+type Options struct {
+	WAL        *wal.WAL
+	Logger     *zap.Logger           // nil means none
+	Registerer prometheus.Registerer // nil means none
+}
+
+// Settings are what a Relay is to do; Apply changes them.
+type Settings struct {
+	Destinations []config.Destination
+	// ExternalLabels are given to every series that lacks them.
+	ExternalLabels labels.Labels
+	Relay          config.Relay
+}
+
+// Status is what is known of a destination.
+type Status struct {
+	Name     string // of the destination in logs and metrics
+	URL      string // without credentials
+	Version  int    // of remote write: 1 or 2
+	Position wal.Position
+	Behind   uint64 // samples between the position and the head of the log
+	Newest   int64  // timestamp of the newest sample that was taken, milliseconds since the epoch, 0 for none
+	Shards   int
+	Error    string // why requests wait; empty if they do not
+	Refusal  string // the last answer that cost samples
+	Refused  int    // samples that it and the ones before cost
+}
+
+// Relay serves the destinations.
+type Relay struct {
+	wal     *wal.WAL
+	log     *zap.Logger
+	metrics *metrics
+	feed    *feed
+	drain   chan struct{}
+	pace    pace
+
+	mu       sync.Mutex // guards what follows
+	settings Settings
+	running  []*runner
+	life     context.Context // nil until Run
+	wg       sync.WaitGroup
+}
+
+// runner is a destination and its goroutine.
+type runner struct {
+	*destination
+	settings Settings // that it was made with, for this one destination
+	stop     context.CancelFunc
+	done     chan struct{}
+}
+
+// New returns a relay without destinations.
+func New(o Options) (*Relay, error) {
+	if o.WAL == nil {
+		return nil, errors.New("relay: WAL must be given")
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	log := o.Logger.Named("relay")
+	m := newMetrics(o.Registerer)
+	r := &Relay{wal: o.WAL, log: log, metrics: m, feed: newFeed(o.WAL, log, m), drain: make(chan struct{}), pace: usualPace}
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(collector{r})
+	}
+	return r, nil
+}
+
+// Run sends until ctx ends.
+func (r *Relay) Run(ctx context.Context) error {
+	r.mu.Lock()
+	r.life = ctx
+	for _, d := range r.running {
+		r.start(d)
+	}
+	r.mu.Unlock()
+	err := r.feed.run(ctx)
+	<-ctx.Done()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wg.Wait()
+	return err
+}
+
+// start lets d run; the caller holds mu.
+func (r *Relay) start(d *runner) {
+	if r.life == nil {
+		return
+	}
+	ctx, stop := context.WithCancel(r.life)
+	d.stop = stop
+	r.wg.Go(func() {
+		defer close(d.done)
+		defer stop()
+		d.run(ctx)
+	})
+}
+
+// Apply makes the relay serve the settings' destinations: one that stays the same is not disturbed, one that was edited goes on
+// from its position, a new one starts at the head of the log, a removed one is forgotten. After an error nothing has changed.
+func (r *Relay) Apply(s Settings) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var next []*runner
+	var ids []string
+	var errs []error
+	for i, cfg := range s.Destinations {
+		own := Settings{Destinations: []config.Destination{cfg}, ExternalLabels: s.ExternalLabels, Relay: s.Relay}
+		ids = append(ids, cfg.ID())
+		if slices.Contains(ids[:i], cfg.ID()) {
+			errs = append(errs, fmt.Errorf("remote_write %q: another one has the same name or URL; give each a name", cfg.ID()))
+			continue
+		}
+		if old := r.find(own); old != nil {
+			next = append(next, old)
+			continue
+		}
+		d, err := r.destination(own)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("remote_write %q: %w", cfg.ID(), err))
+			continue
+		}
+		next = append(next, &runner{destination: d, settings: own, done: make(chan struct{})})
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	r.replace(next)
+	r.settings = s
+	return r.wal.Keep(ids)
+}
+
+// find returns the destination that was made with these settings.
+func (r *Relay) find(own Settings) *runner {
+	for _, old := range r.running {
+		if reflect.DeepEqual(old.settings, own) {
+			return old
+		}
+	}
+	return nil
+}
+
+// replace ends the destinations that are not among next, then starts those that are new.
+func (r *Relay) replace(next []*runner) {
+	for _, old := range r.running {
+		if slices.Contains(next, old) {
+			continue
+		}
+		if old.stop != nil {
+			old.stop()
+			<-old.done
+		}
+		if !slices.ContainsFunc(next, func(d *runner) bool { return d.mark.Label() == old.mark.Label() }) {
+			r.metrics.forget(old.mark.Label())
+		}
+	}
+	for _, d := range next {
+		if !slices.Contains(r.running, d) {
+			r.start(d)
+		}
+	}
+	r.running = next
+}
+
+func (r *Relay) destination(s Settings) (*destination, error) {
+	cfg := s.Destinations[0]
+	c, err := newClient(cfg, s.Relay.KeepUnauthorized)
+	if err != nil {
+		return nil, err
+	}
+	mark, err := r.wal.Destination(cfg.ID())
+	if err != nil {
+		return nil, err
+	}
+	d := &destination{
+		cfg: cfg, relay: s.Relay, log: r.log.With(zap.String("destination", mark.Label())), wal: r.wal, mark: mark,
+		metrics: r.metrics.of(mark.Label()), client: c, drain: r.drain, pace: r.pace, src: &source{feed: r.feed},
+		catalog: newCatalog(s.ExternalLabels, cfg.WriteRelabelConfigs), most: cfg.QueueConfig.MaxSamplesPerSend, version: version2,
+	}
+	d.catalog.described = d.learn
+	if !cfg.Negotiate && cfg.ProtobufMessage == "prometheus.WriteRequest" {
+		d.version = version1
+	}
+	d.limiter = rate.NewLimiter(leastDrain, leastDrain)
+	if s.Relay.DrainFactor == 0 {
+		d.limiter = nil
+	}
+	d.state = Status{Name: mark.Label(), URL: d.cfg.URL.Redacted(), Version: d.version}
+	return d, nil
+}
+
+// Drain makes destinations send what they have without waiting for more, and returns when all of them have delivered everything
+// that is in the log, or with an error when ctx ends. Nothing may be appended meanwhile.
+func (r *Relay) Drain(ctx context.Context) error {
+	r.mu.Lock()
+	select {
+	case <-r.drain:
+	default:
+		close(r.drain)
+	}
+	r.mu.Unlock()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		behind := uint64(0)
+		for _, s := range r.Statuses() {
+			behind += s.Behind
+		}
+		if behind == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d samples are left for the next start: %w", behind, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// Statuses returns what is known of the destinations, in the order of the configuration.
+func (r *Relay) Statuses() []Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	head := r.wal.Head()
+	out := make([]Status, 0, len(r.running))
+	for _, d := range r.running {
+		d.mu.Lock()
+		s := d.state
+		s.Shards = len(d.shards)
+		d.mu.Unlock()
+		s.Position = d.mark.Position()
+		if s.Position.Count < head.Count {
+			s.Behind = head.Count - s.Position.Count
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func isStale(v float64) bool { return math.Float64bits(v) == value.StaleNaN }
+
+func statusText(code int) string { return strconv.Itoa(code) }
+
+// collector gives the metrics that are read off the destinations' state.
+type collector struct{ r *Relay }
+
+var (
+	behindDesc = prometheus.NewDesc("promrelay_relay_behind_samples", "Samples in the log that the destination has not taken yet.", []string{"destination"}, nil)
+	newestDesc = prometheus.NewDesc("promrelay_relay_newest_sample_timestamp_seconds", "Timestamp of the newest sample that the destination took.", []string{"destination"}, nil)
+	brokenDesc = prometheus.NewDesc("promrelay_relay_waiting", "1 while the destination takes nothing and requests wait, else 0.", []string{"destination"}, nil)
+)
+
+func (collector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- behindDesc
+	ch <- newestDesc
+	ch <- brokenDesc
+}
+
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	for _, s := range c.r.Statuses() {
+		waiting := 0.0
+		if s.Error != "" {
+			waiting = 1
+		}
+		ch <- prometheus.MustNewConstMetric(behindDesc, prometheus.GaugeValue, float64(s.Behind), s.Name)
+		ch <- prometheus.MustNewConstMetric(newestDesc, prometheus.GaugeValue, float64(s.Newest)/1000, s.Name)
+		ch <- prometheus.MustNewConstMetric(brokenDesc, prometheus.GaugeValue, waiting, s.Name)
+	}
+}
