@@ -1,0 +1,122 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/model"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func files(t *testing.T, pattern string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join("testdata", pattern))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%s: %v, %v", pattern, paths, err)
+	}
+	return paths
+}
+
+func TestGood(t *testing.T) {
+	for _, path := range files(t, "*.good.yaml") {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			if _, err := LoadFile(path); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestBad expects, in one line that begins with the file's name, what the file's first line says.
+func TestBad(t *testing.T) {
+	for _, path := range files(t, "*.bad.yaml") {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, _, _ := strings.Cut(string(text), "\n")
+			want := strings.TrimPrefix(first, "# error: ")
+			_, err = LoadFile(path)
+			if err == nil || !strings.HasPrefix(err.Error(), path+": ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got  %v\nwant %s: ...%s", err, path, want)
+			}
+		})
+	}
+}
+
+func load(t *testing.T, name string) *Config {
+	t.Helper()
+	c, err := LoadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestAgentFile(t *testing.T) {
+	c := load(t, "agent.good.yaml")
+	if c.Kubernetes != nil || c.Monitors != nil || c.Nodes != nil {
+		t.Error("a Prometheus configuration asks for no cluster")
+	}
+	one, two := c.Destinations[0], c.Destinations[1]
+	if !one.Negotiate || one.Exemplars != nil || one.ID() != "one" {
+		t.Errorf("the first destination: %+v", one)
+	}
+	if two.Negotiate || two.Exemplars == nil || !*two.Exemplars || two.ID() != "http://central-2/api/v1/write" {
+		t.Errorf("the second destination: %+v, ID %s", two, two.ID())
+	}
+	want := []string{
+		"line 4: global.evaluation_interval has no effect: no rules are evaluated",
+		"line 22: remote_write[].queue_config.capacity has no effect: what waits to be sent stays in the WAL, not in memory",
+	}
+	if d := cmp.Diff(want, c.Warnings); d != "" {
+		t.Error(d)
+	}
+	if got := c.ScrapeConfigs[1].ServiceDiscoveryConfigs; len(got) != 1 {
+		t.Errorf("file_sd_configs: %v", got)
+	}
+	if c.ScrapeConfigs[0].ScrapeInterval != model.Duration(15*time.Second) {
+		t.Error("the job did not get the global interval")
+	}
+}
+
+func TestFullFile(t *testing.T) {
+	c := load(t, "full.good.yaml")
+	if c.Kubernetes.Kubeconfig != "testdata/kube.conf" || c.WAL.Dir != "testdata/data" {
+		t.Errorf("paths: %s, %s", c.Kubernetes.Kubeconfig, c.WAL.Dir)
+	}
+	if c.WAL.MaxBytes != 4<<30 || c.WAL.MinFreeBytes != 1<<20 || c.WAL.SyncInterval != 2*time.Second {
+		t.Errorf("wal: %+v", c.WAL)
+	}
+	m := c.Monitors
+	if m.PodMonitorSelector != nil || m.ServiceMonitorSelector == nil || m.ScrapeInterval != "20s" || m.ScrapeClasses[0].TLSConfig.CAFile != "/ca.crt" {
+		t.Errorf("monitors: %+v", m)
+	}
+	n := c.Nodes
+	if !n.Kubelet.Enabled || !n.Resource.Enabled || n.Cadvisor.HonorTimestamps || n.KubeProxy.Port != 10249 || n.Cadvisor.ScrapeInterval != model.Duration(10*time.Second) {
+		t.Errorf("nodes: %+v", n)
+	}
+	if h := n.HTTPClientConfig; !h.TLSConfig.InsecureSkipVerify || h.TLSConfig.CAFile != "" || h.Authorization.CredentialsFile != serviceAccount+"token" {
+		t.Errorf("nodes: %+v", h)
+	}
+	if c.Relay.DrainFactor != 5 || c.Relay.SplitRefused || !c.Relay.KeepUnauthorized {
+		t.Errorf("relay: %+v", c.Relay)
+	}
+	if want := []string{"line 14: monitors.replicas has no effect: it does not say how monitors are translated"}; !cmp.Equal(want, c.Warnings) {
+		t.Errorf("warnings: %v", c.Warnings)
+	}
+}
+
+func TestMonitorsAlone(t *testing.T) {
+	c := load(t, "monitors-only.good.yaml")
+	if c.Kubernetes == nil || c.Monitors.ProbeNamespaceSelector == nil || c.Monitors.ScrapeInterval != "45s" {
+		t.Errorf("%+v, %+v", c.Kubernetes, c.Monitors)
+	}
+}
