@@ -2,21 +2,50 @@ package targets
 
 import (
 	promconfig "github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/discovery/targetgroup"
+	"github.com/prometheus/prometheus/model/relabel"
 )
 
 // Job is how one group of targets is found and scraped. It does not change; an edited one is another Job of the same name.
 type Job struct {
 	// Name as the operator gives it: serviceMonitor/<ns>/<name>/<i>, podMonitor/..., probe/<ns>/<name>,
-	// scrapeConfig/<ns>/<name>; the job_name of a scrape_config; nodes/kubelet and so on of node jobs.
-	Name string
-	// Config holds the scrape settings and the rules. Its service discovery is left out.
+	// scrapeConfig/<ns>/<name>; nodes/kubelet and so on of node jobs; the job_name of a scrape_config.
+	Name  string
+	Owner Owner
+	// Config holds the scrape settings and the rules. Its service discovery is what discovers neither by Discoveries nor by Static.
 	Config *promconfig.ScrapeConfig
+	// Discoveries are the objects of the cluster that give its groups.
+	Discoveries []Discovery
+	// Static are groups that need no discovery.
+	Static []*targetgroup.Group
+	// Select are the first of Config's rules, as many as need nothing but a group's labels to drop all of its targets.
+	Select []*relabel.Config
+	// Notes say what a user may wonder at.
+	Notes []string
 }
+
+// Discovery is one way in which a job finds groups.
+type Discovery struct {
+	Source
+	// Namespaces are those of which groups are taken; none means all.
+	Namespaces []string
+}
+
+// Source is a stream of groups that jobs share: all objects of a role, with the same metadata attached and the same ones left out.
+type Source struct {
+	Role   string
+	Attach Attach
+	// Selectors are role=label-selector|field-selector, for each role that has one, sorted and joined by ";".
+	Selectors string
+}
+
+// Attach says which other objects' labels are attached to a group's.
+type Attach struct{ Node, Namespace, Deployment, Job, CronJob bool }
 
 // Change is what happened to one job.
 type Change struct {
 	Job     *Job
 	Gone    bool      // the job is no more, nor are its targets
-	Added   []*Target // also one that is there already and was discovered otherwise
+	Added   []*Target // also those that are there already and are now of another Job, or were discovered otherwise
 	Removed []*Target
 }

@@ -1,0 +1,301 @@
+package targets
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/alecthomas/units"
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"github.com/prometheus/common/model"
+	promconfig "github.com/prometheus/prometheus/config"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Result is what became of a monitor.
+type Result struct {
+	Owner Owner
+	Jobs  []*Job
+	// Refs are the Secrets and ConfigMaps that the monitor names; when one of them changes it must be compiled anew.
+	Refs []Ref
+	// Err is why the monitor is rejected, all of it. It wraps ErrPending while a Secret or ConfigMap was not read yet.
+	Err error
+}
+
+// Compile translates a monitor, which it does not change.
+func (s *Settings) Compile(monitor any, assets Assets) Result {
+	c := &compiler{Settings: s, assets: &recorder{assets: assets, asked: map[Ref]bool{}}}
+	r := Result{}
+	switch m := monitor.(type) {
+	case *monitoringv1.ServiceMonitor:
+		r.Owner = Owner{ServiceMonitor, m.Namespace, m.Name}
+		r.Jobs, r.Err = c.serviceMonitor(r.Owner, m)
+	case *monitoringv1.PodMonitor:
+		r.Owner = Owner{PodMonitor, m.Namespace, m.Name}
+		r.Jobs, r.Err = c.podMonitor(r.Owner, m)
+	case *monitoringv1.Probe:
+		r.Owner = Owner{Probe, m.Namespace, m.Name}
+		r.Jobs, r.Err = c.probe(r.Owner, m)
+	default:
+		r.Err = fmt.Errorf("monitor of unknown type %T", monitor)
+	}
+	if r.Err != nil {
+		r.Jobs = nil
+	}
+	for ref := range c.assets.asked {
+		r.Refs = append(r.Refs, ref)
+	}
+	return r
+}
+
+// compiler translates one monitor.
+type compiler struct {
+	*Settings
+	assets *recorder
+}
+
+// job begins a job with Prometheus's defaults.
+func (c *compiler) job(owner Owner, name string) *Job {
+	cfg := promconfig.DefaultScrapeConfig
+	cfg.JobName = name
+	return &Job{Name: name, Owner: owner, Config: &cfg}
+}
+
+// finish validates the job as Prometheus would, which also fills in what the global settings say.
+func (c *compiler) finish(j *Job, l ruleList) error {
+	if l.err != nil {
+		return l.err
+	}
+	j.Config.RelabelConfigs = l.rules
+	if err := j.Config.HTTPClientConfig.Validate(); err != nil {
+		return err
+	}
+	return j.Config.Validate(c.global)
+}
+
+// endpoint is what the endpoints of ServiceMonitors and PodMonitors have in common.
+type endpoint struct {
+	path     string
+	scheme   *monitoringv1.Scheme
+	params   map[string][]string
+	interval monitoringv1.Duration
+	timeout  monitoringv1.Duration
+
+	honorLabels     bool
+	honorTimestamps *bool
+	trackStaleness  *bool
+	followRedirects *bool
+	enableHTTP2     *bool
+}
+
+func (c *compiler) endpoint(cfg *promconfig.ScrapeConfig, e endpoint) error {
+	if err := c.timing(cfg, e.interval, e.timeout); err != nil {
+		return err
+	}
+	if e.path != "" {
+		cfg.MetricsPath = e.path
+	}
+	if e.params != nil {
+		cfg.Params = url.Values(e.params)
+	}
+	if e.scheme != nil {
+		cfg.Scheme = e.scheme.String()
+	}
+	cfg.HonorLabels = e.honorLabels && !c.spec.OverrideHonorLabels
+	c.honorTimestamps(cfg, e.honorTimestamps)
+	cfg.TrackTimestampsStaleness = value(e.trackStaleness)
+	setBool(&cfg.HTTPClientConfig.FollowRedirects, e.followRedirects)
+	setBool(&cfg.HTTPClientConfig.EnableHTTP2, e.enableHTTP2)
+	return nil
+}
+
+func setBool(to *bool, v *bool) {
+	if v != nil {
+		*to = *v
+	}
+}
+
+// honorTimestamps is AddHonorTimestamps of the operator: nothing said and overridden means false.
+func (c *compiler) honorTimestamps(cfg *promconfig.ScrapeConfig, v *bool) {
+	if v != nil || c.spec.OverrideHonorTimestamps {
+		cfg.HonorTimestamps = value(v) && !c.spec.OverrideHonorTimestamps
+	}
+}
+
+// timing sets interval and timeout, and compares them as the operator does: with its own interval where the monitor has none.
+func (c *compiler) timing(cfg *promconfig.ScrapeConfig, interval, timeout monitoringv1.Duration) (err error) {
+	if interval != "" {
+		if cfg.ScrapeInterval, err = model.ParseDuration(string(interval)); err != nil {
+			return fmt.Errorf("interval: %w", err)
+		}
+	}
+	if timeout == "" {
+		return nil
+	}
+	if cfg.ScrapeTimeout, err = model.ParseDuration(string(timeout)); err != nil {
+		return fmt.Errorf("scrapeTimeout: %w", err)
+	}
+	limit := cfg.ScrapeInterval
+	if interval == "" {
+		limit = c.global.ScrapeInterval
+	}
+	if cfg.ScrapeTimeout > limit {
+		return fmt.Errorf("scrapeTimeout %q greater than scrapeInterval %q", cfg.ScrapeTimeout, limit)
+	}
+	return nil
+}
+
+// limits are what a monitor says of sizes.
+type limits struct {
+	samples, targets, labels, nameLength, valueLength, keepDropped *int64
+	body                                                           *monitoringv1.ByteSize
+}
+
+func (c *compiler) limits(cfg *promconfig.ScrapeConfig, l limits) error {
+	for _, x := range []struct {
+		to             *uint
+		name           string
+		user, enforced *int64
+	}{
+		{&cfg.SampleLimit, "sampleLimit", l.samples, c.spec.EnforcedSampleLimit},
+		{&cfg.TargetLimit, "targetLimit", l.targets, c.spec.EnforcedTargetLimit},
+		{&cfg.LabelLimit, "labelLimit", l.labels, c.spec.EnforcedLabelLimit},
+		{&cfg.LabelNameLengthLimit, "labelNameLengthLimit", l.nameLength, c.spec.EnforcedLabelNameLengthLimit},
+		{&cfg.LabelValueLengthLimit, "labelValueLengthLimit", l.valueLength, c.spec.EnforcedLabelValueLengthLimit},
+		{&cfg.KeepDroppedTargets, "keepDroppedTargets", l.keepDropped, c.spec.EnforcedKeepDroppedTargets},
+	} {
+		n := lowerLimit(value(x.user), value(x.enforced))
+		if n < 0 {
+			return fmt.Errorf("%s: %d is negative", x.name, n)
+		}
+		*x.to = uint(n)
+	}
+	size, err := lowerSize(value(l.body), c.spec.EnforcedBodySizeLimit)
+	if err != nil {
+		return fmt.Errorf("bodySizeLimit: %w", err)
+	}
+	cfg.BodySizeLimit = size
+	return nil
+}
+
+// lowerLimit is getLimit of the operator: where the user sets none, the global limit applies, which knows the enforced one.
+func lowerLimit(user, enforced int64) int64 {
+	if enforced == 0 || user == 0 || user < enforced {
+		return user
+	}
+	return enforced
+}
+
+// lowerSize is getLowerByteSize of the operator.
+func lowerSize(user, enforced monitoringv1.ByteSize) (units.Base2Bytes, error) {
+	var least units.Base2Bytes
+	for _, s := range []monitoringv1.ByteSize{user, enforced} {
+		if s == "" {
+			continue
+		}
+		n, err := units.ParseBase2Bytes(string(s))
+		if err != nil {
+			return 0, err
+		}
+		if least == 0 || n < least {
+			least = n
+		}
+	}
+	return least, nil
+}
+
+// protocols sets what the target is asked for and how histograms are read (addScrapeProtocols, addNativeHistogramConfig).
+func (c *compiler) protocols(cfg *promconfig.ScrapeConfig, ps []monitoringv1.ScrapeProtocol, fallback *monitoringv1.ScrapeProtocol,
+	h monitoringv1.NativeHistogramConfig, class monitoringv1.ScrapeClass,
+) {
+	for _, p := range ps {
+		cfg.ScrapeProtocols = append(cfg.ScrapeProtocols, promconfig.ScrapeProtocol(p))
+	}
+	if fallback == nil {
+		fallback = class.FallbackScrapeProtocol
+	}
+	cfg.ScrapeFallbackProtocol = promconfig.ScrapeProtocol(value(fallback))
+	cfg.ScrapeNativeHistograms = h.ScrapeNativeHistograms
+	cfg.NativeHistogramBucketLimit = uint(value(h.NativeHistogramBucketLimit))
+	if f := h.NativeHistogramMinBucketFactor; f != nil {
+		cfg.NativeHistogramMinBucketFactor = f.AsApproximateFloat64()
+	}
+	cfg.AlwaysScrapeClassicHistograms = h.ScrapeClassicHistograms
+	cfg.ConvertClassicHistogramsToNHCB = h.ConvertClassicHistogramsToNHCB
+}
+
+// metricRules are the rules for samples: of the class, of the monitor, and what is enforced.
+func (c *compiler) metricRules(cfg *promconfig.ScrapeConfig, owner Owner, class monitoringv1.ScrapeClass, user []monitoringv1.RelabelConfig) error {
+	var l ruleList
+	l.user(class.MetricRelabelings)
+	l.user(user)
+	l.user(c.enforcedNamespaceLabel(owner))
+	cfg.MetricRelabelConfigs = l.rules
+	if l.err != nil {
+		return fmt.Errorf("metricRelabelings: %w", l.err)
+	}
+	return nil
+}
+
+// namespaces are those in which a monitor of ns finds its objects (getNamespacesFromNamespaceSelector); none means all.
+func (c *compiler) namespaces(sel monitoringv1.NamespaceSelector, ns string) []string {
+	switch {
+	case c.spec.IgnoreNamespaceSelectors:
+		return []string{ns}
+	case sel.Any:
+		return nil
+	case len(sel.MatchNames) == 0:
+		return []string{ns}
+	}
+	return sel.MatchNames
+}
+
+// source is where a job's groups come from. With the mechanism RoleSelector the objects of roles are selected at the source.
+func (c *compiler) source(role string, attach *monitoringv1.AttachMetadata, class monitoringv1.ScrapeClass, mechanism *monitoringv1.SelectorMechanism,
+	sel metav1.LabelSelector, roles ...string,
+) (Source, error) {
+	if attach == nil {
+		attach = class.AttachMetadata
+	}
+	src := Source{Role: role}
+	if attach != nil {
+		src.Attach.Node = value(attach.Node)
+	}
+	s, err := metav1.LabelSelectorAsSelector(&sel)
+	if err != nil {
+		return src, fmt.Errorf("selector: %w", err)
+	}
+	if value(mechanism) == monitoringv1.SelectorMechanismRole {
+		var parts []string
+		for _, r := range roles {
+			parts = append(parts, r+"="+s.String()+"|")
+		}
+		src.Selectors = strings.Join(parts, ";")
+	}
+	return src, nil
+}
+
+// byRelabelling tells whether a monitor selects by rules, which is the default.
+func byRelabelling(m *monitoringv1.SelectorMechanism) bool {
+	return m == nil || *m == monitoringv1.SelectorMechanismRelabel
+}
+
+// usesEndpoints tells whether rules speak of labels that only the role endpoints gives.
+func usesEndpoints(lists ...[]monitoringv1.RelabelConfig) bool {
+	for _, l := range lists {
+		for _, r := range l {
+			for _, s := range r.SourceLabels {
+				if strings.HasPrefix(string(s), "__meta_kubernetes_endpoint_") || strings.HasPrefix(string(s), "__meta_kubernetes_endpoints_") {
+					return true
+				}
+			}
+			if strings.Contains(r.Regex, "__meta_kubernetes_endpoint_") || strings.Contains(r.Regex, "__meta_kubernetes_endpoints_") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var errFiles = errors.New("names a file, which arbitraryFSAccessThroughSMs denies")

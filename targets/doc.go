@@ -1,0 +1,52 @@
+// Package targets turns monitors and discovered objects into scrape targets. It is pure: it reads nothing, waits for
+// nothing and starts nothing; the rooms above tell it what there is, and it answers what changed.
+//
+// A monitor is compiled to jobs (the operator's generator is the specification: names, scrape settings, and relabel
+// rules in its order). A Set holds the jobs, takes target groups as they are discovered, and gives for every job the
+// targets that came and went. A changed group costs what it touches: jobs are found by namespace and by the labels that
+// their selectors demand.
+//
+// Promises: the same jobs and groups give the same targets, in whatever order they came. A monitor that cannot be
+// translated is rejected alone, with the reason. Not promised: that a target answers.
+package targets
+
+// The roles of discovery, in the words of Prometheus's kubernetes_sd_configs.
+const (
+	RoleNode          = "node"
+	RolePod           = "pod"
+	RoleService       = "service"
+	RoleEndpoints     = "endpoints"
+	RoleEndpointSlice = "endpointslice"
+	RoleIngress       = "ingress"
+	// RoleNamespace is no role of its own; its objects are attached to others.
+	RoleNamespace = "namespace"
+)
+
+// Kind is a kind of monitor.
+type Kind string
+
+// The kinds of monitors.
+const (
+	ServiceMonitor Kind = "ServiceMonitor"
+	PodMonitor     Kind = "PodMonitor"
+	Probe          Kind = "Probe"
+	ScrapeConfig   Kind = "ScrapeConfig"
+)
+
+// Kinds are all kinds of monitors.
+var Kinds = [...]Kind{ServiceMonitor, PodMonitor, Probe, ScrapeConfig}
+
+// Owner is what a job comes from: a monitor, or with only a Name the node jobs and a scrape_config.
+type Owner struct {
+	Kind      Kind
+	Namespace string
+	Name      string
+}
+
+// String names the owner as a person would.
+func (o Owner) String() string {
+	if o.Kind == "" {
+		return o.Name
+	}
+	return string(o.Kind) + " " + o.Namespace + "/" + o.Name
+}

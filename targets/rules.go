@@ -1,0 +1,171 @@
+package targets
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/relabel"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// The regular expressions that the operator's own rules have, compiled once.
+var (
+	anything   = relabel.DefaultRelabelConfig.Regex
+	something  = relabel.MustNewRegexp("(.+)")
+	isTrue     = relabel.MustNewRegexp("true")
+	notRunning = relabel.MustNewRegexp("(Failed|Succeeded)")
+	ofNode     = relabel.MustNewRegexp("Node;(.*)")
+	ofPod      = relabel.MustNewRegexp("Pod;(.*)")
+	threeParts = relabel.MustNewRegexp("(.+);(.+);(.+)")
+	portPart   = relabel.MustNewRegexp(`(.+):\d+`)
+)
+
+// ruleList collects rules; the first regular expression that does not compile is its error.
+type ruleList struct {
+	rules []*relabel.Config
+	err   error
+}
+
+func (l *ruleList) add(r relabel.Config) { l.rules = append(l.rules, &r) }
+
+func names(ss ...string) model.LabelNames {
+	out := make(model.LabelNames, len(ss))
+	for i, s := range ss {
+		out[i] = model.LabelName(s)
+	}
+	return out
+}
+
+// copyLabel sets target to what sources say, which deletes it where they say nothing.
+func (l *ruleList) copyLabel(target string, sources ...string) {
+	l.replace(target, "$1", anything, sources...)
+}
+
+// set gives target a value. An empty one deletes it.
+func (l *ruleList) set(target, v string) { l.replace(target, v, anything) }
+
+func (l *ruleList) replace(target, replacement string, regex relabel.Regexp, sources ...string) {
+	r := relabel.DefaultRelabelConfig
+	if len(sources) > 0 {
+		r.SourceLabels = names(sources...)
+	}
+	r.TargetLabel, r.Replacement, r.Regex = target, replacement, regex
+	l.add(r)
+}
+
+// filter keeps or drops by what sources are.
+func (l *ruleList) filter(action relabel.Action, regex relabel.Regexp, sources ...string) {
+	r := relabel.DefaultRelabelConfig
+	r.Action, r.Regex, r.SourceLabels = action, regex, names(sources...)
+	l.add(r)
+}
+
+// filterBy is filter with a regular expression of a user's, of which what is told in errors.
+func (l *ruleList) filterBy(action relabel.Action, what, regex string, sources ...string) {
+	re, err := relabel.NewRegexp(regex)
+	if err != nil {
+		if l.err == nil {
+			l.err = fmt.Errorf("%s: %w", what, err)
+		}
+		return
+	}
+	l.filter(action, re, sources...)
+}
+
+// selector keeps what a label selector selects, by the labels that discovery gives an object of the kind. The values
+// stand unescaped in the regular expressions, as the operator has them.
+func (l *ruleList) selector(kind string, s metav1.LabelSelector) {
+	keys := make([]string, 0, len(s.MatchLabels))
+	for k := range s.MatchLabels {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	label := func(k string) string { return "__meta_kubernetes_" + kind + "_label_" + sanitize(k) }
+	present := func(k string) string { return "__meta_kubernetes_" + kind + "_labelpresent_" + sanitize(k) }
+	for _, k := range keys {
+		l.filterBy(relabel.Keep, "selector", "("+s.MatchLabels[k]+");true", label(k), present(k))
+	}
+	for _, e := range s.MatchExpressions {
+		either := "(" + strings.Join(e.Values, "|") + ");true"
+		switch e.Operator {
+		case metav1.LabelSelectorOpIn:
+			l.filterBy(relabel.Keep, "selector", either, label(e.Key), present(e.Key))
+		case metav1.LabelSelectorOpNotIn:
+			l.filterBy(relabel.Drop, "selector", either, label(e.Key), present(e.Key))
+		case metav1.LabelSelectorOpExists:
+			l.filter(relabel.Keep, isTrue, present(e.Key))
+		case metav1.LabelSelectorOpDoesNotExist:
+			l.filter(relabel.Drop, isTrue, present(e.Key))
+		}
+	}
+}
+
+// labelFrom copies the labels of an object of the kind onto the target, where they are not empty.
+func (l *ruleList) labelsFrom(kind string, labels ...string) {
+	for _, name := range labels {
+		l.replace(sanitize(name), "${1}", something, "__meta_kubernetes_"+kind+"_label_"+sanitize(name))
+	}
+}
+
+// user appends rules of a monitor or scrape class.
+func (l *ruleList) user(rcs []monitoringv1.RelabelConfig) {
+	rs, err := rules(rcs)
+	if err != nil && l.err == nil {
+		l.err = err
+	}
+	l.rules = append(l.rules, rs...)
+}
+
+var unfit = regexp.MustCompile(`[^a-zA-Z0-9_]`)
+
+// sanitize makes a label name of a key (sanitizeLabelName of the operator, which does not look at a leading digit).
+func sanitize(name string) string { return unfit.ReplaceAllString(name, "_") }
+
+// rules translates rules (generateRelabelConfig of the operator, and what its validation and Prometheus's demand).
+func rules(rcs []monitoringv1.RelabelConfig) ([]*relabel.Config, error) {
+	out := make([]*relabel.Config, 0, len(rcs))
+	for i, rc := range rcs {
+		r := relabel.DefaultRelabelConfig
+		for _, s := range rc.SourceLabels {
+			r.SourceLabels = append(r.SourceLabels, model.LabelName(s))
+		}
+		if rc.Separator != nil {
+			r.Separator = *rc.Separator
+		}
+		if rc.Regex != "" {
+			re, err := relabel.NewRegexp(rc.Regex)
+			if err != nil {
+				return nil, fmt.Errorf("[%d]: invalid regex %q: %w", i, rc.Regex, err)
+			}
+			r.Regex = re
+		}
+		if rc.Modulus < 0 {
+			return nil, fmt.Errorf("[%d]: modulus %d is negative", i, rc.Modulus)
+		}
+		r.TargetLabel, r.Modulus = rc.TargetLabel, uint64(rc.Modulus)
+		if rc.Replacement != nil {
+			r.Replacement = *rc.Replacement
+		}
+		if rc.Action != "" {
+			r.Action = relabel.Action(strings.ToLower(rc.Action))
+		}
+		if !slices.Contains(actions, r.Action) {
+			return nil, fmt.Errorf("[%d]: unknown relabel action %q", i, rc.Action)
+		}
+		if err := r.Validate(model.UTF8Validation); err != nil {
+			return nil, fmt.Errorf("[%d]: %w", i, err)
+		}
+		r.NameValidationScheme = model.UnsetValidation // the job's
+		out = append(out, &r)
+	}
+	return out, nil
+}
+
+var actions = []relabel.Action{
+	relabel.Replace, relabel.Keep, relabel.Drop, relabel.KeepEqual, relabel.DropEqual, relabel.HashMod, relabel.LabelMap,
+	relabel.LabelDrop, relabel.LabelKeep, relabel.Lowercase, relabel.Uppercase,
+}

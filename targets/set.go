@@ -1,0 +1,436 @@
+package targets
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/discovery/targetgroup"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/relabel"
+)
+
+// Set holds jobs and the targets that discovered groups give them. What is told is taken in at once and comes out at
+// the next Settle. One goroutine uses a Set; what Settle and the read methods return does not change.
+type Set struct {
+	jobs    map[string]*jobState
+	owners  map[Owner][]string     // names of their jobs
+	sources map[Source]*sourceJobs // who wants groups of a source
+	touched map[*jobState]bool     // since the last Settle
+	gone    []*Job
+	builder *labels.Builder
+}
+
+// NewSet returns a set without jobs.
+func NewSet() *Set {
+	return &Set{
+		jobs: map[string]*jobState{}, owners: map[Owner][]string{}, sources: map[Source]*sourceJobs{},
+		touched: map[*jobState]bool{}, builder: labels.NewBuilder(labels.EmptyLabels()),
+	}
+}
+
+// jobState is a job with its targets.
+type jobState struct {
+	job    *Job
+	groups map[groupKey]*groupState
+	// live are the targets as Settle last told them, by hash; of the job told, which is nil before the first time.
+	live map[uint64]*Target
+	told *Job
+	new  bool // its groups have not been offered yet
+}
+
+// groupKey names a group among those of a job.
+type groupKey struct {
+	source Source
+	name   string // Group.Source
+}
+
+// groupState is what a group gives to a job.
+type groupState struct {
+	targets []*Target
+	dropped []Drop
+}
+
+// Drop is why a target of a group is none of the job's.
+type Drop struct {
+	Group *targetgroup.Group
+	Index int   // of Group.Targets
+	Rule  int   // of Config.RelabelConfigs, the one that dropped it; -1 for none
+	Err   error // what was wrong with it, where no rule dropped it
+}
+
+// sourceJobs finds the jobs that may take a group.
+type sourceJobs struct {
+	// byLabel holds jobs by a namespace, or "" for all, and a label pair that their selectors demand; "" for those that
+	// demand none that could be looked up.
+	byLabel map[jobIndex]map[*jobState]bool
+	// with holds the jobs that have something of a group, by its name.
+	with map[string]map[*jobState]bool
+}
+
+type jobIndex struct{ namespace, name, value string }
+
+// Replace makes jobs all jobs of an owner, none of them to take the owner away. A job that is as it was stays untouched. It
+// returns those that are new or changed: the groups that they may take are to be offered to them before Settle.
+func (s *Set) Replace(owner Owner, jobs []*Job) (needy []*Job) {
+	before := s.owners[owner]
+	var names []string
+	for _, j := range jobs {
+		names = append(names, j.Name)
+		if old := s.jobs[j.Name]; old != nil && sameJob(old.job, j) {
+			old.job.Notes = j.Notes
+			continue
+		}
+		s.put(j)
+		if len(j.Discoveries) > 0 {
+			needy = append(needy, j)
+		}
+	}
+	for _, name := range before {
+		if !slices.Contains(names, name) {
+			s.remove(name)
+		}
+	}
+	if s.owners[owner] = names; len(names) == 0 {
+		delete(s.owners, owner)
+	}
+	return needy
+}
+
+// sameJob tells whether b would find and scrape the same as a.
+func sameJob(a, b *Job) bool {
+	return a.Owner == b.Owner && reflect.DeepEqual(a.Discoveries, b.Discoveries) && reflect.DeepEqual(a.Static, b.Static) &&
+		reflect.DeepEqual(a.Config, b.Config)
+}
+
+func (s *Set) put(j *Job) {
+	state := &jobState{job: j, groups: map[groupKey]*groupState{}, new: true}
+	if old := s.jobs[j.Name]; old != nil {
+		state.live, state.told = old.live, old.told
+		s.unindex(old)
+		delete(s.touched, old)
+	}
+	s.jobs[j.Name] = state
+	s.touched[state] = true
+	for _, d := range j.Discoveries {
+		src := s.sources[d.Source]
+		if src == nil {
+			src = &sourceJobs{byLabel: map[jobIndex]map[*jobState]bool{}, with: map[string]map[*jobState]bool{}}
+			s.sources[d.Source] = src
+		}
+		for _, at := range indexesOf(j, d) {
+			if src.byLabel[at] == nil {
+				src.byLabel[at] = map[*jobState]bool{}
+			}
+			src.byLabel[at][state] = true
+		}
+	}
+	for _, g := range j.Static {
+		s.take(state, Source{}, g)
+	}
+}
+
+func (s *Set) remove(name string) {
+	state := s.jobs[name]
+	if state == nil {
+		return
+	}
+	s.unindex(state)
+	delete(s.touched, state)
+	delete(s.jobs, name)
+	if state.told != nil {
+		s.gone = append(s.gone, state.told)
+	}
+}
+
+func (s *Set) unindex(state *jobState) {
+	for _, d := range state.job.Discoveries {
+		src := s.sources[d.Source]
+		if src == nil {
+			continue
+		}
+		for _, at := range indexesOf(state.job, d) {
+			if delete(src.byLabel[at], state); len(src.byLabel[at]) == 0 {
+				delete(src.byLabel, at)
+			}
+		}
+		for name, with := range src.with {
+			if delete(with, state); len(with) == 0 {
+				delete(src.with, name)
+			}
+		}
+		if len(src.byLabel) == 0 {
+			delete(s.sources, d.Source)
+		}
+	}
+}
+
+// indexesOf says under what a job is found: its namespaces, and the first label that its selector demands to have one
+// certain value.
+func indexesOf(j *Job, d Discovery) []jobIndex {
+	var name, want string
+	for _, r := range j.Select {
+		if n, v, ok := demands(r); ok {
+			name, want = n, v
+			break
+		}
+	}
+	namespaces := d.Namespaces
+	if len(namespaces) == 0 {
+		namespaces = []string{""}
+	}
+	var out []jobIndex
+	for _, ns := range namespaces {
+		out = append(out, jobIndex{ns, name, want})
+	}
+	return out
+}
+
+// demands reads a rule that keeps targets only if a label is there and has one value.
+func demands(r *relabel.Config) (name, v string, ok bool) {
+	if r.Action != relabel.Keep || len(r.SourceLabels) != 2 || r.Separator != ";" {
+		return "", "", false
+	}
+	inner, ok := strings.CutPrefix(r.Regex.String(), "(")
+	if !ok {
+		return "", "", false
+	}
+	inner, ok = strings.CutSuffix(inner, ");true")
+	if !ok || inner == "" || strings.ContainsAny(inner, `\.+*?()|[]{}^$`) {
+		return "", "", false
+	}
+	return string(r.SourceLabels[0]), inner, true
+}
+
+// Sources returns the sources of which some job wants groups.
+func (s *Set) Sources() []Source { return slices.Collect(maps.Keys(s.sources)) }
+
+// Offer takes in a group of a source as it is now; one without targets is gone. Namespace is that of its object, empty if
+// that has none. With onlyNew, it is the same as before, and only jobs that are new look at it.
+func (s *Set) Offer(src Source, namespace string, g *targetgroup.Group, onlyNew bool) {
+	jobs := s.sources[src]
+	if jobs == nil {
+		return
+	}
+	candidates := map[*jobState]bool{}
+	if len(g.Targets) > 0 {
+		jobs.find(candidates, namespace, g.Labels)
+	}
+	if !onlyNew {
+		for state := range jobs.with[g.Source] {
+			if !candidates[state] {
+				s.drop(state, src, g.Source)
+			}
+		}
+	}
+	for state := range candidates {
+		if !onlyNew || state.new {
+			s.take(state, src, g)
+		}
+	}
+}
+
+// find adds the jobs that may take a group with these labels.
+func (sj *sourceJobs) find(out map[*jobState]bool, namespace string, ls model.LabelSet) {
+	for _, ns := range [...]string{namespace, ""} {
+		for state := range sj.byLabel[jobIndex{namespace: ns}] {
+			out[state] = true
+		}
+		for name, v := range ls {
+			for state := range sj.byLabel[jobIndex{ns, string(name), string(v)}] {
+				out[state] = true
+			}
+		}
+		if namespace == "" {
+			return
+		}
+	}
+}
+
+// OfferAll takes in all groups of a job that finds them by other means than Discoveries.
+func (s *Set) OfferAll(job string, groups []*targetgroup.Group) {
+	state := s.jobs[job]
+	if state == nil {
+		return
+	}
+	have := map[string]bool{}
+	for _, g := range groups {
+		if len(g.Targets) > 0 {
+			have[g.Source] = true
+			s.take(state, Source{}, g)
+		}
+	}
+	for key := range state.groups {
+		if key.source == (Source{}) && !have[key.name] && !slices.ContainsFunc(state.job.Static, func(g *targetgroup.Group) bool { return g.Source == key.name }) {
+			s.drop(state, key.source, key.name)
+		}
+	}
+}
+
+// take gives the job what it makes of the group.
+func (s *Set) take(state *jobState, src Source, g *targetgroup.Group) {
+	key := groupKey{src, g.Source}
+	gs := s.populate(state.job, g)
+	if gs == nil {
+		s.drop(state, src, g.Source)
+		return
+	}
+	state.groups[key] = gs
+	s.touched[state] = true
+	if jobs := s.sources[src]; jobs != nil {
+		if jobs.with[g.Source] == nil {
+			jobs.with[g.Source] = map[*jobState]bool{}
+		}
+		jobs.with[g.Source][state] = true
+	}
+}
+
+func (s *Set) drop(state *jobState, src Source, name string) {
+	key := groupKey{src, name}
+	if state.groups[key] == nil {
+		return
+	}
+	delete(state.groups, key)
+	s.touched[state] = true
+	if jobs := s.sources[src]; jobs != nil {
+		if delete(jobs.with[name], state); len(jobs.with[name]) == 0 {
+			delete(jobs.with, name)
+		}
+	}
+}
+
+// populate makes targets of a group, nil if its labels alone rule it out.
+func (s *Set) populate(j *Job, g *targetgroup.Group) *groupState {
+	if len(j.Select) > 0 {
+		s.builder.Reset(labels.EmptyLabels())
+		for _, r := range j.Select {
+			for _, name := range r.SourceLabels {
+				s.builder.Set(string(name), string(g.Labels[name]))
+			}
+		}
+		if !relabel.ProcessBuilder(s.builder, j.Select...) {
+			return nil
+		}
+	}
+	gs := &groupState{}
+	for i, own := range g.Targets {
+		discovered(s.builder, j.Config, own, g.Labels)
+		ls, err := populate(s.builder, j.Config.RelabelConfigs)
+		switch {
+		case err != nil:
+			gs.dropped = append(gs.dropped, Drop{g, i, -1, err})
+		case ls.IsEmpty():
+			gs.dropped = append(gs.dropped, Drop{g, i, s.culprit(j, g, i), nil})
+		default:
+			gs.targets = append(gs.targets, newTarget(j, ls, g, i))
+		}
+	}
+	return gs
+}
+
+// culprit finds the rule that drops a target.
+func (s *Set) culprit(j *Job, g *targetgroup.Group, i int) int {
+	discovered(s.builder, j.Config, g.Targets[i], g.Labels)
+	for n, r := range j.Config.RelabelConfigs {
+		if !relabel.ProcessBuilder(s.builder, r) {
+			return n
+		}
+	}
+	return -1
+}
+
+// Settle returns what has changed since it was called last.
+func (s *Set) Settle() []Change {
+	var out []Change
+	for _, j := range s.gone {
+		if s.jobs[j.Name] == nil {
+			out = append(out, Change{Job: j, Gone: true})
+		}
+	}
+	s.gone = nil
+	for state := range s.touched {
+		state.new = false
+		if c, changed := state.settle(); changed {
+			out = append(out, c)
+		}
+	}
+	clear(s.touched)
+	slices.SortFunc(out, func(a, b Change) int { return strings.Compare(a.Job.Name, b.Job.Name) })
+	return out
+}
+
+// settle compares the job's targets with those that were told before.
+func (state *jobState) settle() (Change, bool) {
+	c := Change{Job: state.job}
+	now := map[uint64]*Target{}
+	for _, key := range slices.SortedFunc(maps.Keys(state.groups), compareKeys) {
+		for _, t := range state.groups[key].targets {
+			if _, ok := now[t.Hash]; !ok { // the same target of two groups is one
+				now[t.Hash] = t
+			}
+		}
+	}
+	for h, t := range now {
+		if old := state.live[h]; old != t {
+			c.Added = append(c.Added, t)
+		}
+	}
+	for h, t := range state.live {
+		if _, ok := now[h]; !ok {
+			c.Removed = append(c.Removed, t)
+		}
+	}
+	changed := len(c.Added) > 0 || len(c.Removed) > 0 || state.told != state.job
+	state.live, state.told = now, state.job
+	byURL := func(a, b *Target) int { return strings.Compare(a.URL, b.URL) }
+	slices.SortFunc(c.Added, byURL)
+	slices.SortFunc(c.Removed, byURL)
+	return c, changed
+}
+
+func compareKeys(a, b groupKey) int {
+	if n := strings.Compare(a.name, b.name); n != 0 {
+		return n
+	}
+	return strings.Compare(a.source.Role+a.source.Selectors, b.source.Role+b.source.Selectors)
+}
+
+// Jobs returns the jobs of an owner.
+func (s *Set) Jobs(owner Owner) []*Job {
+	var out []*Job
+	for _, name := range s.owners[owner] {
+		out = append(out, s.jobs[name].job)
+	}
+	return out
+}
+
+// Targets returns the targets of a job that were told.
+func (s *Set) Targets(job string) []*Target {
+	state := s.jobs[job]
+	if state == nil {
+		return nil
+	}
+	return slices.SortedFunc(maps.Values(state.live), func(a, b *Target) int { return strings.Compare(a.URL, b.URL) })
+}
+
+// Dropped returns the targets that a job was offered and did not take, though its selector let them by.
+func (s *Set) Dropped(job string) []Drop {
+	state := s.jobs[job]
+	if state == nil {
+		return nil
+	}
+	var out []Drop
+	for _, key := range slices.SortedFunc(maps.Keys(state.groups), compareKeys) {
+		out = append(out, state.groups[key].dropped...)
+	}
+	return out
+}
+
+// Discovered returns the labels that a dropped target had before relabelling.
+func (s *Set) Discovered(job string, d Drop) labels.Labels {
+	b := labels.NewBuilder(labels.EmptyLabels())
+	discovered(b, s.jobs[job].job.Config, d.Group.Targets[d.Index], d.Group.Labels)
+	return b.Labels()
+}
