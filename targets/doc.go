@@ -36,7 +36,13 @@ const (
 // Kinds are all kinds of monitors.
 var Kinds = [...]Kind{ServiceMonitor, PodMonitor, Probe, ScrapeConfig}
 
-// Owner is what a job comes from: a monitor, or with only a Name the node jobs and a scrape_config.
+// What jobs come from beside monitors. These owners have no namespace.
+const (
+	NodesBlock        Kind = "nodes"         // of the configuration file; without a name
+	ScrapeConfigBlock Kind = "scrape_config" // of the configuration file; its name is that of its job
+)
+
+// Owner is what a job comes from.
 type Owner struct {
 	Kind      Kind
 	Namespace string
@@ -45,8 +51,11 @@ type Owner struct {
 
 // String names the owner as a person would.
 func (o Owner) String() string {
-	if o.Kind == "" {
-		return o.Name
+	switch {
+	case o.Namespace != "":
+		return string(o.Kind) + " " + o.Namespace + "/" + o.Name
+	case o.Name != "":
+		return string(o.Kind) + " " + o.Name
 	}
-	return string(o.Kind) + " " + o.Namespace + "/" + o.Name
+	return string(o.Kind)
 }

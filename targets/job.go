@@ -1,6 +1,8 @@
 package targets
 
 import (
+	"slices"
+
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"github.com/prometheus/prometheus/model/relabel"
@@ -22,6 +24,11 @@ type Job struct {
 	Select []*relabel.Config
 	// Notes say what a user may wonder at.
 	Notes []string
+}
+
+// static tells whether a group is one of Static.
+func (j *Job) static(name string) bool {
+	return slices.ContainsFunc(j.Static, func(g *targetgroup.Group) bool { return g.Source == name })
 }
 
 // Discovery is one way in which a job finds groups.

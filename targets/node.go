@@ -56,7 +56,7 @@ func NodeJobs(n *config.Nodes, global promconfig.GlobalConfig) ([]*Job, error) {
 		if err := cfg.Validate(global); err != nil {
 			return nil, fmt.Errorf("nodes: %s: %w", page.name, err)
 		}
-		j := &Job{Name: cfg.JobName, Owner: Owner{Name: "nodes"}, Config: &cfg, Discoveries: []Discovery{{Source: Source{Role: RoleNode}}}}
+		j := &Job{Name: cfg.JobName, Owner: Owner{Kind: NodesBlock}, Config: &cfg, Discoveries: []Discovery{{Source: Source{Role: RoleNode}}}}
 		if n.Selector != "" {
 			j.Discoveries[0].Selectors = RoleNode + "=" + n.Selector + "|"
 		}

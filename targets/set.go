@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -49,6 +50,7 @@ type groupKey struct {
 
 // groupState is what a group gives to a job.
 type groupState struct {
+	group   *targetgroup.Group
 	targets []*Target
 	dropped []Drop
 }
@@ -107,7 +109,8 @@ func sameJob(a, b *Job) bool {
 
 func (s *Set) put(j *Job) {
 	state := &jobState{job: j, groups: map[groupKey]*groupState{}, new: true}
-	if old := s.jobs[j.Name]; old != nil {
+	old := s.jobs[j.Name]
+	if old != nil {
 		state.live, state.told = old.live, old.told
 		s.unindex(old)
 		delete(s.touched, old)
@@ -129,6 +132,13 @@ func (s *Set) put(j *Job) {
 	}
 	for _, g := range j.Static {
 		s.take(state, Source{}, g)
+	}
+	if old != nil && reflect.DeepEqual(old.job.Config.ServiceDiscoveryConfigs, j.Config.ServiceDiscoveryConfigs) {
+		for key, gs := range old.groups { // what OfferAll gave: it comes anew only when it changes
+			if key.source == (Source{}) && !old.job.static(key.name) {
+				s.take(state, key.source, gs.group)
+			}
+		}
 	}
 }
 
@@ -263,7 +273,7 @@ func (s *Set) OfferAll(job string, groups []*targetgroup.Group) {
 		}
 	}
 	for key := range state.groups {
-		if key.source == (Source{}) && !have[key.name] && !slices.ContainsFunc(state.job.Static, func(g *targetgroup.Group) bool { return g.Source == key.name }) {
+		if key.source == (Source{}) && !have[key.name] && !state.job.static(key.name) {
 			s.drop(state, key.source, key.name)
 		}
 	}
@@ -272,6 +282,9 @@ func (s *Set) OfferAll(job string, groups []*targetgroup.Group) {
 // take gives the job what it makes of the group.
 func (s *Set) take(state *jobState, src Source, g *targetgroup.Group) {
 	key := groupKey{src, g.Source}
+	if old := state.groups[key]; old != nil && old.group == g {
+		return
+	}
 	gs := s.populate(state.job, g)
 	if gs == nil {
 		s.drop(state, src, g.Source)
@@ -314,7 +327,7 @@ func (s *Set) populate(j *Job, g *targetgroup.Group) *groupState {
 			return nil
 		}
 	}
-	gs := &groupState{}
+	gs := &groupState{group: g}
 	for i, own := range g.Targets {
 		discovered(s.builder, j.Config, own, g.Labels)
 		ls, err := populate(s.builder, j.Config.RelabelConfigs)
@@ -433,4 +446,29 @@ func (s *Set) Discovered(job string, d Drop) labels.Labels {
 	b := labels.NewBuilder(labels.EmptyLabels())
 	discovered(b, s.jobs[job].job.Config, d.Group.Targets[d.Index], d.Group.Labels)
 	return b.Labels()
+}
+
+// Reason says why a target was dropped, in the words of the job's rules.
+func (d Drop) Reason(j *Job) string {
+	switch {
+	case d.Err != nil:
+		return d.Err.Error()
+	case d.Rule < 0 || d.Rule >= len(j.Config.RelabelConfigs):
+		return "no labels were left"
+	}
+	return fmt.Sprintf("rule %d: %s", d.Rule, describe(j.Config.RelabelConfigs[d.Rule]))
+}
+
+// describe says in a line what a rule that drops targets does.
+func describe(r *relabel.Config) string {
+	var from []string
+	for _, n := range r.SourceLabels {
+		from = append(from, string(n))
+	}
+	labels := strings.Join(from, r.Separator)
+	switch r.Action {
+	case relabel.KeepEqual, relabel.DropEqual:
+		return fmt.Sprintf("%s where %s and %s are equal", r.Action, labels, r.TargetLabel)
+	}
+	return fmt.Sprintf("%s where %s matches %q", r.Action, labels, r.Regex.String())
 }

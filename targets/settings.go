@@ -89,19 +89,26 @@ func (s *Settings) addClass(c monitoringv1.ScrapeClass) error {
 	return nil
 }
 
-// Wants tells whether a monitor is selected. Namespace are the labels of its namespace, nil if they are not known.
-func (s *Settings) Wants(kind Kind, namespace string, labels, namespaceLabels map[string]string) bool {
+// Unwanted says why a monitor is not selected, empty if it is. Namespace are the labels of its namespace, nil if they are not known.
+func (s *Settings) Unwanted(kind Kind, namespace string, labels, namespaceLabels map[string]string) string {
 	sel := s.kinds[kind]
-	if sel.objects == nil || !sel.objects.Matches(k8slabels.Set(labels)) {
-		return false
+	field := strings.ToLower(string(kind[:1])) + string(kind[1:])
+	switch {
+	case !sel.objects.Matches(k8slabels.Set(labels)):
+		return fmt.Sprintf("its labels do not match monitors.%sSelector %q", field, sel.objects)
+	case sel.namespaces == nil && namespace != s.own:
+		return fmt.Sprintf("it is not in namespace %q, and no monitors.%sNamespaceSelector is given", s.own, field)
+	case sel.namespaces == nil || sel.namespaces.Empty():
+		return ""
+	case namespaceLabels == nil:
+		return fmt.Sprintf("the labels of namespace %s are not known, which monitors.%sNamespaceSelector needs", namespace, field)
+	case !sel.namespaces.Matches(k8slabels.Set(namespaceLabels)):
+		return fmt.Sprintf("the labels of namespace %s do not match monitors.%sNamespaceSelector %q", namespace, field, sel.namespaces)
 	}
-	if sel.namespaces == nil {
-		return namespace == s.own
-	}
-	return sel.namespaces.Empty() || namespaceLabels != nil && sel.namespaces.Matches(k8slabels.Set(namespaceLabels))
+	return ""
 }
 
-// NeedsNamespaces tells whether Wants looks at labels of namespaces.
+// NeedsNamespaces tells whether Unwanted looks at labels of namespaces.
 func (s *Settings) NeedsNamespaces() bool {
 	for _, sel := range s.kinds {
 		if sel.namespaces != nil && !sel.namespaces.Empty() {

@@ -1,0 +1,210 @@
+// Package informers finds out what there is to scrape. It watches an API server, or a directory of manifests, through
+// client-go's informers, one for each resource however many monitors there are; it lets the room targets compile monitors,
+// makes target groups of objects by Prometheus's own discoverers, and hands on what targets came and went. What
+// scrape_configs find by other means comes in through Prometheus's discovery manager.
+//
+// Promises: an event costs what it touches; an API server that is away changes nothing; a kind whose CRD is not installed
+// is off until it is; Secrets and ConfigMaps are read by name, never listed. Not promised: that the cluster tells
+// of all its changes at once; what is told together is worked off together.
+package informers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"k8s.io/client-go/tools/cache"
+
+	"promrelay/config"
+	"promrelay/targets"
+)
+
+// Options are what a Discovery needs.
+type Options struct {
+	Backend Backend // nil: no cluster and no manifests
+	// Sink is told of changes, one call after the other. It must not block for long.
+	Sink       func([]targets.Change)
+	Logger     *zap.Logger           // nil means none
+	Registerer prometheus.Registerer // nil means none
+}
+
+// Discovery keeps a targets.Set as the cluster and the configuration say.
+type Discovery struct {
+	backend  Backend
+	sink     func([]targets.Change)
+	log      *zap.Logger
+	metrics  *metrics
+	refs     *references
+	external *external
+	wake     chan struct{}
+
+	notesMu sync.Mutex
+	notes   notes // since the worker took them last
+
+	// What follows belongs to the worker, which changes it with mu locked; others read it with mu read-locked.
+	mu       sync.RWMutex
+	set      *targets.Set
+	settings *targets.Settings // nil: no monitors are wanted
+	monitors map[targets.Owner]*monitorState
+	byRef    map[targets.Ref]map[targets.Owner]bool
+	blocks   map[targets.Owner]bool // owners that are not monitors
+	watched  map[string]*watched
+	kinds    map[targets.Kind]bool // all monitors of the kind were compiled since settings changed
+	sources  map[targets.Source]*source
+	running  sync.WaitGroup
+}
+
+// notes are what has changed and was not worked off.
+type notes struct {
+	objects  map[note]bool
+	refs     map[targets.Ref]bool
+	plan     *plan // a configuration that is to be applied
+	external bool  // the discovery manager has told something
+}
+
+// note is an object that came, changed or went.
+type note struct {
+	resource *resource
+	key      string
+}
+
+// New returns a Discovery that finds nothing until Apply and Run.
+func New(o Options) (*Discovery, error) {
+	if o.Sink == nil {
+		return nil, fmt.Errorf("discovery: Sink must be given")
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	d := &Discovery{
+		backend: o.Backend, sink: o.Sink, log: o.Logger.Named("informers"), metrics: newMetrics(o.Registerer), wake: make(chan struct{}, 1),
+		set: targets.NewSet(), monitors: map[targets.Owner]*monitorState{}, byRef: map[targets.Ref]map[targets.Owner]bool{},
+		blocks: map[targets.Owner]bool{}, watched: map[string]*watched{}, kinds: map[targets.Kind]bool{}, sources: map[targets.Source]*source{},
+	}
+	d.refs = newReferences(o.Backend, d.log, d.metrics, d.noteRef)
+	d.external = newExternal(o.Registerer, d.log, d.noteExternal)
+	for name, r := range resources {
+		d.watched[name] = newWatched(r, d.log, d.noteObject)
+	}
+	return d, nil
+}
+
+// Apply makes the configuration count, soon. It is one that Check has passed.
+func (d *Discovery) Apply(c *config.Config) error {
+	p, err := newPlan(c, d.home())
+	if err != nil {
+		return err
+	}
+	d.tell(func(n *notes) { n.plan = p })
+	return nil
+}
+
+// Check tells what Apply would refuse.
+func Check(c *config.Config) error {
+	_, err := newPlan(c, "")
+	return err
+}
+
+func (d *Discovery) home() string {
+	if d.backend == nil {
+		return ""
+	}
+	_, home := d.backend.namespaces()
+	return home
+}
+
+// Hurry has the Secrets and ConfigMaps of a target's monitor read soon: the target refused what they hold.
+func (d *Discovery) Hurry(t *targets.Target) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if m := d.monitors[t.Job.Owner]; m != nil {
+		for _, ref := range m.refs {
+			d.refs.hurry(ref)
+		}
+	}
+}
+
+func (d *Discovery) tell(f func(*notes)) {
+	d.notesMu.Lock()
+	f(&d.notes)
+	d.notesMu.Unlock()
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (d *Discovery) noteObject(r *resource, key string) {
+	d.tell(func(n *notes) {
+		if n.objects == nil {
+			n.objects = map[note]bool{}
+		}
+		n.objects[note{r, key}] = true
+	})
+}
+
+func (d *Discovery) noteRef(ref targets.Ref) {
+	d.tell(func(n *notes) {
+		if n.refs == nil {
+			n.refs = map[targets.Ref]bool{}
+		}
+		n.refs[ref] = true
+	})
+}
+
+func (d *Discovery) noteExternal() { d.tell(func(n *notes) { n.external = true }) }
+
+func (d *Discovery) take() notes {
+	d.notesMu.Lock()
+	defer d.notesMu.Unlock()
+	n := d.notes
+	d.notes = notes{}
+	return n
+}
+
+// gather is how long, after a first change, others are waited for that come with it.
+const gather = 20 * time.Millisecond
+
+// Run finds targets until ctx ends.
+func (d *Discovery) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer d.running.Wait()
+	defer cancel()
+	errs := make(chan error, 1)
+	if d.backend != nil {
+		d.running.Go(func() {
+			if err := d.backend.run(ctx); err != nil {
+				errs <- err
+			}
+		})
+		d.running.Go(func() { d.refs.run(ctx) })
+	}
+	if err := d.external.start(ctx, &d.running); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-errs:
+			return err
+		case <-d.wake:
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(gather):
+		}
+		start := time.Now()
+		d.work(ctx)
+		d.metrics.work.Observe(time.Since(start).Seconds())
+	}
+}
+
+// indexer shows the objects of a resource to discoverers.
+func (d *Discovery) indexer(resource string) cache.Indexer {
+	return view{watched: d.watched[resource]}
+}

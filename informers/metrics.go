@@ -1,0 +1,55 @@
+package informers
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"promrelay/targets"
+)
+
+// metrics of the room.
+type metrics struct {
+	reads    *prometheus.CounterVec // of Secrets and ConfigMaps
+	builds   *prometheus.CounterVec
+	monitors *prometheus.GaugeVec
+	work     prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	f := promauto.With(reg)
+	m := &metrics{
+		reads: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "promrelay_references_reads_total", Help: "Reads of Secrets and ConfigMaps that monitors name, by result.",
+		}, []string{"result"}),
+		builds: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "promrelay_discovery_groups_total", Help: "Target groups made of objects, by role.",
+		}, []string{"role"}),
+		monitors: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "promrelay_monitors", Help: "Monitors, by kind and state.",
+		}, []string{"kind", "state"}),
+		work: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "promrelay_discovery_batch_duration_seconds", Help: "How long it took to make targets of a batch of changes.",
+			NativeHistogramBucketFactor: 1.1, Buckets: []float64{.001, .01, .1, 1, 10},
+		}),
+	}
+	for _, result := range []string{"ok", "forbidden", "error"} {
+		m.reads.WithLabelValues(result)
+	}
+	for _, kind := range targets.Kinds {
+		for _, state := range []State{Accepted, Pending, Rejected, Unselected} {
+			m.monitors.WithLabelValues(string(kind), string(state))
+		}
+	}
+	return m
+}
+
+func (m *metrics) read(err error) {
+	result := "ok"
+	switch {
+	case forbidden(err):
+		result = "forbidden"
+	case err != nil:
+		result = "error"
+	}
+	m.reads.WithLabelValues(result).Inc()
+}

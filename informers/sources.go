@@ -1,0 +1,217 @@
+package informers
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"promrelay/targets"
+)
+
+// source makes groups for the jobs that share them.
+type source struct {
+	targets.Source
+	builder *builder
+	close   context.CancelFunc
+	built   bool            // all of its objects were, once
+	dirty   map[string]bool // keys of objects whose groups are to be made anew
+}
+
+// resources that a source's groups are made of, that of its own objects first.
+func (s *source) resources() []string { return resourcesOf(s.Source) }
+
+func resourcesOf(s targets.Source) []string {
+	out := []string{resourceOf[s.Role]}
+	if s.Role == targets.RoleEndpoints || s.Role == targets.RoleEndpointSlice {
+		out = append(out, "services", "pods")
+	}
+	for name, wanted := range map[string]bool{
+		"nodes": s.Attach.Node, "namespaces": s.Attach.Namespace, "replicasets": s.Attach.Deployment, "jobs": s.Attach.Job || s.Attach.CronJob,
+	} {
+		if wanted {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// monitorsNeed are the resources that are watched as soon as monitors are wanted, whatever these say: so the number of
+// watches does not depend on them.
+var monitorsNeed = []string{
+	"servicemonitors", "podmonitors", "probes", "scrapeconfigs", "services", "endpointslices", "pods", "nodes", "namespaces",
+}
+
+// openSources makes builders for new sources, closes those that no job wants any more, and watches the resources
+// that are needed.
+func (d *Discovery) openSources(ctx context.Context) {
+	if d.backend == nil {
+		return
+	}
+	need := map[string]bool{}
+	if d.settings != nil {
+		for _, name := range monitorsNeed {
+			need[name] = true
+		}
+	}
+	wanted := d.set.Sources()
+	for _, src := range wanted {
+		for _, name := range resourcesOf(src) {
+			need[name] = true
+		}
+		if d.sources[src] != nil {
+			continue
+		}
+		own, cancel := context.WithCancel(ctx)
+		b, err := newBuilder(own, src, d.indexer)
+		if err != nil {
+			d.log.Error("no groups can be made", zap.String("role", src.Role), zap.Error(err))
+		}
+		d.sources[src] = &source{Source: src, builder: b, close: cancel, dirty: map[string]bool{}}
+	}
+	for src, s := range d.sources {
+		if !slices.Contains(wanted, src) {
+			s.close()
+			delete(d.sources, src)
+		}
+	}
+	for name, w := range d.watched {
+		switch {
+		case need[name] && w.stop == nil:
+			w.begin(ctx, d.backend, &d.running)
+		case !need[name] && w.stop != nil:
+			w.end()
+		}
+	}
+}
+
+// markSources notes which objects' groups the changed objects concern.
+func (d *Discovery) markSources(objects map[note]bool) {
+	for _, s := range d.sources {
+		own := resourceOf[s.Role]
+		for o := range objects {
+			switch {
+			case o.key == stateChange:
+			case o.resource.name == own:
+				s.dirty[o.key] = true
+			case slices.Contains(s.resources(), o.resource.name):
+				for _, key := range d.attached(s, o) {
+					s.dirty[key] = true
+				}
+			}
+		}
+	}
+}
+
+// attached returns the keys of the source's objects to which another one is attached.
+func (d *Discovery) attached(s *source, o note) []string {
+	own := d.watched[resourceOf[s.Role]]
+	switch o.resource.name {
+	case "services":
+		if s.Role == targets.RoleEndpoints {
+			return []string{o.key}
+		}
+		return own.indexed(byService, o.key)
+	case "pods":
+		return own.indexed(byPod, o.key)
+	case "nodes":
+		return own.indexed(byNode, o.key)
+	case "namespaces":
+		return own.indexed(byNamespace, o.key)
+	}
+	index := byReplicaSet
+	if o.resource.name == "jobs" {
+		index = byJob
+	}
+	pods := d.watched["pods"].indexed(index, o.key)
+	if s.Role == targets.RolePod {
+		return pods
+	}
+	var out []string
+	for _, pod := range pods {
+		out = append(out, own.indexed(byPod, pod)...)
+	}
+	return out
+}
+
+// build makes the groups anew that are dirty, and those that new jobs may take, and offers them.
+func (d *Discovery) build(ctx context.Context, needy []*targets.Job) {
+	for _, s := range d.sources {
+		if s.builder == nil || !d.ready(s) {
+			continue
+		}
+		own := d.watched[resourceOf[s.Role]]
+		keys := slices.Collect(maps.Keys(s.dirty))
+		var fresh []string
+		if s.built {
+			fresh = d.keysFor(s, needy)
+		} else {
+			keys = append(keys, own.keys()...)
+			s.built = true
+		}
+		s.dirty = map[string]bool{}
+		slices.Sort(keys)
+		keys = slices.Compact(keys)
+		fresh = slices.DeleteFunc(fresh, func(k string) bool { _, ok := slices.BinarySearch(keys, k); return ok })
+		d.offer(ctx, s, keys, false)
+		d.offer(ctx, s, fresh, true)
+	}
+}
+
+// ready tells whether all that the source's groups are made of is known.
+func (d *Discovery) ready(s *source) bool {
+	for _, name := range s.resources() {
+		if !d.watched[name].ready() {
+			return false
+		}
+	}
+	return true
+}
+
+// keysFor returns the keys of the objects whose groups the jobs may take.
+func (d *Discovery) keysFor(s *source, jobs []*targets.Job) []string {
+	own := d.watched[resourceOf[s.Role]]
+	found := map[string]bool{}
+	for _, j := range jobs {
+		for _, discovery := range j.Discoveries {
+			if discovery.Source != s.Source {
+				continue
+			}
+			if len(discovery.Namespaces) == 0 || own.unspaced {
+				return own.keys()
+			}
+			for _, ns := range discovery.Namespaces {
+				for _, key := range own.indexed(byNamespace, ns) {
+					found[key] = true
+				}
+			}
+		}
+	}
+	return slices.Collect(maps.Keys(found))
+}
+
+// chunk is how many groups are made before they are offered.
+const chunk = 500
+
+func (d *Discovery) offer(ctx context.Context, s *source, keys []string, onlyNew bool) {
+	for part := range slices.Chunk(keys, chunk) {
+		groups := s.builder.build(ctx, part)
+		d.metrics.builds.WithLabelValues(s.Role).Add(float64(len(groups)))
+		d.mu.Lock()
+		for _, g := range groups {
+			d.set.Offer(s.Source, namespaceOf(g.Source), g, onlyNew)
+		}
+		d.mu.Unlock()
+	}
+}
+
+// namespaceOf reads the namespace from the name of a group: role/namespace/name, or role/name.
+func namespaceOf(group string) string {
+	parts := strings.Split(group, "/")
+	if len(parts) != 3 {
+		return ""
+	}
+	return parts[1]
+}

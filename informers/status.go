@@ -1,0 +1,86 @@
+package informers
+
+import (
+	"cmp"
+	"slices"
+
+	"promrelay/targets"
+)
+
+// State is what became of a monitor.
+type State string
+
+// The states of monitors.
+const (
+	Accepted   State = "accepted"
+	Pending    State = "pending"      // waits for a Secret or ConfigMap to be read
+	Rejected   State = "rejected"     // cannot be translated
+	Unselected State = "not selected" // the configuration does not want it
+)
+
+// MonitorStatus is what became of a monitor, or of a block of the configuration, and why.
+type MonitorStatus struct {
+	Owner  targets.Owner
+	State  State
+	Reason string // empty if accepted
+	Jobs   []JobStatus
+}
+
+// JobStatus is what discovery knows of a job.
+type JobStatus struct {
+	Job     *targets.Job
+	Dropped []Dropped
+}
+
+// Dropped is a target that a job's rules do not let by.
+type Dropped struct {
+	Discovered map[string]string
+	Reason     string
+}
+
+// monitorState is a monitor as the worker remembers it.
+type monitorState struct {
+	state  State
+	reason string
+	refs   []targets.Ref
+}
+
+// Monitors tells of all monitors and blocks, in the order of their names.
+func (d *Discovery) Monitors() []MonitorStatus {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	var out []MonitorStatus
+	for owner := range d.blocks {
+		out = append(out, MonitorStatus{Owner: owner, State: Accepted, Jobs: d.jobs(owner)})
+	}
+	for owner, m := range d.monitors {
+		out = append(out, MonitorStatus{Owner: owner, State: m.state, Reason: m.reason, Jobs: d.jobs(owner)})
+	}
+	slices.SortFunc(out, func(a, b MonitorStatus) int {
+		return cmp.Or(cmp.Compare(a.Owner.Kind, b.Owner.Kind), cmp.Compare(a.Owner.Namespace, b.Owner.Namespace), cmp.Compare(a.Owner.Name, b.Owner.Name))
+	})
+	return out
+}
+
+func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
+	var out []JobStatus
+	for _, j := range d.set.Jobs(owner) {
+		s := JobStatus{Job: j}
+		for _, drop := range d.set.Dropped(j.Name) {
+			s.Dropped = append(s.Dropped, Dropped{Discovered: d.set.Discovered(j.Name, drop).Map(), Reason: drop.Reason(j)})
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// Off tells of resources that are wanted and not watched: their name and why.
+func (d *Discovery) Off() map[string]string {
+	out := map[string]string{}
+	for name, w := range d.watched {
+		if why := w.why(); why != "" && why != notBegun {
+			out[name] = why
+		}
+	}
+	return out
+}

@@ -1,0 +1,306 @@
+package informers
+
+import (
+	"context"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/cache"
+)
+
+// watched is one resource with its informers: one, or one for each namespace that the relay is confined to.
+type watched struct {
+	*resource
+	log  *zap.Logger
+	note func(r *resource, key string) // an object came, changed or went
+
+	mu     sync.RWMutex
+	stores []cache.Indexer
+	synced []cache.InformerSynced
+	off    string // why the resource is not watched, empty if it is
+
+	complained atomic.Int64 // when an interrupted watch was last told of, in seconds since the epoch
+
+	stop context.CancelFunc // nil if nothing wants the resource
+	done chan struct{}      // closed when the watch that was stopped last has ended; nil if there was none
+}
+
+// notBegun is why a resource is not watched before anything wants it.
+const notBegun = "nothing needs it"
+
+// begin watches until ctx ends or end is called.
+func (w *watched) begin(ctx context.Context, b Backend, wg *sync.WaitGroup) {
+	ctx, w.stop = context.WithCancel(ctx)
+	before, done := w.done, make(chan struct{})
+	w.done = done
+	wg.Go(func() {
+		defer close(done)
+		if before != nil {
+			<-before
+		}
+		w.run(ctx, b)
+	})
+}
+
+// end lets go of a resource that nothing wants any more.
+func (w *watched) end() {
+	w.stop()
+	w.stop = nil
+}
+
+// newWatched returns a resource that is not watched yet.
+func newWatched(r *resource, log *zap.Logger, note func(*resource, string)) *watched {
+	return &watched{resource: r, log: log.With(zap.String("resource", r.name)), note: note, off: notBegun}
+}
+
+// How often it is asked for a kind of monitor: of an API server that knows no such CRD, and of one that does not answer.
+const (
+	absentEvery = 10 * time.Second
+	awayEvery   = time.Second
+)
+
+// run watches until ctx ends. A monitor's kind that does not exist is waited for, and waited for again when it goes.
+func (w *watched) run(ctx context.Context, b Backend) {
+	for ctx.Err() == nil {
+		if w.kind != "" && !w.await(ctx, b) {
+			return
+		}
+		w.watch(ctx, b)
+	}
+}
+
+// await returns when the resource exists; false when ctx ends.
+func (w *watched) await(ctx context.Context, b Backend) bool {
+	for {
+		pause := absentEvery
+		ok, err := b.serves(ctx, w.resource)
+		switch {
+		case err != nil:
+			pause = awayEvery
+			w.turnOff("the API server does not answer: " + err.Error())
+		case ok:
+			return true
+		default:
+			w.turnOff("the CRD " + w.name + "." + w.group + " is not installed")
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(pause):
+		}
+	}
+}
+
+// turnOff says why there are no objects, once.
+func (w *watched) turnOff(why string) {
+	w.mu.Lock()
+	news := w.off != why
+	w.off = why
+	w.mu.Unlock()
+	if news {
+		w.log.Warn("not watched", zap.String("reason", why))
+		w.note(w.resource, stateChange)
+	}
+}
+
+// stateChange is noted in place of a key when the resource is listed, or is not watched after all.
+const stateChange = ""
+
+// watch runs the informers until ctx ends or the resource does.
+func (w *watched) watch(ctx context.Context, b Backend) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	only, _ := b.namespaces()
+	if len(only) == 0 {
+		only = []string{""}
+	} else if w.unspaced {
+		w.turnOff("the relay is confined to namespaces (kubernetes.namespaces)")
+		<-ctx.Done()
+		return
+	}
+	var informers []cache.SharedIndexInformer
+	for _, ns := range only {
+		inf := cache.NewSharedIndexInformer(b.listWatch(w.resource, ns), w.example, 0, w.indexers)
+		w.prepare(inf, cancel)
+		informers = append(informers, inf)
+	}
+	w.mu.Lock()
+	w.stores, w.synced, w.off = nil, nil, ""
+	for _, inf := range informers {
+		w.stores = append(w.stores, inf.GetIndexer())
+		w.synced = append(w.synced, inf.HasSynced)
+	}
+	w.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, inf := range informers {
+		wg.Go(func() { inf.RunWithContext(ctx) })
+	}
+	wg.Go(func() {
+		if cache.WaitForCacheSync(ctx.Done(), w.synced...) {
+			w.note(w.resource, stateChange)
+		}
+	})
+	wg.Wait()
+	w.forget()
+}
+
+// prepare makes the informer tell of changes and of trouble. Gone is called when the resource does not exist any more.
+func (w *watched) prepare(inf cache.SharedIndexInformer, gone func()) {
+	// None of these can fail on an informer that has not run.
+	_ = inf.SetTransform(func(obj any) (any, error) {
+		if o, ok := obj.(runtime.Object); ok {
+			w.transform(o)
+		}
+		return obj, nil
+	})
+	_ = inf.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
+		switch {
+		case ctx.Err() != nil:
+		case w.kind != "" && apierrors.IsNotFound(err):
+			gone()
+		case apierrors.IsForbidden(err):
+			w.turnOff("the relay may not list and watch it; apply the ClusterRole of deploy/: " + err.Error())
+		case apierrors.IsResourceExpired(err) || apierrors.IsGone(err): // begins anew by itself
+		case time.Now().Unix()-w.complained.Load() > 60: // it is tried again every few seconds
+			w.complained.Store(time.Now().Unix())
+			w.log.Warn("watch is interrupted; go on with what is known", zap.Error(err))
+		}
+	})
+	tell := func(obj any) {
+		if m, err := metaOf(obj); err == nil {
+			w.note(w.resource, namespacedKey(m))
+		}
+	}
+	_, _ = inf.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: func(obj any) { w.turnOn(); tell(obj) },
+		UpdateFunc: func(old, obj any) {
+			if !sameButVersion(old, obj) {
+				tell(obj)
+			}
+		},
+		DeleteFunc: func(obj any) {
+			if lost, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+				w.note(w.resource, lost.Key)
+				return
+			}
+			tell(obj)
+		},
+	})
+}
+
+// turnOn takes back what turnOff said: objects came after all.
+func (w *watched) turnOn() {
+	w.mu.Lock()
+	w.off = ""
+	w.mu.Unlock()
+}
+
+// sameButVersion tells whether two states of an object are alike, after the transforms.
+func sameButVersion(a, b any) bool {
+	x, errX := unversioned(a)
+	y, errY := unversioned(b)
+	return errX == nil && errY == nil && reflect.DeepEqual(x, y)
+}
+
+// unversioned returns a shallow copy of an object, without what changes with every write.
+func unversioned(obj any) (any, error) {
+	c := reflect.New(reflect.TypeOf(obj).Elem())
+	c.Elem().Set(reflect.ValueOf(obj).Elem())
+	m, err := metaOf(c.Interface())
+	if err != nil {
+		return nil, err
+	}
+	m.SetResourceVersion("")
+	m.SetGeneration(0)
+	return c.Interface(), nil
+}
+
+// forget tells that all objects are gone.
+func (w *watched) forget() {
+	w.mu.Lock()
+	stores := w.stores
+	w.stores, w.synced = nil, nil
+	if w.off == "" {
+		w.off = notBegun
+	}
+	w.mu.Unlock()
+	for _, s := range stores {
+		for _, key := range s.ListKeys() {
+			w.note(w.resource, key)
+		}
+	}
+}
+
+// ready tells whether everything that there is has been listed, or nothing is to be expected.
+func (w *watched) ready() bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.off != "" {
+		return w.off != notBegun
+	}
+	for _, synced := range w.synced {
+		if !synced() {
+			return false
+		}
+	}
+	return true
+}
+
+// why says why the resource is not watched, empty if it is.
+func (w *watched) why() string {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.off
+}
+
+// The methods below make the stores one.
+
+func (w *watched) each() []cache.Indexer {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.stores
+}
+
+// GetByKey finds an object in whichever store has it.
+func (w *watched) GetByKey(key string) (any, bool, error) {
+	for _, s := range w.each() {
+		if obj, ok, err := s.GetByKey(key); ok || err != nil {
+			return obj, ok, err
+		}
+	}
+	return nil, false, nil
+}
+
+// indexed returns the keys of the objects that an index has under a value.
+func (w *watched) indexed(index, value string) []string {
+	var out []string
+	for _, s := range w.each() {
+		keys, err := s.IndexKeys(index, value)
+		if err == nil {
+			out = append(out, keys...)
+		}
+	}
+	return out
+}
+
+// keys returns the keys of all objects.
+func (w *watched) keys() []string {
+	var out []string
+	for _, s := range w.each() {
+		out = append(out, s.ListKeys()...)
+	}
+	return out
+}
+
+// view shows the stores to a discoverer, which only looks up keys.
+type view struct {
+	cache.Indexer // nil: nothing else is called
+	*watched
+}
+
+func (v view) GetByKey(key string) (any, bool, error) { return v.watched.GetByKey(key) }

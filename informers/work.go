@@ -1,0 +1,208 @@
+package informers
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+
+	"promrelay/targets"
+)
+
+// work works off what has been noted: it compiles the monitors that it concerns, makes the groups anew that it
+// concerns, and tells the sink what came of it. Only the worker runs it.
+func (d *Discovery) work(ctx context.Context) {
+	n := d.take()
+	if n.plan != nil {
+		d.apply(n.plan)
+	}
+	dirty := d.dirtyMonitors(n)
+	for owner := range d.loadKinds() {
+		dirty[owner] = true
+	}
+	d.mu.Lock()
+	var needy []*targets.Job
+	for owner := range dirty {
+		needy = append(needy, d.compile(owner)...)
+	}
+	if n.plan != nil {
+		needy = append(needy, d.replaceBlocks(n.plan)...)
+	}
+	if len(dirty) > 0 {
+		d.refs.keep(func(ref targets.Ref) bool { return len(d.byRef[ref]) > 0 })
+		d.count()
+	}
+	if n.external {
+		for job, groups := range d.external.latest() {
+			d.set.OfferAll(job, groups)
+		}
+	}
+	d.mu.Unlock()
+	d.openSources(ctx)
+	d.markSources(n.objects)
+	d.build(ctx, needy)
+	d.mu.Lock()
+	changes := d.set.Settle()
+	d.mu.Unlock()
+	if len(changes) > 0 && ctx.Err() == nil {
+		d.sink(changes)
+	}
+}
+
+// apply lets a plan count from now on: every monitor is to be compiled.
+func (d *Discovery) apply(p *plan) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.settings = p.settings
+	clear(d.kinds)
+	d.external.apply(p.external)
+}
+
+// replaceBlocks puts the jobs of the configuration's blocks in the place of the previous ones.
+func (d *Discovery) replaceBlocks(p *plan) (needy []*targets.Job) {
+	for owner := range d.blocks {
+		if _, ok := p.blocks[owner]; !ok {
+			d.set.Replace(owner, nil)
+			delete(d.blocks, owner)
+		}
+	}
+	for owner, jobs := range p.blocks {
+		needy = append(needy, d.set.Replace(owner, jobs)...)
+		d.blocks[owner] = true
+	}
+	return needy
+}
+
+// dirtyMonitors returns the monitors that what was noted may change.
+func (d *Discovery) dirtyMonitors(n notes) map[targets.Owner]bool {
+	dirty := map[targets.Owner]bool{}
+	for o := range n.objects {
+		switch {
+		case o.key == stateChange:
+		case o.resource.kind != "":
+			if d.kinds[o.resource.kind] {
+				dirty[ownerOf(o.resource.kind, o.key)] = true
+			}
+		case o.resource.name == "namespaces" && d.settings != nil && d.settings.NeedsNamespaces():
+			for _, kind := range targets.Kinds {
+				for _, key := range d.watched[monitorResource(kind).name].indexed(byNamespace, o.key) {
+					dirty[ownerOf(kind, key)] = true
+				}
+			}
+		}
+	}
+	for ref := range n.refs {
+		maps.Copy(dirty, d.byRef[ref])
+	}
+	return dirty
+}
+
+// loadKinds returns all monitors of the kinds that have been listed, or that the settings want no longer, for the first time.
+func (d *Discovery) loadKinds() map[targets.Owner]bool {
+	dirty := map[targets.Owner]bool{}
+	for _, kind := range targets.Kinds {
+		w := d.watched[monitorResource(kind).name]
+		if d.kinds[kind] || d.settings != nil && (!w.ready() || d.settings.NeedsNamespaces() && !d.watched["namespaces"].ready()) {
+			continue
+		}
+		d.kinds[kind] = true
+		for _, key := range w.keys() {
+			dirty[ownerOf(kind, key)] = true
+		}
+		for owner := range d.monitors {
+			if owner.Kind == kind {
+				dirty[owner] = true
+			}
+		}
+	}
+	return dirty
+}
+
+func ownerOf(kind targets.Kind, key string) targets.Owner {
+	namespace, name, _ := strings.Cut(key, "/")
+	return targets.Owner{Kind: kind, Namespace: namespace, Name: name}
+}
+
+// compile gives the set the jobs of a monitor as it is now. It returns those that are to be offered groups.
+func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
+	obj, ok, err := d.watched[monitorResource(owner.Kind).name].GetByKey(owner.Namespace + "/" + owner.Name)
+	if !ok || err != nil || d.settings == nil {
+		d.setRefs(owner, nil)
+		delete(d.monitors, owner)
+		return d.set.Replace(owner, nil)
+	}
+	if why := d.unwanted(owner, obj); why != "" {
+		d.setRefs(owner, nil)
+		d.monitors[owner] = &monitorState{state: Unselected, reason: why}
+		return d.set.Replace(owner, nil)
+	}
+	r := d.settings.Compile(obj, d.refs)
+	next := &monitorState{state: Accepted, refs: r.Refs}
+	switch {
+	case errors.Is(r.Err, targets.ErrPending):
+		next.state, next.reason = Pending, r.Err.Error()
+	case r.Err != nil:
+		next.state, next.reason = Rejected, r.Err.Error()
+	}
+	if old := d.monitors[owner]; next.state == Rejected && (old == nil || old.reason != next.reason) {
+		d.log.Warn("monitor rejected", zap.Stringer("monitor", owner), zap.String("reason", next.reason))
+	}
+	d.setRefs(owner, r.Refs)
+	d.monitors[owner] = next
+	if next.state == Pending {
+		return nil // what it was before goes on until it is known
+	}
+	return d.set.Replace(owner, r.Jobs)
+}
+
+// unwanted says why a monitor is not selected, empty if it is.
+func (d *Discovery) unwanted(owner targets.Owner, obj any) string {
+	m, err := metaOf(obj)
+	if err != nil {
+		return err.Error()
+	}
+	var of map[string]string
+	if ns, ok, err := d.watched["namespaces"].GetByKey(owner.Namespace); ok && err == nil {
+		if of = ns.(*corev1.Namespace).Labels; of == nil {
+			of = map[string]string{}
+		}
+	}
+	return d.settings.Unwanted(owner.Kind, owner.Namespace, m.GetLabels(), of)
+}
+
+// setRefs notes what a monitor refers to.
+func (d *Discovery) setRefs(owner targets.Owner, refs []targets.Ref) {
+	if old := d.monitors[owner]; old != nil {
+		for _, ref := range old.refs {
+			if delete(d.byRef[ref], owner); len(d.byRef[ref]) == 0 {
+				delete(d.byRef, ref)
+			}
+		}
+	}
+	for _, ref := range refs {
+		if d.byRef[ref] == nil {
+			d.byRef[ref] = map[targets.Owner]bool{}
+		}
+		d.byRef[ref][owner] = true
+	}
+}
+
+// count sets the metrics that tell of monitors.
+func (d *Discovery) count() {
+	type cell struct {
+		kind  targets.Kind
+		state State
+	}
+	n := map[cell]int{}
+	for owner, m := range d.monitors {
+		n[cell{owner.Kind, m.state}]++
+	}
+	for _, kind := range targets.Kinds {
+		for _, state := range []State{Accepted, Pending, Rejected, Unselected} {
+			d.metrics.monitors.WithLabelValues(string(kind), string(state)).Set(float64(n[cell{kind, state}]))
+		}
+	}
+}
