@@ -20,7 +20,7 @@ type Set struct {
 	owners  map[Owner][]string     // names of their jobs
 	sources map[Source]*sourceJobs // who wants groups of a source
 	touched map[*jobState]bool     // since the last Settle
-	gone    []*Job
+	gone    map[string]*jobState // of jobs that were told and removed since
 	builder *labels.Builder
 }
 
@@ -28,7 +28,7 @@ type Set struct {
 func NewSet() *Set {
 	return &Set{
 		jobs: map[string]*jobState{}, owners: map[Owner][]string{}, sources: map[Source]*sourceJobs{},
-		touched: map[*jobState]bool{}, builder: labels.NewBuilder(labels.EmptyLabels()),
+		touched: map[*jobState]bool{}, gone: map[string]*jobState{}, builder: labels.NewBuilder(labels.EmptyLabels()),
 	}
 }
 
@@ -114,6 +114,9 @@ func (s *Set) put(j *Job) {
 		state.live, state.told = old.live, old.told
 		s.unindex(old)
 		delete(s.touched, old)
+	} else if gone := s.gone[j.Name]; gone != nil {
+		state.live, state.told = gone.live, gone.told
+		delete(s.gone, j.Name)
 	}
 	s.jobs[j.Name] = state
 	s.touched[state] = true
@@ -151,7 +154,7 @@ func (s *Set) remove(name string) {
 	delete(s.touched, state)
 	delete(s.jobs, name)
 	if state.told != nil {
-		s.gone = append(s.gone, state.told)
+		s.gone[name] = state
 	}
 }
 
@@ -357,12 +360,10 @@ func (s *Set) culprit(j *Job, g *targetgroup.Group, i int) int {
 // Settle returns what has changed since it was called last.
 func (s *Set) Settle() []Change {
 	var out []Change
-	for _, j := range s.gone {
-		if s.jobs[j.Name] == nil {
-			out = append(out, Change{Job: j, Gone: true})
-		}
+	for _, state := range s.gone {
+		out = append(out, Change{Job: state.told, Gone: true})
 	}
-	s.gone = nil
+	clear(s.gone)
 	for state := range s.touched {
 		state.new = false
 		if c, changed := state.settle(); changed {

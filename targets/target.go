@@ -42,7 +42,13 @@ type Target struct {
 
 // Public returns the labels that the target's series bear.
 func (t *Target) Public() labels.Labels {
-	return t.Labels.DropReserved(func(name string) bool { return strings.HasPrefix(name, model.ReservedLabelPrefix) })
+	var b labels.ScratchBuilder
+	t.Labels.Range(func(l labels.Label) {
+		if !strings.HasPrefix(l.Name, model.ReservedLabelPrefix) {
+			b.Add(l.Name, l.Value)
+		}
+	})
+	return b.Labels()
 }
 
 // Bool returns the value of one of the labels that decide about histograms, def where it says nothing.
