@@ -298,3 +298,27 @@ func TestForeignFiles(t *testing.T) {
 		}
 	}
 }
+
+func TestRecentSegments(t *testing.T) {
+	d := newMemDisk()
+	w := openOn(t, d)
+	if got := w.Recent(1 << 20); got != w.Head() {
+		t.Errorf("of an empty log: %+v, want the head %+v", got, w.Head())
+	}
+	appendNumbered(t, w, 0, 60)
+	closeLog(t, w)
+	w = openOn(t, d) // which begins an empty segment
+	defer closeLog(t, w)
+	all := readFrom(t, w, Position{})
+	newest := all[len(all)-1].Start.Segment
+	for size, want := range map[int64]uint64{0: newest, 1: newest, 650: newest - 1, 1 << 20: all[0].Start.Segment} {
+		from := w.Recent(size)
+		if from.Segment != want {
+			t.Errorf("Recent(%d) is in segment %d, want %d", size, from.Segment, want)
+		}
+		i := slices.IndexFunc(all, func(e Entry) bool { return e.Start.Segment == from.Segment })
+		if got := readFrom(t, w, from); !slices.Equal(payloads(got), payloads(all[i:])) || got[0].Lost > 0 {
+			t.Errorf("from Recent(%d): read %q, want %q", size, payloads(got), payloads(all[i:]))
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -206,6 +207,24 @@ func (w *WAL) tailLocked() Position {
 		return w.head
 	}
 	return w.segments[0].first()
+}
+
+// Recent is the position of the first frame of the oldest of the newest segments that hold at most size bytes together;
+// of the newest that holds any frame, if that one is larger.
+func (w *WAL) Recent(size int64) Position {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	from := w.head
+	for _, s := range slices.Backward(w.segments) {
+		held := s.size.Load() - segmentHeaderBytes
+		if size -= held; size < 0 && from.Before(w.head) {
+			break
+		}
+		if held > 0 {
+			from = s.first()
+		}
+	}
+	return from
 }
 
 // Close ends the segment being written with a closing frame, syncs, and gives up the directory. Readers may read on

@@ -1,0 +1,110 @@
+package scrape
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"promrelay/record"
+	"promrelay/wal"
+)
+
+// Entries are what is in the log already; *wal.Reader has them. False is its head.
+type Entries interface {
+	TryNext() (wal.Entry, bool, error)
+}
+
+// RestoreFrom tells the guard of all samples up to the head of the log, so that what the process before this one
+// wrote is not written again. A record that cannot be read is passed over.
+func (g *Guard) RestoreFrom(log Entries) error {
+	r := restorer{guard: g, newest: map[uint64]*newest{}}
+	for {
+		e, ok, err := log.TryNext()
+		if err != nil {
+			return fmt.Errorf("read the log: %w", err)
+		}
+		if !ok || e.NewSegment {
+			r.flush()
+		}
+		if !ok {
+			return nil
+		}
+		r.take(e)
+	}
+}
+
+// restorer gathers the newest timestamps of the rows of one segment's tables.
+type restorer struct {
+	guard  *Guard
+	tables record.Tables
+	scrape record.Scrape
+	newest map[uint64]*newest // by table
+}
+
+type newest struct {
+	table *record.Table
+	times []int64 // by row, milliseconds since the epoch
+}
+
+func (r *restorer) take(e wal.Entry) {
+	if e.Type == record.FrameTable {
+		// An error leaves what the table had, and says itself when its scrapes are read.
+		_, _ = r.tables.Apply(e.Payload)
+		return
+	}
+	if e.Type != record.FrameScrape {
+		return
+	}
+	t, _, err := r.tables.Scrape(e.Payload, &r.scrape)
+	if err != nil {
+		return
+	}
+	n := r.newest[t.ID()]
+	if n == nil || n.table.Generation() != t.Generation() {
+		if n != nil {
+			r.tell(n)
+		}
+		n = &newest{}
+		r.newest[t.ID()] = n
+	}
+	n.table = t
+	for len(n.times) < t.Len() {
+		n.times = append(n.times, math.MinInt64)
+	}
+	s := &r.scrape
+	for row := range s.Values {
+		if !s.Present.Has(row) {
+			continue
+		}
+		ms := s.Time
+		if len(s.Times) > 0 {
+			ms = s.Times[row]
+		}
+		n.times[row] = max(n.times[row], ms)
+	}
+	for _, i := range s.Irregular {
+		if i.Kind != record.Exemplar {
+			n.times[i.Row] = max(n.times[i.Row], i.Time)
+		}
+	}
+}
+
+// tell hands the timestamps of a table to the guard.
+func (r *restorer) tell(n *newest) {
+	var b labels.ScratchBuilder
+	cur := n.table.Cursor()
+	for row := 0; cur.Next() && row < len(n.times); row++ {
+		if n.times[row] != math.MinInt64 {
+			r.guard.Restore(cur.Labels(&b), n.times[row])
+		}
+	}
+}
+
+// flush tells all that was gathered: tables hold for one segment.
+func (r *restorer) flush() {
+	for _, n := range r.newest {
+		r.tell(n)
+	}
+	r.tables, r.newest = record.Tables{}, map[uint64]*newest{}
+}
