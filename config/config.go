@@ -224,7 +224,7 @@ func (c *Config) setDefaults(doc document) {
 	if (c.Monitors != nil || c.Nodes != nil) && !cluster {
 		c.Kubernetes = &Kubernetes{}
 	}
-	if c.Monitors == nil && (c.Kubernetes != nil && c.Nodes == nil || c.Manifests != nil) {
+	if c.Monitors == nil && cluster {
 		c.Monitors = &Monitors{}
 	}
 	global := c.Prometheus.GlobalConfig

@@ -169,8 +169,6 @@ type backoff struct {
 	next     time.Duration
 }
 
-func (b *backoff) reset() { b.next = 0 }
-
 // pause returns how long to wait now; after is what the destination asked for.
 func (b *backoff) pause(after time.Duration) time.Duration {
 	if b.next = 2 * b.next; b.next == 0 {

@@ -91,7 +91,7 @@ type event struct {
 }
 
 // run sends until ctx ends.
-func (d *destination) run(ctx context.Context) error {
+func (d *destination) run(ctx context.Context) {
 	d.src = newSource(d.src.feed, d.mark.Position())
 	defer d.src.close()
 	d.read = d.src.pos
@@ -120,7 +120,6 @@ func (d *destination) run(ctx context.Context) error {
 		d.src.seek(d.read)
 		d.catalog.reset()
 	}
-	return nil
 }
 
 func (d *destination) setVersion(v int) {

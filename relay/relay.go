@@ -133,16 +133,15 @@ func (r *Relay) start(d *runner) {
 func (r *Relay) Apply(s Settings) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := Check(s); err != nil {
+		return err
+	}
 	var next []*runner
 	var ids []string
 	var errs []error
-	for i, cfg := range s.Destinations {
+	for _, cfg := range s.Destinations {
 		own := Settings{Destinations: []config.Destination{cfg}, ExternalLabels: s.ExternalLabels, Relay: s.Relay}
 		ids = append(ids, cfg.ID())
-		if slices.Contains(ids[:i], cfg.ID()) {
-			errs = append(errs, fmt.Errorf("remote_write %q: another one has the same name or URL; give each a name", cfg.ID()))
-			continue
-		}
 		if old := r.find(own); old != nil {
 			next = append(next, old)
 			continue
@@ -160,6 +159,19 @@ func (r *Relay) Apply(s Settings) error {
 	r.replace(next)
 	r.settings = s
 	return r.wal.Keep(ids)
+}
+
+// Check tells what Apply would refuse.
+func Check(s Settings) error {
+	var errs []error
+	for i, cfg := range s.Destinations {
+		if slices.ContainsFunc(s.Destinations[:i], func(d config.Destination) bool { return d.ID() == cfg.ID() }) {
+			errs = append(errs, fmt.Errorf("remote_write %q: another one has the same name or URL; give each a name", cfg.ID()))
+		} else if _, err := newClient(cfg, s.Relay.KeepUnauthorized); err != nil {
+			errs = append(errs, fmt.Errorf("remote_write %q: %w", cfg.ID(), err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // find returns the destination that was made with these settings.

@@ -235,12 +235,6 @@ func (r *receiver) inOrder(t *testing.T) {
 	}
 }
 
-func (r *receiver) series(name string) []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.got[name])
-}
-
 // writer appends scrapes to a log as the scrape room does.
 type writer struct {
 	t       testing.TB

@@ -144,7 +144,7 @@ func (p *page) admit(ms int64, explicit bool) error {
 func (p *page) refused(err error) error {
 	switch err {
 	case nil:
-	case errSampleLimit:
+	case errSampleLimit: //nolint:errorlint // nothing wraps these
 		p.limitErr = err
 	case errBucketLimit:
 		p.bucketErr = err

@@ -195,7 +195,7 @@ func (w *text) start(i int) {
 		w.parser = textparse.NewPromParser(w.buf[i:w.end:w.end+1], nil, false) // appends a line break, where there is one
 	}
 	if prefix != "" {
-		w.parser.Next()
+		_, _ = w.parser.Next() // the prefix, which is sound
 	}
 }
 

@@ -115,7 +115,7 @@ func (osDisk) Free(dir string) (int64, error) {
 	for {
 		err := unix.Statfs(dir, &st)
 		if err == nil {
-			return int64(st.Bavail) * int64(st.Bsize), nil
+			return int64(st.Bavail) * int64(st.Bsize), nil //nolint:unconvert // not an int64 on every machine
 		}
 		if !errors.Is(err, unix.EINTR) {
 			return 0, fmt.Errorf("measure free space of %s: %w", dir, err)

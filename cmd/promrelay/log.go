@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	zaplogfmt "github.com/jsternberg/zap-logfmt"
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+	"go.uber.org/zap/zapcore"
+	"k8s.io/klog/v2"
+)
+
+// newLogger writes to stderr. What client-go logs by itself goes the same way.
+func newLogger(level, format string) (*zap.Logger, error) {
+	l, err := zapcore.ParseLevel(level)
+	if err != nil {
+		return nil, fmt.Errorf("--log.level=%s: %w", level, err)
+	}
+	ec := zap.NewProductionEncoderConfig()
+	ec.TimeKey, ec.EncodeTime = "ts", zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00")
+	ec.EncodeDuration, ec.StacktraceKey = zapcore.StringDurationEncoder, ""
+	encoder := zapcore.NewJSONEncoder(ec)
+	if format == "logfmt" {
+		encoder = zaplogfmt.NewEncoder(ec)
+	}
+	core := zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), l)
+	// What repeats is thinned out, per message and second; losses are counted by metrics.
+	core = zapcore.NewSamplerWithOptions(core, time.Second, 100, 100)
+	log := zap.New(core)
+	klog.SetSlogLogger(slog.New(zapslog.NewHandler(core, zapslog.WithName("client-go"))))
+	return log, nil
+}

@@ -1,0 +1,93 @@
+package web
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// What /api/v1/targets answers, as Prometheus's API has it.
+type (
+	apiTargets struct {
+		ActiveTargets       []apiTarget    `json:"activeTargets"`
+		DroppedTargets      []apiDropped   `json:"droppedTargets"`
+		DroppedTargetCounts map[string]int `json:"droppedTargetCounts"`
+	}
+	apiTarget struct {
+		DiscoveredLabels   labels.Labels `json:"discoveredLabels"`
+		Labels             labels.Labels `json:"labels"`
+		ScrapePool         string        `json:"scrapePool"`
+		ScrapeURL          string        `json:"scrapeUrl"`
+		GlobalURL          string        `json:"globalUrl"`
+		LastError          string        `json:"lastError"`
+		LastScrape         time.Time     `json:"lastScrape"`
+		LastScrapeDuration float64       `json:"lastScrapeDuration"` // seconds
+		Health             string        `json:"health"`
+		ScrapeInterval     string        `json:"scrapeInterval"`
+		ScrapeTimeout      string        `json:"scrapeTimeout"`
+	}
+	apiDropped struct {
+		DiscoveredLabels map[string]string `json:"discoveredLabels"`
+		ScrapePool       string            `json:"scrapePool"`
+	}
+	apiAnswer struct {
+		Status string     `json:"status"`
+		Data   apiTargets `json:"data"`
+	}
+)
+
+// targetsAPI takes the parameters state (active, dropped or any) and scrapePool.
+func targetsAPI(w http.ResponseWriter, r *http.Request, src *Sources) {
+	pool, state := r.FormValue("scrapePool"), strings.ToLower(r.FormValue("state"))
+	out := apiTargets{ActiveTargets: []apiTarget{}, DroppedTargets: []apiDropped{}}
+	both := state == "" || state == "any"
+	if both || state == "dropped" {
+		out.DroppedTargetCounts = map[string]int{}
+	}
+	for _, m := range src.Monitors.Monitors() {
+		for _, j := range m.Jobs {
+			if out.DroppedTargetCounts != nil {
+				out.DroppedTargetCounts[j.Job.Name] = len(j.Dropped)
+			}
+			if pool != "" && pool != j.Job.Name {
+				continue
+			}
+			if both || state == "active" {
+				out.addActive(src, j.Job.Name)
+			}
+			if out.DroppedTargetCounts == nil {
+				continue
+			}
+			keep := int(j.Job.Config.KeepDroppedTargets)
+			for i, d := range j.Dropped {
+				if keep > 0 && i >= keep {
+					break
+				}
+				out.DroppedTargets = append(out.DroppedTargets, apiDropped{d.Discovered, j.Job.Name})
+			}
+		}
+	}
+	slices.SortStableFunc(out.ActiveTargets, func(a, b apiTarget) int {
+		return cmp.Or(cmp.Compare(a.ScrapePool, b.ScrapePool), cmp.Compare(a.ScrapeURL, b.ScrapeURL), labels.Compare(a.Labels, b.Labels))
+	})
+	slices.SortStableFunc(out.DroppedTargets, func(a, b apiDropped) int { return cmp.Compare(a.ScrapePool, b.ScrapePool) })
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(apiAnswer{Status: "success", Data: out})
+}
+
+func (a *apiTargets) addActive(src *Sources, job string) {
+	for _, s := range src.Targets.Statuses(job) {
+		t := s.Target
+		a.ActiveTargets = append(a.ActiveTargets, apiTarget{
+			DiscoveredLabels: t.Discovered(), Labels: t.Public(), ScrapePool: job, ScrapeURL: t.URL, GlobalURL: t.URL,
+			LastError: s.Error, LastScrape: s.LastScrape, LastScrapeDuration: s.Duration.Seconds(), Health: string(s.Health),
+			ScrapeInterval: model.Duration(t.Interval).String(), ScrapeTimeout: model.Duration(t.Timeout).String(),
+		})
+	}
+}

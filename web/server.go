@@ -1,0 +1,195 @@
+// Package web shows what the relay does: /targets for people, /api/v1/targets as Prometheus gives it, /metrics, and health.
+//
+// Promises: a request sees one moment of each part, and does not hold up discovery, scrapes or delivery for longer than it takes
+// to copy that. No credentials are shown. Not promised: that two parts are seen at the same moment.
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+
+	"promrelay/informers"
+	"promrelay/relay"
+	"promrelay/scrape"
+)
+
+// Monitors is what is known of discovery. None of the methods blocks for long; what they return is the caller's.
+type Monitors interface {
+	Monitors() []informers.MonitorStatus
+	// Off tells of resources that are wanted and not watched, and why.
+	Off() map[string]string
+}
+
+// Targets is what is known of scraping.
+type Targets interface {
+	// Statuses are those of one job's targets, in no order.
+	Statuses(job string) []scrape.Status
+}
+
+// Destinations is what is known of delivery.
+type Destinations interface {
+	Statuses() []relay.Status
+}
+
+// Options are what a Server needs.
+type Options struct {
+	// Flags name addresses, sockets and the file for TLS and authentication, as exporter-toolkit has them.
+	Flags *toolkit.FlagConfig
+	// Reload is what POST /-/reload does; nil refuses it.
+	Reload func() error
+	// Pprof serves /debug/pprof.
+	Pprof    bool
+	Version  string
+	Gatherer prometheus.Gatherer
+	Logger   *zap.Logger // nil means none
+}
+
+// Server answers HTTP requests.
+type Server struct {
+	options   Options
+	listeners []net.Listener
+	sources   atomic.Pointer[Sources]
+	log       *zap.Logger
+}
+
+// Sources are what the pages tell of.
+type Sources struct {
+	Monitors     Monitors
+	Targets      Targets
+	Destinations Destinations
+	// Problems are errors of manifests; nil where there are none to read.
+	Problems func() []string
+}
+
+// New checks the file for TLS and authentication, and takes the addresses, so that one that is in use is known at once.
+func New(o Options) (*Server, error) {
+	if o.Flags == nil || o.Gatherer == nil {
+		return nil, errors.New("web: Flags and Gatherer must be given")
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if err := toolkit.Validate(*o.Flags.WebConfigFile); err != nil {
+		return nil, fmt.Errorf("--web.config.file=%s: %w", *o.Flags.WebConfigFile, err)
+	}
+	s := &Server{options: o, log: o.Logger.Named("web")}
+	if sockets := o.Flags.WebSystemdSocket; sockets != nil && *sockets {
+		return s, nil
+	}
+	for _, address := range *o.Flags.WebListenAddresses {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("--web.listen-address=%s: %w", address, err), s.Close())
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	return s, nil
+}
+
+// Close gives back the addresses of a Server that does not Run.
+func (s *Server) Close() error {
+	var errs []error
+	for _, l := range s.listeners {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Ready makes the server tell that the relay works, and of what.
+func (s *Server) Ready(src Sources) { s.sources.Store(&src) }
+
+// lingerFor is how long requests under way may take when the server ends.
+const lingerFor = 2 * time.Second
+
+// Run answers until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	srv := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	done := make(chan error, 1)
+	logger := zapslog.NewHandler(s.log.Core(), zapslog.WithName("web"))
+	go func() {
+		if len(s.listeners) == 0 {
+			done <- toolkit.ListenAndServe(srv, s.options.Flags, slog.New(logger))
+			return
+		}
+		done <- toolkit.ServeMultiple(s.listeners, srv, s.options.Flags, slog.New(logger))
+	}()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve web pages: %w", err)
+	case <-ctx.Done():
+	}
+	// A request that does not end is cut off.
+	linger, cancel := context.WithTimeout(context.WithoutCancel(ctx), lingerFor)
+	defer cancel()
+	if srv.Shutdown(linger) != nil {
+		_ = srv.Close()
+	}
+	<-done
+	return nil
+}
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "targets", http.StatusFound) })
+	mux.HandleFunc("GET /targets", s.whenReady(s.targetsPage))
+	mux.HandleFunc("GET /api/v1/targets", s.whenReady(targetsAPI))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "promrelay is healthy.") })
+	mux.HandleFunc("GET /-/ready", s.whenReady(func(w http.ResponseWriter, _ *http.Request, _ *Sources) {
+		say(w, http.StatusOK, "promrelay is ready.")
+	}))
+	for _, method := range []string{http.MethodPost, http.MethodPut} {
+		mux.HandleFunc(method+" /-/reload", s.reload)
+	}
+	if s.options.Pprof {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
+	return mux
+}
+
+func (s *Server) whenReady(h func(http.ResponseWriter, *http.Request, *Sources)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		src := s.sources.Load()
+		if src == nil {
+			say(w, http.StatusServiceUnavailable, "promrelay is starting.")
+			return
+		}
+		h(w, r, src)
+	}
+}
+
+func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
+	if s.options.Reload == nil {
+		say(w, http.StatusForbidden, "Reloading is not enabled: start promrelay with --web.enable-lifecycle.")
+		return
+	}
+	if err := s.options.Reload(); err != nil {
+		say(w, http.StatusInternalServerError, "the configuration stays as it was: "+err.Error())
+		return
+	}
+	say(w, http.StatusOK, "The configuration was loaded.")
+}
+
+func say(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n")
+}
