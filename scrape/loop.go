@@ -70,12 +70,13 @@ func newLoop(p *Pool, t *targets.Target, tab *table) *loop {
 
 // setTarget makes the loop scrape t, the labels and URL of which are those that it has.
 func (l *loop) setTarget(t *targets.Target) {
-	set := newSettings(t)
 	l.mu.Lock()
-	old := l.client
-	l.target, l.set, l.client = t, set, nil
-	l.mu.Unlock()
-	l.pool.clients.put(old)
+	defer l.mu.Unlock()
+	if l.target == nil || l.target.Job != t.Job {
+		l.pool.clients.put(l.client)
+		l.set, l.client = newSettings(t), nil
+	}
+	l.target = t
 }
 
 // prepare returns what a scrape needs. Where the client cannot be made, for a file that is missing say, the
@@ -117,10 +118,11 @@ func (l *loop) run(ctx, life context.Context) {
 	if l.after != nil {
 		<-l.after
 	}
-	interval := l.target.Interval
+	target := l.state().Target
+	interval := target.Interval
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	l.scrapes(ctx, life, ticker, interval)
+	l.scrapes(ctx, life, ticker, target)
 	l.mu.Lock()
 	l.pool.clients.put(l.client)
 	keep := l.keep
@@ -150,11 +152,12 @@ func (l *loop) run(ctx, life context.Context) {
 	l.end(at)
 }
 
-func (l *loop) scrapes(ctx, life context.Context, ticker *time.Ticker, interval time.Duration) {
+func (l *loop) scrapes(ctx, life context.Context, ticker *time.Ticker, target *targets.Target) {
+	interval := target.Interval
 	select {
 	case <-ctx.Done():
 		return
-	case <-time.After(l.pool.offset(l.target)):
+	case <-time.After(l.pool.offset(target)):
 	}
 	ticker.Reset(interval)
 	planned := time.Now().Round(0)
@@ -214,6 +217,9 @@ func (l *loop) scrape(ctx context.Context, at time.Time) {
 	p.report(reports(target.Job.Config), false, up, duration.Seconds(), float64(p.total), float64(p.added), float64(p.seriesAdded),
 		target.Timeout.Seconds(), float64(set.sampleLimit), float64(size))
 	l.commit(p)
+	if err != nil {
+		l.pool.failures.add(target, err, l.pool.logger)
+	}
 	l.account(p, start, duration, size, err)
 }
 

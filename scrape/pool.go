@@ -40,6 +40,7 @@ type Pool struct {
 	writer       writer
 	guard        *Guard
 	clients      clients
+	failures     failureLogs
 	metrics      *metrics
 	logger       *zap.Logger
 	offsetSeed   uint64
@@ -114,7 +115,7 @@ func (p *Pool) Run(ctx context.Context) error {
 			}
 			p.mu.Unlock()
 			p.wg.Wait()
-			return nil
+			return p.failures.close()
 		}
 	}
 }
