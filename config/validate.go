@@ -113,6 +113,7 @@ func (c *Config) validate(doc document) error {
 		}
 	}
 	c.validateSources(bad)
+	c.validateJobNames(bad)
 	if c.Monitors != nil {
 		c.Monitors.validate(bad)
 	}
@@ -165,6 +166,23 @@ func (c *Config) validateSources(bad func(path, format string, args ...any)) {
 		for _, ns := range k.Namespaces {
 			if ns == "" {
 				bad("kubernetes.namespaces", "holds an empty name")
+			}
+		}
+	}
+}
+
+// jobPrefixes begin the names of jobs that monitors and the nodes block make.
+var jobPrefixes = []string{"serviceMonitor/", "podMonitor/", "probe/", "scrapeConfig/", "nodes/"}
+
+// validateJobNames keeps scrape_configs from the names of other jobs.
+func (c *Config) validateJobNames(bad func(path, format string, args ...any)) {
+	if c.Monitors == nil && c.Nodes == nil {
+		return
+	}
+	for _, sc := range c.ScrapeConfigs {
+		for _, p := range jobPrefixes {
+			if strings.HasPrefix(sc.JobName, p) {
+				bad("scrape_configs", "job_name %q could be that of a monitor: want one that does not begin with %s", sc.JobName, p)
 			}
 		}
 	}

@@ -62,13 +62,13 @@ type group struct {
 func (g group) Open() bool { return g.Down > 0 || g.State != string(informers.Accepted) }
 
 type job struct {
-	Name           string
-	Notes          []string
-	Interval       string
-	Targets        []row
-	MoreTargets    int
-	Dropped        []dropped
-	MoreDropped    int
+	Name        string
+	Notes       []string
+	Interval    string
+	Targets     []row
+	MoreTargets int
+	Dropped     []dropped
+	MoreDropped int
 }
 
 type row struct {
@@ -218,7 +218,9 @@ func newJob(j informers.JobStatus, statuses []scrape.Status, all bool) job {
 }
 
 // rank puts first what a person should look at.
-func rank(h scrape.Health) int { return slices.Index([]scrape.Health{scrape.HealthDown, scrape.HealthUnknown, scrape.HealthUp}, h) }
+func rank(h scrape.Health) int {
+	return slices.Index([]scrape.Health{scrape.HealthDown, scrape.HealthUnknown, scrape.HealthUp}, h)
+}
 
 func list(ls labels.Labels) (out []labels.Label) {
 	ls.Range(func(l labels.Label) { out = append(out, l) })
@@ -279,7 +281,7 @@ func thousands(n any) string {
 	var b strings.Builder
 	for i, c := range digits {
 		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteRune(' ') // a thin space
+			b.WriteRune('\u2009') // a thin space
 		}
 		b.WriteRune(c)
 	}

@@ -27,9 +27,31 @@ func newLogger(level, format string) (*zap.Logger, error) {
 		encoder = zaplogfmt.NewEncoder(ec)
 	}
 	core := zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), l)
+	if format == "logfmt" {
+		core = named{core}
+	}
 	// What repeats is thinned out, per message and second; losses are counted by metrics.
 	core = zapcore.NewSamplerWithOptions(core, time.Second, 100, 100)
 	log := zap.New(core)
 	klog.SetSlogLogger(slog.New(zapslog.NewHandler(core, zapslog.WithName("client-go"))))
 	return log, nil
+}
+
+// named writes the logger's name as a field, which the logfmt encoder leaves out.
+type named struct{ zapcore.Core }
+
+func (n named) With(fields []zapcore.Field) zapcore.Core { return named{n.Core.With(fields)} }
+
+func (n named) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if n.Enabled(e.Level) {
+		return c.AddCore(e, n)
+	}
+	return c
+}
+
+func (n named) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	if e.LoggerName != "" {
+		fields = append([]zapcore.Field{zap.String("logger", e.LoggerName)}, fields...)
+	}
+	return n.Core.Write(e, fields)
 }

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestCheck(t *testing.T) {
+	for name, c := range map[string]struct{ config, want string }{
+		"good":    {"scrape_configs: [{job_name: a}]\nremote_write:\n- url: http://a/write\n", "valid, with 1 scrape_configs and 1 remote_write"},
+		"warning": {"remote_write:\n- url: http://a/write\n  queue_config: {capacity: 5}\n", "warning: line 3: remote_write[].queue_config.capacity has no effect"},
+		"key":     {"scrape_config: []\n", `unknown key "scrape_config"`},
+		"twice":   {"remote_write:\n- url: http://a/write\n- url: http://a/write\n", `remote_write "http://a/write": another one has the same name or URL`},
+		"ca":      {"remote_write:\n- url: http://a/write\n  tls_config: {ca_file: none.crt}\n", "none.crt: no such file"},
+		"manifests": {
+			"manifests: {directory: manifests}\n", "bad.yaml: an object without kind",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "promrelay.yml")
+			if err := os.Mkdir(filepath.Join(dir, "manifests"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for file, text := range map[string]string{"promrelay.yml": c.config, "manifests/bad.yaml": "kind: Pod\nspec: 3\n"} {
+				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var out bytes.Buffer
+			got := ""
+			if err := check(&out, path); err != nil {
+				got = err.Error()
+			}
+			got += out.String()
+			if !strings.Contains(got, c.want) || !strings.Contains(got, path) {
+				t.Errorf("got %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestBlocksThatNeedARestart(t *testing.T) {
+	dir := t.TempDir()
+	write := func(text string) string {
+		path := filepath.Join(dir, "promrelay.yml")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	old, err := load(write("scrape_configs: [{job_name: a}]\nwal: {max_bytes: 1GB}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		"scrape_configs: [{job_name: b}]\nwal: {max_bytes: 1GB}\n":                            "",
+		"scrape_configs: [{job_name: a}]\nwal: {max_bytes: 2GB}\n":                            "block wal has changed: that needs a restart",
+		"scrape_configs: [{job_name: a}]\nwal: {max_bytes: 1GB}\nmanifests: {directory: .}\n": "block manifests has changed: that needs a restart",
+	} {
+		next, err := load(write(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if err := needsRestart(old, next); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+}

@@ -1,0 +1,275 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/api"
+	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
+	promconfig "github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/discovery/targetgroup"
+	"github.com/prometheus/prometheus/model/relabel"
+	"go.uber.org/goleak"
+
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+
+	"promrelay/informers"
+	"promrelay/relay"
+	"promrelay/scrape"
+	"promrelay/targets"
+	"promrelay/wal"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a state of the relay, for the pages to show.
+type world struct {
+	monitors     []informers.MonitorStatus
+	off          map[string]string
+	statuses     map[string][]scrape.Status
+	destinations []relay.Status
+}
+
+func (w *world) Monitors() []informers.MonitorStatus { return w.monitors }
+func (w *world) Off() map[string]string              { return w.off }
+func (w *world) Statuses(job string) []scrape.Status { return w.statuses[job] }
+func (w *world) sources() Sources {
+	return Sources{Monitors: w, Targets: w, Destinations: sent(w.destinations), Problems: func() []string { return []string{"bad.yaml: no kind"} }}
+}
+
+type sent []relay.Status
+
+func (s sent) Statuses() []relay.Status { return s }
+
+// newWorld has an accepted monitor with a target up, one down and one dropped, and monitors without targets.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	job := &targets.Job{
+		Name: "serviceMonitor/shop/cart/0", Owner: targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: "cart"},
+		Config: &promconfig.ScrapeConfig{
+			JobName: "serviceMonitor/shop/cart/0", Scheme: "http", MetricsPath: "/metrics", MetricNameValidationScheme: model.UTF8Validation,
+			ScrapeInterval: model.Duration(30 * time.Second), ScrapeTimeout: model.Duration(10 * time.Second),
+			RelabelConfigs: []*relabel.Config{{
+				SourceLabels: model.LabelNames{"port"}, Regex: relabel.MustNewRegexp("web"), Action: relabel.Keep,
+				NameValidationScheme: model.UTF8Validation,
+			}},
+		},
+		Notes: []string{"runs by Endpoints"},
+	}
+	group := &targetgroup.Group{Source: "s"}
+	for _, a := range []string{"10.0.0.1:80", "10.0.0.2:80"} {
+		group.Targets = append(group.Targets, model.LabelSet{"__address__": model.LabelValue(a), "port": "web"})
+	}
+	made, err := targets.FromGroup(job, group)
+	if err != nil || len(made) != 2 {
+		t.Fatalf("%d targets, %v", len(made), err)
+	}
+	drop := informers.Dropped{
+		Discovered: map[string]string{"__address__": "10.0.0.3:81", "__meta_kubernetes_service_name": "cart<b>"},
+		Reason:     `rule 0: keep where port matches "web"`,
+	}
+	monitor := func(name string, state informers.State, reason string, jobs ...informers.JobStatus) informers.MonitorStatus {
+		return informers.MonitorStatus{Owner: targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: name}, State: state, Reason: reason, Jobs: jobs}
+	}
+	empty := *job
+	empty.Name = "serviceMonitor/shop/empty/0"
+	return &world{
+		monitors: []informers.MonitorStatus{
+			monitor("cart", informers.Accepted, "", informers.JobStatus{Job: job, Dropped: []informers.Dropped{drop}}),
+			monitor("broken", informers.Rejected, "endpoints[0].relabelings[0].regex: missing )"),
+			monitor("empty", informers.Accepted, "", informers.JobStatus{Job: &empty}),
+			monitor("foreign", informers.Unselected, "labels do not match serviceMonitorSelector"),
+		},
+		off: map[string]string{"probes": "the CRD is not installed"},
+		statuses: map[string][]scrape.Status{job.Name: {
+			{Target: made[0], Health: scrape.HealthUp, LastScrape: time.Now().Add(-3 * time.Second), Duration: 12 * time.Millisecond, Samples: 1234567, Series: 7},
+			{Target: made[1], Health: scrape.HealthDown, LastScrape: time.Now(), Error: `server returned HTTP status 500: <script>alert(1)</script>`},
+		}},
+		destinations: []relay.Status{
+			{Name: "central", URL: "http://central/write", Version: 2, Newest: time.Now().Add(-4 * time.Second).UnixMilli(), Position: wal.Position{Segment: 7, Offset: 99}},
+			{Name: "dead", URL: "http://dead/write", Version: 2, Behind: 123456, Error: "connection refused"},
+		},
+	}
+}
+
+func newServer(t *testing.T, change func(*Options)) (*Server, *httptest.Server) {
+	t.Helper()
+	none, off := "", false
+	o := Options{Flags: &toolkit.FlagConfig{WebListenAddresses: &[]string{"127.0.0.1:0"}, WebConfigFile: &none, WebSystemdSocket: &off}, Version: "v1", Gatherer: prometheus.NewRegistry()}
+	if change != nil {
+		change(&o)
+	}
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(s.handler())
+	t.Cleanup(func() {
+		srv.Close()
+		_ = s.Close()
+	})
+	return s, srv
+}
+
+func ask(t *testing.T, method, url string) (status int, body string) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.StatusCode, string(b)
+}
+
+func TestReadyOnlyWhenAllIsThere(t *testing.T) {
+	s, srv := newServer(t, nil)
+	for path, want := range map[string]int{"/-/healthy": 200, "/-/ready": 503, "/targets": 503, "/api/v1/targets": 503, "/metrics": 200, "/debug/pprof/": 404} {
+		if got, _ := ask(t, "GET", srv.URL+path); got != want {
+			t.Errorf("%s before it is ready: %d, want %d", path, got, want)
+		}
+	}
+	s.Ready(newWorld(t).sources())
+	for path, want := range map[string]int{"/-/healthy": 200, "/-/ready": 200, "/targets": 200, "/api/v1/targets": 200, "/": 200, "/nothing": 404} {
+		if got, _ := ask(t, "GET", srv.URL+path); got != want {
+			t.Errorf("%s: %d, want %d", path, got, want)
+		}
+	}
+}
+
+func TestReload(t *testing.T) {
+	_, off := newServer(t, nil)
+	if got, body := ask(t, "POST", off.URL+"/-/reload"); got != 403 || !strings.Contains(body, "--web.enable-lifecycle") {
+		t.Errorf("not enabled: %d %s", got, body)
+	}
+	var answer error
+	_, on := newServer(t, func(o *Options) { o.Reload = func() error { return answer } })
+	if got, _ := ask(t, "POST", on.URL+"/-/reload"); got != 200 {
+		t.Errorf("good: %d", got)
+	}
+	answer = errors.New("promrelay.yml: line 3: unknown key")
+	if got, body := ask(t, "PUT", on.URL+"/-/reload"); got != 500 || !strings.Contains(body, answer.Error()) {
+		t.Errorf("bad: %d %s", got, body)
+	}
+	if got, _ := ask(t, "GET", on.URL+"/-/reload"); got != 405 {
+		t.Errorf("GET: %d", got)
+	}
+}
+
+// Prometheus's own client reads what we answer.
+func TestTargetsForClientsOfPrometheus(t *testing.T) {
+	s, srv := newServer(t, nil)
+	s.Ready(newWorld(t).sources())
+	client, err := api.NewClient(api.Config{Address: srv.URL, Client: srv.Client()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := promv1.NewAPI(client).Targets(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Active) != 2 || len(got.Dropped) != 1 {
+		t.Fatalf("%d active, %d dropped", len(got.Active), len(got.Dropped))
+	}
+	up, down := got.Active[0], got.Active[1]
+	if up.Health != promv1.HealthGood || down.Health != promv1.HealthBad || !strings.Contains(down.LastError, "500") {
+		t.Errorf("health: %v and %v, %q", up.Health, down.Health, down.LastError)
+	}
+	if up.ScrapeURL != "http://10.0.0.1:80/metrics" || up.ScrapePool != "serviceMonitor/shop/cart/0" || up.LastScrapeDuration != 0.012 || up.LastScrape.IsZero() {
+		t.Errorf("got %+v", up)
+	}
+	if up.Labels["instance"] != "10.0.0.1:80" || up.DiscoveredLabels["__address__"] != "10.0.0.1:80" {
+		t.Errorf("labels %v, discovered %v", up.Labels, up.DiscoveredLabels)
+	}
+	for query, want := range map[string][2]int{
+		"?state=active": {2, 0}, "?state=dropped": {0, 1}, "?state=any": {2, 1}, "?scrapePool=serviceMonitor/shop/empty/0": {0, 0},
+	} {
+		_, body := ask(t, "GET", srv.URL+"/api/v1/targets"+query)
+		if n := [2]int{strings.Count(body, `"scrapeUrl"`), strings.Count(body, `"__meta_kubernetes_service_name"`)}; n != want {
+			t.Errorf("%s: %v active and dropped, want %v", query, n, want)
+		}
+	}
+}
+
+func TestTargetsPage(t *testing.T) {
+	s, srv := newServer(t, nil)
+	s.Ready(newWorld(t).sources())
+	_, body := ask(t, "GET", srv.URL+"/targets")
+	for _, want := range []string{
+		"shop/cart", "http://10.0.0.1:80/metrics", `instance="10.0.0.1:80"`, "1 up", "1 down", "12 ms", "1\u2009234\u2009567",
+		"server returned HTTP status 500: &lt;script&gt;", "service cart&lt;b&gt;, 10.0.0.3:81", "rule 0: keep where port matches",
+		"endpoints[0].relabelings[0].regex: missing )", "its selector matches nothing", "labels do not match serviceMonitorSelector",
+		"probes: the CRD is not installed", "bad.yaml: no kind", "connection refused", "123\u2009456", "7 : 99", "runs by Endpoints",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if strings.Contains(body, "<script>alert") {
+		t.Error("the page holds a script of a target")
+	}
+	if strings.Index(body, "10.0.0.2:80/metrics") > strings.Index(body, "10.0.0.1:80/metrics") {
+		t.Error("what is down does not stand first")
+	}
+}
+
+// A job with many targets does not make the page too long to read, unless it is asked for.
+func TestPageOfManyTargets(t *testing.T) {
+	w := newWorld(t)
+	const job = "serviceMonitor/shop/cart/0"
+	one := w.statuses[job][0]
+	for range 3 * rowsPerJob {
+		w.statuses[job] = append(w.statuses[job], one)
+	}
+	all := newPage(ptr(w.sources()), "", time.Now())
+	j := all.Groups[0].Jobs[0]
+	if len(j.Targets) != rowsPerJob || j.MoreTargets != 2*rowsPerJob+2 || all.Up != 3*rowsPerJob+1 {
+		t.Errorf("%d rows, %d more, %d up", len(j.Targets), j.MoreTargets, all.Up)
+	}
+	if only := newPage(ptr(w.sources()), job, time.Now()); len(only.Groups) != 1 || len(only.Groups[0].Jobs[0].Targets) != 3*rowsPerJob+2 {
+		t.Errorf("asked for alone: %+v", only.Groups)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func TestAddressInUse(t *testing.T) {
+	s, _ := newServer(t, nil)
+	address := s.listeners[0].Addr().String()
+	none := ""
+	_, err := New(Options{Flags: &toolkit.FlagConfig{WebListenAddresses: &[]string{address}, WebConfigFile: &none}, Gatherer: prometheus.NewRegistry()})
+	if err == nil || !strings.Contains(err.Error(), "--web.listen-address="+address) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRunEnds(t *testing.T) {
+	s, _ := newServer(t, nil)
+	address := s.listeners[0].Addr().String()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.Run(ctx) }()
+	if got, _ := ask(t, "GET", "http://"+address+"/-/healthy"); got != 200 {
+		t.Errorf("healthy: %d", got)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
