@@ -36,7 +36,9 @@ type verdict struct {
 	status  int           // of HTTP, 0 if there was no answer
 	after   time.Duration // before which a retry is not wanted, 0 if nothing was said
 	written int           // samples and histograms that were stored, where the destination told it; else -1
-	err     error         // what was wrong, nil if nothing
+	// exemplars were stored, where the destination told anything.
+	exemplars int
+	err       error // what was wrong, nil if nothing
 }
 
 // client is one destination's end of HTTP.
@@ -102,7 +104,8 @@ func (c *client) post(ctx context.Context, r *request, attempt int) verdict {
 // judge says what an answer means. See the sections "Required Written Response Headers", "Retries & Backoff" and "Unsupported
 // Request Content" of the specification of remote write 2.0.
 func (c *client) judge(r *request, resp *http.Response, body string, now time.Time) verdict {
-	v := verdict{status: resp.StatusCode, written: written(resp.Header)}
+	v := verdict{status: resp.StatusCode}
+	v.written, v.exemplars = written(resp.Header)
 	if resp.StatusCode/100 == 2 {
 		if r.version == version2 && v.written < 0 && c.negotiate {
 			v.outcome, v.err = downgrade, fmt.Errorf("answered %s to remote write 2.0 without telling what was written", resp.Status)
@@ -133,20 +136,23 @@ func (c *client) judge(r *request, resp *http.Response, body string, now time.Ti
 	return v
 }
 
-// written returns the samples and histograms that the answer's headers claim, -1 if there are no such headers.
-func written(h http.Header) int {
-	n := -1
+// written returns the samples and histograms, and the exemplars, that the answer's headers claim; of samples -1 if there
+// are no such headers.
+func written(h http.Header) (samples, exemplars int) {
+	samples = -1
 	for _, name := range [...]string{"Samples", "Histograms", "Exemplars"} {
 		v, err := strconv.Atoi(h.Get("X-Prometheus-Remote-Write-" + name + "-Written"))
 		if err != nil || v < 0 {
 			continue
 		}
-		n = max(n, 0)
-		if name != "Exemplars" {
-			n += v
+		samples = max(samples, 0)
+		if name == "Exemplars" {
+			exemplars = v
+		} else {
+			samples += v
 		}
 	}
-	return n
+	return samples, exemplars
 }
 
 // maxRetryAfter bounds how long a destination may keep the relay waiting by Retry-After.

@@ -19,9 +19,9 @@ var dropReasons = []string{dropLost, dropRelabel, dropRefused, dropAside, dropOl
 type metrics struct {
 	undecodable prometheus.Counter
 
-	samples, exemplars, bytes, retries, requests, dropped *prometheus.CounterVec
-	duration                                              *prometheus.HistogramVec
-	shards                                                *prometheus.GaugeVec
+	samples, exemplars, refusedExemplars, bytes, retries, requests, dropped *prometheus.CounterVec
+	duration                                                                *prometheus.HistogramVec
+	shards                                                                  *prometheus.GaugeVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -29,36 +29,37 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "promrelay_relay_" + name, Help: help}, append([]string{"destination"}, labels...))
 	}
 	m := &metrics{
-		undecodable: prometheus.NewCounter(prometheus.CounterOpts{Name: "promrelay_relay_undecodable_records_total", Help: "Records of the log that could not be read, though their bytes are sound."}),
-		samples:     vec("sent_samples_total", "Samples and native histograms that the destination took."),
-		exemplars:   vec("sent_exemplars_total", "Exemplars in requests that the destination took."),
-		bytes:       vec("sent_bytes_total", "Bytes of requests, compressed, repeated ones included."),
-		retries:     vec("retries_total", "Requests that had to be sent again."),
-		requests:    vec("requests_total", "Requests by the status of the answer; none means that there was no answer.", "status"),
-		dropped:     vec("dropped_samples_total", "Samples that the destination does not get.", "reason"),
+		undecodable:      prometheus.NewCounter(prometheus.CounterOpts{Name: "promrelay_relay_undecodable_records_total", Help: "Records of the log that could not be read, though their bytes are sound."}),
+		samples:          vec("sent_samples_total", "Samples and native histograms that the destination took."),
+		exemplars:        vec("sent_exemplars_total", "Exemplars in requests that the destination took."),
+		refusedExemplars: vec("refused_exemplars_total", "Exemplars that the destination did not take while it took samples of the same request."),
+		bytes:            vec("sent_bytes_total", "Bytes of requests, compressed, repeated ones included."),
+		retries:          vec("retries_total", "Requests that had to be sent again."),
+		requests:         vec("requests_total", "Requests by the status of the answer; none means that there was no answer.", "status"),
+		dropped:          vec("dropped_samples_total", "Samples that the destination does not get.", "reason"),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "promrelay_relay_request_duration_seconds", Help: "Time until a request was answered.", Buckets: prometheus.ExponentialBuckets(0.005, 3, 9),
 		}, []string{"destination"}),
 		shards: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "promrelay_relay_shards", Help: "Requests that may be under way at a time."}, []string{"destination"}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.undecodable, m.samples, m.exemplars, m.bytes, m.retries, m.requests, m.dropped, m.duration, m.shards)
+		reg.MustRegister(m.undecodable, m.samples, m.exemplars, m.refusedExemplars, m.bytes, m.retries, m.requests, m.dropped, m.duration, m.shards)
 	}
 	return m
 }
 
 // destinationMetrics are those of one destination.
 type destinationMetrics struct {
-	samples, exemplars, bytes, retries prometheus.Counter
-	requests, dropped                  *prometheus.CounterVec
-	duration                           prometheus.Observer
-	shards                             prometheus.Gauge
+	samples, exemplars, refusedExemplars, bytes, retries prometheus.Counter
+	requests, dropped                                    *prometheus.CounterVec
+	duration                                             prometheus.Observer
+	shards                                               prometheus.Gauge
 }
 
 func (m *metrics) of(label string) *destinationMetrics {
 	curried := prometheus.Labels{"destination": label}
 	d := &destinationMetrics{
-		samples: m.samples.WithLabelValues(label), exemplars: m.exemplars.WithLabelValues(label), bytes: m.bytes.WithLabelValues(label),
+		samples: m.samples.WithLabelValues(label), exemplars: m.exemplars.WithLabelValues(label), refusedExemplars: m.refusedExemplars.WithLabelValues(label), bytes: m.bytes.WithLabelValues(label),
 		retries: m.retries.WithLabelValues(label), requests: m.requests.MustCurryWith(curried), dropped: m.dropped.MustCurryWith(curried),
 		duration: m.duration.WithLabelValues(label), shards: m.shards.WithLabelValues(label),
 	}
@@ -72,7 +73,7 @@ func (m *metrics) of(label string) *destinationMetrics {
 func (m *metrics) forget(label string) {
 	for _, v := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{m.samples, m.exemplars, m.bytes, m.retries, m.requests, m.dropped, m.duration, m.shards} {
+	}{m.samples, m.exemplars, m.refusedExemplars, m.bytes, m.retries, m.requests, m.dropped, m.duration, m.shards} {
 		v.DeletePartialMatch(prometheus.Labels{"destination": label})
 	}
 }

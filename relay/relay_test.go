@@ -535,6 +535,16 @@ func TestAnswers(t *testing.T) {
 			},
 			lost: 7,
 		},
+		"400 to 2.0 for exemplars": {
+			answer: func(n int, w http.ResponseWriter, series []string) int {
+				if n == 0 {
+					header(w, "X-Prometheus-Remote-Write-Samples-Written", strconv.Itoa(len(series)))
+					header(w, "X-Prometheus-Remote-Write-Exemplars-Written", "0")
+					return 400
+				}
+				return 0
+			},
+		},
 		"400 to 1.0": {
 			more: "protobuf_message: prometheus.WriteRequest\n",
 			answer: func(_ int, _ http.ResponseWriter, series []string) int {
@@ -558,9 +568,9 @@ func TestAnswers(t *testing.T) {
 			r.drain(t)
 			n, twice := recv.count()
 			want := wr.samples - tt.lost
-			if name == "400 to 2.0" {
+			if strings.HasPrefix(name, "400 to 2.0") {
 				want = n // the receiver of this test keeps nothing of a request that it refuses
-				if s := r.Statuses()[0]; s.Refused != tt.lost || s.Refusal == "" {
+				if s := r.Statuses()[0]; s.Refused != tt.lost || (s.Refusal != "") != (tt.lost > 0) {
 					t.Errorf("status: %+v", s)
 				}
 			}

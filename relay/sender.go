@@ -114,7 +114,13 @@ func (d *destination) settleRefused(ctx context.Context, r *request, v verdict) 
 	switch {
 	case r.version == version2 && v.written >= 0:
 		d.metrics.samples.Add(float64(min(v.written, all)))
-		d.drop(max(all-v.written, 0), dropRefused, v.err)
+		d.metrics.exemplars.Add(float64(v.exemplars))
+		d.metrics.refusedExemplars.Add(float64(max(r.totals.exemplars-v.exemplars, 0)))
+		if all <= v.written {
+			d.log.Debug("the destination refuses exemplars", zap.Error(v.err))
+			return
+		}
+		d.drop(all-v.written, dropRefused, v.err)
 	case r.version == version1 && len(r.ends) > 0 && d.relay.SplitRefused && (v.status == http.StatusBadRequest || v.status == http.StatusUnprocessableEntity):
 		d.split(ctx, r, v)
 	default:

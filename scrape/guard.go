@@ -1,6 +1,7 @@
 package scrape
 
 import (
+	"cmp"
 	"hash/maphash"
 	"math"
 	"sync"
@@ -28,7 +29,7 @@ type Guard struct {
 	index []uint32 // slots by hash: open addressing, a power of two long, 0 is free
 	count int      // slots in index
 
-	exemplars map[uint32]uint64 // by slot, a hash of the last exemplar
+	exemplars map[uint32]lastExemplar // by slot
 }
 
 const guardPageLen = 1 << 13
@@ -43,7 +44,7 @@ type guardSlot struct {
 
 // NewGuard returns a guard that knows no series.
 func NewGuard() *Guard {
-	return &Guard{next: 1, index: make([]uint32, 1024), exemplars: map[uint32]uint64{}}
+	return &Guard{next: 1, index: make([]uint32, 1024), exemplars: map[uint32]lastExemplar{}}
 }
 
 func hashLabels(ls labels.Labels, buf []byte) uint64 { return maphash.Bytes(seed, ls.Bytes(buf[:0])) }
@@ -116,12 +117,17 @@ func (g *Guard) grow() {
 // last returns the timestamp of the series' newest sample, MinInt64 if it has none.
 func (g *Guard) last(slot uint32) int64 { return g.slot(slot).last.Load() }
 
-// Restore tells of a sample that is in the log already, from before this process.
-func (g *Guard) Restore(ls labels.Labels, ms int64) {
+// restore tells of the newest sample and exemplar of a series that are in the log already, from before this process. A time
+// of MinInt64 means that there is none.
+func (g *Guard) restore(ls labels.Labels, ms int64, e lastExemplar) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if s := g.slot(g.find(hashLabels(ls, nil))); s.last.Load() < ms {
+	n := g.find(hashLabels(ls, nil))
+	if s := g.slot(n); s.last.Load() < ms {
 		s.last.Store(ms)
+	}
+	if old, ok := g.exemplars[n]; e.ms != math.MinInt64 && (!ok || old.before(e)) {
+		g.exemplars[n] = e
 	}
 }
 
@@ -158,14 +164,31 @@ func (g *Guard) remove(n uint32) {
 	delete(g.exemplars, n)
 }
 
-// newExemplar tells whether the exemplar with this hash differs from the series' last one, which it now is.
-func (g *Guard) newExemplar(slot uint32, hash uint64) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if last, ok := g.exemplars[slot]; ok && last == hash {
+// lastExemplar is what the guard knows of the newest exemplar of a series.
+type lastExemplar struct {
+	ms     int64 // milliseconds since the epoch: its own, else the scrape's
+	own    bool
+	value  float64
+	labels uint64 // hash
+}
+
+// before tells whether e comes after the newest exemplar old: by its timestamp, among equal ones by value, then labels. So
+// the exemplars of a native histogram pass once, though the page repeats them (validateExemplar of tsdb's exemplar storage).
+func (old lastExemplar) before(e lastExemplar) bool {
+	if e.value == old.value && e.labels == old.labels && !e.own && !old.own {
 		return false
 	}
-	g.exemplars[slot] = hash
+	return cmp.Or(cmp.Compare(old.ms, e.ms), cmp.Compare(old.value, e.value), cmp.Compare(old.labels, e.labels)) < 0
+}
+
+// newExemplar tells whether an exemplar is newer than those that the series had. It then is the newest.
+func (g *Guard) newExemplar(slot uint32, e lastExemplar) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if old, ok := g.exemplars[slot]; ok && !old.before(e) {
+		return false
+	}
+	g.exemplars[slot] = e
 	return true
 }
 

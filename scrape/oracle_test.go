@@ -170,13 +170,21 @@ func (a *recorderAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t
 		e.Labels = e.Labels.WithoutEmpty()
 		size := 0
 		e.Labels.Range(func(l labels.Label) { size += len([]rune(l.Name)) + len([]rune(l.Value)) })
-		if _, dup := e.Labels.HasDuplicateLabelNames(); dup || size > exemplar.ExemplarMaxLabelSetLength || s.exemplar != nil && s.exemplar.Equals(e) {
+		if _, dup := e.Labels.HasDuplicateLabelNames(); dup || size > exemplar.ExemplarMaxLabelSetLength || s.exemplar != nil && !newerExemplar(*s.exemplar, e) {
 			continue
 		}
 		s.exemplar = &e
 		a.pending = append(a.pending, func() { a.r.out.add(s.name, exemplarLine(e.Ts, e.Value, e.Labels.String())) })
 	}
 	return s.ref, nil
+}
+
+// newerExemplar is validateExemplar of tsdb's exemplar storage, which receivers have.
+func newerExemplar(newest, e exemplar.Exemplar) bool {
+	if newest.Equals(e) || e.Ts < newest.Ts {
+		return false
+	}
+	return e.Ts > newest.Ts || e.Value > newest.Value || e.Value == newest.Value && e.Labels.Hash() > newest.Labels.Hash()
 }
 
 func (a *recorderAppender) Commit() error {

@@ -15,7 +15,7 @@ type Entries interface {
 	TryNext() (wal.Entry, bool, error)
 }
 
-// RestoreFrom tells the guard of all samples up to the head of the log, so that what the process before this one
+// RestoreFrom tells the guard of all samples and exemplars up to the head of the log, so that what the process before this one
 // wrote is not written again. A record that cannot be read is passed over.
 func (g *Guard) RestoreFrom(log Entries) error {
 	r := restorer{guard: g, newest: map[uint64]*newest{}}
@@ -43,8 +43,9 @@ type restorer struct {
 }
 
 type newest struct {
-	table *record.Table
-	times []int64 // by row, milliseconds since the epoch
+	table     *record.Table
+	times     []int64                 // by row, milliseconds since the epoch, MinInt64 for none
+	exemplars map[uint32]lastExemplar // by row
 }
 
 func (r *restorer) take(e wal.Entry) {
@@ -65,7 +66,7 @@ func (r *restorer) take(e wal.Entry) {
 		if n != nil {
 			r.tell(n)
 		}
-		n = &newest{}
+		n = &newest{exemplars: map[uint32]lastExemplar{}}
 		r.newest[t.ID()] = n
 	}
 	n.table = t
@@ -86,6 +87,11 @@ func (r *restorer) take(e wal.Entry) {
 	for _, i := range s.Irregular {
 		if i.Kind != record.Exemplar {
 			n.times[i.Row] = max(n.times[i.Row], i.Time)
+			continue
+		}
+		e := lastExemplar{ms: i.Time, own: true, value: i.Value, labels: labels.FromStrings(i.Labels...).Hash()}
+		if old, ok := n.exemplars[i.Row]; !ok || old.before(e) {
+			n.exemplars[i.Row] = e
 		}
 	}
 }
@@ -95,8 +101,12 @@ func (r *restorer) tell(n *newest) {
 	var b labels.ScratchBuilder
 	cur := n.table.Cursor()
 	for row := 0; cur.Next() && row < len(n.times); row++ {
-		if n.times[row] != math.MinInt64 {
-			r.guard.Restore(cur.Labels(&b), n.times[row])
+		e, ok := n.exemplars[uint32(row)]
+		if !ok {
+			e.ms = math.MinInt64
+		}
+		if ok || n.times[row] != math.MinInt64 {
+			r.guard.restore(cur.Labels(&b), n.times[row], e)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"math"
 	"slices"
 
 	"github.com/prometheus/common/model"
@@ -281,7 +280,7 @@ func exemplarsOf(parser textparse.Parser, ofHistogram bool, ms int64) []exemplar
 	return out
 }
 
-// putExemplars takes in the exemplars that are valid and not the last one of the series again.
+// putExemplars takes in the exemplars that are valid and newer than those that the series had.
 func (p *page) putExemplars(row, slot uint32, exemplars []exemplar.Exemplar) {
 	for _, e := range exemplars {
 		ls := e.Labels.WithoutEmpty()
@@ -294,12 +293,7 @@ func (p *page) putExemplars(row, slot uint32, exemplars []exemplar.Exemplar) {
 		if _, dup := ls.HasDuplicateLabelNames(); dup || size > exemplar.ExemplarMaxLabelSetLength {
 			continue
 		}
-		p.buf = ls.Bytes(p.buf[:0])
-		id := maphash.Bytes(seed, p.buf) ^ math.Float64bits(e.Value)
-		if e.HasTs {
-			id = id*31 + uint64(e.Ts)
-		}
-		if p.t.guard.newExemplar(slot, id) {
+		if p.t.guard.newExemplar(slot, lastExemplar{ms: e.Ts, own: e.HasTs, value: e.Value, labels: ls.Hash()}) {
 			p.out.Irregular = append(p.out.Irregular, record.Irregular{Kind: record.Exemplar, Row: row, Time: e.Ts, Value: e.Value, Labels: strs})
 		}
 	}
