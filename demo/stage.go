@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"promrelay/test/peers"
+)
+
+// binaries are the paths of what buildAll built.
+type binaries struct{ relay, receiver, nodeExporter string }
+
+func buildAll(ctx context.Context) (b binaries, err error) {
+	fmt.Println("building promrelay, node_exporter and Prometheus (the first time this takes some minutes)")
+	for _, one := range []struct {
+		peer peers.Peer
+		path *string
+	}{{peers.Promrelay, &b.relay}, {peers.NodeExporter, &b.nodeExporter}, {peers.Prometheus, &b.receiver}} {
+		if *one.path, err = peers.Build(ctx, "", one.peer); err != nil {
+			return b, err
+		}
+	}
+	return b, nil
+}
+
+// stage is everything that runs, in one directory:
+//
+//	exporters ──► promrelay ──► receiver
+//	                 ▲
+//	  manifests/, promrelay.yml
+type stage struct {
+	addresses addresses
+	cluster   *cluster
+	pages     []*server // of this process
+
+	nodeExporter *peers.Server
+	receiver     *peers.Receiver
+	relay        *peers.Relay
+}
+
+// startStage starts everything, the relay last. The stage that it returns is to be stopped, also with an error.
+func startStage(ctx context.Context, dir string, bin binaries) (*stage, error) {
+	s := &stage{cluster: newCluster()}
+	var err error
+	if s.addresses, err = newAddresses(); err != nil {
+		return s, err
+	}
+	if err := s.startExporters(dir); err != nil {
+		return s, err
+	}
+	s.nodeExporter, err = peers.StartNodeExporter(ctx, peers.Options{
+		Dir: filepath.Join(dir, "node-exporter"), Binary: bin.nodeExporter, Address: s.addresses.NodeExporter.String(),
+	})
+	if err != nil {
+		return s, err
+	}
+	s.receiver, err = peers.StartPrometheus(ctx, peers.Options{
+		Dir: filepath.Join(dir, "receiver"), Binary: bin.receiver, Address: s.addresses.Receiver.String(),
+	})
+	if err != nil {
+		return s, err
+	}
+	if err := writeFiles(dir, s.addresses); err != nil {
+		return s, err
+	}
+	s.relay, err = peers.StartRelay(ctx, peers.RelayOptions{
+		Dir: dir, Binary: bin.relay, ConfigFile: filepath.Join(dir, "promrelay.yml"), Address: s.addresses.Relay.String(),
+	})
+	return s, err
+}
+
+// startExporters starts those that this process serves.
+func (s *stage) startExporters(dir string) error {
+	token, certificate := filepath.Join(dir, "token"), filepath.Join(dir, "kubelet-ca.crt")
+	if err := os.WriteFile(token, []byte(kubeletToken), 0o600); err != nil {
+		return err
+	}
+	tlsConfig, ca, err := newCertificate("127.0.0.1")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(certificate, ca, 0o644); err != nil {
+		return err
+	}
+	for _, e := range []*server{
+		{address: s.addresses.Checkout[0], handler: newCheckout()},
+		{address: s.addresses.Checkout[1], handler: newCheckout()},
+		{address: s.addresses.Worker, handler: newWorker()},
+		{address: s.addresses.KubeStateMetrics, handler: onlyMetrics(s.cluster.stateMetrics)},
+		{address: s.addresses.KubeProxy, handler: onlyMetrics(s.cluster.kubeProxy)},
+		{address: s.addresses.Kubelet, handler: s.cluster.kubelet(), tls: tlsConfig},
+	} {
+		if err := e.start(); err != nil {
+			return err
+		}
+		s.pages = append(s.pages, e)
+	}
+	return nil
+}
+
+// stop stops the relay first, so that what it has scraped is still delivered.
+func (s *stage) stop() error {
+	var errs []error
+	if s.relay != nil {
+		errs = append(errs, s.relay.Stop())
+	}
+	if s.nodeExporter != nil {
+		errs = append(errs, s.nodeExporter.Stop())
+	}
+	if s.receiver != nil {
+		errs = append(errs, s.receiver.Stop())
+	}
+	for _, p := range s.pages {
+		errs = append(errs, p.stop())
+	}
+	return errors.Join(errs...)
+}
+
+// ended delivers an error when one of the programs ends by itself.
+func (s *stage) ended() <-chan error {
+	out := make(chan error, 3)
+	for name, p := range map[string]*peers.Process{
+		"promrelay": s.relay.Process(), "the receiver": s.receiver.Process(), "node_exporter": s.nodeExporter.Process(),
+	} {
+		go func() {
+			<-p.Done()
+			err := p.Err()
+			if err == nil {
+				err = errors.New("it exited with 0")
+			}
+			out <- fmt.Errorf("%s ended by itself: %w", name, err)
+		}()
+	}
+	return out
+}
+
+// welcome tells a person where to look.
+func (s *stage) welcome() {
+	fmt.Printf(`
+promrelay runs, and reads the manifests of a cluster that is not there.
+
+  what it scrapes, and why not   %s/targets
+  its own metrics                %s/metrics
+  its configuration              %s
+  the manifests (edit them)      %s
+
+The receiver is a Prometheus. A query to try:
+
+  curl -sG %s --data-urlencode 'query=sum by (job) (up)'
+  curl -sG %s --data-urlencode 'query=histogram_quantile(0.9, sum by (le) (rate(checkout_request_duration_seconds_bucket[1m])))'
+  curl -sG %s --data-urlencode 'query=sum by (namespace, pod) (rate(container_cpu_usage_seconds_total{container!=""}[1m]))'
+
+On purpose: the target of the monitor "legacy" is down, "bad-regex" is rejected, "selects-nothing" has no targets.
+Ctrl-C ends everything.
+`, s.relay.URL(), s.relay.URL(), s.relay.ConfigFile, filepath.Join(filepath.Dir(s.relay.ConfigFile), "manifests"),
+		s.receiver.QueryURL(), s.receiver.QueryURL(), s.receiver.QueryURL())
+}
