@@ -60,8 +60,9 @@ type destination struct {
 	limiter  *rate.Limiter
 	families map[string]family // 1.0: what is to be told of metadata
 	told     time.Time         // when it was told last
-	live     liveRate
-	blocked  time.Duration // in which a request waited for its shard, since the last review
+	live     liveRate          // of the log
+	taken    liveRate          // of the acknowledged position
+	blocked  time.Duration     // in which a request waited for its shard, since the last review
 	reviewed time.Time
 
 	mu    sync.Mutex
@@ -478,7 +479,9 @@ func (d *destination) advance() {
 // review decides how many shards there should be, and how fast a backlog is sent.
 func (d *destination) review(now time.Time) (shards int) {
 	window := now.Sub(d.reviewed)
+	d.taken.observe(d.mark.Position().Count, now)
 	d.mu.Lock()
+	d.state.Rate = d.taken.rate
 	busy, retried := d.busy, d.retry
 	d.busy, d.retry = 0, false
 	for h, until := range d.aside {
@@ -512,7 +515,7 @@ func wantedShards(now, least, most int, blocked, busy, window time.Duration, ret
 	return now
 }
 
-// liveRate follows how fast the log grows.
+// liveRate follows how fast a count grows.
 type liveRate struct {
 	rate  float64 // samples a second
 	count uint64

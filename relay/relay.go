@@ -49,8 +49,9 @@ type Status struct {
 	URL      string // without credentials
 	Version  int    // of remote write: 1 or 2
 	Position wal.Position
-	Behind   uint64 // samples between the position and the head of the log
-	Newest   int64  // timestamp of the newest sample that was taken, milliseconds since the epoch, 0 for none
+	Behind   uint64  // samples between the position and the head of the log
+	Newest   int64   // timestamp of the newest sample that was taken, milliseconds since the epoch, 0 for none
+	Rate     float64 // samples a second that were taken or passed over lately, 0 while requests wait
 	Shards   int
 	Error    string // why requests wait; empty if they do not
 	Refusal  string // the last answer that cost samples
@@ -272,6 +273,9 @@ func (r *Relay) Statuses() []Status {
 		s := d.state
 		s.Shards = len(d.shards)
 		d.mu.Unlock()
+		if s.Error != "" {
+			s.Rate = 0
+		}
 		s.Position = d.mark.Position()
 		if s.Position.Count < head.Count {
 			s.Behind = head.Count - s.Position.Count

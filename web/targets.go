@@ -59,7 +59,7 @@ type group struct {
 }
 
 // Open tells whether the page shows the group's targets at once.
-func (g group) Open() bool { return g.Down > 0 || g.State != string(informers.Accepted) }
+func (g group) Open() bool { return g.Down > 0 || g.Reason != "" }
 
 type job struct {
 	Name        string
