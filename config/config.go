@@ -172,7 +172,7 @@ func Load(text []byte, dir string) (*Config, error) {
 	}
 	prom, err := promconfig.Load(doc.without(ownKeys), promslog.NewNopLogger())
 	if err != nil {
-		return nil, readable(err)
+		return nil, doc.locate(readable(err))
 	}
 	prom.SetDirectory(dir)
 	c := &Config{Prometheus: prom}
@@ -184,7 +184,7 @@ func Load(text []byte, dir string) (*Config, error) {
 	}
 	o := own{Relay: DefaultRelay}
 	if err := doc.decode(&o); err != nil {
-		return nil, err
+		return nil, doc.locate(err)
 	}
 	c.Kubernetes, c.Monitors, c.Nodes, c.Manifests, c.WAL, c.Relay = o.Kubernetes, o.Monitors, o.Nodes, o.Manifests, o.WAL, o.Relay
 	c.setPaths(dir)

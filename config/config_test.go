@@ -99,6 +99,9 @@ func TestFullFile(t *testing.T) {
 	if m.PodMonitorSelector != nil || m.ServiceMonitorSelector == nil || m.ScrapeInterval != "20s" || m.ScrapeClasses[0].TLSConfig.CAFile != "/ca.crt" {
 		t.Errorf("monitors: %+v", m)
 	}
+	if got := c.Prometheus.GlobalConfig.ExternalLabels.Get("cluster"); got != "prod-1" {
+		t.Errorf("external label cluster is %q", got)
+	}
 	n := c.Nodes
 	if !n.Kubelet.Enabled || !n.Resource.Enabled || n.Cadvisor.HonorTimestamps || n.KubeProxy.Port != 10249 || n.Cadvisor.ScrapeInterval != model.Duration(10*time.Second) {
 		t.Errorf("nodes: %+v", n)
@@ -109,7 +112,7 @@ func TestFullFile(t *testing.T) {
 	if c.Relay.DrainFactor != 5 || c.Relay.SplitRefused || !c.Relay.KeepUnauthorized {
 		t.Errorf("relay: %+v", c.Relay)
 	}
-	if want := []string{"line 14: monitors.replicas has no effect: it does not say how monitors are translated"}; !cmp.Equal(want, c.Warnings) {
+	if want := []string{"line 15: monitors.replicas has no effect: it does not say how monitors are translated"}; !cmp.Equal(want, c.Warnings) {
 		t.Errorf("warnings: %v", c.Warnings)
 	}
 }

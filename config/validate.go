@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
 	"go.yaml.in/yaml/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,6 +37,7 @@ var meaningless = []struct {
 	{"global.evaluation_interval", "no rules are evaluated"},
 	{"global.rule_query_offset", "no rules are evaluated"},
 	{"global.query_log_file", "no queries are answered"},
+	{"runtime.log_level", "the level of logs is that of --log.level"},
 	{"storage", "samples are kept in the WAL, see the wal block"},
 	{"tracing", "nothing is traced"},
 	{"otlp", "OTLP is not received"},
@@ -114,6 +116,7 @@ func (c *Config) validate(doc document) error {
 	}
 	c.validateSources(bad)
 	c.validateJobNames(bad)
+	c.takeExternalLabels(bad)
 	if c.Monitors != nil {
 		c.Monitors.validate(bad)
 	}
@@ -186,6 +189,25 @@ func (c *Config) validateJobNames(bad func(path, format string, args ...any)) {
 			}
 		}
 	}
+}
+
+// takeExternalLabels adds those of the monitors block to the global ones.
+func (c *Config) takeExternalLabels(bad func(path, format string, args ...any)) {
+	if c.Monitors == nil || len(c.Monitors.ExternalLabels) == 0 {
+		return
+	}
+	global := &c.Prometheus.GlobalConfig.ExternalLabels
+	b := labels.NewBuilder(*global)
+	for name, value := range c.Monitors.ExternalLabels {
+		switch had := global.Get(name); {
+		case name == model.MetricNameLabel || !model.UTF8Validation.IsValidLabelName(name):
+			bad("monitors.externalLabels", "%q is no name of an external label", name)
+		case had != "" && had != value:
+			bad("monitors.externalLabels", "%s is %q, which global.external_labels says is %q", name, value, had)
+		}
+		b.Set(name, value)
+	}
+	*global = b.Labels()
 }
 
 func (m *Monitors) validate(bad func(path, format string, args ...any)) {

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ func newClient(d config.Destination, keep bool) (*client, error) {
 	return &client{http: rc.Client, url: d.URL.String(), timeout: time.Duration(d.RemoteTimeout), keep: keep, negotiate: d.Negotiate}, nil
 }
 
-var userAgent = "promrelay/" + version.Version
+var userAgent = "promrelay/" + cmp.Or(version.Version, "dev")
 
 // post sends r once. The error of the verdict is fit for a person.
 func (c *client) post(ctx context.Context, r *request, attempt int) verdict {

@@ -74,4 +74,3 @@ func (l *liveRate) observe(count uint64, now time.Time) {
 	}
 	l.count, l.at = count, now
 }
-

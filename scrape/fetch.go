@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ import (
 var errBodySizeLimit = errors.New("body size limit exceeded")
 
 // userAgent is what targets see of the relay.
-var userAgent = "promrelay/" + version.Version
+var userAgent = "promrelay/" + cmp.Or(version.Version, "dev")
 
 // newRequest makes the request for the page of t. Headers and their order of preference are those of prometheus/scrape.
 func newRequest(ctx context.Context, t *targets.Target) (*http.Request, error) {

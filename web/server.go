@@ -135,11 +135,14 @@ func (s *Server) Run(ctx context.Context) error {
 	// A request that does not end is cut off.
 	linger, cancel := context.WithTimeout(context.WithoutCancel(ctx), lingerFor)
 	defer cancel()
-	if srv.Shutdown(linger) != nil {
-		_ = srv.Close()
+	err := srv.Shutdown(linger)
+	if err != nil {
+		err = srv.Close()
 	}
-	<-done
-	return nil
+	if served := <-done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
 }
 
 func (s *Server) handler() http.Handler {

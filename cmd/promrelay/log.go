@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	zaplogfmt "github.com/jsternberg/zap-logfmt"
@@ -13,11 +15,20 @@ import (
 	"k8s.io/klog/v2"
 )
 
+// What --log.level and --log.format may be.
+var (
+	logLevels  = []string{"debug", "info", "warn", "error"}
+	logFormats = []string{"logfmt", "json"}
+)
+
 // newLogger writes to stderr. What client-go logs by itself goes the same way.
 func newLogger(level, format string) (*zap.Logger, error) {
+	if !slices.Contains(logFormats, format) {
+		return nil, fmt.Errorf("--log.format=%s: want %s", format, strings.Join(logFormats, " or "))
+	}
 	l, err := zapcore.ParseLevel(level)
-	if err != nil {
-		return nil, fmt.Errorf("--log.level=%s: %w", level, err)
+	if err != nil || !slices.Contains(logLevels, level) {
+		return nil, fmt.Errorf("--log.level=%s: want one of %s", level, strings.Join(logLevels, ", "))
 	}
 	ec := zap.NewProductionEncoderConfig()
 	ec.TimeKey, ec.EncodeTime = "ts", zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00")

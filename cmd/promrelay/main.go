@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -14,11 +15,29 @@ import (
 
 const name = "promrelay"
 
+// version is what the linker sets in prometheus/common.
+var version = cmp.Or(promversion.Version, "dev")
+
 func main() {
 	if err := command(os.Args[1:]); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", name, strings.ReplaceAll(err.Error(), "\n", "; "))
+		fmt.Fprintf(os.Stderr, "%s: %s\n", name, oneLine(err))
 		os.Exit(1)
 	}
+}
+
+// oneLine is the text of an error in one line.
+func oneLine(err error) string {
+	var b strings.Builder
+	for l := range strings.Lines(strings.TrimSpace(err.Error())) {
+		switch text := b.String(); {
+		case strings.HasSuffix(text, ":"):
+			b.WriteString(" ")
+		case text != "":
+			b.WriteString("; ")
+		}
+		b.WriteString(strings.TrimSpace(l))
+	}
+	return b.String()
 }
 
 // command does what the arguments say.
@@ -34,8 +53,9 @@ func command(args []string) error {
 	runCmd.Flag("wal.dir", "Directory of the write-ahead log; before wal.dir of the configuration file. (default data/wal)").StringVar(&r.WALDir)
 	runCmd.Flag("web.enable-lifecycle", "Let POST /-/reload load the configuration file again.").BoolVar(&r.Lifecycle)
 	runCmd.Flag("web.enable-pprof", "Serve /debug/pprof.").BoolVar(&r.Pprof)
-	runCmd.Flag("log.level", "Only log messages of this severity or above.").Default("info").EnumVar(&r.LogLevel, "debug", "info", "warn", "error")
-	runCmd.Flag("log.format", "Form of log messages.").Default("logfmt").EnumVar(&r.LogFormat, "logfmt", "json")
+	// No enums: what kingpin says of a wrong one does not tell which flag it is.
+	runCmd.Flag("log.level", "Only log messages of this severity or above: "+strings.Join(logLevels, ", ")+".").Default("info").HintOptions(logLevels...).StringVar(&r.LogLevel)
+	runCmd.Flag("log.format", "Form of log messages: "+strings.Join(logFormats, ", ")+".").Default("logfmt").HintOptions(logFormats...).StringVar(&r.LogFormat)
 
 	checkCmd := app.Command("check", "Check a configuration file, and the files that it names.")
 	var checked string

@@ -50,6 +50,8 @@ func runParts(ctx context.Context, log *zap.Logger, parts ...*part) error {
 		log.Info("stop")
 	case e := <-ended:
 		failed = fmt.Errorf("%s has ended: %w", e.part.name, cmp.Or(e.err, errEnded))
+		<-e.part.done // what is returned is not logged
+		close(e.part.done)
 	}
 	for _, p := range parts {
 		p.stop(log)
@@ -65,7 +67,10 @@ func (p *part) stop(log *zap.Logger) {
 	}
 	p.cancel()
 	select {
-	case <-p.done:
+	case err := <-p.done:
+		if err != nil {
+			log.Error("a part ends with an error", zap.String("part", p.name), zap.Error(err))
+		}
 	case <-time.After(p.deadline):
 		log.Warn("stop without waiting longer", zap.String("part", p.name), zap.Duration("after", p.deadline))
 	}

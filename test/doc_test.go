@@ -1,0 +1,24 @@
+// Package test looks at the repository as a whole: who imports whom, whether what deploy/ and the documents show is what the
+// code takes, and whether docs/metrics.md is complete. Tests of the running relay are in the directories beside it.
+package test
+
+import (
+	"flag"
+	"io/fs"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// update makes TestMetricReference write docs/metrics.md.
+var update = flag.Bool("update", false, "write generated files in place of comparing them")
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("k8s.io/klog/v2.(*flushDaemon).run.func1"))
+}
+
+// repository is the root of the repository.
+const repository = ".."
+
+func repositoryFS() fs.FS { return os.DirFS(repository) }

@@ -1,0 +1,174 @@
+package test
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"promrelay/config"
+)
+
+// documents returns the Markdown of the repository by path, without what belongs to one package.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, pattern := range []string{"*.md", "docs/*.md"} {
+		paths, err := fs.Glob(repositoryFS(), pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range paths {
+			text, err := fs.ReadFile(repositoryFS(), p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[p] = string(text)
+		}
+	}
+	for _, p := range []string{"README.md", "CHANGELOG.md", "docs/configuration.md", "docs/fidelity.md", "docs/metrics.md", "docs/operations.md"} {
+		if out[p] == "" {
+			t.Fatalf("%s is missing", p)
+		}
+	}
+	return out
+}
+
+var yamlBlock = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
+
+// TestExamples: what documents show in YAML is an object or a configuration that loads without a warning.
+func TestExamples(t *testing.T) {
+	d := decoder(t)
+	configs := map[string]int{}
+	for file, text := range documents(t) {
+		for _, block := range yamlBlock.FindAllStringSubmatch(text, -1) {
+			if strings.HasPrefix(block[1], "apiVersion:") {
+				for doc := range bytes.SplitSeq([]byte(block[1]), []byte("\n---\n")) {
+					if _, _, err := d.Decode(doc, nil, nil); err != nil {
+						t.Errorf("%s: %v", file, err)
+					}
+				}
+				continue
+			}
+			configs[file]++
+			dir := t.TempDir()
+			if err := os.Mkdir(filepath.Join(dir, "manifests"), 0o755); err != nil { // the only thing that must exist
+				t.Fatal(err)
+			}
+			c, err := config.Load([]byte(block[1]), dir)
+			if err != nil {
+				t.Errorf("%s: %v", file, err)
+				continue
+			}
+			for _, w := range c.Warnings {
+				t.Errorf("%s: %s", file, w)
+			}
+		}
+	}
+	for _, file := range []string{"README.md", "docs/configuration.md"} {
+		if configs[file] == 0 {
+			t.Errorf("%s shows no configuration", file)
+		}
+	}
+}
+
+// TestKeysAreDocumented: every key of our blocks has a line in docs/configuration.md.
+func TestKeysAreDocumented(t *testing.T) {
+	text := documents(t)["docs/configuration.md"]
+	for _, block := range []any{config.Kubernetes{}, config.Manifests{}, config.Nodes{}, config.NodeJob{}, config.WAL{}, config.Relay{}} {
+		typ := reflect.TypeOf(block)
+		for i := range typ.NumField() {
+			key, _, _ := strings.Cut(typ.Field(i).Tag.Get("yaml"), ",")
+			if key != "" && !regexp.MustCompile("(?m)^\\| [^|]*`"+key+"`").MatchString(text) {
+				t.Errorf("%s.%s has no line", typ.Name(), key)
+			}
+		}
+	}
+}
+
+var metricName = regexp.MustCompile(`\bpromrelay_[a-z0-9_]+`)
+
+// TestMetricsExist: what documents say to look at is there.
+func TestMetricsExist(t *testing.T) {
+	all := allMetrics(t)
+	known := func(name string) bool {
+		for _, suffix := range []string{"", "_bucket", "_sum", "_count"} {
+			if base, ok := strings.CutSuffix(name, suffix); ok && all[base].name != "" {
+				return true
+			}
+		}
+		return false
+	}
+	for file, text := range documents(t) {
+		for _, name := range metricName.FindAllString(text, -1) {
+			if !known(name) {
+				t.Errorf("%s names %s, which there is not", file, name)
+			}
+		}
+	}
+}
+
+var logLine = regexp.MustCompile(`(?m)^\| (.*?) \|`)
+
+// TestLogLinesExist: the messages that docs/operations.md explains are said by the code.
+func TestLogLinesExist(t *testing.T) {
+	_, section, ok := strings.Cut(documents(t)["docs/operations.md"], "\n## What the log says\n")
+	if !ok {
+		t.Fatal("docs/operations.md has no such section")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	var code strings.Builder
+	err := fs.WalkDir(repositoryFS(), ".", func(p string, d fs.DirEntry, err error) error {
+		top, _, _ := strings.Cut(p, "/")
+		if _, room := floors[top]; err != nil || d.IsDir() || !room || path.Ext(p) != ".go" || strings.HasSuffix(p, "_test.go") {
+			return err
+		}
+		text, err := fs.ReadFile(repositoryFS(), p)
+		code.Write(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, row := range logLine.FindAllStringSubmatch(section, -1) {
+		for _, quoted := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row[1], -1) {
+			if n++; !strings.Contains(code.String(), quoted[1]) {
+				t.Errorf("nothing says %q", quoted[1])
+			}
+		}
+	}
+	if n < 10 {
+		t.Errorf("only %d messages were found", n)
+	}
+}
+
+var link = regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
+
+// TestLinks: what documents link to in the repository, and the directories of deploy/ that they name, are there.
+func TestLinks(t *testing.T) {
+	for file, text := range documents(t) {
+		var paths []string
+		for _, l := range link.FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(l[1], "://") {
+				paths = append(paths, path.Join(path.Dir(file), l[1]))
+			}
+		}
+		for _, p := range regexp.MustCompile(`\bdeploy/[a-z/-]+`).FindAllString(text, -1) {
+			paths = append(paths, strings.TrimSuffix(p, "/"))
+		}
+		slices.Sort(paths)
+		for _, p := range slices.Compact(paths) {
+			matches, err := fs.Glob(repositoryFS(), p+"*")
+			if err != nil || len(matches) == 0 {
+				t.Errorf("%s names %s, which there is not", file, p)
+			}
+		}
+	}
+}
