@@ -26,7 +26,9 @@ import (
 type Options struct {
 	Backend Backend // nil: no cluster and no manifests
 	// Sink is told of changes, one call after the other. It must not block for long.
-	Sink       func([]targets.Change)
+	Sink func([]targets.Change)
+	// Offline leaves out what needs more than the cluster or the manifests: other service discovery is not asked.
+	Offline    bool
 	Logger     *zap.Logger           // nil means none
 	Registerer prometheus.Registerer // nil means none
 }
@@ -39,14 +41,19 @@ type Discovery struct {
 	metrics  *metrics
 	refs     *references
 	external *external
+	offline  bool // external is not asked
 	wake     chan struct{}
 
-	notesMu sync.Mutex
-	notes   notes // since the worker took them last
+	// These three are guarded by notesMu.
+	notesMu  sync.Mutex
+	notes    notes // since the worker took them last
+	busy     bool  // the worker has not worked off what it took
+	complete bool  // nothing was waited for when the worker had done so last
 
 	// What follows belongs to the worker, which changes it with mu locked; others read it with mu read-locked.
 	mu       sync.RWMutex
 	set      *targets.Set
+	applied  bool              // a configuration
 	settings *targets.Settings // nil: no monitors are wanted
 	monitors map[targets.Owner]*monitorState
 	byRef    map[targets.Ref]map[targets.Owner]bool
@@ -80,7 +87,7 @@ func New(o Options) (*Discovery, error) {
 		o.Logger = zap.NewNop()
 	}
 	d := &Discovery{
-		backend: o.Backend, sink: o.Sink, log: o.Logger.Named("informers"), metrics: newMetrics(o.Registerer), wake: make(chan struct{}, 1),
+		backend: o.Backend, sink: o.Sink, offline: o.Offline, log: o.Logger.Named("informers"), metrics: newMetrics(o.Registerer), wake: make(chan struct{}, 1),
 		set: targets.NewSet(), monitors: map[targets.Owner]*monitorState{}, byRef: map[targets.Ref]map[targets.Owner]bool{},
 		blocks: map[targets.Owner]bool{}, watched: map[string]*watched{}, kinds: map[targets.Kind]bool{}, sources: map[targets.Source]*source{},
 	}
@@ -161,7 +168,7 @@ func (d *Discovery) take() notes {
 	d.notesMu.Lock()
 	defer d.notesMu.Unlock()
 	n := d.notes
-	d.notes = notes{}
+	d.notes, d.busy = notes{}, true
 	return n
 }
 
@@ -182,8 +189,10 @@ func (d *Discovery) Run(ctx context.Context) error {
 		})
 		d.running.Go(func() { d.refs.run(ctx) })
 	}
-	if err := d.external.start(ctx, &d.running); err != nil {
-		return err
+	if !d.offline {
+		if err := d.external.start(ctx, &d.running); err != nil {
+			return err
+		}
 	}
 	for {
 		select {

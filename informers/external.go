@@ -4,14 +4,19 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	config_util "github.com/prometheus/common/config"
 	"github.com/prometheus/prometheus/discovery"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
+
+	"promrelay/targets"
 )
 
 // external finds what the cluster does not tell, by Prometheus's discovery manager.
@@ -22,6 +27,11 @@ type external struct {
 
 	manager *discovery.Manager // nil before start
 
+	// What follows is the worker's.
+	wanted map[targets.Owner]map[string]wish // by job, of those that find targets so
+	asked  map[string]discovery.Configs      // what the manager was told to look for, by job
+	stale  bool                              // that is not what is wanted
+
 	mu     sync.Mutex
 	groups map[string][]*targetgroup.Group // by job, as told last
 }
@@ -30,7 +40,7 @@ func newExternal(reg prometheus.Registerer, log *zap.Logger, note func()) *exter
 	if reg == nil {
 		reg = prometheus.NewRegistry()
 	}
-	return &external{reg: reg, log: log, note: note}
+	return &external{reg: reg, log: log, note: note, wanted: map[targets.Owner]map[string]wish{}}
 }
 
 // start runs the manager until ctx ends.
@@ -61,15 +71,81 @@ func (e *external) start(ctx context.Context, wg *sync.WaitGroup) error {
 	return nil
 }
 
-// apply makes the manager look for these.
-func (e *external) apply(c map[string]discovery.Configs) {
-	if err := e.manager.ApplyConfig(c); err != nil {
+// wish is by what means a job finds targets.
+type wish struct {
+	is   discovery.Configs // as compiled; nobody changes it
+	lent discovery.Configs // the same for the manager, whose clients note things in it
+}
+
+// want notes by what means the jobs of an owner find targets, beside the cluster's objects. Only the worker calls it.
+func (e *external) want(owner targets.Owner, jobs []*targets.Job) {
+	before, now := e.wanted[owner], map[string]wish{}
+	for _, j := range jobs {
+		sds := j.Config.ServiceDiscoveryConfigs
+		if len(sds) == 0 {
+			continue
+		}
+		w, ok := before[j.Name]
+		if !ok || !reflect.DeepEqual(w.is, sds) {
+			w = wish{is: sds, lent: lend(sds)}
+			e.stale = true
+		}
+		now[j.Name] = w
+	}
+	e.stale = e.stale || len(now) != len(before)
+	if e.wanted[owner] = now; len(now) == 0 {
+		delete(e.wanted, owner)
+	}
+}
+
+// lend copies what an HTTP client changes: the way through a proxy to an OAuth2 server is noted when it is used first.
+func lend(sds discovery.Configs) discovery.Configs {
+	out := slices.Clone(sds)
+	for i, sd := range out {
+		v := reflect.ValueOf(sd)
+		if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+			continue
+		}
+		c := reflect.New(v.Elem().Type())
+		c.Elem().Set(v.Elem())
+		if f := c.Elem().FieldByName("HTTPClientConfig"); f.IsValid() {
+			if client, ok := f.Addr().Interface().(*config_util.HTTPClientConfig); ok && client.OAuth2 != nil {
+				o := *client.OAuth2
+				client.OAuth2 = &o
+			}
+		}
+		out[i] = c.Interface().(discovery.Config)
+	}
+	return out
+}
+
+// apply makes the manager look for what is wanted. A discovery that is wanted as before goes on. Only the worker calls it.
+func (e *external) apply() {
+	if !e.stale {
+		return
+	}
+	e.stale = false
+	e.asked = map[string]discovery.Configs{}
+	for _, jobs := range e.wanted {
+		for job, w := range jobs {
+			e.asked[job] = w.lent
+		}
+	}
+	if err := e.manager.ApplyConfig(e.asked); err != nil {
 		e.log.Error("some service discovery cannot be started", zap.Error(err))
 	}
 }
 
+// latest returns what was found for the jobs that find targets so. What the manager found before it was told of a change may be
+// among it; it tells what is right soon. Only the worker calls it.
 func (e *external) latest() map[string][]*targetgroup.Group {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.groups
+	out := map[string][]*targetgroup.Group{}
+	for job, groups := range e.groups {
+		if _, ok := e.asked[job]; ok {
+			out[job] = groups
+		}
+	}
+	return out
 }

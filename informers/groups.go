@@ -52,7 +52,7 @@ func newBuilder(ctx context.Context, src targets.Source, of func(resource string
 	case targets.RoleEndpointSlice:
 		d = promk8s.NewEndpointSlice(log, main, service, pod, node, ns, sets, jobs, a.Deployment, a.Job, a.CronJob, count)
 	case targets.RoleEndpoints:
-		d = promk8s.NewEndpoints(log, main, service, pod, node, ns, sets, jobs, a.Deployment, a.Job, a.CronJob, count)
+		d = promk8s.NewEndpoints(log, main, service, pod, node, ns, sets, jobs, a.Deployment, a.Job, a.CronJob, count) //nolint:staticcheck // monitors may ask for it
 	case targets.RolePod:
 		d = promk8s.NewPod(log, main, node, ns, sets, jobs, a.Deployment, a.Job, a.CronJob, count)
 	case targets.RoleService:

@@ -74,7 +74,7 @@ func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
 	return out
 }
 
-// Off tells of resources that are wanted and not watched: their name and why.
+// Off tells of resources that are wanted and not watched, or not heard of at the moment: their name and why.
 func (d *Discovery) Off() map[string]string {
 	out := map[string]string{}
 	for name, w := range d.watched {

@@ -34,7 +34,7 @@ func trimService(o runtime.Object) {
 	}
 	trimMeta(s)
 	s.Spec = corev1.ServiceSpec{
-		Type: s.Spec.Type, ClusterIP: s.Spec.ClusterIP, ExternalName: s.Spec.ExternalName, LoadBalancerIP: s.Spec.LoadBalancerIP, //nolint:staticcheck // a label of the role service
+		Type: s.Spec.Type, ClusterIP: s.Spec.ClusterIP, ExternalName: s.Spec.ExternalName, LoadBalancerIP: s.Spec.LoadBalancerIP, // a label of the role service
 		IPFamilies: s.Spec.IPFamilies, IPFamilyPolicy: s.Spec.IPFamilyPolicy, Ports: s.Spec.Ports,
 	}
 	s.Status = corev1.ServiceStatus{}

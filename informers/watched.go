@@ -1,6 +1,7 @@
 package informers
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 	"sync"
@@ -19,15 +20,22 @@ type watched struct {
 	log  *zap.Logger
 	note func(r *resource, key string) // an object came, changed or went
 
-	mu     sync.RWMutex
-	stores []cache.Indexer
-	synced []cache.InformerSynced
-	off    string // why the resource is not watched, empty if it is
+	mu    sync.RWMutex
+	parts []*part
+	off   string // why the resource is not watched at all, empty if it is
 
 	complained atomic.Int64 // when an interrupted watch was last told of, in seconds since the epoch
 
 	stop context.CancelFunc // nil if nothing wants the resource
 	done chan struct{}      // closed when the watch that was stopped last has ended; nil if there was none
+}
+
+// part is one informer of a resource. What can change is guarded by the resource's mu.
+type part struct {
+	store   cache.Indexer
+	synced  cache.InformerSynced
+	refused string // what the API server had against a watch, empty if nothing
+	silent  string // why nothing is heard of at the moment, empty if all is well
 }
 
 // notBegun is why a resource is not watched before anything wants it.
@@ -124,24 +132,24 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 		return
 	}
 	var informers []cache.SharedIndexInformer
+	var parts []*part
+	var synced []cache.InformerSynced
 	for _, ns := range only {
-		inf := cache.NewSharedIndexInformer(b.listWatch(w.resource, ns), w.example, 0, w.indexers)
-		w.prepare(inf, cancel)
-		informers = append(informers, inf)
+		p := &part{}
+		inf := cache.NewSharedIndexInformer(w.steadily(p, b.listWatch(w.resource, ns)), w.example, 0, w.indexers)
+		w.prepare(p, inf, cancel)
+		p.store, p.synced = inf.GetIndexer(), inf.HasSynced
+		informers, parts, synced = append(informers, inf), append(parts, p), append(synced, inf.HasSynced)
 	}
 	w.mu.Lock()
-	w.stores, w.synced, w.off = nil, nil, ""
-	for _, inf := range informers {
-		w.stores = append(w.stores, inf.GetIndexer())
-		w.synced = append(w.synced, inf.HasSynced)
-	}
+	w.parts, w.off = parts, ""
 	w.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, inf := range informers {
 		wg.Go(func() { inf.RunWithContext(ctx) })
 	}
 	wg.Go(func() {
-		if cache.WaitForCacheSync(ctx.Done(), w.synced...) {
+		if cache.WaitForCacheSync(ctx.Done(), synced...) {
 			w.note(w.resource, stateChange)
 		}
 	})
@@ -150,7 +158,7 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 }
 
 // prepare makes the informer tell of changes and of trouble. Gone is called when the resource does not exist any more.
-func (w *watched) prepare(inf cache.SharedIndexInformer, gone func()) {
+func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 	// None of these can fail on an informer that has not run.
 	_ = inf.SetTransform(func(obj any) (any, error) {
 		if o, ok := obj.(runtime.Object); ok {
@@ -164,11 +172,10 @@ func (w *watched) prepare(inf cache.SharedIndexInformer, gone func()) {
 		case w.kind != "" && apierrors.IsNotFound(err):
 			gone()
 		case apierrors.IsForbidden(err):
-			w.turnOff("the relay may not list and watch it; apply the ClusterRole of deploy/: " + err.Error())
+			w.refuse(p, "the relay may not list and watch it; apply the ClusterRole of deploy/: "+err.Error())
 		case apierrors.IsResourceExpired(err) || apierrors.IsGone(err): // begins anew by itself
-		case time.Now().Unix()-w.complained.Load() > 60: // it is tried again every few seconds
-			w.complained.Store(time.Now().Unix())
-			w.log.Warn("watch is interrupted; go on with what is known", zap.Error(err))
+		default:
+			w.interrupt(p, err)
 		}
 	})
 	tell := func(obj any) {
@@ -177,7 +184,7 @@ func (w *watched) prepare(inf cache.SharedIndexInformer, gone func()) {
 		}
 	}
 	_, _ = inf.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(obj any) { w.turnOn(); tell(obj) },
+		AddFunc: tell,
 		UpdateFunc: func(old, obj any) {
 			if !sameButVersion(old, obj) {
 				tell(obj)
@@ -191,13 +198,6 @@ func (w *watched) prepare(inf cache.SharedIndexInformer, gone func()) {
 			tell(obj)
 		},
 	})
-}
-
-// turnOn takes back what turnOff said: objects came after all.
-func (w *watched) turnOn() {
-	w.mu.Lock()
-	w.off = ""
-	w.mu.Unlock()
 }
 
 // sameButVersion tells whether two states of an object are alike, after the transforms.
@@ -223,14 +223,14 @@ func unversioned(obj any) (any, error) {
 // forget tells that all objects are gone.
 func (w *watched) forget() {
 	w.mu.Lock()
-	stores := w.stores
-	w.stores, w.synced = nil, nil
+	parts := w.parts
+	w.parts = nil
 	if w.off == "" {
 		w.off = notBegun
 	}
 	w.mu.Unlock()
-	for _, s := range stores {
-		for _, key := range s.ListKeys() {
+	for _, p := range parts {
+		for _, key := range p.store.ListKeys() {
 			w.note(w.resource, key)
 		}
 	}
@@ -243,19 +243,23 @@ func (w *watched) ready() bool {
 	if w.off != "" {
 		return w.off != notBegun
 	}
-	for _, synced := range w.synced {
-		if !synced() {
+	for _, p := range w.parts {
+		if p.refused == "" && !p.synced() {
 			return false
 		}
 	}
 	return true
 }
 
-// why says why the resource is not watched, empty if it is.
+// why says why the resource is not watched, or not heard of, empty if it is.
 func (w *watched) why() string {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	return w.off
+	why := w.off
+	for _, p := range w.parts {
+		why = cmp.Or(why, p.refused, p.silent)
+	}
+	return why
 }
 
 // The methods below make the stores one.
@@ -263,7 +267,11 @@ func (w *watched) why() string {
 func (w *watched) each() []cache.Indexer {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	return w.stores
+	out := make([]cache.Indexer, len(w.parts))
+	for i, p := range w.parts {
+		out[i] = p.store
+	}
+	return out
 }
 
 // GetByKey finds an object in whichever store has it.

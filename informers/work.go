@@ -24,6 +24,11 @@ func (d *Discovery) work(ctx context.Context) {
 		dirty[owner] = true
 	}
 	d.mu.Lock()
+	if n.external { // before jobs change: they do not want what others before them found
+		for job, groups := range d.external.latest() {
+			d.set.OfferAll(job, groups)
+		}
+	}
 	var needy []*targets.Job
 	for owner := range dirty {
 		needy = append(needy, d.compile(owner)...)
@@ -35,12 +40,10 @@ func (d *Discovery) work(ctx context.Context) {
 		d.refs.keep(func(ref targets.Ref) bool { return len(d.byRef[ref]) > 0 })
 		d.count()
 	}
-	if n.external {
-		for job, groups := range d.external.latest() {
-			d.set.OfferAll(job, groups)
-		}
-	}
 	d.mu.Unlock()
+	if !d.offline {
+		d.external.apply()
+	}
 	d.openSources(ctx)
 	d.markSources(n.objects)
 	d.build(ctx, needy)
@@ -50,30 +53,37 @@ func (d *Discovery) work(ctx context.Context) {
 	if len(changes) > 0 && ctx.Err() == nil {
 		d.sink(changes)
 	}
+	d.finish()
 }
 
 // apply lets a plan count from now on: every monitor is to be compiled.
 func (d *Discovery) apply(p *plan) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.settings = p.settings
+	d.settings, d.applied = p.settings, true
 	clear(d.kinds)
-	d.external.apply(p.external)
 }
 
 // replaceBlocks puts the jobs of the configuration's blocks in the place of the previous ones.
 func (d *Discovery) replaceBlocks(p *plan) (needy []*targets.Job) {
 	for owner := range d.blocks {
 		if _, ok := p.blocks[owner]; !ok {
-			d.set.Replace(owner, nil)
+			d.replace(owner, nil)
 			delete(d.blocks, owner)
 		}
 	}
 	for owner, jobs := range p.blocks {
-		needy = append(needy, d.set.Replace(owner, jobs)...)
+		needy = append(needy, d.replace(owner, jobs)...)
 		d.blocks[owner] = true
 	}
 	return needy
+}
+
+// replace makes jobs all jobs of an owner. It returns those that are to be offered groups of the cluster's objects; what they find
+// by other means is looked for after the next external.apply.
+func (d *Discovery) replace(owner targets.Owner, jobs []*targets.Job) (needy []*targets.Job) {
+	d.external.want(owner, jobs)
+	return d.set.Replace(owner, jobs)
 }
 
 // dirtyMonitors returns the monitors that what was noted may change.
@@ -132,12 +142,12 @@ func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
 	if !ok || err != nil || d.settings == nil {
 		d.setRefs(owner, nil)
 		delete(d.monitors, owner)
-		return d.set.Replace(owner, nil)
+		return d.replace(owner, nil)
 	}
 	if why := d.unwanted(owner, obj); why != "" {
 		d.setRefs(owner, nil)
 		d.monitors[owner] = &monitorState{state: Unselected, reason: why}
-		return d.set.Replace(owner, nil)
+		return d.replace(owner, nil)
 	}
 	r := d.settings.Compile(obj, d.refs)
 	next := &monitorState{state: Accepted, refs: r.Refs}
@@ -155,7 +165,7 @@ func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
 	if next.state == Pending {
 		return nil // what it was before goes on until it is known
 	}
-	return d.set.Replace(owner, r.Jobs)
+	return d.replace(owner, r.Jobs)
 }
 
 // unwanted says why a monitor is not selected, empty if it is.

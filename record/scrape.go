@@ -233,7 +233,7 @@ func (ts *Tables) Scrape(payload []byte, s *Scrape) (t *Table, missing int, err 
 		lacking.holed = true
 		t, ts.byID[id] = &lacking, &lacking
 	}
-	if max := 8 * uint64(len(d.b)); rows64 > max {
+	if most := 8 * uint64(len(d.b)); rows64 > most {
 		d.fail("%d rows in %d bytes", rows64, len(d.b))
 		return nil, 0, d.err
 	}

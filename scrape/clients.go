@@ -52,7 +52,12 @@ func (cs *clients) get(cfg config_util.HTTPClientConfig, socket string) (*client
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		}))
 	}
-	hc, err := config_util.NewClientFromConfig(cfg, "scrape", opts...)
+	lent := cfg
+	if cfg.OAuth2 != nil { // the client notes in it how a proxy is reached
+		o := *cfg.OAuth2
+		lent.OAuth2 = &o
+	}
+	hc, err := config_util.NewClientFromConfig(lent, "scrape", opts...)
 	if err != nil {
 		return nil, fmt.Errorf("HTTP client: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/alecthomas/units"
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	monitoringv1alpha1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1"
 	"github.com/prometheus/common/model"
 	promconfig "github.com/prometheus/prometheus/config"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,6 +38,9 @@ func (s *Settings) Compile(monitor any, assets Assets) Result {
 	case *monitoringv1.Probe:
 		r.Owner = Owner{Probe, m.Namespace, m.Name}
 		r.Jobs, r.Err = c.probe(r.Owner, m)
+	case *monitoringv1alpha1.ScrapeConfig:
+		r.Owner = Owner{ScrapeConfig, m.Namespace, m.Name}
+		r.Jobs, r.Err = c.scrapeConfig(r.Owner, m)
 	default:
 		r.Err = fmt.Errorf("monitor of unknown type %T", monitor)
 	}
@@ -228,14 +232,11 @@ func (c *compiler) protocols(cfg *promconfig.ScrapeConfig, ps []monitoringv1.Scr
 // metricRules are the rules for samples: of the class, of the monitor, and what is enforced.
 func (c *compiler) metricRules(cfg *promconfig.ScrapeConfig, owner Owner, class monitoringv1.ScrapeClass, user []monitoringv1.RelabelConfig) error {
 	var l ruleList
-	l.user(class.MetricRelabelings)
-	l.user(user)
-	l.user(c.enforcedNamespaceLabel(owner))
+	l.user("scrapeClass: metricRelabelings", class.MetricRelabelings)
+	l.user("metricRelabelings", user)
+	l.user(enforcedLabel, c.enforcedNamespaceLabel(owner))
 	cfg.MetricRelabelConfigs = l.rules
-	if l.err != nil {
-		return fmt.Errorf("metricRelabelings: %w", l.err)
-	}
-	return nil
+	return l.err
 }
 
 // namespaces are those in which a monitor of ns finds its objects (getNamespacesFromNamespaceSelector); none means all.

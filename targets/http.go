@@ -82,7 +82,7 @@ func (b httpBuilder) authorization(a *monitoringv1.Authorization, class monitori
 	if a.Type == "" {
 		out.Type = "Bearer"
 	}
-	if a.Credentials != nil {
+	if a.Credentials != nil && a.Credentials.Name != "" {
 		v, err := b.secret(*a.Credentials)
 		if err != nil {
 			return fmt.Errorf("authorization: %w", err)
@@ -227,6 +227,9 @@ func (b httpBuilder) tlsInto(out *config_util.TLSConfig, t *monitoringv1.TLSConf
 			return fmt.Errorf("tlsConfig: %s: unknown TLS version %q", v.name, *v.set)
 		}
 		*v.to = n
+	}
+	if err := out.Validate(); err != nil { // an empty value of a Secret is as none
+		return fmt.Errorf("tlsConfig: %w", err)
 	}
 	return nil
 }

@@ -112,8 +112,8 @@ func (c *compiler) podRules(j *Job, m *monitoringv1.PodMonitor, e *monitoringv1.
 	case e.TargetPort != nil && e.TargetPort.String() != "":
 		l.set("endpoint", e.TargetPort.String())
 	}
-	l.user(class.Relabelings)
-	l.user(e.RelabelConfigs)
-	l.user(c.enforcedNamespaceLabel(j.Owner))
+	l.user("scrapeClass: relabelings", class.Relabelings)
+	l.user("relabelings", e.RelabelConfigs)
+	l.user(enforcedLabel, c.enforcedNamespaceLabel(j.Owner))
 	return l
 }

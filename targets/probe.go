@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/asaskevich/govalidator"
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
@@ -120,7 +119,13 @@ func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv
 	if m.Spec.JobName != "" {
 		l.set("job", m.Spec.JobName)
 	}
+	ingress := m.Spec.Targets.Ingress
 	if static := m.Spec.Targets.StaticConfig; static != nil {
+		if ingress != nil { // which static targets override, but it must be valid
+			if _, err := rules(ingress.RelabelConfigs); err != nil {
+				return l, fmt.Errorf("targets.ingress.relabelingConfigs%w", err)
+			}
+		}
 		group, err := staticGroup("0", static.Targets, static.Labels)
 		if err != nil {
 			return l, fmt.Errorf("targets.staticConfig.%w", err)
@@ -132,12 +137,11 @@ func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv
 		l.copyLabel("__param_target", "__address__")
 		l.copyLabel("instance", "__param_target")
 		l.set("__address__", m.Spec.ProberSpec.URL)
-		l.user(class.Relabelings)
-		l.user(static.RelabelConfigs)
-		l.user(c.enforcedNamespaceLabel(j.Owner))
+		l.user("scrapeClass: relabelings", class.Relabelings)
+		l.user("targets.staticConfig.relabelingConfigs", static.RelabelConfigs)
+		l.user(enforcedLabel, c.enforcedNamespaceLabel(j.Owner))
 		return l, nil
 	}
-	ingress := m.Spec.Targets.Ingress
 	l.selector("ingress", ingress.Selector)
 	j.Select = l.rules[1:]
 	if m.Spec.JobName != "" {
@@ -150,9 +154,9 @@ func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv
 	l.copyLabel("__tmp_ingress_address", "__address__")
 	l.copyLabel("instance", "__param_target")
 	l.set("__address__", m.Spec.ProberSpec.URL)
-	l.user(class.Relabelings)
-	l.user(ingress.RelabelConfigs)
-	l.user(c.enforcedNamespaceLabel(j.Owner))
+	l.user("scrapeClass: relabelings", class.Relabelings)
+	l.user("targets.ingress.relabelingConfigs", ingress.RelabelConfigs)
+	l.user(enforcedLabel, c.enforcedNamespaceLabel(j.Owner))
 	return l, nil
 }
 
@@ -168,7 +172,7 @@ func staticGroup(source string, addresses []string, labels map[string]string) (*
 	}
 	slices.Sort(names)
 	for _, n := range names {
-		if !model.UTF8Validation.IsValidLabelName(n) || strings.TrimSpace(n) == "" {
+		if !model.UTF8Validation.IsValidLabelName(n) {
 			return nil, fmt.Errorf("labels: invalid label %q", n)
 		}
 		g.Labels[model.LabelName(n)] = model.LabelValue(labels[n])

@@ -111,11 +111,11 @@ func (l *ruleList) labelsFrom(kind string, labels ...string) {
 	}
 }
 
-// user appends rules of a monitor or scrape class.
-func (l *ruleList) user(rcs []monitoringv1.RelabelConfig) {
+// user appends rules of a monitor or scrape class; field is where they stand.
+func (l *ruleList) user(field string, rcs []monitoringv1.RelabelConfig) {
 	rs, err := rules(rcs)
 	if err != nil && l.err == nil {
-		l.err = err
+		l.err = fmt.Errorf("%s%w", field, err)
 	}
 	l.rules = append(l.rules, rs...)
 }

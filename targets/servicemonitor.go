@@ -134,8 +134,8 @@ func (c *compiler) serviceRules(j *Job, m *monitoringv1.ServiceMonitor, e *monit
 	case e.TargetPort != nil && e.TargetPort.String() != "":
 		l.set("endpoint", e.TargetPort.String())
 	}
-	l.user(class.Relabelings)
-	l.user(e.RelabelConfigs)
-	l.user(c.enforcedNamespaceLabel(j.Owner))
+	l.user("scrapeClass: relabelings", class.Relabelings)
+	l.user("relabelings", e.RelabelConfigs)
+	l.user(enforcedLabel, c.enforcedNamespaceLabel(j.Owner))
 	return l
 }

@@ -20,7 +20,7 @@ type Set struct {
 	owners  map[Owner][]string     // names of their jobs
 	sources map[Source]*sourceJobs // who wants groups of a source
 	touched map[*jobState]bool     // since the last Settle
-	gone    map[string]*jobState // of jobs that were told and removed since
+	gone    map[string]*jobState   // of jobs that were told and removed since
 	builder *labels.Builder
 }
 
@@ -191,7 +191,7 @@ func indexesOf(j *Job, d Discovery) []jobIndex {
 		}
 	}
 	namespaces := d.Namespaces
-	if len(namespaces) == 0 {
+	if len(namespaces) == 0 || d.Role == RoleNode { // nodes are in none
 		namespaces = []string{""}
 	}
 	var out []jobIndex

@@ -58,6 +58,11 @@ func NewSettings(spec monitoringv1.CommonPrometheusFields, own string) (*Setting
 		}
 		s.kinds[kind] = sel
 	}
+	for i, r := range spec.ExcludedFromEnforcement {
+		if kindOf[r.Resource] == "" {
+			return nil, fmt.Errorf("excludedFromEnforcement[%d]: resource %q is none of servicemonitors, podmonitors, probes, scrapeconfigs", i, r.Resource)
+		}
+	}
 	for _, c := range spec.ScrapeClasses {
 		if err := s.addClass(c); err != nil {
 			return nil, fmt.Errorf("scrapeClasses: %s: %w", c.Name, err)
@@ -195,14 +200,21 @@ func value[T any](p *T) (v T) {
 	return v
 }
 
+// enforcedLabel is where a rule of enforcedNamespaceLabel is said to stand.
+const enforcedLabel = "enforcedNamespaceLabel"
+
+// kindOf are the kinds of monitors by their resources. (Rules are nothing to the relay, but a list may name them.)
+var kindOf = map[string]Kind{
+	"servicemonitors": ServiceMonitor, "podmonitors": PodMonitor, "probes": Probe, "scrapeconfigs": ScrapeConfig, "prometheusrules": "PrometheusRule",
+}
+
 // enforcedNamespaceLabel returns the rule that gives a monitor's targets and samples its namespace, none where nothing is
 // enforced or the monitor is excluded (package namespacelabeler of the operator).
 func (s *Settings) enforcedNamespaceLabel(o Owner) []monitoringv1.RelabelConfig {
 	label := s.spec.EnforcedNamespaceLabel
 	if label == "" || slices.ContainsFunc(s.spec.ExcludedFromEnforcement, func(r monitoringv1.ObjectReference) bool {
-		kind := r.GroupKind()
-		return r.Namespace == o.Namespace && (r.Name == "" || r.Name == o.Name) &&
-			kind.Kind == string(o.Kind) && kind.Group == "monitoring.coreos.com"
+		return r.Namespace == o.Namespace && (r.Name == "" || r.Name == o.Name) && kindOf[r.Resource] == o.Kind &&
+			(r.Group == "" || r.Group == "monitoring.coreos.com")
 	}) {
 		return nil
 	}

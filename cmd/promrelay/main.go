@@ -61,6 +61,12 @@ func command(args []string) error {
 	var checked string
 	checkCmd.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&checked)
 
+	targetsCmd := app.Command("targets", "List the targets of a cluster that has the objects of a directory of manifests.")
+	var t targetsOptions
+	targetsCmd.Flag("manifests", "Directory of YAML and JSON files with monitors, Services, EndpointSlices, Pods and so on.").Required().StringVar(&t.Manifests)
+	targetsCmd.Flag("config.file", "Configuration file, for its monitors, nodes and scrape_configs. Without one, all monitors count.").StringVar(&t.ConfigFile)
+	targetsCmd.Flag("output", "Form of the list.").Default("text").EnumVar(&t.Output, "text", "json")
+
 	versionCmd := app.Command("version", "Print the version.")
 
 	cmd, err := app.Parse(args)
@@ -72,6 +78,8 @@ func command(args []string) error {
 		return run(r)
 	case checkCmd.FullCommand():
 		return check(os.Stdout, checked)
+	case targetsCmd.FullCommand():
+		return listTargets(os.Stdout, t)
 	case versionCmd.FullCommand():
 		fmt.Println(promversion.Print(name))
 	}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"promrelay/config"
+	"promrelay/informers"
+	"promrelay/targets"
+)
+
+// targetsOptions are the flags of targets.
+type targetsOptions struct {
+	ConfigFile, Manifests, Output string
+}
+
+// settleWithin bounds how long a directory of manifests may take to be worked off.
+const settleWithin = time.Minute
+
+// listTargets writes what the relay would scrape of a cluster that has the objects of a directory, and why not what not.
+func listTargets(out io.Writer, o targetsOptions) error {
+	c, err := o.load()
+	if err != nil {
+		return err
+	}
+	m, err := informers.NewManifests(o.Manifests, nil)
+	if err != nil {
+		return err
+	}
+	d, err := informers.New(informers.Options{Backend: m, Sink: func([]targets.Change) {}, Offline: true})
+	if err != nil {
+		return err
+	}
+	if err := d.Apply(c); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	for !d.Settled() {
+		select {
+		case err := <-done:
+			return errors.Join(err, ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	r, err := d.Report()
+	if err != nil {
+		return err
+	}
+	cancel()
+	if err := <-done; err != nil {
+		return err
+	}
+	if o.Output == "json" {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	for _, p := range m.Problems() {
+		fmt.Fprintf(out, "%s\n", p)
+	}
+	writeReport(out, r)
+	return nil
+}
+
+// load reads the configuration, for which the directory takes the place of a cluster.
+func (o targetsOptions) load() (*config.Config, error) {
+	if o.ConfigFile == "" {
+		return config.Load([]byte("monitors: {}\n"), "")
+	}
+	return load(o.ConfigFile)
+}
+
+// writeReport writes a report for a person.
+func writeReport(out io.Writer, r informers.Report) {
+	for _, m := range r.Monitors {
+		owner := targets.Owner{Kind: m.Kind, Namespace: m.Namespace, Name: m.Name}
+		fmt.Fprintf(out, "%s: %s", owner, m.State)
+		if m.Reason != "" {
+			fmt.Fprintf(out, ": %s", m.Reason)
+		}
+		fmt.Fprintln(out)
+		for _, j := range m.Jobs {
+			fmt.Fprintf(out, "  %s: %d targets, %d dropped\n", j.Name, len(j.Targets), len(j.Dropped))
+			for _, n := range j.Notes {
+				fmt.Fprintf(out, "    note: %s\n", n)
+			}
+			for _, t := range j.Targets {
+				fmt.Fprintf(out, "    %s every %s %s\n", t.URL, t.Interval, t.Public())
+			}
+			for _, t := range j.Dropped {
+				fmt.Fprintf(out, "    dropped %s: %s\n", t.Discovered["__address__"], t.Reason)
+			}
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package informers
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"promrelay/targets"
+)
+
+// scrapeConfigYAML is a ScrapeConfig shop/<name>.
+func scrapeConfigYAML(name, spec string) string {
+	return "apiVersion: monitoring.coreos.com/v1alpha1\nkind: ScrapeConfig\nmetadata: {name: " + name + ", namespace: shop}\nspec:\n  " + spec + "\n"
+}
+
+func basicSecret(password string) string {
+	return "apiVersion: v1\nkind: Secret\nmetadata: {name: sd, namespace: shop}\nstringData: {user: u, password: " + password + "}\n"
+}
+
+// bookkeeper tells of a target for who knows a password, its name is in the target's.
+func bookkeeper(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, password, _ := r.BasicAuth()
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `[{"targets": ["%s.%s:1"], "labels": {"__meta_path": "%s"}}]`, strings.Trim(r.URL.Path, "/"), password, r.URL.Path)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// found is a target of a ScrapeConfig.
+func found(name, address, more string) string {
+	return `scrapeConfig/shop/` + name + ` http://` + address + `/metrics {instance="` + address + `", job="scrapeConfig/shop/` + name + `"` + more + `}`
+}
+
+func TestScrapeConfigMonitors(t *testing.T) {
+	url := bookkeeper(t)
+	byHTTP := func(path string) string {
+		return scrapeConfigYAML("http", `httpSDConfigs: [{url: "`+url+path+`", basicAuth: {username: {name: sd, key: user}, password: {name: sd, key: password}}}]`)
+	}
+	w := newWorld(t, "monitors: {}\n", map[string]string{
+		"static.yaml": scrapeConfigYAML("static", `staticConfigs: [{targets: ["127.0.0.1:1"], labels: {a: b}}, {targets: ["127.0.0.1:2"]}]`),
+		"http.yaml":   byHTTP("/one"),
+		"secret.yaml": basicSecret("p1"),
+		"pods.yaml":   scrapeConfigYAML("pods", `kubernetesSDConfigs: [{role: Pod, namespaces: {names: [shop]}, selectors: [{role: Pod, label: track=stable}]}]`),
+		"pod.yaml":    pod("stable"),
+	})
+	static := []string{found("static", "127.0.0.1:1", ""), found("static", "127.0.0.1:2", "")}
+	static[0] = strings.Replace(static[0], `{instance`, `{a="b", instance`, 1)
+	pods := found("pods", "10.1.0.1:8080", "")
+	w.becomes(append(static, pods, found("http", "one.p1:1", ""))...)
+
+	// Edited, what is discovered otherwise is discovered anew.
+	w.write("http.yaml", byHTTP("/two"))
+	w.becomes(append(static, pods, found("http", "two.p1:1", ""))...)
+	// Rules alone change nothing of that.
+	w.write("http.yaml", byHTTP("/two")+"  relabelings: [{sourceLabels: [__meta_path], targetLabel: path}]\n")
+	withPath := func(password string) string { return found("http", "two."+password+":1", `, path="/two"`) }
+	w.becomes(append(static, pods, withPath("p1"))...)
+	// A Secret that changed is used.
+	w.write("secret.yaml", basicSecret("p2"))
+	w.hurry(targets.Owner{Kind: targets.ScrapeConfig, Namespace: "shop", Name: "http"})
+	w.becomes(append(static, pods, withPath("p2"))...)
+
+	w.write("pod.yaml", pod("canary"))
+	w.becomes(append(static, withPath("p2"))...)
+	w.remove("static.yaml")
+	w.becomes(withPath("p2"))
+	w.remove("http.yaml")
+	w.becomes()
+	// And back.
+	w.write("pod.yaml", pod("stable"))
+	w.write("http.yaml", byHTTP("/two"))
+	w.becomes(pods, found("http", "two.p2:1", ""))
+}
+
+// TestScrapeConfigChangesItsWays lets one monitor find targets by one means after the other.
+func TestScrapeConfigChangesItsWays(t *testing.T) {
+	url := bookkeeper(t)
+	byHTTP := `httpSDConfigs: [{url: "` + url + `/x"}]`
+	w := newWorld(t, "monitors: {}\n", map[string]string{
+		"a.yaml": scrapeConfigYAML("a", byHTTP),
+		"b.yaml": scrapeConfigYAML("b", byHTTP), // the same, which the discovery manager asks for once
+	})
+	b := found("b", "x.:1", "")
+	w.becomes(found("a", "x.:1", ""), b)
+	w.write("a.yaml", scrapeConfigYAML("a", `staticConfigs: [{targets: ["127.0.0.1:1"]}]`))
+	w.becomes(found("a", "127.0.0.1:1", ""), b)
+	w.write("a.yaml", scrapeConfigYAML("a", byHTTP+"\n  staticConfigs: [{targets: [\"127.0.0.1:1\"]}]"))
+	w.becomes(found("a", "127.0.0.1:1", ""), found("a", "x.:1", ""), b)
+	w.write("a.yaml", scrapeConfigYAML("a", `httpSDConfigs: [{url: "ftp://x"}]`))
+	w.state(targets.Owner{Kind: targets.ScrapeConfig, Namespace: "shop", Name: "a"}, Rejected, "httpSDConfigs[0]: URL scheme must be 'http' or 'https'")
+	w.becomes(b)
+	w.write("a.yaml", scrapeConfigYAML("a", byHTTP))
+	w.becomes(found("a", "x.:1", ""), b)
+	w.remove("b.yaml")
+	w.becomes(found("a", "x.:1", ""))
+}
+
+// TestOAuth2ThroughAProxy compiles a monitor again after its client has been at work: it is the same as before.
+func TestOAuth2ThroughAProxy(t *testing.T) {
+	asked := make(chan struct{}, 10)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if r.URL.Path == "/token" {
+			_, _ = w.Write([]byte(`{"access_token": "t", "token_type": "Bearer", "expires_in": 3600}`))
+			return
+		}
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		_, _ = w.Write([]byte(`[{"targets": ["a:1"]}]`))
+	}))
+	t.Cleanup(s.Close)
+	text := func(limit int) string {
+		return scrapeConfigYAML("a", fmt.Sprintf(`sampleLimit: %d
+  httpSDConfigs:
+  - url: "%s/sd"
+    oauth2: {clientId: {secret: {name: sd, key: user}}, clientSecret: {name: sd, key: password}, tokenUrl: "%s/token", proxyUrl: "%s"}`, limit, s.URL, s.URL, s.URL))
+	}
+	w := newWorld(t, "monitors: {}\n", map[string]string{"a.yaml": text(1), "secret.yaml": basicSecret("p")})
+	w.becomes(found("a", "a:1", ""))
+	w.write("a.yaml", text(2))
+	for deadline := time.Now().Add(10 * time.Second); w.limit("scrapeConfig/shop/a") != 2; {
+		if time.Now().After(deadline) {
+			t.Fatal("the limit does not change")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.becomes(found("a", "a:1", ""))
+	if n := len(asked); n != 1 {
+		t.Errorf("the service discovery began %d times, want 1", n)
+	}
+}
+
+// limit is the sample limit of a job's targets, 0 if it has none.
+func (w *world) limit(job string) uint {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, t := range w.live[job] {
+		return t.Job.Config.SampleLimit
+	}
+	return 0
+}

@@ -1,0 +1,163 @@
+package informers
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+)
+
+// moody is a Backend of one empty resource, whose API server may answer each request with an error.
+type moody struct {
+	Backend
+	only []string
+	mu   sync.Mutex
+	errs map[string]error // by namespace
+	open []*watch.FakeWatcher
+	asks int
+}
+
+func (m *moody) namespaces() ([]string, string) { return m.only, "" }
+
+func (m *moody) listWatch(_ *resource, namespace string) cache.ListerWatcher {
+	ask := func() error {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.asks++
+		return m.errs[namespace]
+	}
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListFunc: func(metav1.ListOptions) (runtime.Object, error) {
+			return &corev1.ServiceList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}}, ask()
+		},
+		WatchFunc: func(metav1.ListOptions) (watch.Interface, error) {
+			if err := ask(); err != nil {
+				return nil, err
+			}
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			w := watch.NewFake()
+			m.open = append(m.open, w)
+			return w, nil
+		},
+	}, &shelfLister{}) // which is listed first
+}
+
+// fails makes the API server answer with an error from now on, nil for none, and ends its watches.
+func (m *moody) fails(namespace string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.errs[namespace] = err
+	for _, w := range m.open {
+		w.Stop()
+	}
+	m.open, m.asks = nil, 0
+}
+
+// seen tells how many watches are open, and how often it was asked since the mood changed.
+func (m *moody) seen() (open, asks int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.open), m.asks
+}
+
+var (
+	errRefused   = errors.New("dial tcp: connection refused")
+	errForbidden = apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "", errors.New("no role"))
+)
+
+func withWatched(t *testing.T, m *moody, f func(w *watched)) {
+	synctest.Test(t, func(t *testing.T) {
+		m.errs = map[string]error{}
+		w := newWatched(resources["services"], zap.NewNop(), func(*resource, string) {})
+		var wg sync.WaitGroup
+		w.begin(t.Context(), m, &wg)
+		f(w)
+		w.end()
+		m.fails("", nil)
+		wg.Wait()
+	})
+}
+
+// settle lets time pass until the watch is as the API server lets it be.
+func settle(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// TestWatchAfterOutage has outages of more and more length: after each the watch is back within two seconds.
+func TestWatchAfterOutage(t *testing.T) {
+	for name, err := range map[string]error{
+		"no connection": errRefused,
+		"no backend":    apierrors.NewServiceUnavailable("no healthy upstream"),
+		"no roles yet":  errForbidden,
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := &moody{}
+			withWatched(t, m, func(w *watched) {
+				for _, long := range []time.Duration{0, 5 * time.Second, time.Minute, 10 * time.Minute} {
+					if errors.Is(err, errForbidden) && long > 5*time.Second {
+						break // then it is taken to be the truth
+					}
+					settle(2 * awayEvery)
+					if open, _ := m.seen(); w.why() != "" || !w.ready() || open != 1 {
+						t.Fatalf("before %s: %q, ready: %t, %d watches", long, w.why(), w.ready(), open)
+					}
+					m.fails("", err)
+					settle(time.Second + long)
+					if why := w.why(); !strings.Contains(why, err.Error()) || !w.ready() {
+						t.Errorf("after %s: %q, ready: %t", long, why, w.ready())
+					}
+					if _, asks := m.seen(); asks > 3+int(long/awayEvery) {
+						t.Errorf("asked %d times in %s", asks, long)
+					}
+					m.fails("", nil)
+				}
+			})
+		})
+	}
+}
+
+// TestWatchForbidden has a role that comes late, with no object to show that it came, and one that goes.
+func TestWatchForbidden(t *testing.T) {
+	m := &moody{only: []string{"a", "b"}}
+	withWatched(t, m, func(w *watched) {
+		for range 2 {
+			m.fails("b", errForbidden)
+			settle(time.Minute)
+			if why := w.why(); !strings.Contains(why, "no role") || !w.ready() {
+				t.Errorf("without a role in one namespace: %q, ready: %t", why, w.ready())
+			}
+			m.fails("b", nil)
+			settle(time.Minute)
+			if why := w.why(); why != "" || !w.ready() {
+				t.Errorf("with a role: %q, ready: %t", why, w.ready())
+			}
+		}
+	})
+}
+
+// TestUntilAnswered ends with its context.
+func TestUntilAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		told := 0
+		_, err := untilAnswered(ctx, func(error) bool { told++; return true }, func() (int, error) { return 0, errRefused })
+		if !errors.Is(err, errRefused) || told < 20 || ctx.Err() == nil {
+			t.Errorf("ended with %v after it was told %d times", err, told)
+		}
+	})
+}
