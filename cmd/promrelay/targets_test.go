@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"promrelay/informers"
+)
+
+const clusterManifest = `
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata: {name: cart, namespace: shop}
+spec:
+  selector: {matchLabels: {app: cart}}
+  endpoints:
+  - port: web
+---
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata: {name: secret, namespace: shop}
+spec:
+  selector: {}
+  endpoints:
+  - port: web
+    basicAuth: {username: {name: none, key: u}, password: {name: none, key: p}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop, labels: {app: cart}}
+spec: {ports: [{name: web, port: 80}, {name: admin, port: 81}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: cart-1, namespace: shop, labels: {kubernetes.io/service-name: cart}}
+addressType: IPv4
+ports: [{name: web, port: 8080, protocol: TCP}, {name: admin, port: 8081, protocol: TCP}]
+endpoints: [{addresses: [10.0.0.1]}]
+`
+
+func TestListTargets(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "all.yaml"), []byte(clusterManifest), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := listTargets(&text, targetsOptions{Manifests: dir, Output: "text"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"ServiceMonitor shop/cart: accepted\n  serviceMonitor/shop/cart/0: 1 targets, 1 dropped\n    http://10.0.0.1:8080/metrics every 30s {",
+		`service="cart"`, "dropped 10.0.0.1:8081: rule ", `ServiceMonitor shop/secret: rejected: endpoints[0]: basicAuth: username: Secret shop/none`,
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, text.String())
+		}
+	}
+
+	var js bytes.Buffer
+	if err := listTargets(&js, targetsOptions{Manifests: dir, Output: "json"}); err != nil {
+		t.Fatal(err)
+	}
+	var r informers.Report
+	if err := json.Unmarshal(js.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Monitors) != 2 || r.Monitors[0].Jobs[0].Targets[0].Labels["job"] != "cart" {
+		t.Errorf("got %s", js.String())
+	}
+	if err := listTargets(&js, targetsOptions{Manifests: filepath.Join(dir, "none")}); err == nil || !strings.Contains(err.Error(), "none") {
+		t.Errorf("no directory: %v", err)
+	}
+}
