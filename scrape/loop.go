@@ -333,6 +333,7 @@ func (l *loop) account(p *page, start time.Time, duration time.Duration, size in
 	m.walkedLines.Add(float64(p.walked))
 	m.parsedLines.Add(float64(p.total - p.walked))
 	m.dropped.WithLabelValues(dropLate).Add(float64(p.outOfOrder))
+	m.dropped.WithLabelValues(dropRepeated).Add(float64(p.repeated))
 	m.dropped.WithLabelValues(dropTwice).Add(float64(p.duplicates))
 	m.dropped.WithLabelValues(dropFuture).Add(float64(p.outOfBounds))
 	if name := limitName(err); name != "" {

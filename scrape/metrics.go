@@ -6,10 +6,11 @@ import (
 
 // Reasons for which samples are dropped before the log.
 const (
-	dropLate   = "out_of_order"
-	dropTwice  = "duplicate"
-	dropFuture = "out_of_bounds"
-	dropLog    = "log_error"
+	dropLate     = "out_of_order"
+	dropRepeated = "repeated" // its series has a sample of that very time; usual with cadvisor
+	dropTwice    = "duplicate"
+	dropFuture   = "out_of_bounds"
+	dropLog      = "log_error"
 )
 
 type metrics struct {
@@ -42,7 +43,7 @@ func newMetrics(reg prometheus.Registerer, guard *Guard) *metrics {
 		duration:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: "promrelay_scrape_duration_seconds", Help: "Time from the start of a scrape to its end in the log.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 8)}),
 		late:        prometheus.NewHistogram(prometheus.HistogramOpts{Name: "promrelay_scrape_start_delay_seconds", Help: "How much later than planned scrapes began.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 8)}),
 		samples:     counter("samples_total", "Samples given to the log, staleness markers and report series included."),
-		dropped:     vec("dropped_samples_total", "Samples not given to the log, though relabelling left them.", "reason", dropLate, dropTwice, dropFuture, dropLog),
+		dropped:     vec("dropped_samples_total", "Samples not given to the log, though relabelling left them.", "reason", dropLate, dropRepeated, dropTwice, dropFuture, dropLog),
 		limited:     vec("limited_total", "Scrapes that failed because a limit was exceeded.", "limit", "sample_limit", "native_histogram_bucket_limit", "label_limit", "body_size_limit", "target_limit"),
 		bytes:       counter("bytes_total", "Bytes of pages read, decompressed."),
 		walkedLines: counter("walked_samples_total", "Samples whose line was the expected one and needed no parser."),

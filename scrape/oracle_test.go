@@ -148,6 +148,9 @@ func (a *recorderAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t
 	} else {
 		s = a.r.refs[ref-1]
 	}
+	if t == s.last && ref != 0 {
+		return s.ref, nil // as in tsdb; tsdb/agent would refuse it
+	}
 	if t <= s.last {
 		return 0, storage.ErrOutOfOrderSample
 	}

@@ -48,8 +48,8 @@ type counts struct {
 	attempts    int // samples that the sample limit looked at
 	walked      int // samples whose line was the expected one
 
-	limitErr, bucketErr                 error
-	outOfOrder, duplicates, outOfBounds int
+	limitErr, bucketErr                           error
+	outOfOrder, repeated, duplicates, outOfBounds int
 }
 
 // reset makes p ready to read a page scraped at now.

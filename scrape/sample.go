@@ -25,6 +25,7 @@ var (
 
 	// These are counted, and do not end a page.
 	errOutOfOrder  = errors.New("out of order sample")
+	errRepeated    = errors.New("sample of the time of the newest one")
 	errDuplicate   = errors.New("duplicate sample for timestamp")
 	errOutOfBounds = errors.New("out of bounds")
 )
@@ -65,7 +66,7 @@ func (p *page) sample(text []byte, stamp *int64, v sampleValue, parser textparse
 	if err := p.refused(err); err != nil {
 		return err
 	}
-	if err == nil {
+	if err == nil || errors.Is(err, errRepeated) {
 		p.hold(row, explicit)
 		if !known {
 			p.remember(line{l.hash, l.size, row})
@@ -110,9 +111,8 @@ func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleV
 			return row, err
 		}
 	}
-	slot := p.t.slots[row]
-	if ms <= p.t.guard.last(slot) {
-		return row, errOutOfOrder
+	if err := p.follows(row, known, ms); err != nil {
+		return row, err
 	}
 	if entry != 0 && entry != noEntry {
 		p.t.rows.SetMeta(row, entry)
@@ -122,8 +122,21 @@ func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleV
 	} else if err := p.putHistogram(row, ms, start, v); err != nil {
 		return row, err
 	}
-	p.putExemplars(row, slot, exemplars)
+	p.putExemplars(row, p.t.slots[row], exemplars)
 	return row, nil
+}
+
+// follows demands that a sample is newer than its series' last one. One that bears the very time of that is the same again: a
+// cadvisor shows what it saw until it looks again. It is not written, but the series goes on, as in Prometheus's TSDB (tsdb/agent
+// refuses it, and the series would end with each such page).
+func (p *page) follows(row uint32, known bool, ms int64) error {
+	switch last := p.t.guard.last(p.t.slots[row]); {
+	case ms > last:
+		return nil
+	case ms == last && known:
+		return errRepeated
+	}
+	return errOutOfOrder
 }
 
 // admit is the part of appending that does not ask which series the sample is of.
@@ -147,6 +160,8 @@ func (p *page) refused(err error) error {
 		p.limitErr = err
 	case errBucketLimit:
 		p.bucketErr = err
+	case errRepeated:
+		p.repeated++
 	case errOutOfOrder:
 		p.outOfOrder++
 	case errDuplicate:

@@ -118,17 +118,23 @@ func (w *text) expected(l line, b []byte, i int) (int, error) {
 	row := l.to
 	entry := w.describe(row)
 	err := w.admit(ms, explicit)
-	if err == nil && ms <= w.t.guard.last(w.t.slots[row]) {
-		err = errOutOfOrder
-	}
 	if err == nil {
+		err = w.follows(row, true, ms)
+	}
+	switch err {
+	case nil:
 		if entry != 0 {
 			w.t.rows.SetMeta(row, entry)
 		}
 		w.put(row, ms, 0, v)
 		w.hold(row, explicit)
-	} else if err := w.refused(err); err != nil {
-		return i, err
+	case errRepeated: //nolint:errorlint // nothing wraps it
+		w.hold(row, explicit)
+		w.repeated++
+	default:
+		if err := w.refused(err); err != nil {
+			return i, err
+		}
 	}
 	w.added++
 	return i + 1, nil
