@@ -36,7 +36,9 @@ spec:
   endpoints: [{port: metrics}]
 `
 
-func TestMain(m *testing.M) { cluster.Main(m) }
+func TestMain(m *testing.M) {
+	cluster.Main(m, cluster.Binary{Name: "promrelay", Package: "./cmd/promrelay"})
+}
 
 // TestAPIServer covers what the relay's tests rest on: the kinds, the count of watches, an outage.
 func TestAPIServer(t *testing.T) {
