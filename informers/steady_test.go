@@ -39,10 +39,10 @@ func (m *moody) listWatch(_ *resource, namespace string) cache.ListerWatcher {
 		return m.errs[namespace]
 	}
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListFunc: func(metav1.ListOptions) (runtime.Object, error) {
+		ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
 			return &corev1.ServiceList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}}, ask()
 		},
-		WatchFunc: func(metav1.ListOptions) (watch.Interface, error) {
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) {
 			if err := ask(); err != nil {
 				return nil, err
 			}

@@ -203,8 +203,8 @@ func TestScrapeConfigRejected(t *testing.T) {
 		bearer + "\n" + basic:                            `at most one of basic_auth, oauth2 & authorization`,
 		`basicAuth: {username: {name: s, key: none}}`:    `basicAuth: username: Secret shop/s, key "none": there is none`,
 		`tlsConfig: {cert: {secret: {name: s, key: t}}}`: `tlsConfig: `,
-		`noProxy: a`:                `proxyConfig: `,
-		`nameValidationScheme: Odd`: `nameValidationScheme: `,
+		`noProxy: a`:                                     `proxyConfig: `,
+		`nameValidationScheme: Odd`:                      `nameValidationScheme: `,
 		`{nameValidationScheme: Legacy, jobName: j, relabelings: [{targetLabel: a.b}]}`: `"a.b" is invalid`,
 		`staticConfigs: [{targets: [a]}, {targets: [b], labels: {"": x}}]`:              `staticConfigs[1]: labels: invalid label ""`,
 

@@ -50,7 +50,7 @@ func runParts(ctx context.Context, log *zap.Logger, parts ...*part) error {
 		log.Info("stop")
 	case e := <-ended:
 		failed = fmt.Errorf("%s has ended: %w", e.part.name, cmp.Or(e.err, errEnded))
-		<-e.part.done // what is returned is not logged
+		_ = <-e.part.done // what is returned is not logged
 		close(e.part.done)
 	}
 	for _, p := range parts {
