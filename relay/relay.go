@@ -2,7 +2,7 @@
 // position, puts remote-write requests together, sends them, and acknowledges what was taken.
 //
 // Promises: the samples of one series arrive in order. What was not taken is sent again, also by the next process; a
-// restart repeats at most the requests that were under way. A receiver that is slow or dead costs disk and not memory, and
+// restart repeats at most the scrapes of which not everything was taken. A receiver that is slow or dead costs disk and not memory, and
 // does not slow another one. What a destination does not get is counted, with the reason.
 // Not promised: that a receiver gets nothing twice.
 package relay

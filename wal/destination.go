@@ -24,8 +24,9 @@ type Destination struct {
 	saved    Position // what of it is durable, zero = nothing yet; segments are kept for this one
 
 	// Guarded by wal.syncMu.
-	sequence uint64 // of the slot written last
-	file     file   // nil = the next save writes a new file
+	sequence uint64   // of the slot saved last
+	noted    Position // what the slot that the next save writes holds meanwhile
+	file     file     // nil = the next save writes a new file
 }
 
 // Destination returns the destination called id, a name or a URL of at most 4044 bytes, always the same one for one
@@ -53,7 +54,7 @@ func (w *WAL) Destination(id string) (*Destination, error) {
 	w.mu.Unlock()
 
 	w.metrics.addDestination(d.label)
-	if p != saved {
+	if p != saved || d.file == nil { // without a file there is nowhere to note positions
 		if err := d.save(p); err != nil {
 			w.metrics.unsavedPosition.Inc()
 			w.log.Warn("position is not saved yet", zap.String("destination", d.label), zap.NamedError("err", err))
@@ -77,12 +78,21 @@ func (d *Destination) Position() Position {
 }
 
 // Acknowledge moves the position forward to p; one that lies behind, or where nothing was appended yet, changes
-// nothing. It does not touch the disk: Run and Sync make the position durable.
+// nothing. It does not touch the disk: Run notes the position at once, so that it outlives a SIGKILL, and Run and Sync make it
+// durable.
 func (d *Destination) Acknowledge(p Position) {
-	d.wal.mu.Lock()
-	defer d.wal.mu.Unlock()
-	if d.position.Before(p) && !d.wal.head.Before(p) {
+	w := d.wal
+	w.mu.Lock()
+	moved := d.position.Before(p) && !w.head.Before(p)
+	if moved {
 		d.position = p
+	}
+	w.mu.Unlock()
+	if moved {
+		select {
+		case w.acknowledged <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -152,6 +162,34 @@ func (w *WAL) savePositions(acknowledged []acknowledgement) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// notePositions hands the acknowledged positions to the kernel.
+func (w *WAL) notePositions() {
+	w.syncMu.Lock()
+	defer w.syncMu.Unlock()
+	if w.released {
+		return
+	}
+	for _, a := range w.unsavedPositions() {
+		if a.destination.note(a.position) != nil { // the next save tells of it, if it fails too
+			w.metrics.unsavedPosition.Inc()
+		}
+	}
+}
+
+// note writes p where the next save will write, and does not wait for the disk: the process after a SIGKILL goes on from
+// there. The other slot, which is durable, stands. The caller holds syncMu.
+func (d *Destination) note(p Position) error {
+	if d.file == nil || d.noted == p {
+		return nil
+	}
+	s := slot{sequence: d.sequence + 1, position: p, id: d.id}
+	if err := writeAll(d.file, s.encode(), s.offset()); err != nil {
+		return errors.Join(err, d.closeFile())
+	}
+	d.noted = p
+	return nil
 }
 
 // save makes p durable. After a failure the next save writes a new file: what fsync failed on is not used again. The

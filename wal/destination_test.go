@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 func destination(t testing.TB, w *WAL, id string) *Destination {
@@ -85,6 +88,56 @@ func TestAcknowledge(t *testing.T) {
 	}
 }
 
+// A position outlives a SIGKILL as soon as Run had a moment, and does no harm in a power loss.
+func TestNotedPosition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newMemDisk()
+		w := openOn(t, d)
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan error)
+		go func() { ran <- w.Run(ctx) }()
+		a := destination(t, w, "main")
+		acknowledged := []Position{a.Position()}
+		for i := range 30 {
+			mustAppend(t, w, numbered(i))
+			a.Acknowledge(w.Head())
+			acknowledged = append(acknowledged, w.Head())
+			synctest.Wait()
+			killed := openOn(t, d.kill())
+			if got := destination(t, killed, "main").Position(); got != w.Head() {
+				t.Fatalf("position after a kill is %+v, want %+v", got, w.Head())
+			}
+			closeLog(t, killed)
+			for seed := range 20 {
+				with, logs := logged()
+				crashed := openOn(t, d.crash(someSectors, testRand(seed)), with)
+				a := destination(t, crashed, "main")
+				if !slices.Contains(acknowledged, a.Position()) || logs.FilterField(zap.Bool("older_one_found", false)).Len() > 0 {
+					t.Fatalf("position after a power loss is %+v", a.Position())
+				}
+				r := newReader(t, crashed, a.Position())
+				mustAppend(t, crashed, numbered(1000))
+				for {
+					e, ok, err := r.TryNext()
+					if err != nil || !ok {
+						t.Fatalf("what comes after a power loss is not read: %v", err)
+					}
+					if string(e.Payload) == string(numbered(1000).Payload) {
+						break
+					}
+				}
+				closeLog(t, crashed)
+			}
+			time.Sleep(130 * time.Millisecond)
+		}
+		cancel()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+		closeLog(t, w)
+	})
+}
+
 func TestRunSavesPositions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newMemDisk()
@@ -94,11 +147,12 @@ func TestRunSavesPositions(t *testing.T) {
 		go func() { ran <- w.Run(ctx) }()
 
 		a := destination(t, w, "main")
-		var writes int
+		var syncs, writes int
 		d.mu.Lock()
 		d.fault = func(op, path string) (int, error) {
-			if op == "write" && strings.HasSuffix(path, temporarySuffix) {
-				writes++
+			if strings.HasSuffix(path, temporarySuffix) {
+				syncs += map[string]int{"sync": 1}[op]
+				writes += map[string]int{"write": 1}[op]
 			}
 			return 0, nil
 		}
@@ -110,8 +164,8 @@ func TestRunSavesPositions(t *testing.T) {
 		}
 		synctest.Wait()
 		saved := a.Position()
-		if writes != 5 {
-			t.Errorf("%d writes in 5 s, want 5", writes)
+		if syncs != 5 || writes > 50+5 {
+			t.Errorf("%d syncs and %d writes in 5 s, want 5 syncs, and 50 writes beside theirs", syncs, writes)
 		}
 		crashed := d.crash(nothingUnsynced, nil)
 		cancel()

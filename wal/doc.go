@@ -6,6 +6,8 @@
 //
 //   - What Append returned for is seen by every reader from then on, whole and in order, after a SIGKILL as well. What
 //     a Sync covered is seen after a power loss.
+//   - A process that was killed is followed by one that goes on from what was acknowledged, up to what Run had no time to
+//     write while it waited for the disk. After a power loss it is what a Sync covered.
 //   - No segment number is used twice. Open begins a segment above every segment and every position that it finds, so a
 //     position means one place for ever.
 //   - Damage costs the frames it hits. The next entry tells as Lost exactly how much of the running count is missing.
@@ -82,8 +84,9 @@
 //
 // # Position file
 //
-// Two slots at 0 and 4096, written in turn: a torn write leaves the other one. Slot 0 holds even sequences, slot 1 odd
-// ones. The sound slot with the higher sequence holds. A slot of zeros, or behind the end of the file, was not written.
+// Two slots at 0 and 4096, synced in turn: a torn write leaves the other one. Until it is synced, the slot whose turn it is
+// may be written several times, with one sequence. Slot 0 holds even sequences, slot 1 odd ones. The sound slot
+// with the higher sequence holds. A slot of zeros, or behind the end of the file, was not written.
 //
 //	byte  0               8       12      16              24              32              40              48   48+n 52+n
 //	      +---------------+-------+-------+---------------+---------------+---------------+---------------+----+------+

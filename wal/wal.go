@@ -118,8 +118,9 @@ type WAL struct {
 	bytes        int64         // sum of the segments' disk
 	wake         chan struct{} // closed when something is appended; nil when nobody waits
 
-	unsyncedNames atomic.Bool // files were deleted, the directory was not synced since
-	closed        atomic.Bool // set with appendMu held
+	acknowledged  chan struct{} // holds something when positions moved that are not noted yet
+	unsyncedNames atomic.Bool   // files were deleted, the directory was not synced since
+	closed        atomic.Bool   // set with appendMu held
 }
 
 // Open recovers the log in o.Dir and begins a new segment. A full disk does not keep it from opening: readers then
@@ -139,6 +140,7 @@ func Open(o Options) (*WAL, error) {
 		log:          o.Logger.Named("wal"),
 		lock:         lock,
 		destinations: map[string]*Destination{},
+		acknowledged: make(chan struct{}, 1),
 		next:         1,
 	}
 	w.metrics = newMetrics(o.Registerer)
@@ -148,7 +150,8 @@ func Open(o Options) (*WAL, error) {
 	return w, nil
 }
 
-// Run makes durable what was appended and acknowledged, every SyncInterval, and keeps the bounds. It returns nil when
+// Run makes durable what was appended and acknowledged, every SyncInterval, and keeps the bounds. What was acknowledged it
+// also writes at once, without waiting for the disk. It returns nil when
 // ctx is done; whoever waits for that calls Close next. No failure ends it: each is counted, logged and survived.
 func (w *WAL) Run(ctx context.Context) error {
 	tick := time.NewTicker(w.opts.SyncInterval)
@@ -159,6 +162,8 @@ func (w *WAL) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			w.maintain()
+		case <-w.acknowledged:
+			w.notePositions()
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,19 +85,13 @@ func run(o runOptions) error {
 	}
 
 	// 4. The log, and what the process before wrote last.
-	dir := o.WALDir
-	if dir == "" {
-		dir = cfg.WAL.Dir
-	}
-	if dir == "" {
-		dir = defaultWALDir
-	}
+	dir := cmp.Or(o.WALDir, cfg.WAL.Dir, defaultWALDir)
 	store, err := wal.Open(wal.Options{
 		Dir: dir, MaxBytes: int64(cfg.WAL.MaxBytes), MinFreeBytes: int64(cfg.WAL.MinFreeBytes), SegmentBytes: int64(cfg.WAL.SegmentBytes),
 		SyncInterval: cfg.WAL.SyncInterval, Logger: log, Registerer: reg,
 	})
 	if err != nil {
-		return errors.Join(err, pages.Close())
+		return errors.Join(fmt.Errorf("--wal.dir=%s: %w", dir, err), pages.Close())
 	}
 	guard := scrape.NewGuard()
 	if err := restore(guard, store); err != nil {

@@ -1,0 +1,239 @@
+package pipeline
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"promrelay/test/peers"
+)
+
+// versions are the two of remote write, by what a remote_write block says to ask for them.
+var versions = map[int]string{1: "prometheus.WriteRequest", 2: "io.prometheus.write.v2.Request"}
+
+// TestCrash kills the relay several times at random moments while no receiver is there, and then brings the receivers: what
+// was in the log when the relay was killed arrives, once.
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	one, two := newDeadReceiver(t), newDeadReceiver(t)
+	var es []*exporter
+	for i := range 5 {
+		es = append(es, newExporter(t, func(page int, at time.Time) pageText {
+			p := plain(fmt.Sprintf("crash%d", i), 200)(page, at)
+			// The next process sees this one again, and is to know that it is in the log.
+			stamp := at.Truncate(5 * time.Second)
+			p.lines = append(p.lines, line{name: "stamped", value: float64(stamp.Unix()), ms: stamp.UnixMilli()})
+			return p
+		}))
+	}
+	relay := startRelay(t, "global: {scrape_interval: 1s}\nscrape_configs:\n"+staticJob("crash", es...)+"remote_write:\n"+
+		destination("one", one, 1)+destination("two", two, 2)+"wal: {segment_bytes: 64KB}\n")
+	var kills []time.Time
+	for i := range 5 {
+		if i > 0 {
+			restart(t, relay)
+		}
+		time.Sleep(1500*time.Millisecond + rand.N(2500*time.Millisecond))
+		kills = append(kills, time.Now())
+		relay.Kill()
+	}
+	one.up(t)
+	two.up(t)
+	restart(t, relay)
+	awaitDelivered(t, one, time.Minute, es...)
+	awaitDelivered(t, two, time.Minute, es...)
+	end := time.Now()
+	stop(t, relay)
+
+	for version, r := range map[int]*receiver{1: one, 2: two} {
+		r.sound(t) // nothing was delivered before a kill, so nothing comes twice
+		samples := 0
+		for _, e := range es {
+			g := e.in("crash")
+			g.restarts = true
+			came := g.check(t, r.of(g.labels))
+			samples += len(came) * (200 + 7)
+			must := e.safe(end, kills)
+			demand(t, e.address, came, must)
+			if len(must) < 5 {
+				t.Errorf("only %d pages are checked", len(must))
+			}
+		}
+		for _, x := range r.log() {
+			if x.version != version {
+				t.Errorf("request by remote write %d, want %d", x.version, version)
+				break
+			}
+		}
+		t.Logf("remote write %d: %d samples or so after %d kills", version, samples, len(kills))
+	}
+}
+
+// safe are the pages that were in the log, or not yet asked for, at each of the kills and at the end.
+func (e *exporter) safe(end time.Time, kills []time.Time) []int {
+	pages := e.asked()
+	return slices.DeleteFunc(e.whole(end), func(n int) bool {
+		p := pages[n-1]
+		return slices.ContainsFunc(kills, func(k time.Time) bool { return p.began.Before(k) && p.ended.Add(inFlight).After(k) })
+	})
+}
+
+// destination is a remote_write item. Version 0 leaves it to the relay.
+func destination(name string, r *receiver, version int, more ...string) string {
+	out := fmt.Sprintf("- name: %s\n  url: '%s'\n", name, r.url())
+	if version != 0 {
+		out += "  protobuf_message: " + versions[version] + "\n"
+	}
+	for _, m := range more {
+		out += "  " + m + "\n"
+	}
+	return out
+}
+
+// TestKillBetweenSendAndAnswer kills the relay, several times, while a receiver has stored a request and not answered it, with
+// segments that last a few seconds. All samples are there, and those that are there twice were in such requests.
+func TestKillBetweenSendAndAnswer(t *testing.T) {
+	t.Parallel()
+	receivers := map[int]*receiver{1: newReceiver(t), 2: newReceiver(t)}
+	var es []*exporter
+	for i := range 3 {
+		es = append(es, newExporter(t, plain(fmt.Sprintf("kill%d", i), 300)))
+	}
+	relay := startRelay(t, "global: {scrape_interval: 1s}\nscrape_configs:\n"+staticJob("kill", es...)+"remote_write:\n"+
+		destination("one", receivers[1], 1, "queue_config: {batch_send_deadline: 300ms, max_samples_per_send: 100}")+
+		destination("two", receivers[2], 2, "queue_config: {batch_send_deadline: 300ms, max_samples_per_send: 100}")+
+		"wal: {segment_bytes: 20KB}\n")
+	var kills []time.Time
+	segments := map[string]bool{}
+	for i := range 4 {
+		es[0].awaitPages(t, len(es[0].asked())+4)
+		release := make(chan struct{})
+		seen := len(receivers[1].log()) + len(receivers[2].log())
+		for _, r := range receivers {
+			r.answers(func(exchange) answer { return answer{store: true, hold: release} })
+		}
+		await(t, 20*time.Second, "requests that are held", func() error {
+			if n := len(receivers[1].log()) + len(receivers[2].log()); n < seen+2 {
+				return fmt.Errorf("have %d", n-seen)
+			}
+			return nil
+		})
+		if i%2 == 1 {
+			time.Sleep(rand.N(1200 * time.Millisecond)) // scrapes go on
+		}
+		note(t, relay, segments)
+		kills = append(kills, time.Now())
+		relay.Kill()
+		for _, r := range receivers {
+			r.answers(nil)
+		}
+		restart(t, relay)
+		close(release) // too late: the connection is gone
+	}
+	es[0].awaitPages(t, len(es[0].asked())+3)
+	note(t, relay, segments)
+	end := time.Now()
+	stop(t, relay)
+	t.Logf("%d segments in %s", len(segments), end.Sub(es[0].asked()[0].began).Round(time.Second))
+	if len(segments) < 4 {
+		t.Errorf("only %d segments: they were to rotate", len(segments))
+	}
+	for version, r := range receivers {
+		r.wellFormed(t)
+		for _, e := range es {
+			g := e.in("kill")
+			g.restarts = true
+			came := g.check(t, r.of(g.labels))
+			demand(t, e.address, came, e.safe(end, kills))
+		}
+		r.onlyInFlightTwice(t, version, kills)
+	}
+}
+
+// note adds the segments that are in the WAL directory now.
+func note(t *testing.T, relay *peers.Relay, segments map[string]bool) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(relay.WAL, "*.wal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range paths {
+		segments[filepath.Base(p)] = true
+	}
+	if _, err := os.Stat(relay.WAL); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// onlyInFlightTwice demands that samples came twice only after a kill, and belong to scrapes of which the receiver had not
+// confirmed all at the kill: those in a request without an answer, and others of their scrape.
+func (r *receiver) onlyInFlightTwice(t *testing.T, version int, kills []time.Time) {
+	t.Helper()
+	requests := r.log()
+	all := r.matching(nil)
+	// confirmed tells whether a sample came in a request that was answered before the kill, late is when a scrape was confirmed.
+	type scrape struct {
+		instance string
+		ms       int64
+	}
+	open := map[scrape]bool{} // not all of it was confirmed when the relay was killed
+	for _, s := range all {
+		first := map[int64]bool{}
+		for _, one := range s.samples {
+			x := requests[one.request]
+			if first[one.ms] {
+				continue
+			}
+			first[one.ms] = true
+			for _, k := range kills {
+				if one.ms < k.UnixMilli() && (x.status == 0 || x.at.After(k)) {
+					open[scrape{s.labels["instance"], one.ms}] = true
+				}
+			}
+		}
+	}
+	held, mates, others, oldest := 0, 0, 0, time.Duration(0)
+	for _, s := range all {
+		first := map[int64]sample{}
+		for _, one := range s.samples {
+			before, twice := first[one.ms]
+			first[one.ms] = one
+			if !twice {
+				continue
+			}
+			if before.bits != one.bits {
+				t.Errorf("%v: %v came again as %v", s.labels, before, one)
+			}
+			x := requests[before.request]
+			switch {
+			case x.status == 0:
+				held++
+			case open[scrape{s.labels["instance"], one.ms}]:
+				mates++
+			default:
+				others++
+				i := slices.IndexFunc(kills, func(k time.Time) bool { return k.After(x.at) })
+				if i >= 0 {
+					oldest = max(oldest, kills[i].Sub(x.at))
+				}
+			}
+		}
+	}
+	t.Logf("remote write %d: %d samples came twice from requests without an answer, %d of the same scrapes, %d others", version, held, mates, others)
+	if held == 0 {
+		t.Error("no sample came twice: the kill was not between send and answer")
+	}
+	if others > 0 {
+		t.Errorf("remote write %d: %d samples came twice of scrapes that were confirmed, up to %s before the kill", version, others, oldest.Round(time.Millisecond))
+	}
+	for _, x := range requests {
+		if x.status != 0 && x.status != http.StatusNoContent {
+			t.Errorf("request %d was answered with %d", x.number, x.status)
+		}
+	}
+}
