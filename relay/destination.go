@@ -41,7 +41,8 @@ type destination struct {
 	src      *source
 	catalog  *catalog
 	version  int
-	most     int // samples in a request
+	most     int       // samples in a request
+	sized    time.Time // when most was changed last
 	shards   []*shard
 	cursor   record.Cursor
 	point    point
@@ -97,9 +98,7 @@ func (d *destination) run(ctx context.Context) {
 			d.log.Warn("send by remote write 1.0, since the destination does not take 2.0", zap.Error(next.err))
 			d.setVersion(version1)
 		case tooLarge:
-			if d.most = d.most / 2; d.most == 0 {
-				d.most = 1
-			}
+			d.most, d.sized = max(d.most/2, 1), time.Now()
 			d.log.Warn("send smaller requests, since the destination finds them too large", zap.Int("samples", d.most), zap.Error(next.err))
 		default:
 			continue

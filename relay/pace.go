@@ -9,6 +9,9 @@ import (
 // leastDrain is the rate in samples a second below which a backlog is not slowed down.
 const leastDrain = 1000
 
+// growAfter is how long requests stay small after the receiver found one too large.
+const growAfter = 10 * time.Minute
+
 // pace is how often a destination does what is not due to samples.
 type pace struct {
 	review time.Duration // how many shards it needs, how fast it may drain
@@ -39,6 +42,9 @@ func (d *destination) review(now time.Time) (shards int) {
 		limit := max(leastDrain, d.relay.DrainFactor*d.live.rate)
 		d.limiter.SetLimitAt(now, rate.Limit(limit))
 		d.limiter.SetBurstAt(now, int(limit)+1)
+	}
+	if now.Sub(d.sized) >= growAfter {
+		d.most, d.sized = min(2*d.most, d.cfg.QueueConfig.MaxSamplesPerSend), now
 	}
 	return wantedShards(len(d.shards), d.cfg.QueueConfig.MinShards, d.cfg.QueueConfig.MaxShards, blocked, busy, window, retried)
 }
