@@ -55,9 +55,12 @@ type Kubernetes struct {
 	Namespaces []string `yaml:"namespaces"`
 }
 
-// Monitors says which monitors are taken and how they are translated: the fields of PrometheusAgent.spec.
+// Monitors says which monitors are taken and how they are translated: the fields of PrometheusAgent.spec, and one of ours.
 type Monitors struct {
-	monitoringv1alpha1.PrometheusAgentSpec
+	monitoringv1alpha1.PrometheusAgentSpec `json:",inline"`
+	// LastGoodDirectory holds each monitor as it was when it was accepted last: one that is rejected then keeps its
+	// targets. Empty: it has none.
+	LastGoodDirectory string `json:"lastGoodDirectory"`
 }
 
 // Manifests says where objects are read from instead of a cluster.
@@ -211,6 +214,9 @@ func (c *Config) setPaths(dir string) {
 	}
 	if c.Manifests != nil {
 		join(&c.Manifests.Directory)
+	}
+	if c.Monitors != nil {
+		join(&c.Monitors.LastGoodDirectory)
 	}
 	if c.Nodes != nil {
 		c.Nodes.HTTPClientConfig.SetDirectory(dir)

@@ -117,6 +117,16 @@ func TestFullFile(t *testing.T) {
 	}
 }
 
+func TestLastGoodDirectory(t *testing.T) {
+	c := load(t, "last-good.good.yaml")
+	if c.Monitors.LastGoodDirectory != "kept" || c.Monitors.ServiceMonitorSelector == nil || len(c.Warnings) > 0 {
+		t.Errorf("%q, warnings %q", c.Monitors.LastGoodDirectory, c.Warnings)
+	}
+	if c := load(t, "monitors-only.good.yaml"); c.Monitors.LastGoodDirectory != "" {
+		t.Errorf("%q without being asked for", c.Monitors.LastGoodDirectory)
+	}
+}
+
 func TestMonitorsAlone(t *testing.T) {
 	c := load(t, "monitors-only.good.yaml")
 	if c.Kubernetes == nil || c.Monitors.ProbeNamespaceSelector == nil || c.Monitors.ScrapeInterval != "45s" {

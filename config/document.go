@@ -193,7 +193,7 @@ func (d document) get(key string, i int) *yaml.Node {
 	return list.Content[i]
 }
 
-// UnmarshalYAML reads a block in the names of PrometheusAgent.spec, which are those of its JSON.
+// UnmarshalYAML reads a block in the names of JSON, which are those of PrometheusAgent.spec.
 func (m *Monitors) UnmarshalYAML(node *yaml.Node) error {
 	var tree any
 	if err := node.Decode(&tree); err != nil {
@@ -205,7 +205,8 @@ func (m *Monitors) UnmarshalYAML(node *yaml.Node) error {
 	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&m.PrometheusAgentSpec); err != nil {
+	type plain Monitors
+	if err := dec.Decode((*plain)(m)); err != nil {
 		what := strings.TrimPrefix(err.Error(), "json: ")
 		if typed := (*json.UnmarshalTypeError)(nil); errors.As(err, &typed) {
 			what = fmt.Sprintf("%s is a %s, want a %s", lastName(typed.Field), typed.Value, typed.Type)

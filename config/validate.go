@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ var monitorFields = []string{
 	"scrapeNativeHistograms", "scrapeClassicHistograms", "excludedFromEnforcement", "podTargetLabels", "bodySizeLimit", "sampleLimit",
 	"targetLimit", "labelLimit", "labelNameLengthLimit", "labelValueLengthLimit", "keepDroppedTargets", "scrapeClasses",
 	"serviceDiscoveryRole", "scrapeFailureLogFile",
+	"lastGoodDirectory", // ours
 }
 
 // meaningless are options of Prometheus that the relay accepts and has no use for, with the reason.
@@ -115,6 +117,7 @@ func (c *Config) validate(doc document) error {
 		}
 	}
 	c.validateSources(bad)
+	c.validateLastGood(bad)
 	c.validateJobNames(bad)
 	c.takeExternalLabels(bad)
 	if c.Monitors != nil {
@@ -172,6 +175,33 @@ func (c *Config) validateSources(bad func(path, format string, args ...any)) {
 			}
 		}
 	}
+}
+
+// validateLastGood keeps the relay's own files out of directories that are read for something else.
+func (c *Config) validateLastGood(bad func(path, format string, args ...any)) {
+	if c.Monitors == nil || c.Monitors.LastGoodDirectory == "" {
+		return
+	}
+	dir := c.Monitors.LastGoodDirectory
+	if c.Manifests != nil && within(dir, c.Manifests.Directory) {
+		bad("monitors.lastGoodDirectory", "%s is in manifests.directory: what is kept there would count as manifests", dir)
+	}
+	if c.WAL.Dir != "" && within(dir, c.WAL.Dir) {
+		bad("monitors.lastGoodDirectory", "%s is in wal.dir, which the WAL has for itself", dir)
+	}
+}
+
+// within tells whether a path is a directory or leads into it. Links are not followed.
+func within(path, dir string) bool {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return false
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 // jobPrefixes begin the names of jobs that monitors and the nodes block make.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/prometheus-operator/prometheus-operator/pkg/client/versioned"
+	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -30,6 +31,8 @@ type Backend interface {
 	serves(ctx context.Context, r *resource) (bool, error)
 	// read returns the values of a Secret or ConfigMap, by key; nil if there is none.
 	read(ctx context.Context, ref targets.Ref) (map[string][]byte, error)
+	// rejected leaves word on a monitor that it was rejected, where there is somebody to read it. It does not wait.
+	rejected(monitor corev1.ObjectReference, reason string)
 	// namespaces are those that can be read, none for all; home is the relay's own.
 	namespaces() (all []string, home string)
 	// run does what the backend does by itself, until ctx ends.
@@ -43,10 +46,14 @@ type Cluster struct {
 	only       []string
 	home       string
 	host       string
+	events     *eventSender
 }
 
-// NewCluster prepares clients; it does not connect.
-func NewCluster(c *config.Kubernetes, userAgent string) (*Cluster, error) {
+// NewCluster prepares clients; it does not connect. A nil log means none.
+func NewCluster(c *config.Kubernetes, userAgent string, log *zap.Logger) (*Cluster, error) {
+	if log == nil {
+		log = zap.NewNop()
+	}
 	rc, home, err := restConfig(c)
 	if err != nil {
 		return nil, err
@@ -64,7 +71,10 @@ func NewCluster(c *config.Kubernetes, userAgent string) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes: %w", err)
 	}
-	return &Cluster{core: core, monitoring: monitoring, only: c.Namespaces, home: home, host: rc.Host}, nil
+	return &Cluster{
+		core: core, monitoring: monitoring, only: c.Namespaces, home: home, host: rc.Host,
+		events: newEventSender(func(namespace string) eventWriter { return core.EventsV1().Events(namespace) }, log.Named("informers")),
+	}, nil
 }
 
 const homeFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
@@ -181,8 +191,12 @@ func nonNil(m map[string][]byte) map[string][]byte {
 
 func (c *Cluster) namespaces() ([]string, string) { return c.only, c.home }
 
+func (c *Cluster) rejected(monitor corev1.ObjectReference, reason string) {
+	c.events.tell(monitor, reason)
+}
+
 func (c *Cluster) run(ctx context.Context) error {
-	<-ctx.Done()
+	c.events.run(ctx)
 	return nil
 }
 

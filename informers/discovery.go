@@ -27,7 +27,8 @@ type Options struct {
 	Backend Backend // nil: no cluster and no manifests
 	// Sink is told of changes, one call after the other. It must not block for long.
 	Sink func([]targets.Change)
-	// Offline leaves out what needs more than the cluster or the manifests: other service discovery is not asked.
+	// Offline leaves out what needs more than the cluster or the manifests: other service discovery is not asked, and the
+	// directory of last good monitors is not used.
 	Offline    bool
 	Logger     *zap.Logger           // nil means none
 	Registerer prometheus.Registerer // nil means none
@@ -41,7 +42,8 @@ type Discovery struct {
 	metrics  *metrics
 	refs     *references
 	external *external
-	offline  bool // external is not asked
+	offline  bool // external is not asked, and good not opened
+	good     *lastGood
 	wake     chan struct{}
 
 	// These three are guarded by notesMu.
@@ -93,6 +95,7 @@ func New(o Options) (*Discovery, error) {
 	}
 	d.refs = newReferences(o.Backend, d.log, d.metrics, d.noteRef)
 	d.external = newExternal(o.Registerer, d.log, d.noteExternal)
+	d.good = newLastGood(d.log)
 	for name, r := range resources {
 		d.watched[name] = newWatched(r, d.log, d.noteObject)
 	}
@@ -189,6 +192,7 @@ func (d *Discovery) Run(ctx context.Context) error {
 		})
 		d.running.Go(func() { d.refs.run(ctx) })
 	}
+	d.running.Go(func() { d.good.run(ctx) })
 	if !d.offline {
 		if err := d.external.start(ctx, &d.running); err != nil {
 			return err

@@ -31,6 +31,10 @@ type world struct {
 	t    *testing.T
 	dir  string
 	d    *Discovery
+	stop func()
+
+	before func(*Manifests) Backend
+
 	mu   sync.Mutex
 	live map[string]map[uint64]*targets.Target // by job
 }
@@ -38,35 +42,56 @@ type world struct {
 // newWorld runs a Discovery on a directory with these files.
 func newWorld(t *testing.T, cfg string, files map[string]string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), live: map[string]map[uint64]*targets.Target{}}
+	return newWorldOf(t, func(m *Manifests) Backend { return m }, cfg, files)
+}
+
+// newWorldOf is newWorld with another Backend before the directory.
+func newWorldOf(t *testing.T, before func(*Manifests) Backend, cfg string, files map[string]string) *world {
+	t.Helper()
+	w := &world{t: t, before: before, dir: t.TempDir(), live: map[string]map[uint64]*targets.Target{}}
 	for name, text := range files {
 		w.write(name, text)
 	}
+	w.start(cfg)
+	t.Cleanup(func() { w.stop() })
+	return w
+}
+
+// start runs a Discovery on the directory.
+func (w *world) start(cfg string) {
+	w.t.Helper()
 	c, err := config.Load([]byte("manifests:\n  directory: "+w.dir+"\n"+cfg), w.dir)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	logger := zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))
-	b, err := NewManifests(w.dir, logger)
+	logger := zaptest.NewLogger(w.t, zaptest.Level(zap.ErrorLevel))
+	m, err := NewManifests(w.dir, logger)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	if w.d, err = New(Options{Backend: b, Sink: w.sink, Logger: logger, Registerer: prometheus.NewRegistry()}); err != nil {
-		t.Fatal(err)
+	if w.d, err = New(Options{Backend: w.before(m), Sink: w.sink, Logger: logger, Registerer: prometheus.NewRegistry()}); err != nil {
+		w.t.Fatal(err)
 	}
 	if err := w.d.Apply(c); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.d.Run(ctx) }()
-	t.Cleanup(func() {
+	w.stop = func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Error(err)
+			w.t.Error(err)
 		}
-	})
-	return w
+	}
+}
+
+// restart ends the Discovery and runs another one, which knows nothing of it.
+func (w *world) restart(cfg string) {
+	w.t.Helper()
+	w.stop()
+	clear(w.live)
+	w.start(cfg)
 }
 
 func (w *world) write(name, text string) {

@@ -80,6 +80,9 @@ func NewManifests(dir string, log *zap.Logger) (*Manifests, error) {
 
 func (m *Manifests) namespaces() ([]string, string) { return nil, "default" }
 
+// rejected does nothing: files bear no events.
+func (m *Manifests) rejected(corev1.ObjectReference, string) {}
+
 // Problems are the errors of files, as of the last reading.
 func (m *Manifests) Problems() []string {
 	m.mu.Lock()

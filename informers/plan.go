@@ -12,6 +12,7 @@ import (
 type plan struct {
 	settings *targets.Settings // nil: no monitors
 	blocks   map[targets.Owner][]*targets.Job
+	lastGood string // the directory of last good monitors; empty: rejected ones have no targets
 }
 
 // newPlan prepares a configuration. Home is the relay's namespace.
@@ -22,6 +23,7 @@ func newPlan(c *config.Config, home string) (*plan, error) {
 		if p.settings, err = targets.NewSettings(c.Monitors.CommonPrometheusFields, home); err != nil {
 			return nil, fmt.Errorf("monitors: %w", err)
 		}
+		p.lastGood = c.Monitors.LastGoodDirectory
 	}
 	if c.Nodes != nil {
 		jobs, err := targets.NodeJobs(c.Nodes, c.Prometheus.GlobalConfig)

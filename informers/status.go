@@ -23,7 +23,9 @@ type MonitorStatus struct {
 	Owner  targets.Owner
 	State  State
 	Reason string // empty if accepted
-	Jobs   []JobStatus
+	// LastGood tells of a rejected monitor that its jobs are those of its last good version.
+	LastGood bool
+	Jobs     []JobStatus
 }
 
 // JobStatus is what discovery knows of a job.
@@ -42,7 +44,10 @@ type Dropped struct {
 type monitorState struct {
 	state  State
 	reason string
-	refs   []targets.Ref
+	refs   []targets.Ref // also those of the last good version
+
+	lastGood bool // the jobs are those of the last good version
+	told     told
 }
 
 // Monitors tells of all monitors and blocks, in the order of their names.
@@ -54,7 +59,7 @@ func (d *Discovery) Monitors() []MonitorStatus {
 		out = append(out, MonitorStatus{Owner: owner, State: Accepted, Jobs: d.jobs(owner)})
 	}
 	for owner, m := range d.monitors {
-		out = append(out, MonitorStatus{Owner: owner, State: m.state, Reason: m.reason, Jobs: d.jobs(owner)})
+		out = append(out, MonitorStatus{Owner: owner, State: m.state, Reason: m.reason, LastGood: m.lastGood, Jobs: d.jobs(owner)})
 	}
 	slices.SortFunc(out, func(a, b MonitorStatus) int {
 		return cmp.Or(cmp.Compare(a.Owner.Kind, b.Owner.Kind), cmp.Compare(a.Owner.Namespace, b.Owner.Namespace), cmp.Compare(a.Owner.Name, b.Owner.Name))

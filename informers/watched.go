@@ -251,6 +251,18 @@ func (w *watched) ready() bool {
 	return true
 }
 
+// listed tells whether all objects that there are have been seen, so that one that is not there is none.
+func (w *watched) listed() bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	for _, p := range w.parts {
+		if !p.synced() {
+			return false
+		}
+	}
+	return w.off == "" && len(w.parts) > 0
+}
+
 // why says why the resource is not watched, or not heard of, empty if it is.
 func (w *watched) why() string {
 	w.mu.RLock()

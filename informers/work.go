@@ -17,12 +17,14 @@ import (
 func (d *Discovery) work(ctx context.Context) {
 	n := d.take()
 	if n.plan != nil {
+		if !d.offline {
+			d.good.open(n.plan.lastGood)
+		}
 		d.apply(n.plan)
 	}
 	dirty := d.dirtyMonitors(n)
-	for owner := range d.loadKinds() {
-		dirty[owner] = true
-	}
+	loaded, all := d.loadKinds()
+	maps.Copy(dirty, all)
 	d.mu.Lock()
 	if n.external { // before jobs change: they do not want what others before them found
 		for job, groups := range d.external.latest() {
@@ -36,6 +38,7 @@ func (d *Discovery) work(ctx context.Context) {
 	if n.plan != nil {
 		needy = append(needy, d.replaceBlocks(n.plan)...)
 	}
+	d.sweep(n, loaded)
 	if len(dirty) > 0 {
 		d.refs.keep(func(ref targets.Ref) bool { return len(d.byRef[ref]) > 0 })
 		d.count()
@@ -110,15 +113,16 @@ func (d *Discovery) dirtyMonitors(n notes) map[targets.Owner]bool {
 	return dirty
 }
 
-// loadKinds returns all monitors of the kinds that have been listed, or that the settings want no longer, for the first time.
-func (d *Discovery) loadKinds() map[targets.Owner]bool {
-	dirty := map[targets.Owner]bool{}
+// loadKinds returns the kinds that have been listed, or that the settings want no longer, for the first time, and all their monitors.
+func (d *Discovery) loadKinds() (loaded []targets.Kind, dirty map[targets.Owner]bool) {
+	dirty = map[targets.Owner]bool{}
 	for _, kind := range targets.Kinds {
 		w := d.watched[monitorResource(kind).name]
 		if d.kinds[kind] || d.settings != nil && (!w.ready() || d.settings.NeedsNamespaces() && !d.watched["namespaces"].ready()) {
 			continue
 		}
 		d.kinds[kind] = true
+		loaded = append(loaded, kind)
 		for _, key := range w.keys() {
 			dirty[ownerOf(kind, key)] = true
 		}
@@ -128,7 +132,7 @@ func (d *Discovery) loadKinds() map[targets.Owner]bool {
 			}
 		}
 	}
-	return dirty
+	return loaded, dirty
 }
 
 func ownerOf(kind targets.Kind, key string) targets.Owner {
@@ -140,29 +144,41 @@ func ownerOf(kind targets.Kind, key string) targets.Owner {
 func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
 	obj, ok, err := d.watched[monitorResource(owner.Kind).name].GetByKey(owner.Namespace + "/" + owner.Name)
 	if !ok || err != nil || d.settings == nil {
+		d.letGo(owner, false)
 		d.setRefs(owner, nil)
 		delete(d.monitors, owner)
 		return d.replace(owner, nil)
 	}
+	next := &monitorState{state: Accepted}
+	old := d.monitors[owner]
+	if old != nil {
+		next.told = old.told
+	}
 	if why := d.unwanted(owner, obj); why != "" {
+		d.letGo(owner, true)
 		d.setRefs(owner, nil)
-		d.monitors[owner] = &monitorState{state: Unselected, reason: why}
+		next.state, next.reason = Unselected, why
+		d.monitors[owner] = next
 		return d.replace(owner, nil)
 	}
 	r := d.settings.Compile(obj, d.refs)
-	next := &monitorState{state: Accepted, refs: r.Refs}
+	next.refs = r.Refs
+	pending := errors.Is(r.Err, targets.ErrPending)
 	switch {
-	case errors.Is(r.Err, targets.ErrPending):
+	case pending:
 		next.state, next.reason = Pending, r.Err.Error()
 	case r.Err != nil:
 		next.state, next.reason = Rejected, r.Err.Error()
+		r.Jobs, pending = d.reject(owner, obj, next)
+		if old == nil || old.reason != next.reason || old.lastGood != next.lastGood {
+			d.log.Warn("monitor rejected", zap.Stringer("monitor", owner), zap.String("reason", next.reason), zap.Bool("last_good", next.lastGood))
+		}
+	default:
+		d.good.keep(owner, obj)
 	}
-	if old := d.monitors[owner]; next.state == Rejected && (old == nil || old.reason != next.reason) {
-		d.log.Warn("monitor rejected", zap.Stringer("monitor", owner), zap.String("reason", next.reason))
-	}
-	d.setRefs(owner, r.Refs)
+	d.setRefs(owner, next.refs)
 	d.monitors[owner] = next
-	if next.state == Pending {
+	if pending {
 		return nil // what it was before goes on until it is known
 	}
 	return d.replace(owner, r.Jobs)

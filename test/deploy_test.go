@@ -113,7 +113,7 @@ func rules(objects []runtime.Object) map[string][]rbacv1.PolicyRule {
 	return out
 }
 
-// excess tells what a role allows beyond reading what the relay reads.
+// excess tells what a role allows beyond reading what the relay reads, and writing events.
 func excess(role string, rules []rbacv1.PolicyRule) (out []string) {
 	for _, r := range rules {
 		for _, word := range slices.Concat(r.APIGroups, r.Resources, r.Verbs, r.NonResourceURLs) {
@@ -121,8 +121,12 @@ func excess(role string, rules []rbacv1.PolicyRule) (out []string) {
 				out = append(out, fmt.Sprintf("role %s: %q", role, word))
 			}
 		}
+		allowed := []string{"get", "list", "watch"}
+		if role == "promrelay" && slices.Equal(r.APIGroups, []string{"events.k8s.io"}) && slices.Equal(r.Resources, []string{"events"}) {
+			allowed = []string{"create", "patch"} // on monitors that are rejected
+		}
 		for _, verb := range r.Verbs {
-			if !slices.Contains([]string{"get", "list", "watch"}, verb) {
+			if !slices.Contains(allowed, verb) {
 				out = append(out, fmt.Sprintf("role %s: verb %q", role, verb))
 			}
 		}
@@ -162,6 +166,12 @@ func TestRolesAllowNoMoreThanNeeded(t *testing.T) {
 			t.Errorf("%s allows to watch %q, want %q", file, got, wanted)
 		}
 	}
+	events := slices.ContainsFunc(rules(objects["base/rbac.yaml"])["promrelay"], func(r rbacv1.PolicyRule) bool {
+		return slices.Equal(r.Resources, []string{"events"}) && slices.Equal(r.Verbs, []string{"create", "patch"})
+	})
+	if !events {
+		t.Error("the role promrelay does not allow to write events")
+	}
 	for file, os := range objects {
 		for role, rs := range rules(os) {
 			for _, x := range excess(role, rs) {
@@ -178,9 +188,10 @@ func TestRolesAllowNoMoreThanNeeded(t *testing.T) {
 
 // TestExcess shows that the check above can fail.
 func TestExcess(t *testing.T) {
-	rule := func(resource string, verbs ...string) []rbacv1.PolicyRule {
-		return []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{resource}, Verbs: verbs}}
+	of := func(group, resource string, verbs ...string) []rbacv1.PolicyRule {
+		return []rbacv1.PolicyRule{{APIGroups: []string{group}, Resources: []string{resource}, Verbs: verbs}}
 	}
+	rule := func(resource string, verbs ...string) []rbacv1.PolicyRule { return of("", resource, verbs...) }
 	for name, c := range map[string]struct {
 		role  string
 		rules []rbacv1.PolicyRule
@@ -193,6 +204,11 @@ func TestExcess(t *testing.T) {
 		"configmaps listed":  {"promrelay-secrets", rule("configmaps", "list"), true},
 		"secrets everywhere": {"promrelay", rule("secrets", "get"), true},
 		"writes":             {"promrelay", rule("pods", "delete"), true},
+		"events":             {"promrelay", of("events.k8s.io", "events", "create", "patch"), false},
+		"events deleted":     {"promrelay", of("events.k8s.io", "events", "create", "delete"), true},
+		"events read":        {"promrelay", of("events.k8s.io", "events", "list"), true},
+		"core events":        {"promrelay", rule("events", "create"), true},
+		"events by others":   {"promrelay-secrets", of("events.k8s.io", "events", "create"), true},
 		"all resources":      {"promrelay", rule("*", "get"), true},
 		"all verbs":          {"promrelay", rule("pods", "*"), true},
 	} {

@@ -79,12 +79,14 @@ func newWorld(t *testing.T) *world {
 	monitor := func(name string, state informers.State, reason string, jobs ...informers.JobStatus) informers.MonitorStatus {
 		return informers.MonitorStatus{Owner: targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: name}, State: state, Reason: reason, Jobs: jobs}
 	}
+	keeps := func(m informers.MonitorStatus) informers.MonitorStatus { m.LastGood = true; return m }
 	empty := *job
 	empty.Name = "serviceMonitor/shop/empty/0"
 	return &world{
 		monitors: []informers.MonitorStatus{
 			monitor("cart", informers.Accepted, "", informers.JobStatus{Job: job, Dropped: []informers.Dropped{drop}}),
 			monitor("broken", informers.Rejected, "endpoints[0].relabelings[0].regex: missing )"),
+			keeps(monitor("kept", informers.Rejected, "endpoints[0]: port: missing closing )", informers.JobStatus{Job: &empty})),
 			monitor("empty", informers.Accepted, "", informers.JobStatus{Job: &empty}),
 			monitor("foreign", informers.Unselected, "labels do not match serviceMonitorSelector"),
 		},
@@ -153,6 +155,15 @@ func TestReadyOnlyWhenAllIsThere(t *testing.T) {
 	}
 }
 
+func TestPprof(t *testing.T) {
+	_, srv := newServer(t, func(o *Options) { o.Pprof = true })
+	for _, path := range []string{"", "heap", "cmdline", "symbol"} {
+		if got, _ := ask(t, "GET", srv.URL+"/debug/pprof/"+path); got != 200 {
+			t.Errorf("/debug/pprof/%s: %d", path, got)
+		}
+	}
+}
+
 func TestReload(t *testing.T) {
 	_, off := newServer(t, nil)
 	if got, body := ask(t, "POST", off.URL+"/-/reload"); got != 403 || !strings.Contains(body, "--web.enable-lifecycle") {
@@ -216,10 +227,14 @@ func TestTargetsPage(t *testing.T) {
 		"server returned HTTP status 500: &lt;script&gt;", "service cart&lt;b&gt;, 10.0.0.3:81", "rule 0: keep where port matches",
 		"endpoints[0].relabelings[0].regex: missing )", "its selector matches nothing", "labels do not match serviceMonitorSelector",
 		"probes: the CRD is not installed", "bad.yaml: no kind", "connection refused", "123\u2009456", "7 : 99", "runs by Endpoints",
+		"rejected; its last good version is still scraped. endpoints[0]: port: missing closing )",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)
 		}
+	}
+	if n := strings.Count(body, "its last good version is still scraped"); n != 1 {
+		t.Errorf("the page says of %d monitors that their last good version is scraped", n)
 	}
 	if strings.Contains(body, "<script>alert") {
 		t.Error("the page holds a script of a target")

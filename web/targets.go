@@ -52,6 +52,7 @@ type group struct {
 	Title, Kind string
 	State       string
 	Reason      string // why it is not accepted, or has no targets
+	LastGood    bool   // it is rejected, and its last good version's targets are shown
 	Jobs        []job
 	Up, Down    int
 	Unknown     int
@@ -142,7 +143,7 @@ func newPage(src *Sources, only string, now time.Time) *page {
 }
 
 func (p *page) group(src *Sources, m informers.MonitorStatus) group {
-	g := group{Title: m.Owner.Name, Kind: string(m.Owner.Kind), State: string(m.State), Reason: m.Reason}
+	g := group{Title: m.Owner.Name, Kind: string(m.Owner.Kind), State: string(m.State), Reason: m.Reason, LastGood: m.LastGood}
 	switch {
 	case m.Owner.Namespace != "":
 		g.Title = m.Owner.Namespace + "/" + m.Owner.Name

@@ -155,7 +155,7 @@ func newBackend(cfg *config.Config, log *zap.Logger) (b informers.Backend, probl
 		}
 		return m, m.Problems, nil
 	case cfg.Kubernetes != nil:
-		b, err = informers.NewCluster(cfg.Kubernetes, name+"/"+version)
+		b, err = informers.NewCluster(cfg.Kubernetes, name+"/"+version, log)
 		return b, nil, err
 	}
 	return nil, nil, nil

@@ -22,25 +22,22 @@ type part struct {
 	deadline time.Duration
 
 	cancel context.CancelFunc
-	done   chan error
+	done   chan struct{} // closed when run has ended
+	err    error         // of run, before done is closed
 }
 
 // runParts starts all parts, and when ctx ends or one of them does, stops them in their order. It returns the error of the part
 // that ended first by itself.
 func runParts(ctx context.Context, log *zap.Logger, parts ...*part) error {
-	type end struct {
-		part *part
-		err  error
-	}
-	ended := make(chan end, len(parts))
+	ended := make(chan *part, len(parts))
 	for _, p := range parts {
 		life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		p.cancel, p.done = cancel, make(chan error, 1)
+		p.cancel, p.done = cancel, make(chan struct{})
 		go func() {
-			err := p.run(life)
-			p.done <- err
+			defer close(p.done)
+			p.err = p.run(life)
 			if life.Err() == nil {
-				ended <- end{p, err}
+				ended <- p
 			}
 		}()
 	}
@@ -48,10 +45,9 @@ func runParts(ctx context.Context, log *zap.Logger, parts ...*part) error {
 	select {
 	case <-ctx.Done():
 		log.Info("stop")
-	case e := <-ended:
-		failed = fmt.Errorf("%s has ended: %w", e.part.name, cmp.Or(e.err, errEnded))
-		_ = <-e.part.done // what is returned is not logged
-		close(e.part.done)
+	case p := <-ended:
+		failed = fmt.Errorf("%s has ended: %w", p.name, cmp.Or(p.err, errEnded))
+		p.err = nil // what is returned is not logged
 	}
 	for _, p := range parts {
 		p.stop(log)
@@ -67,9 +63,9 @@ func (p *part) stop(log *zap.Logger) {
 	}
 	p.cancel()
 	select {
-	case err := <-p.done:
-		if err != nil {
-			log.Error("a part ends with an error", zap.String("part", p.name), zap.Error(err))
+	case <-p.done:
+		if p.err != nil {
+			log.Error("a part ends with an error", zap.String("part", p.name), zap.Error(p.err))
 		}
 	case <-time.After(p.deadline):
 		log.Warn("stop without waiting longer", zap.String("part", p.name), zap.Duration("after", p.deadline))

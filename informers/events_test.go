@@ -1,0 +1,324 @@
+package informers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+var eventResource = schema.GroupResource{Group: "events.k8s.io", Resource: "events"}
+
+// eventBook is the API of events of one namespace.
+type eventBook struct {
+	mu       sync.Mutex
+	err      error // of every request
+	requests int
+	events   map[string]*eventsv1.Event
+}
+
+func (b *eventBook) Create(_ context.Context, e *eventsv1.Event, _ metav1.CreateOptions) (*eventsv1.Event, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.requests++
+	switch {
+	case b.err != nil:
+		return nil, b.err
+	case b.events[e.Name] != nil:
+		return nil, apierrors.NewAlreadyExists(eventResource, e.Name)
+	}
+	b.events[e.Name] = e.DeepCopy()
+	return e, nil
+}
+
+func (b *eventBook) Patch(_ context.Context, name string, pt types.PatchType, data []byte, _ metav1.PatchOptions, _ ...string) (*eventsv1.Event, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.requests++
+	e := b.events[name]
+	switch {
+	case b.err != nil:
+		return nil, b.err
+	case e == nil || pt != types.MergePatchType:
+		return nil, apierrors.NewNotFound(eventResource, name)
+	}
+	if err := json.Unmarshal(data, e); err != nil {
+		return nil, err
+	}
+	return e.DeepCopy(), nil
+}
+
+func (b *eventBook) set(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.err, b.requests = err, 0
+}
+
+// all returns the events that are there, and how often it was asked since set.
+func (b *eventBook) all() (events []*eventsv1.Event, requests int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.events {
+		events = append(events, e)
+	}
+	return events, b.requests
+}
+
+func withEvents(t *testing.T, f func(t *testing.T, s *eventSender, b *eventBook, logs *observer.ObservedLogs)) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &eventBook{events: map[string]*eventsv1.Event{}}
+		core, logs := observer.New(zapcore.DebugLevel)
+		s := newEventSender(func(string) eventWriter { return b }, zap.New(core))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { s.run(ctx); close(done) }()
+		f(t, s, b, logs)
+		cancel()
+		<-done
+	})
+}
+
+func monitorRef(i int) corev1.ObjectReference {
+	return corev1.ObjectReference{
+		APIVersion: "monitoring.coreos.com/v1", Kind: "ServiceMonitor", Namespace: "shop", Name: fmt.Sprintf("web-%d", i),
+		UID: types.UID(fmt.Sprintf("uid-%d", i)), ResourceVersion: "7",
+	}
+}
+
+func TestEventOfARejection(t *testing.T) {
+	withEvents(t, func(t *testing.T, s *eventSender, b *eventBook, _ *observer.ObservedLogs) {
+		start := time.Now()
+		s.tell(monitorRef(1), "no such port")
+		settle(time.Second)
+		all, _ := b.all()
+		if len(all) != 1 {
+			t.Fatalf("%d events, want 1", len(all))
+		}
+		e := all[0]
+		if e.Namespace != "shop" || e.Type != "Warning" || e.Reason != "InvalidConfiguration" || e.Action != "SelectingConfigurationResources" ||
+			e.Note != `"shop/web-1" was rejected due to invalid configuration: no such port` || e.Regarding != monitorRef(1) ||
+			e.ReportingController != "promrelay" || !strings.HasPrefix(e.ReportingInstance, "promrelay-") || e.EventTime.Time.Before(start) || e.Series != nil {
+			t.Errorf("got %+v", e)
+		}
+		// Again, in a later generation or process; for another reason; of another monitor of that name.
+		for range 2 {
+			s.tell(monitorRef(1), "no such port")
+			settle(time.Second)
+		}
+		if all, _ := b.all(); len(all) != 1 || all[0].Series == nil || all[0].Series.Count != 3 || all[0].Series.LastObservedTime.IsZero() {
+			t.Errorf("after the same again, twice: %d events, the first with %v", len(all), all[0].Series)
+		}
+		s.tell(monitorRef(1), "no such path")
+		settle(time.Second)
+		other := monitorRef(1)
+		other.UID = "other"
+		s.tell(other, "no such port")
+		settle(time.Second)
+		if all, _ := b.all(); len(all) != 3 {
+			t.Errorf("%d events, want 3", len(all))
+		}
+	})
+}
+
+// TestEventsOfManyRejections: they are written slowly, each once, and what finds no place costs nothing.
+func TestEventsOfManyRejections(t *testing.T) {
+	withEvents(t, func(t *testing.T, s *eventSender, b *eventBook, logs *observer.ObservedLogs) {
+		b.set(errRefused) // while it is away they pile up
+		for i := range 3 * eventQueue {
+			s.tell(monitorRef(i), "first")
+			s.tell(monitorRef(i), "last")
+		}
+		settle(time.Hour)
+		if _, requests := b.all(); requests > int(time.Hour/eventAway)+1 {
+			t.Errorf("asked %d times in an hour", requests)
+		}
+		b.set(nil)
+		settle(eventAway + 10*time.Second)
+		if all, _ := b.all(); len(all) > int(11*time.Second/eventPause)+1 || len(all) < 40 {
+			t.Errorf("%d events in the first 10 s", len(all))
+		}
+		settle(eventQueue * eventPause)
+		all, requests := b.all()
+		if n := len(all); n < eventQueue || n > eventQueue+1 || requests != n { // one may have been under way
+			t.Errorf("%d events by %d requests, want %d of each", n, requests, eventQueue)
+		}
+		for _, e := range all {
+			if !strings.HasSuffix(e.Note, ": last") {
+				t.Fatalf("note %q, want the last reason", e.Note)
+			}
+		}
+		if logs.Len() != 2 {
+			t.Errorf("%d lines in the log, want one about the API server and one about the queue: %v", logs.Len(), logs.All())
+		}
+		s.tell(monitorRef(eventQueue*5), "later")
+		settle(time.Second)
+		if more, _ := b.all(); len(more) != len(all)+1 {
+			t.Errorf("%d events after one more", len(more))
+		}
+	})
+}
+
+func TestEventsThatAreForbidden(t *testing.T) {
+	for name, c := range map[string]struct {
+		err      error
+		late     bool // there is an event once the API server has changed its mind
+		requests int  // for three rejections, in an hour
+	}{
+		"no role":      {apierrors.NewForbidden(eventResource, "", errors.New("no role")), true, 3 * eventTries},
+		"no namespace": {apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "shop"), false, 3},
+		"not accepted": {apierrors.NewInvalid(schema.GroupKind{Kind: "Event"}, "e", nil), false, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withEvents(t, func(t *testing.T, s *eventSender, b *eventBook, logs *observer.ObservedLogs) {
+				b.set(c.err)
+				s.tell(monitorRef(0), "reason")
+				settle(time.Second)
+				b.set(nil)
+				settle(2 * eventRefused)
+				if all, _ := b.all(); (len(all) == 1) != c.late {
+					t.Errorf("%d events after the role has come", len(all))
+				}
+				before := logs.Len()
+				b.set(c.err)
+				for i := range 3 {
+					s.tell(monitorRef(i+1), "reason")
+				}
+				settle(time.Hour)
+				if _, requests := b.all(); requests != c.requests {
+					t.Errorf("asked %d times, want %d", requests, c.requests)
+				}
+				if before != 1 || logs.Len() > 2 {
+					t.Errorf("%d and %d lines in the log: %v", before, logs.Len(), logs.All())
+				}
+			})
+		})
+	}
+}
+
+func TestEventsKeepTheBoundsOfTheAPI(t *testing.T) {
+	s := newEventSender(nil, zap.NewNop())
+	for name, text := range map[string]string{"ASCII": "a", "two bytes": "ä", "three bytes": "€", "four bytes": "🙂", "no UTF-8": "\xffa"} {
+		for shift := range 4 {
+			e := s.event(&rejection{monitor: monitorRef(1), reason: strings.Repeat("x", shift) + strings.Repeat(text, 3000)})
+			if len(e.Note) > noteLimit || len(e.Note) < noteLimit-4 || !utf8.ValidString(e.Note) || !strings.HasSuffix(e.Note, "...") {
+				t.Errorf("%s: note of %d bytes: %q", name, len(e.Note), e.Note)
+			}
+		}
+	}
+	for _, name := range []string{"a", strings.Repeat("a", 253), strings.Repeat("a", 235) + ".-." + strings.Repeat("b", 15)} {
+		m := monitorRef(1)
+		m.Name = name
+		if e := s.event(&rejection{monitor: m}); len(validation.IsDNS1123Subdomain(e.Name)) > 0 {
+			t.Errorf("event of %q is named %q", name, e.Name)
+		}
+	}
+}
+
+func TestEachRejectionIsToldOnce(t *testing.T) {
+	var told told
+	m := func(uid types.UID, generation int64) metav1.Object {
+		return &metav1.ObjectMeta{UID: uid, Generation: generation}
+	}
+	for i, c := range []struct {
+		m      metav1.Object
+		reason string
+		want   bool
+	}{
+		{m("u", 1), "a", true},
+		{m("u", 1), "a", false},
+		{m("u", 1), "b", true},
+		{m("u", 1), "a", false},
+		{m("u", 2), "a", true},
+		{m("u", 2), "a", false},
+		{m("v", 2), "a", true},
+	} {
+		if got := told.first(c.m, c.reason); got != c.want {
+			t.Errorf("step %d: %t, want %t", i, got, c.want)
+		}
+	}
+	n := 0
+	for i := range 100 { // a reason that is never the same
+		if told.first(m("w", 1), fmt.Sprint(i)) {
+			n++
+		}
+	}
+	if n != toldReasons {
+		t.Errorf("%d were told, want %d", n, toldReasons)
+	}
+}
+
+// witness is a directory of manifests that is told of rejections.
+type witness struct {
+	*Manifests
+	mu    sync.Mutex
+	heard []string
+}
+
+func (w *witness) rejected(m corev1.ObjectReference, reason string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.heard = append(w.heard, fmt.Sprintf("%s %s %s/%s %s: %s", m.APIVersion, m.Kind, m.Namespace, m.Name, m.UID, reason))
+}
+
+func TestRejectionsAreToldToTheBackend(t *testing.T) {
+	heard := &witness{}
+	w := newWorldOf(t, func(m *Manifests) Backend { heard.Manifests = m; return heard }, "monitors:\n  podMonitorSelector: {}\n  podMonitorNamespaceSelector: {}\n",
+		map[string]string{"pod.yaml": pod("x")})
+	monitor := func(generation int, spec string) string {
+		return fmt.Sprintf("apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\nmetadata: {name: api, namespace: shop, uid: u, generation: %d}\nspec: %s\n", generation, spec)
+	}
+	bad := "{selector: {}, podMetricsEndpoints: [{port: http, relabelings: [{regex: '('}]}]}"
+	awaiting := "{selector: {}, podMetricsEndpoints: [{port: http, authorization: {credentials: {name: token, key: t}}}]}"
+	const secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: token, namespace: shop}\nstringData: {t: abc}\n"
+
+	w.write("monitor.yaml", monitor(1, bad))
+	w.state(apiOwner, Rejected, "relabelings[0]")
+	w.write("monitor.yaml", strings.ReplaceAll(monitor(1, bad), "uid: u", "uid: u, labels: {a: b}"))
+	w.write("other.yaml", strings.ReplaceAll(podYAML, "web-a", "web-b"))
+	time.Sleep(4 * settleFor)
+	w.state(apiOwner, Rejected, "relabelings[0]")
+	// A Secret goes, comes and goes: the same rejection of the same generation.
+	w.write("monitor.yaml", monitor(2, awaiting))
+	for range 2 {
+		w.state(apiOwner, Rejected, "shop/token")
+		w.write("secret.yaml", secret)
+		w.hurry(apiOwner)
+		w.state(apiOwner, Accepted, "")
+		w.remove("secret.yaml")
+		w.hurry(apiOwner)
+	}
+	w.state(apiOwner, Rejected, "shop/token")
+	// Not selected, in a kind of which none are; and not told of one that waits, which was pending before each reading.
+	w.write("service.yaml", broken(monitorYAML))
+	w.state(webOwner, Unselected, "")
+	w.write("monitor.yaml", monitor(3, bad))
+	w.state(apiOwner, Rejected, "relabelings[0]")
+
+	heard.mu.Lock()
+	defer heard.mu.Unlock()
+	for i, want := range []string{"relabelings[0]", "Secret shop/token", "relabelings[0]"} {
+		if i >= len(heard.heard) || !strings.HasPrefix(heard.heard[i], "monitoring.coreos.com/v1 PodMonitor shop/api u: ") || !strings.Contains(heard.heard[i], want) {
+			t.Fatalf("heard %q, want %d about %s", heard.heard, i, want)
+		}
+	}
+	if len(heard.heard) != 3 {
+		t.Errorf("heard %q, want three", heard.heard)
+	}
+}
