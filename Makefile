@@ -12,10 +12,10 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 # programs; NESTED are those with code of their own.
 MODULES := tools $(patsubst %/go.mod,%,$(wildcard test/*/go.mod test/*/*/go.mod))
 NESTED  := $(foreach dir,$(MODULES),$(if $(wildcard $(dir)/*.go),$(dir)))
-# Packages of the quick loop: not the pipeline, which runs the real binary and takes minutes.
-UNIT     = $$($(GO) list ./... | grep -v -e '/test/pipeline$$' -e '/test/peers$$')
-# Compares with prometheus/scrape, whose Manager has a data race of its own when it reloads: it runs without the detector.
-ORACLE  := ^TestScrapeMatchesPrometheus$$
+# Packages of the quick loop: not those that run other programs and take minutes.
+UNIT     = $$($(GO) list ./... | grep -v -e '/test/pipeline$$' -e '/test/peers$$' -e '/test/conformance$$')
+# Tests that compare with prometheus/scrape, whose Manager has a data race of its own when it reloads: they run without the detector.
+ORACLE  := MatchesPrometheus$$
 # Linters come from a module of their own.
 TOOLS   := $(CURDIR)/tools/go.mod
 TOOL    := $(GO) tool -modfile=$(TOOLS)
@@ -25,6 +25,9 @@ SOURCES  = $$(find . -name '*.go' -not -path '*/testdata/*' -not -path './.cache
 # Inputs for each fuzz target. A number and not a time: with a time, Go before 1.27 now and then fails at the end for
 # no reason (golang/go#75804).
 FUZZTIME  ?= 100000x
+# Random cases and sequences of changes for conformance. All fields and traps are demanded of 2400 and more.
+CASES     ?= 2400
+SEQUENCES ?= 200
 BENCHTIME ?= 1s
 # How long the tests of one package may take, with the servers of test/cluster not yet compiled.
 TIMEOUT   ?= 40m
@@ -68,14 +71,17 @@ demo: ## the relay with exporters, manifests and a receiver, until Ctrl-C; CHECK
 .PHONY: unit
 unit: ## tests of the rooms, with the race detector, without those that take long
 	$(GO) test -race -short -skip '$(ORACLE)' $(UNIT)
-	$(GO) test -short -run '$(ORACLE)' ./scrape
+	$(GO) test -short -run '$(ORACLE)' ./test/samples
 
 .PHONY: test
 test: ## all tests: the rooms, also their long ones, the whole pipeline, a real cluster
 	$(GO) test -race -timeout $(TIMEOUT) -skip '$(ORACLE)' $(UNIT)
-	$(GO) test -timeout $(TIMEOUT) -run '$(ORACLE)' ./scrape
 	$(GO) test -timeout $(TIMEOUT) ./test/...
 	@$(call in,$(NESTED),$(GO) test -timeout $(TIMEOUT) ./...)
+
+.PHONY: conformance
+conformance: ## the relay's targets beside those of prometheus-operator and Prometheus: CASES random ones, and the kept ones
+	CASES=$(CASES) SEQUENCES=$(SEQUENCES) $(GO) test -count=1 -timeout 24h ./test/conformance
 
 .PHONY: bench
 bench: ## benchmarks of the rooms
@@ -124,5 +130,5 @@ update-mod: ## go.mod and go.sum of every module
 ##### CI
 
 .PHONY: ci
-ci: lint verify-generated cross test ## all of CI
+ci: lint verify-generated cross test conformance ## all of CI
 	$(MAKE) demo CHECK=1

@@ -110,6 +110,11 @@ func (d *Discovery) finish() {
 	for _, w := range d.watched {
 		complete = complete && (w.stop == nil || w.ready())
 	}
+	if d.settings != nil { // a kind may be listed by now and not have been when it was looked at
+		for _, kind := range targets.Kinds {
+			complete = complete && d.kinds[kind]
+		}
+	}
 	for _, s := range d.sources {
 		complete = complete && (s.builder == nil || s.built)
 	}

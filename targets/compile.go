@@ -72,8 +72,17 @@ func (c *compiler) finish(j *Job, l ruleList) error {
 		return l.err
 	}
 	j.Config.RelabelConfigs = l.rules
-	if err := j.Config.HTTPClientConfig.Validate(); err != nil {
+	h := &j.Config.HTTPClientConfig
+	if err := h.Validate(); err != nil {
 		return err
+	}
+	if err := h.TLSConfig.Validate(); err != nil { // an empty value of a Secret is as none
+		return fmt.Errorf("tlsConfig: %w", err)
+	}
+	if h.OAuth2 != nil {
+		if err := h.OAuth2.TLSConfig.Validate(); err != nil {
+			return fmt.Errorf("oauth2: tlsConfig: %w", err)
+		}
 	}
 	return j.Config.Validate(c.global)
 }

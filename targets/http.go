@@ -228,9 +228,6 @@ func (b httpBuilder) tlsInto(out *config_util.TLSConfig, t *monitoringv1.TLSConf
 		}
 		*v.to = n
 	}
-	if err := out.Validate(); err != nil { // an empty value of a Secret is as none
-		return fmt.Errorf("tlsConfig: %w", err)
-	}
 	return nil
 }
 

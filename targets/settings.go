@@ -37,9 +37,13 @@ func NewSettings(spec monitoringv1.CommonPrometheusFields, own string) (*Setting
 	if s.global, err = globalConfig(spec); err != nil {
 		return nil, err
 	}
-	if spec.ServiceDiscoveryRole == nil {
-		role := monitoringv1.EndpointSliceRole
+	switch role := value(spec.ServiceDiscoveryRole); role {
+	case monitoringv1.EndpointsRole, monitoringv1.EndpointSliceRole:
+	case "":
+		role = monitoringv1.EndpointSliceRole
 		s.spec.ServiceDiscoveryRole = &role
+	default:
+		return nil, fmt.Errorf("serviceDiscoveryRole: %q: want %s or %s", role, monitoringv1.EndpointsRole, monitoringv1.EndpointSliceRole)
 	}
 	for kind, pair := range map[Kind][2]*metav1.LabelSelector{
 		ServiceMonitor: {spec.ServiceMonitorSelector, spec.ServiceMonitorNamespaceSelector},

@@ -1,0 +1,88 @@
+package informers
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap/zaptest"
+
+	"promrelay/config"
+	"promrelay/targets"
+)
+
+// TestReport demands that a Discovery that has settled tells of all monitors, and that one that is offline asks no one.
+func TestReport(t *testing.T) {
+	asked := make(chan struct{}, 10)
+	sd := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{} }))
+	defer sd.Close()
+	w := &world{t: t, dir: t.TempDir(), live: map[string]map[uint64]*targets.Target{}}
+	w.write("all.yaml", strings.Join([]string{
+		serviceYAML, sliceYAML, pod("stable"), monitorYAML,
+		strings.NewReplacer("name: web", "name: bad", "{port: http}", `{port: "("}`).Replace(monitorYAML),
+		strings.NewReplacer("name: web", "name: secret", "{port: http}", `{port: http, bearerTokenSecret: {name: none, key: k}}`).Replace(monitorYAML),
+		"\napiVersion: monitoring.coreos.com/v1alpha1\nkind: ScrapeConfig\nmetadata: {name: sd, namespace: shop}\n" +
+			"spec: {httpSDConfigs: [{url: \"" + sd.URL + "\"}], staticConfigs: [{targets: [\"10.2.0.1:80\"]}]}\n",
+	}, "---"))
+	b, err := NewManifests(w.dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := New(Options{Backend: b, Sink: w.sink, Offline: true, Logger: zaptest.NewLogger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load([]byte("monitors: {}\nmanifests: {directory: "+w.dir+"}\n"), w.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Settled() {
+		t.Error("it has settled before it began")
+	}
+	if err := d.Apply(c); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	for deadline := time.Now().Add(10 * time.Second); !d.Settled(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not settle")
+		}
+	}
+	r, err := d.Report()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range r.Monitors {
+		line := string(m.Kind) + " " + m.Name + " " + string(m.State)
+		for _, j := range m.Jobs {
+			for _, target := range j.Targets {
+				line += " " + target.URL
+			}
+		}
+		got = append(got, line)
+	}
+	want := "ScrapeConfig sd accepted http://10.2.0.1:80/metrics|ServiceMonitor bad rejected|ServiceMonitor secret rejected|ServiceMonitor web accepted http://10.1.0.1:8080/metrics"
+	if strings.Join(got, "|") != want {
+		t.Errorf("got %s\nwant %s\n%s", strings.Join(got, "|"), want, text)
+	}
+	if len(asked) > 0 {
+		t.Error("service discovery was asked though it is offline")
+	}
+}

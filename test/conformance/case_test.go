@@ -1,0 +1,231 @@
+package conformance
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// object is one of Kubernetes's, as JSON.
+type object map[string]any
+
+func (o object) kind() string { s, _ := o["kind"].(string); return s }
+
+func (o object) meta(field string) string {
+	m, _ := o["metadata"].(map[string]any)
+	s, _ := m[field].(string)
+	return s
+}
+
+// name is "Kind namespace/name", or "Kind name".
+func (o object) name() string {
+	if ns := o.meta("namespace"); ns != "" {
+		return o.kind() + " " + ns + "/" + o.meta("name")
+	}
+	return o.kind() + " " + o.meta("name")
+}
+
+func (o object) monitor() bool {
+	return slices.Contains([]string{"ServiceMonitor", "PodMonitor", "Probe", "ScrapeConfig"}, o.kind())
+}
+
+// testCase is what there is. It is also what the oracle reads.
+type testCase struct {
+	Settings map[string]any `json:"settings"` // the block monitors of the configuration, which is PrometheusAgent.spec
+	Home     string         `json:"home"`
+	Objects  []object       `json:"objects"`
+}
+
+// home is the namespace that a directory of manifests means.
+const home = "default"
+
+func (c *testCase) clone() *testCase {
+	out := &testCase{}
+	if err := json.Unmarshal(must(c), out); err != nil {
+		panic(err)
+	}
+	return out
+}
+
+// yaml writes the case as people read it: settings first, then the objects.
+func (c *testCase) yaml() []byte {
+	var out bytes.Buffer
+	for i, doc := range append([]object{c.Settings}, c.Objects...) {
+		text, err := yaml.Marshal(doc)
+		if err != nil {
+			panic(err)
+		}
+		if i > 0 {
+			out.WriteString("---\n")
+		}
+		out.Write(text)
+	}
+	return out.Bytes()
+}
+
+// readCase reads what yaml writes.
+func readCase(path string) (*testCase, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &testCase{Home: home, Settings: map[string]any{}}
+	for i, doc := range strings.Split("\n"+string(text), "\n---\n") {
+		o := object{}
+		if err := yaml.Unmarshal([]byte(doc), &o); err != nil {
+			return nil, fmt.Errorf("%s: document %d: %w", path, i, err)
+		}
+		if i == 0 {
+			c.Settings = o
+		} else {
+			c.Objects = append(c.Objects, o)
+		}
+	}
+	return c.clone(), nil // so that numbers are as JSON has them
+}
+
+// result is what comes of a case.
+type result struct {
+	Error    string            `json:"error,omitempty"` // there is no configuration at all
+	Monitors map[string]string `json:"monitors"`        // why they are rejected, empty if they are not
+	Jobs     map[string]job    `json:"jobs"`
+}
+
+type job struct {
+	Settings  string   `json:"settings"` // YAML
+	Rules     string   `json:"rules"`    // YAML
+	Discovery string   `json:"discovery,omitempty"`
+	Targets   []target `json:"targets"`
+}
+
+type target struct {
+	Labels   map[string]string `json:"labels"`
+	URL      string            `json:"url"`
+	Interval string            `json:"interval"`
+	Timeout  string            `json:"timeout"`
+}
+
+func (t target) String() string {
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(t.Labels)) {
+		fmt.Fprintf(&b, " %s=%q", k, t.Labels[k])
+	}
+	return fmt.Sprintf("%s every %s within %s%s", t.URL, t.Interval, t.Timeout, b.String())
+}
+
+// differences says where results differ, in lines; none if they are equal. Reasons are not compared: each side has its own words.
+func differences(oracle, relay *result) (out []string) {
+	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if (oracle.Error == "") != (relay.Error == "") {
+		say("configuration: oracle %q, relay %q", oracle.Error, relay.Error)
+		return out
+	}
+	for _, m := range union(oracle.Monitors, relay.Monitors) {
+		a, inOracle := oracle.Monitors[m]
+		b, inRelay := relay.Monitors[m]
+		switch {
+		case inOracle != inRelay:
+			say("%s: selected by oracle %v, by relay %v", m, inOracle, inRelay)
+		case (a == "") != (b == ""):
+			say("%s: oracle %s, relay %s", m, verdict(a), verdict(b))
+		}
+	}
+	if len(out) > 0 {
+		return out
+	}
+	for _, name := range union(oracle.Jobs, relay.Jobs) {
+		a, inOracle := oracle.Jobs[name]
+		b, inRelay := relay.Jobs[name]
+		switch {
+		case inOracle != inRelay:
+			say("%s: a job of oracle %v, of relay %v", name, inOracle, inRelay)
+			continue
+		case a.Settings != b.Settings:
+			say("%s: settings\n%s", name, unlike(strings.Split(a.Settings, "\n"), strings.Split(b.Settings, "\n")))
+		case a.Rules != b.Rules:
+			say("%s: rules\n%s", name, unlike(rules(a.Rules), rules(b.Rules)))
+		case a.Discovery != b.Discovery:
+			say("%s: discovery\n%s", name, unlike(strings.Split(a.Discovery, "\n"), strings.Split(b.Discovery, "\n")))
+		}
+		if x, y := lines(a.Targets), lines(b.Targets); !slices.Equal(x, y) {
+			say("%s: targets\n%s", name, unlike(x, y))
+		}
+	}
+	return out
+}
+
+func rules(s string) []string { return strings.Split(s, "\n- ") }
+
+func verdict(reason string) string {
+	if reason == "" {
+		return "accepts"
+	}
+	return fmt.Sprintf("rejects (%s)", reason)
+}
+
+func union[V any](a, b map[string]V) []string {
+	all := maps.Clone(a)
+	if all == nil {
+		all = map[string]V{}
+	}
+	maps.Copy(all, b)
+	return slices.Sorted(maps.Keys(all))
+}
+
+func lines(ts []target) []string {
+	var out []string
+	for _, t := range ts {
+		out = append(out, t.String())
+	}
+	slices.Sort(out)
+	return out
+}
+
+// unlike shows the lines that stand in one of two lists only.
+func unlike(oracle, relay []string) string {
+	var b strings.Builder
+	show := func(who string, lines, others []string) {
+		n := map[string]int{}
+		for _, l := range others {
+			n[l]++
+		}
+		for _, l := range lines {
+			if n[l]--; n[l] < 0 {
+				fmt.Fprintf(&b, "\t%s\t%s\n", who, l)
+			}
+		}
+	}
+	show("oracle", oracle, relay)
+	show("relay", relay, oracle)
+	if b.Len() == 0 {
+		b.WriteString("\tthe order differs\n")
+	}
+	return b.String()
+}
+
+// normal takes away what is allowed to differ: the label by which the operator shards, where there are no shards; and
+// what only looks different.
+func (r *result) normal() *result {
+	for name, j := range r.Jobs {
+		for _, t := range j.Targets {
+			delete(t.Labels, "__tmp_hash")
+		}
+		j.Rules = strings.ReplaceAll(j.Rules, "  regex: (.*)\n", "") // the default, whether it is said or not
+		r.Jobs[name] = j
+	}
+	return r
+}
+
+func must(v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}

@@ -1,0 +1,194 @@
+package conformance
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	config_util "github.com/prometheus/common/config"
+	promconfig "github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/discovery"
+	"go.yaml.in/yaml/v3"
+
+	"promrelay/config"
+	"promrelay/informers"
+	"promrelay/targets"
+)
+
+func init() { config_util.MarshalSecretValue = true }
+
+// relay is a Discovery on a directory of manifests, as the daemon has it.
+type relay struct {
+	dir    string
+	d      *informers.Discovery
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// newRelay starts on a directory that holds the case's objects. The error is about the settings.
+func newRelay(dir string, c *testCase) (*relay, error) {
+	cfg, err := load(dir, c.Settings)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range c.Objects {
+		if err := write(dir, o); err != nil {
+			panic(err)
+		}
+	}
+	backend, err := informers.NewManifests(dir, nil)
+	if err != nil {
+		panic(err)
+	}
+	r := &relay{dir: dir, done: make(chan error, 1)}
+	if r.d, err = informers.New(informers.Options{Backend: backend, Sink: func([]targets.Change) {}, Offline: true}); err != nil {
+		panic(err)
+	}
+	if err := r.d.Apply(cfg); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	go func() { r.done <- r.d.Run(ctx) }()
+	return r, nil
+}
+
+func load(dir string, settings map[string]any) (*config.Config, error) {
+	text, err := yaml.Marshal(map[string]any{"monitors": settings, "manifests": map[string]any{"directory": dir}})
+	if err != nil {
+		return nil, err
+	}
+	return config.Load(text, dir)
+}
+
+// apply makes other settings count.
+func (r *relay) apply(settings map[string]any) error {
+	cfg, err := load(r.dir, settings)
+	if err != nil {
+		return err
+	}
+	return r.d.Apply(cfg)
+}
+
+// path is the file of an object. It does not change when the object does.
+func path(dir string, o object) string {
+	return filepath.Join(dir, fmt.Sprintf("%s_%s_%s.json", o.kind(), o.meta("namespace"), o.meta("name")))
+}
+
+// write puts an object in the directory, at once.
+func write(dir string, o object) error {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	aside := path(dir, o) + ".tmp"
+	if err := os.WriteFile(aside, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(aside, path(dir, o))
+}
+
+func (r *relay) stop() error {
+	r.cancel()
+	return <-r.done
+}
+
+// settle waits until all that there was at the beginning is worked off.
+func (r *relay) settle() error {
+	deadline := time.Now().Add(30 * time.Second)
+	for !r.d.Settled() {
+		if time.Now().After(deadline) {
+			return errors.New("the relay does not settle within 30 s")
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return nil
+}
+
+// relayed is what the relay makes of a case.
+func relayed(c *testCase) (*result, error) {
+	dir, err := os.MkdirTemp("", "conformance")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	r, err := newRelay(dir, c)
+	if err != nil {
+		return &result{Error: err.Error(), Monitors: map[string]string{}, Jobs: map[string]job{}}, nil
+	}
+	err = r.settle()
+	var out *result
+	if err == nil {
+		out, err = r.result()
+	}
+	return out, errors.Join(err, r.stop())
+}
+
+// result is what the relay has found by now.
+func (r *relay) result() (*result, error) {
+	out := &result{Monitors: map[string]string{}, Jobs: map[string]job{}}
+	report, err := r.d.Report()
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range report.Monitors {
+		if m.State == informers.Unselected {
+			continue
+		}
+		out.Monitors[fmt.Sprintf("%s %s/%s", m.Kind, m.Namespace, m.Name)] = m.Reason
+		for _, found := range m.Jobs {
+			j := job{Targets: []target{}}
+			for _, t := range found.Targets {
+				j.Targets = append(j.Targets, target{Labels: t.Labels, URL: t.URL, Interval: t.Interval, Timeout: t.Timeout})
+			}
+			slices.SortFunc(j.Targets, func(a, b target) int { return strings.Compare(a.String(), b.String()) })
+			out.Jobs[found.Name] = j
+		}
+	}
+	for _, m := range r.d.Monitors() {
+		for _, status := range m.Jobs {
+			j := out.Jobs[status.Job.Name]
+			if err := j.describe(status.Job.Config); err != nil {
+				return nil, err
+			}
+			out.Jobs[status.Job.Name] = j
+		}
+	}
+	return out.normal(), nil
+}
+
+func (j *job) describe(sc *promconfig.ScrapeConfig) error {
+	rest := *sc
+	rest.ServiceDiscoveryConfigs, rest.RelabelConfigs = nil, nil
+	var others discovery.Configs
+	for _, sd := range sc.ServiceDiscoveryConfigs {
+		if _, static := sd.(discovery.StaticConfig); !static {
+			others = append(others, sd)
+		}
+	}
+	for _, part := range []struct {
+		to   *string
+		from any
+		none bool
+	}{
+		{&j.Settings, &rest, false},
+		{&j.Rules, sc.RelabelConfigs, false},
+		{&j.Discovery, &promconfig.ScrapeConfig{ServiceDiscoveryConfigs: others}, len(others) == 0},
+	} {
+		if part.none {
+			continue
+		}
+		text, err := yaml.Marshal(part.from)
+		if err != nil {
+			return err
+		}
+		*part.to = string(text)
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+// Command oracle says what prometheus-operator and Prometheus make of monitors and a cluster's objects. It reads cases as
+// JSON lines and writes a result for each, in their order: the operator's selection and its reasons, the jobs of the
+// configuration that its generator writes, as Prometheus loads it, and their targets, as Prometheus's discovery finds them.
+//
+// It is a program of its own, since the operator needs its own versions of what the relay needs too.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+)
+
+func main() {
+	if err := serve(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "oracle:", err)
+		os.Exit(1)
+	}
+}
+
+// serve answers until there are no more cases. It works at several at once.
+func serve(r io.Reader, w io.Writer) error {
+	in := bufio.NewReaderSize(r, 1<<20)
+	out := bufio.NewWriter(w)
+	answers := make(chan chan []byte, 4*runtime.GOMAXPROCS(0))
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	read := make(chan error, 1)
+	go func() {
+		defer close(answers)
+		for {
+			line, err := in.ReadBytes('\n')
+			if err == io.EOF {
+				read <- nil
+				return
+			}
+			if err != nil {
+				read <- fmt.Errorf("read cases: %w", err)
+				return
+			}
+			answer := make(chan []byte, 1)
+			answers <- answer
+			slots <- struct{}{}
+			go func() {
+				defer func() { <-slots }()
+				answer <- answerTo(line)
+			}()
+		}
+	}()
+	for answer := range answers {
+		if _, err := out.Write(append(<-answer, '\n')); err != nil {
+			return fmt.Errorf("write results: %w", err)
+		}
+		if len(answers) == 0 {
+			if err := out.Flush(); err != nil {
+				return fmt.Errorf("write results: %w", err)
+			}
+		}
+	}
+	return <-read
+}
+
+func answerTo(line []byte) []byte {
+	var c Case
+	result := &Result{}
+	if err := json.Unmarshal(line, &c); err != nil {
+		result.Error = "oracle: " + err.Error()
+	} else {
+		result = run(&c)
+	}
+	text, err := json.Marshal(result)
+	if err != nil {
+		text, _ = json.Marshal(&Result{Error: "oracle: " + err.Error()})
+	}
+	return text
+}
