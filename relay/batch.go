@@ -79,26 +79,47 @@ type sample struct {
 	time, start int64 // milliseconds since the epoch
 }
 
-// add appends a row's samples: one time series of floats with the exemplars, one of histograms.
+// add appends a row's samples in order of time: one time series for each run of floats or of histograms, which a page can mix, the
+// last one with the exemplars.
 func (b *batch) add(p *point) {
-	if len(p.samples) > 0 {
+	samples, distinct := p.samples, p.distinct
+	for len(samples) > 0 || len(distinct) > 0 {
+		n, m := len(samples), len(distinct)
+		if n > 0 && m > 0 {
+			if samples[0].time < distinct[0].Time {
+				n, m = floatsBefore(samples, distinct[0].Time), 0
+			} else {
+				n, m = 0, histogramsUntil(distinct, samples[0].time)
+			}
+		}
 		b.begin(p)
-		for _, s := range p.samples {
+		for _, s := range samples[:n] {
 			b.sample(s)
 		}
-		b.exemplars(p.trailing)
-		b.end(p, len(p.samples))
-	}
-	if len(p.distinct) > 0 {
-		b.begin(p)
-		for i := range p.distinct {
-			b.histogram(&p.distinct[i])
+		for i := range distinct[:m] {
+			b.histogram(&distinct[i])
 		}
-		if len(p.samples) == 0 {
+		samples, distinct = samples[n:], distinct[m:]
+		if len(samples) == 0 && len(distinct) == 0 {
 			b.exemplars(p.trailing)
 		}
-		b.end(p, len(p.distinct))
+		b.end(p, n+m)
 	}
+}
+
+// floatsBefore is how many of s are older than time, histogramsUntil how many of h are no newer.
+func floatsBefore(s []sample, time int64) (n int) {
+	for n < len(s) && s[n].time < time {
+		n++
+	}
+	return n
+}
+
+func histogramsUntil(h []record.Irregular, time int64) (n int) {
+	for n < len(h) && h[n].Time <= time {
+		n++
+	}
+	return n
 }
 
 func (b *batch) begin(p *point) {

@@ -40,6 +40,7 @@ type guardSlot struct {
 	hash uint64
 	last atomic.Int64 // milliseconds since the epoch
 	refs int32        // rows of tables that feed the series; guarded by mu
+	idle int32        // how many times in turn forget found none; guarded by mu
 }
 
 // NewGuard returns a guard that knows no series.
@@ -131,14 +132,20 @@ func (g *Guard) restore(ls labels.Labels, ms int64, e lastExemplar) {
 	}
 }
 
-// forget drops the series that no row feeds and whose last sample is older than before. Until then a
-// target that moves to another job, or stops and starts, still finds its series' timestamps.
-func (g *Guard) forget(before time.Time) {
+// forget drops the series that no row fed in so many calls of it, and whose last sample is older than before. Until then a
+// target that moves to another job, or stops and starts, still finds its series' timestamps. The age of the sample alone says
+// little: a page may bear any timestamp.
+func (g *Guard) forget(before time.Time, calls int32) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	limit := before.UnixMilli()
 	for n := uint32(1); n < g.next; n++ {
-		if s := g.slot(n); s.refs == 0 && s.hash != 0 && s.last.Load() < limit {
+		s := g.slot(n)
+		if s.refs > 0 || s.hash == 0 {
+			s.idle = 0
+			continue
+		}
+		if s.idle++; s.idle >= calls && s.last.Load() < limit {
 			g.remove(n)
 		}
 	}
@@ -159,7 +166,7 @@ func (g *Guard) remove(n uint32) {
 	}
 	g.index[i] = 0
 	g.count--
-	g.slot(n).hash = 0
+	g.slot(n).hash, g.slot(n).idle = 0, 0
 	g.free = append(g.free, n)
 	delete(g.exemplars, n)
 }

@@ -20,7 +20,10 @@ import (
 )
 
 // seriesLife is how long the guard remembers a series that no target feeds any more.
-const seriesLife = 15 * time.Minute
+const (
+	seriesLife  = 15 * time.Minute
+	forgetEvery = time.Minute
+)
 
 // Options are what a Pool needs.
 type Options struct {
@@ -33,6 +36,9 @@ type Options struct {
 	Unauthorized func(*targets.Target)
 	Logger       *zap.Logger           // nil means none
 	Registerer   prometheus.Registerer // nil means none
+	// Host is the host's name, "" for the one that the system tells. HTTPClientOptions are for the clients of all jobs.
+	Host              string
+	HTTPClientOptions []config_util.HTTPClientOption
 }
 
 // Pool scrapes the targets that Apply tells it.
@@ -75,17 +81,20 @@ func New(o Options) (*Pool, error) {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		return nil, fmt.Errorf("scrape pool: %w", err)
+	if o.Host == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return nil, fmt.Errorf("scrape pool: %w", err)
+		}
+		o.Host = host
 	}
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%s%s", host, o.ExternalLabels.String())
+	fmt.Fprintf(h, "%s%s", o.Host, o.ExternalLabels.String())
 	m := newMetrics(o.Registerer, o.Guard)
 	return &Pool{
 		writer: writer{guard: o.Guard, log: o.Log, metrics: m},
 		guard:  o.Guard, metrics: m, logger: o.Logger.Named("scrape"), offsetSeed: h.Sum64(), unauthorized: o.Unauthorized,
-		jobs: map[string]*job{},
+		clients: clients{options: o.HTTPClientOptions}, jobs: map[string]*job{},
 	}, nil
 }
 
@@ -98,12 +107,12 @@ func (p *Pool) Run(ctx context.Context) error {
 	}
 	p.pending = nil
 	p.mu.Unlock()
-	ticker := time.NewTicker(time.Minute)
+	ticker := time.NewTicker(forgetEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case now := <-ticker.C:
-			p.guard.forget(now.Add(-seriesLife))
+			p.guard.forget(now.Add(-seriesLife), int32(seriesLife/forgetEvery))
 		case <-ctx.Done():
 			p.mu.Lock()
 			for _, j := range p.jobs {

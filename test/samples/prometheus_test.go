@@ -1,0 +1,295 @@
+package samples
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/discovery/targetgroup"
+	"github.com/prometheus/prometheus/model/exemplar"
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/metadata"
+	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
+	promscrape "github.com/prometheus/prometheus/scrape"
+	"github.com/prometheus/prometheus/storage"
+)
+
+func floatText(v float64) string { return fmt.Sprintf("%x", math.Float64bits(v)) }
+
+// histogramText shows the bits of floats, and tells nil from empty nowhere.
+func histogramText(h writev2.Histogram) string {
+	b, err := h.Marshal()
+	if err != nil {
+		return err.Error()
+	}
+	return "histogram " + hex.EncodeToString(b)
+}
+
+func exemplarText(ms int64, v float64, ls labels.Labels) string {
+	return fmt.Sprintf("%d %x %s", ms, math.Float64bits(v), ls)
+}
+
+func metaText(m metadata.Metadata) string {
+	if m.IsEmpty() {
+		return ""
+	}
+	return fmt.Sprintf("%s %q %s", m.Type, m.Help, m.Unit)
+}
+
+// recorder is a storage.AppendableV2 that orders samples as tsdb/agent does, but for what docs/fidelity.md lists: what a commit
+// brings out of order within itself is dropped too, and a sample of the time of its series' last one is no error, as in the TSDB.
+type recorder struct {
+	mu       sync.Mutex
+	series   map[string]*recorded
+	refs     []*recorded
+	out      got
+	seen     *features
+	protobuf bool // pages are
+}
+
+type recorded struct {
+	ref           storage.SeriesRef
+	name          string
+	last          int64
+	exemplar      *exemplar.Exemplar
+	known         map[string]bool // metadata that was given, also by a page that failed
+	paged, report bool            // it was appended as a line of a page, as a report series
+}
+
+func (r *recorder) AppenderV2(context.Context) storage.AppenderV2 {
+	return &recorderAppender{r: r, metas: map[*recorded]string{}, mixed: map[*recorded]bool{}, fresh: map[*recorded]bool{}}
+}
+
+type recorderAppender struct {
+	r       *recorder
+	metas   map[*recorded]string // given in this transaction
+	mixed   map[*recorded]bool   // given with different metadata in this transaction: the relay knows only the last
+	fresh   map[*recorded]bool   // appended in this transaction without a reference
+	lost    bool                 // the metadata of what follows
+	pending []func()
+}
+
+// before tells whether a label of the series sorts before its name.
+func before(series labels.Labels) bool {
+	return !strings.HasPrefix(series.String(), "{"+model.MetricNameLabel)
+}
+
+var errInvalid = errors.New("invalid sample")
+
+func (a *recorderAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, o storage.AOptions) (storage.SeriesRef, error) {
+	a.r.mu.Lock()
+	defer a.r.mu.Unlock()
+	value := floatText(v)
+	switch {
+	case fh != nil:
+		if err := fh.Validate(); err != nil {
+			return 0, err
+		}
+		value = histogramText(writev2.FromFloatHistogram(0, 0, fh))
+		a.r.seen.add("out: float histograms")
+	case h != nil:
+		if err := h.Validate(); err != nil {
+			return 0, err
+		}
+		value = histogramText(writev2.FromIntHistogram(0, 0, h))
+		if h.UsesCustomBuckets() {
+			a.r.seen.add("out: histograms of custom buckets")
+		} else {
+			a.r.seen.add("out: native histograms")
+		}
+	}
+	s, err := a.find(ref, ls)
+	if err != nil {
+		return 0, err
+	}
+	if report := strings.HasSuffix(o.MetricFamilyName, "\xff"); report {
+		s.report = true
+	} else {
+		s.paged = true
+	}
+	// Prometheus compares the name of the family with the bytes that the protobuf parser has put into their place: it loses the
+	// metadata at a series whose first label is not the name, for the rest of the family.
+	a.lost = a.lost || a.r.protobuf && before(ls)
+	if ref == 0 && a.fresh[s] {
+		a.r.seen.add("series that relabelling makes one")
+	}
+	a.fresh[s] = a.fresh[s] || ref == 0
+	if t == s.last && ref != 0 {
+		a.r.seen.add("sample of the time of the last one")
+		return s.ref, nil // as in tsdb; tsdb/agent would refuse it
+	}
+	if t <= s.last {
+		a.r.seen.add("sample out of order")
+		return 0, storage.ErrOutOfOrderSample
+	}
+	meta := metaText(o.Metadata)
+	if m, ok := a.metas[s]; ok && m != meta {
+		a.mixed[s] = true
+	}
+	if a.lost && meta == "" {
+		meta = anyMeta
+	}
+	a.metas[s] = meta
+	s.known[meta] = true
+	a.pending = append(a.pending, func() {
+		if t <= s.last {
+			return
+		}
+		s.last = t
+		if a.mixed[s] {
+			meta, s.known[anyMeta] = anyMeta, true
+		}
+		out := sample{ms: t, start: st, value: value, meta: meta, known: s.known}
+		a.r.out.samples[s.name] = append(a.r.out.samples[s.name], out)
+	})
+	a.exemplars(s, o.Exemplars)
+	return s.ref, nil
+}
+
+func (a *recorderAppender) find(ref storage.SeriesRef, ls labels.Labels) (*recorded, error) {
+	if ref != 0 {
+		return a.r.refs[ref-1], nil
+	}
+	ls = ls.WithoutEmpty()
+	if name, dup := ls.HasDuplicateLabelNames(); dup {
+		return nil, fmt.Errorf("label name %q is not unique: %w", name, errInvalid)
+	}
+	s := a.r.series[ls.String()]
+	if s == nil {
+		s = &recorded{name: ls.String(), last: math.MinInt64, known: map[string]bool{}}
+		a.r.refs = append(a.r.refs, s)
+		s.ref = storage.SeriesRef(len(a.r.refs))
+		a.r.series[s.name] = s
+	}
+	return s, nil
+}
+
+func (a *recorderAppender) exemplars(s *recorded, es []exemplar.Exemplar) {
+	for _, e := range es {
+		e.Labels = e.Labels.WithoutEmpty()
+		size := 0
+		e.Labels.Range(func(l labels.Label) { size += len([]rune(l.Name)) + len([]rune(l.Value)) })
+		if _, dup := e.Labels.HasDuplicateLabelNames(); dup || size > exemplar.ExemplarMaxLabelSetLength || s.exemplar != nil && !newerExemplar(*s.exemplar, e) {
+			continue
+		}
+		s.exemplar = &e
+		a.pending = append(a.pending, func() {
+			a.r.out.exemplars[s.name] = append(a.r.out.exemplars[s.name], exemplarText(e.Ts, e.Value, e.Labels))
+		})
+	}
+}
+
+// newerExemplar is validateExemplar of tsdb's exemplar storage, which receivers have.
+func newerExemplar(newest, e exemplar.Exemplar) bool {
+	if newest.Equals(e) || e.Ts < newest.Ts {
+		return false
+	}
+	return e.Ts > newest.Ts || e.Value > newest.Value || e.Value == newest.Value && e.Labels.Hash() > newest.Labels.Hash()
+}
+
+func (a *recorderAppender) Commit() error {
+	a.r.mu.Lock()
+	defer a.r.mu.Unlock()
+	for _, f := range a.pending {
+		f()
+	}
+	return nil
+}
+
+func (a *recorderAppender) Rollback() error { return nil }
+
+// result is what was recorded. Of a series that both a page and the report give, the metadata is not compared: the relay has
+// one for the series, and the report's comes last.
+func (r *recorder) result() got {
+	for _, s := range r.refs {
+		if s.paged && s.report {
+			r.seen.add("page with a report series")
+			for i := range r.out.samples[s.name] {
+				r.out.samples[s.name][i].meta = anyMeta
+			}
+		}
+	}
+	return r.out
+}
+
+// runPrometheus runs the sequence through prometheus/scrape.
+func runPrometheus(t testing.TB, steps []step, seen *features) (out got, good []bool) {
+	e := newExporter()
+	defer e.stop()
+	r := &recorder{series: map[string]*recorded{}, out: newGot(), seen: seen, protobuf: hasProtobuf(steps)}
+	o := &promscrape.Options{
+		AppendMetadata: true, ParseST: parseST(steps), HTTPClientOptions: e.options(),
+		DiscoveryReloadInterval: model.Duration(time.Millisecond), DiscoveryReloadOnStartup: true,
+	}
+	fqdn := reflect.ValueOf(o).Elem().FieldByName("fqdn") // else it asks the DNS, which a bubble must not
+	*(*string)(unsafe.Pointer(fqdn.UnsafeAddr())) = host
+	m, err := promscrape.NewManager(o, nil, nil, nil, r, prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sets := make(chan map[string][]*targetgroup.Group)
+	done := make(chan struct{})
+	go func() { m.Run(sets); close(done) }()
+	outcomes := newOutcomes(seen)
+	play(t, e, steps, func(s *state, change step) {
+		if len(change.configs) > 0 || len(change.remove) > 0 {
+			if err := m.ApplyConfig(s.config); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all := map[string][]*targetgroup.Group{}
+		for job, groups := range s.groups {
+			all[job] = groups
+		}
+		sets <- all
+	}, func(n int, s *state) { outcomes.take(steps[n], s, m.TargetsActive()) })
+	m.Stop()
+	<-done
+	outcomes.end()
+	return r.result(), outcomes.good
+}
+
+// parseST tells whether start timestamps can be compared: promrelay takes them from protobuf alone. (With OpenMetrics
+// text Prometheus would drop the _created series for them, and an exemplar that is cut short makes it spin for ever.)
+func parseST(steps []step) bool {
+	for _, s := range steps {
+		for _, a := range s.answers {
+			if strings.Contains(a.contentType, "openmetrics-text") {
+				return false
+			}
+		}
+		for _, c := range s.configs {
+			if strings.Contains(c, "fallback_scrape_protocol: OpenMetrics") {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func hasProtobuf(steps []step) bool {
+	for _, s := range steps {
+		for _, a := range s.answers {
+			if strings.Contains(a.contentType, "protobuf") {
+				return true
+			}
+		}
+		for _, c := range s.configs {
+			if strings.Contains(c, "fallback_scrape_protocol: PrometheusProto") {
+				return true
+			}
+		}
+	}
+	return false
+}
