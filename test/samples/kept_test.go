@@ -75,6 +75,7 @@ func TestKeptMatchesPrometheus(t *testing.T) {
 			"# HELP scrape_series_added Other help.\n# TYPE scrape_series_added counter\nscrape_series_added 8 946684826000\nup 0\n", "m 1\n"),
 		"floats and histograms of one series": pages("scrape_native_histograms: true\n", protobuf, mixedPage()),
 		"an old timestamp that comes again":   pages("honor_labels: false\n", plain, "n 1\n", "m 0 0\n", "n 1\n", "n 2\n", "n 3\n", "n 4\n", "n 5\n", "n 6\n", "n 7\n", "m 0 0\n"),
+		"a timestamp before 1970":             pages("honor_labels: false\n", plain, "m 1 -643\n", "m 2 -1\n", "m 3 0\n"),
 		"a label before the name":             pages("honor_labels: false\n", protobuf, delimited(upper), delimited(upper), ""),
 	} {
 		t.Run(name, func(t *testing.T) {
