@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -335,7 +336,7 @@ func (d *destination) oldest() int64 {
 	if limit := time.Duration(d.cfg.QueueConfig.SampleAgeLimit); limit > 0 {
 		return time.Now().Add(-limit).UnixMilli()
 	}
-	return 0
+	return math.MinInt64
 }
 
 // collect sets d.point to the samples of a row.
