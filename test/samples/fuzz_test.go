@@ -47,7 +47,13 @@ func fuzzSequence(settings uint16, kind uint8, a, b, c string) sequence {
 }
 
 // fuzzEnd is the far end of all inputs of a process.
-var fuzzEnd = sync.OnceValues(func() (*farEnd, error) { return newFarEnd(rand.New(rand.NewPCG(3, 3))) })
+var fuzzEnd = sync.OnceValues(func() (f *farEnd, err error) {
+	f, err = newFarEnd(rand.New(rand.NewPCG(3, 3)))
+	closeAtEnd = f
+	return f, err
+})
+
+var closeAtEnd *farEnd // by TestMain
 
 // FuzzScrapeMatchesPrometheus shows the pages of the input, as they are, to both. What was found is in testdata/fuzz.
 func FuzzScrapeMatchesPrometheus(f *testing.F) {

@@ -11,6 +11,9 @@ import (
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(400)
 	m.Run()
+	if closeAtEnd != nil {
+		_ = closeAtEnd.close()
+	}
 }
 
 // perFarEnd is how many sequences go through one log.
