@@ -22,6 +22,16 @@ type httpBuilder struct {
 	namespace string
 }
 
+// firstError takes steps one after the other, up to the first that is an error.
+func firstError(steps ...func() error) error {
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (b httpBuilder) secret(sel corev1.SecretKeySelector) (config_util.Secret, error) {
 	v, err := b.assets.Value(Ref{Namespace: b.namespace, Name: sel.Name, Key: sel.Key})
 	return config_util.Secret(v), err

@@ -61,19 +61,14 @@ func (c *compiler) safeHTTP(j *Job, ns string, h monitoringv1.HTTPConfigWithProx
 		return err
 	}
 	b := httpBuilder{&j.Config.HTTPClientConfig, c.assets, ns}
-	for _, step := range []func() error{
+	return firstError(
 		func() error { return b.bearerToken(h.BearerTokenSecret) },
 		func() error { return b.basicAuth(h.BasicAuth) },
 		func() error { return b.safeTLS(h.TLSConfig, class) },
 		func() error { return b.oauth2(h.OAuth2) },
 		func() error { return b.safeAuthorization(h.Authorization, class) },
 		func() error { return b.proxy(h.ProxyConfig) },
-	} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	return nil
+	)
 }
 
 func (c *compiler) podRules(j *Job, m *monitoringv1.PodMonitor, e *monitoringv1.PodMetricsEndpoint, class monitoringv1.ScrapeClass) ruleList {

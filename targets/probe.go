@@ -99,18 +99,13 @@ func (c *compiler) probeHTTP(j *Job, m *monitoringv1.Probe, class monitoringv1.S
 		}
 		h.BearerToken = v
 	}
-	for _, step := range []func() error{
+	return firstError(
 		func() error { return b.basicAuth(m.Spec.BasicAuth) },
 		func() error { return b.safeTLS(m.Spec.TLSConfig, class) },
 		func() error { return b.safeAuthorization(m.Spec.Authorization, class) },
 		func() error { return b.oauth2(m.Spec.OAuth2) },
 		func() error { return b.proxy(m.Spec.ProberSpec.ProxyConfig) },
-	} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	return nil
+	)
 }
 
 func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv1.ScrapeClass) (ruleList, error) {

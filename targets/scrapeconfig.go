@@ -84,18 +84,13 @@ func (c *compiler) scrapeSettings(cfg *promconfig.ScrapeConfig, spec *monitoring
 
 func (c *compiler) scrapeHTTP(j *Job, m *monitoringv1alpha1.ScrapeConfig, class monitoringv1.ScrapeClass) error {
 	b := httpBuilder{&j.Config.HTTPClientConfig, c.assets, m.Namespace}
-	for _, step := range []func() error{
+	return firstError(
 		func() error { return b.basicAuth(m.Spec.BasicAuth) },
 		func() error { return b.safeAuthorization(m.Spec.Authorization, class) },
 		func() error { return b.oauth2(m.Spec.OAuth2) },
 		func() error { return b.safeTLS(m.Spec.TLSConfig, class) },
 		func() error { return b.proxy(m.Spec.ProxyConfig) },
-	} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	return nil
+	)
 }
 
 // scrapeRules are the rules for targets. The class's stand before the job's name here, and what is enforced goes with relabelings only.

@@ -78,19 +78,14 @@ func roleOf(own, def *monitoringv1.ServiceDiscoveryRole) monitoringv1.ServiceDis
 func (c *compiler) serviceHTTP(j *Job, ns string, e *monitoringv1.Endpoint, class monitoringv1.ScrapeClass) error {
 	b := httpBuilder{&j.Config.HTTPClientConfig, c.assets, ns}
 	j.Config.HTTPClientConfig.BearerTokenFile = e.BearerTokenFile
-	for _, step := range []func() error{
+	return firstError(
 		func() error { return b.bearerToken(e.BearerTokenSecret) },
 		func() error { return b.basicAuth(e.BasicAuth) },
 		func() error { return b.tls(e.TLSConfig, class) },
 		func() error { return b.oauth2(e.OAuth2) },
 		func() error { return b.safeAuthorization(e.Authorization, class) },
 		func() error { return b.proxy(e.ProxyConfig) },
-	} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	return nil
+	)
 }
 
 func (c *compiler) serviceRules(j *Job, m *monitoringv1.ServiceMonitor, e *monitoringv1.Endpoint, class monitoringv1.ScrapeClass, role string) ruleList {
