@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -146,4 +148,42 @@ func (w *world) limit(job string) uint {
 		return t.Job.Config.SampleLimit
 	}
 	return 0
+}
+
+// TestDiscoveryThatCannotStart tells why there are no targets, and tries again.
+func TestDiscoveryThatCannotStart(t *testing.T) {
+	url := bookkeeper(t)
+	ca := filepath.Join(t.TempDir(), "ca.crt")
+	w := newWorld(t, `scrape_configs:
+- job_name: lost
+  http_sd_configs:
+  - {url: "`+url+`/x", tls_config: {ca_file: `+ca+`}}
+  - {url: "`+url+`/y"}
+`, nil)
+	lost := targets.Owner{Kind: targets.ScrapeConfigBlock, Name: "lost"}
+	y := `lost http://y.:1/metrics {instance="y.:1", job="lost"}`
+	w.becomes(y)
+	problems := func() []string {
+		for _, m := range w.d.Monitors() {
+			if m.Owner == lost {
+				return m.Jobs[0].Problems
+			}
+		}
+		return nil
+	}
+	if got := problems(); len(got) != 1 || !strings.HasPrefix(got[0], "http_sd_configs cannot be started: ") || !strings.Contains(got[0], ca) {
+		t.Errorf("problems %q, want one with %s", got, ca)
+	}
+	cert, err := os.ReadFile(filepath.Join("..", "test", "conformance", "testdata", "pki", "client.crt"))
+	if err == nil {
+		err = os.WriteFile(ca, cert, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.d.external.tryAgain()
+	w.becomes(y, `lost http://x.:1/metrics {instance="x.:1", job="lost"}`)
+	if got := problems(); len(got) > 0 {
+		t.Errorf("problems %q, want none any more", got)
+	}
 }

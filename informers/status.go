@@ -32,6 +32,8 @@ type MonitorStatus struct {
 type JobStatus struct {
 	Job     *targets.Job
 	Dropped []Dropped
+	// Problems are what keeps the job from looking for targets by some means.
+	Problems []string
 }
 
 // Dropped is a target that a job's rules do not let by.
@@ -70,7 +72,7 @@ func (d *Discovery) Monitors() []MonitorStatus {
 func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
 	var out []JobStatus
 	for _, j := range d.set.Jobs(owner) {
-		s := JobStatus{Job: j}
+		s := JobStatus{Job: j, Problems: d.external.why(j.Name)}
 		for _, drop := range d.set.Dropped(j.Name) {
 			s.Dropped = append(s.Dropped, Dropped{Discovered: d.set.Discovered(j.Name, drop).Map(), Reason: drop.Reason(j)})
 		}

@@ -37,7 +37,11 @@ func trimService(o runtime.Object) {
 		Type: s.Spec.Type, ClusterIP: s.Spec.ClusterIP, ExternalName: s.Spec.ExternalName, LoadBalancerIP: s.Spec.LoadBalancerIP, // a label of the role service
 		IPFamilies: s.Spec.IPFamilies, IPFamilyPolicy: s.Spec.IPFamilyPolicy, Ports: s.Spec.Ports,
 	}
-	s.Status = corev1.ServiceStatus{}
+	status := corev1.ServiceStatus{}
+	for _, i := range s.Status.LoadBalancer.Ingress { // the same label
+		status.LoadBalancer.Ingress = append(status.LoadBalancer.Ingress, corev1.LoadBalancerIngress{IP: i.IP})
+	}
+	s.Status = status
 }
 
 func trimPod(o runtime.Object) {
@@ -54,6 +58,7 @@ func trimPod(o runtime.Object) {
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodReady {
 			status.Conditions = []corev1.PodCondition{{Type: c.Type, Status: c.Status}}
+			break
 		}
 	}
 	status.ContainerStatuses = trimStatuses(p.Status.ContainerStatuses)

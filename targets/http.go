@@ -14,12 +14,22 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// httpBuilder fills in an HTTP client configuration from what a monitor says, with the values of Secrets in it. They are read in
-// the monitor's own namespace.
+// httpBuilder fills in an HTTP client configuration from what a monitor says, with the values of Secrets in it.
 type httpBuilder struct {
 	out       *config_util.HTTPClientConfig
 	assets    Assets
-	namespace string
+	namespace string // of the monitor, where its Secrets are read
+	home      string // of the relay, where those of scrape classes are read (AddScrapeClassesToStore)
+}
+
+func (c *compiler) http(j *Job, namespace string) httpBuilder {
+	return httpBuilder{&j.Config.HTTPClientConfig, c.assets, namespace, c.own}
+}
+
+// ofClass reads what a scrape class names.
+func (b httpBuilder) ofClass() httpBuilder {
+	b.namespace = b.home
+	return b
 }
 
 // firstError takes steps one after the other, up to the first that is an error.
@@ -72,12 +82,16 @@ func (b httpBuilder) authorization(a *monitoringv1.Authorization, class monitori
 			return fmt.Errorf("authorization: %w", err)
 		}
 	}
+	own, of := b, "authorization"
+	ofClass := func() { own, of = b.ofClass(), "scrapeClass: authorization" }
 	switch from := class.Authorization; {
 	case a == nil:
+		ofClass()
 		a = from
 	case from != nil:
 		merged := *a
 		if merged.Credentials == nil {
+			ofClass()
 			merged.Credentials = from.Credentials
 		}
 		if merged.Credentials == nil && merged.CredentialsFile == "" {
@@ -93,9 +107,9 @@ func (b httpBuilder) authorization(a *monitoringv1.Authorization, class monitori
 		out.Type = "Bearer"
 	}
 	if a.Credentials != nil && a.Credentials.Name != "" {
-		v, err := b.secret(*a.Credentials)
+		v, err := own.secret(*a.Credentials)
 		if err != nil {
-			return fmt.Errorf("authorization: %w", err)
+			return fmt.Errorf("%s: %w", of, err)
 		}
 		out.Credentials = v
 	}
@@ -158,9 +172,13 @@ func (b httpBuilder) tls(t *monitoringv1.TLSConfig, class monitoringv1.ScrapeCla
 		return fmt.Errorf("tlsConfig: %w", err)
 	}
 	switch from := class.TLSConfig; {
+	case from == nil:
 	case t == nil:
-		t = from
-	case from != nil:
+		if err := b.ofClass().tlsInto(&b.out.TLSConfig, from); err != nil {
+			return fmt.Errorf("scrapeClass: %w", err)
+		}
+		return nil
+	default:
 		merged := *t
 		if merged.CAFile == "" && merged.CA == (monitoringv1.SecretOrConfigMap{}) {
 			merged.CAFile = from.CAFile

@@ -60,7 +60,7 @@ func (c *compiler) safeHTTP(j *Job, ns string, h monitoringv1.HTTPConfigWithProx
 	if err := h.Validate(); err != nil {
 		return err
 	}
-	b := httpBuilder{&j.Config.HTTPClientConfig, c.assets, ns}
+	b := c.http(j, ns)
 	return firstError(
 		func() error { return b.bearerToken(h.BearerTokenSecret) },
 		func() error { return b.basicAuth(h.BasicAuth) },

@@ -91,7 +91,7 @@ func (c *compiler) probeHTTP(j *Job, m *monitoringv1.Probe, class monitoringv1.S
 	h := &j.Config.HTTPClientConfig
 	setBool(&h.FollowRedirects, m.Spec.FollowRedirects)
 	setBool(&h.EnableHTTP2, m.Spec.EnableHTTP2)
-	b := httpBuilder{h, c.assets, m.Namespace}
+	b := c.http(j, m.Namespace)
 	if sel := m.Spec.BearerTokenSecret; sel != nil { // here even one without a name is read
 		v, err := b.secret(*sel)
 		if err != nil {

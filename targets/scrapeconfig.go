@@ -83,7 +83,7 @@ func (c *compiler) scrapeSettings(cfg *promconfig.ScrapeConfig, spec *monitoring
 }
 
 func (c *compiler) scrapeHTTP(j *Job, m *monitoringv1alpha1.ScrapeConfig, class monitoringv1.ScrapeClass) error {
-	b := httpBuilder{&j.Config.HTTPClientConfig, c.assets, m.Namespace}
+	b := c.http(j, m.Namespace)
 	return firstError(
 		func() error { return b.basicAuth(m.Spec.BasicAuth) },
 		func() error { return b.safeAuthorization(m.Spec.Authorization, class) },

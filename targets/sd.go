@@ -140,7 +140,7 @@ func (b *sdBuilder) azure(sd monitoringv1alpha1.AzureSDConfig) (map[string]any, 
 func (b *sdBuilder) fields(v reflect.Value) (map[string]any, error) {
 	out := map[string]any{}
 	client := config_util.HTTPClientConfig{}
-	h := httpBuilder{&client, b, b.namespace}
+	h := httpBuilder{out: &client, assets: b, namespace: b.namespace}
 	for i := range v.NumField() {
 		f := v.Field(i)
 		if f.Kind() == reflect.Pointer && f.IsNil() {

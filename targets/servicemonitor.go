@@ -76,7 +76,7 @@ func roleOf(own, def *monitoringv1.ServiceDiscoveryRole) monitoringv1.ServiceDis
 }
 
 func (c *compiler) serviceHTTP(j *Job, ns string, e *monitoringv1.Endpoint, class monitoringv1.ScrapeClass) error {
-	b := httpBuilder{&j.Config.HTTPClientConfig, c.assets, ns}
+	b := c.http(j, ns)
 	j.Config.HTTPClientConfig.BearerTokenFile = e.BearerTokenFile
 	return firstError(
 		func() error { return b.bearerToken(e.BearerTokenSecret) },

@@ -82,7 +82,6 @@ func (s *Set) Replace(owner Owner, jobs []*Job) (needy []*Job) {
 	for _, j := range jobs {
 		names = append(names, j.Name)
 		if old := s.jobs[j.Name]; old != nil && sameJob(old.job, j) {
-			old.job.Notes = j.Notes
 			continue
 		}
 		s.put(j)
@@ -101,10 +100,10 @@ func (s *Set) Replace(owner Owner, jobs []*Job) (needy []*Job) {
 	return needy
 }
 
-// sameJob tells whether b would find and scrape the same as a.
+// sameJob tells whether b is as a.
 func sameJob(a, b *Job) bool {
 	return a.Owner == b.Owner && reflect.DeepEqual(a.Discoveries, b.Discoveries) && reflect.DeepEqual(a.Static, b.Static) &&
-		reflect.DeepEqual(a.Config, b.Config)
+		reflect.DeepEqual(a.Config, b.Config) && slices.Equal(a.Notes, b.Notes)
 }
 
 func (s *Set) put(j *Job) {

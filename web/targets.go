@@ -60,11 +60,14 @@ type group struct {
 }
 
 // Open tells whether the page shows the group's targets at once.
-func (g group) Open() bool { return g.Down > 0 || g.Reason != "" }
+func (g group) Open() bool {
+	return g.Down > 0 || g.Reason != "" || slices.ContainsFunc(g.Jobs, func(j job) bool { return len(j.Problems) > 0 })
+}
 
 type job struct {
 	Name        string
 	Notes       []string
+	Problems    []string
 	Interval    string
 	Targets     []row
 	MoreTargets int
@@ -182,6 +185,11 @@ func whyNone(g group) string {
 	if len(g.Jobs) == 0 {
 		return "No targets: it has no endpoints."
 	}
+	for _, j := range g.Jobs {
+		if len(j.Problems) > 0 {
+			return "No targets: " + j.Problems[0]
+		}
+	}
 	if g.Dropped == 0 {
 		return "No targets: its selector matches nothing in the namespaces that it looks at."
 	}
@@ -194,7 +202,7 @@ func whyNone(g group) string {
 }
 
 func newJob(j informers.JobStatus, statuses []scrape.Status, all bool) job {
-	out := job{Name: j.Job.Name, Notes: j.Job.Notes, Interval: j.Job.Config.ScrapeInterval.String()}
+	out := job{Name: j.Job.Name, Notes: j.Job.Notes, Problems: j.Problems, Interval: j.Job.Config.ScrapeInterval.String()}
 	slices.SortFunc(statuses, func(a, b scrape.Status) int {
 		return cmp.Or(cmp.Compare(rank(a.Health), rank(b.Health)), cmp.Compare(a.Target.URL, b.Target.URL), labels.Compare(a.Target.Labels, b.Target.Labels))
 	})

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,15 +33,10 @@ type relay struct {
 }
 
 // newRelay starts on a directory that holds the case's objects. The error is about the settings.
-func newRelay(dir string, c *testCase) (*relay, error) {
-	cfg, err := load(dir, c.Settings)
+func newRelay(dir string, settings map[string]any) (*relay, error) {
+	cfg, err := load(dir, settings)
 	if err != nil {
 		return nil, err
-	}
-	for _, o := range c.Objects {
-		if err := write(dir, o); err != nil {
-			panic(err)
-		}
 	}
 	backend, err := informers.NewManifests(dir, nil)
 	if err != nil {
@@ -118,7 +114,15 @@ func relayed(c *testCase) (*result, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	r, err := newRelay(dir, c)
+	var all bytes.Buffer
+	for _, o := range c.Objects {
+		all.Write(must(o))
+		all.WriteString("\n---\n")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "all.yaml"), all.Bytes(), 0o600); err != nil {
+		return nil, err
+	}
+	r, err := newRelay(dir, c.Settings)
 	if err != nil {
 		return &result{Error: err.Error(), Monitors: map[string]string{}, Jobs: map[string]job{}}, nil
 	}

@@ -164,7 +164,12 @@ func sequence(seed uint64) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	r, err := newRelay(dir, h.now)
+	for _, o := range h.now.Objects {
+		if err := write(dir, o); err != nil {
+			return err
+		}
+	}
+	r, err := newRelay(dir, h.now.Settings)
 	if err != nil {
 		return nil
 	}
