@@ -173,11 +173,17 @@ func Load(text []byte, dir string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := poisonous(doc.root); err != nil {
+		return nil, err
+	}
 	prom, err := promconfig.Load(doc.without(ownKeys), promslog.NewNopLogger())
 	if err != nil {
 		return nil, doc.locate(readable(err))
 	}
 	prom.SetDirectory(dir)
+	if err := poisonousFiles(prom.ScrapeConfigFiles); err != nil {
+		return nil, err
+	}
 	c := &Config{Prometheus: prom}
 	if c.ScrapeConfigs, err = prom.GetScrapeConfigs(); err != nil {
 		return nil, readable(err)

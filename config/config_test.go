@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/relabel"
 	"go.uber.org/goleak"
 )
 
@@ -131,5 +132,32 @@ func TestMonitorsAlone(t *testing.T) {
 	c := load(t, "monitors-only.good.yaml")
 	if c.Kubernetes == nil || c.Monitors.ProbeNamespaceSelector == nil || c.Monitors.ScrapeInterval != "45s" {
 		t.Errorf("%+v, %+v", c.Kubernetes, c.Monitors)
+	}
+}
+
+func TestNullRegexInScrapeConfigFile(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "more.yml")
+	text := "scrape_configs:\n- job_name: a\n  relabel_configs: [{source_labels: [x], regex: '~', action: drop}]\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load([]byte("scrape_config_files: ['*.yml']\n"), dir)
+	if err == nil || !strings.HasPrefix(err.Error(), file+`: line 3: regex: "~" would become`) {
+		t.Errorf("error is %v", err)
+	}
+	if got := relabel.DefaultRelabelConfig.Regex.String(); got != "(.*)" {
+		t.Errorf("rules without a regex now have %q", got)
+	}
+}
+
+func TestExternalLabelsOfMonitors(t *testing.T) {
+	t.Setenv("REGION", "eu")
+	c, err := Load([]byte("global: {external_labels: {cluster: c1}}\nmonitors:\n  externalLabels: {region: '${REGION}', price: 5$$, cluster: c1}\n"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := c.Prometheus.GlobalConfig.ExternalLabels.String(), `{cluster="c1", price="5$", region="eu"}`; got != want {
+		t.Errorf("external labels %s, want %s", got, want)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/prometheus/prometheus/model/relabel"
 	"go.yaml.in/yaml/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -77,32 +76,6 @@ func oneLine(errs []error) error {
 		return nil
 	}
 	return errors.New(strings.Join(texts, "; "))
-}
-
-// locate adds the line of the regular expression that an error is about: those that compile them do not know it.
-func (d document) locate(err error) error {
-	if line := badRegex(d.root, err.Error()); line > 0 {
-		return fmt.Errorf("line %d: regex: %w", line, err)
-	}
-	return err
-}
-
-// badRegex returns the line of the first regex whose error stands in text, 0 if there is none.
-func badRegex(node *yaml.Node, text string) int {
-	if node == nil {
-		return 0
-	}
-	for i, n := range node.Content {
-		if node.Kind == yaml.MappingNode && i%2 == 1 && node.Content[i-1].Value == "regex" {
-			if _, err := relabel.NewRegexp(n.Value); err != nil && strings.Contains(text, err.Error()) {
-				return n.Line
-			}
-		}
-		if line := badRegex(n, text); line > 0 {
-			return line
-		}
-	}
-	return 0
 }
 
 // suggest finds the key that was perhaps meant.

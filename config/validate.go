@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/common/promslog"
+	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
 	"go.yaml.in/yaml/v3"
@@ -48,6 +50,16 @@ var meaningless = []struct {
 	{"remote_write.*.failed_request_logging", "refused requests are logged in any case"},
 }
 
+// instead are fields of PrometheusAgent.spec whose meaning has another place in the file.
+var instead = map[string]string{
+	"additionalScrapeConfigs":     "write its jobs as scrape_configs",
+	"remoteWrite":                 "write remote_write",
+	"prometheusExternalLabelName": "there is no Prometheus; write the label as one of externalLabels, if something asks for it",
+	"replicaExternalLabelName":    "there are no replicas; write the label as one of externalLabels, if something asks for it",
+	"shards":                      "one relay scrapes everything",
+	"version":                     "monitors are translated for the Prometheus that the relay is built with",
+}
+
 // refused are blocks that an agent has no use for and a user may miss.
 var refused = map[string]string{
 	"alerting":    "the relay sends no alerts",
@@ -65,7 +77,11 @@ func (d document) warnings() []string {
 	if block := find(d.root, "monitors"); block != nil {
 		for i := 0; i+1 < len(block.Content); i += 2 {
 			if key := block.Content[i]; !slices.Contains(monitorFields, key.Value) {
-				out = append(out, fmt.Sprintf("line %d: monitors.%s has no effect: it does not say how monitors are translated", key.Line, key.Value))
+				why, ok := instead[key.Value]
+				if !ok {
+					why = "it does not say how monitors are translated"
+				}
+				out = append(out, fmt.Sprintf("line %d: monitors.%s has no effect: %s", key.Line, key.Value, why))
 			}
 		}
 	}
@@ -226,17 +242,28 @@ func (c *Config) takeExternalLabels(bad func(path, format string, args ...any)) 
 	if c.Monitors == nil || len(c.Monitors.ExternalLabels) == 0 {
 		return
 	}
+	block := map[string]any{"external_labels": c.Monitors.ExternalLabels}
+	if s := c.Monitors.NameValidationScheme; s != nil {
+		block["metric_name_validation_scheme"] = strings.ToLower(string(*s))
+	}
+	text, err := yaml.Marshal(map[string]any{"global": block})
+	if err != nil {
+		bad("monitors.externalLabels", "%v", err)
+		return
+	}
+	own, err := promconfig.Load(string(text), promslog.NewNopLogger()) // which puts in the environment's variables, too
+	if err != nil {
+		bad("monitors.externalLabels", "%v", readable(err))
+		return
+	}
 	global := &c.Prometheus.GlobalConfig.ExternalLabels
 	b := labels.NewBuilder(*global)
-	for name, value := range c.Monitors.ExternalLabels {
-		switch had := global.Get(name); {
-		case name == model.MetricNameLabel || !model.UTF8Validation.IsValidLabelName(name):
-			bad("monitors.externalLabels", "%q is no name of an external label", name)
-		case had != "" && had != value:
-			bad("monitors.externalLabels", "%s is %q, which global.external_labels says is %q", name, value, had)
+	own.GlobalConfig.ExternalLabels.Range(func(l labels.Label) {
+		if had := global.Get(l.Name); had != "" && had != l.Value {
+			bad("monitors.externalLabels", "%s is %q, which global.external_labels says is %q", l.Name, l.Value, had)
 		}
-		b.Set(name, value)
-	}
+		b.Set(l.Name, l.Value)
+	})
 	*global = b.Labels()
 }
 

@@ -33,7 +33,10 @@ func newPlan(c *config.Config, home string) (*plan, error) {
 		p.blocks[targets.Owner{Kind: targets.NodesBlock}] = jobs
 	}
 	for _, sc := range c.ScrapeConfigs {
-		j := targets.BlockJob(sc, home)
+		j, err := targets.BlockJob(sc, home)
+		if err != nil {
+			return nil, err
+		}
 		p.blocks[j.Owner] = []*targets.Job{j}
 	}
 	return p, nil

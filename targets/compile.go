@@ -162,6 +162,7 @@ func (c *compiler) timing(cfg *promconfig.ScrapeConfig, interval, timeout monito
 // limits are what a monitor says of sizes.
 type limits struct {
 	samples, targets, labels, nameLength, valueLength, keepDropped *int64
+	buckets                                                        *int64 // of a native histogram
 	body                                                           *monitoringv1.ByteSize
 }
 
@@ -177,6 +178,7 @@ func (c *compiler) limits(cfg *promconfig.ScrapeConfig, l limits) error {
 		{&cfg.LabelNameLengthLimit, "labelNameLengthLimit", l.nameLength, c.spec.EnforcedLabelNameLengthLimit},
 		{&cfg.LabelValueLengthLimit, "labelValueLengthLimit", l.valueLength, c.spec.EnforcedLabelValueLengthLimit},
 		{&cfg.KeepDroppedTargets, "keepDroppedTargets", l.keepDropped, c.spec.EnforcedKeepDroppedTargets},
+		{&cfg.NativeHistogramBucketLimit, "nativeHistogramBucketLimit", l.buckets, nil},
 	} {
 		n := lowerLimit(value(x.user), value(x.enforced))
 		if n < 0 {
@@ -200,22 +202,24 @@ func lowerLimit(user, enforced int64) int64 {
 	return enforced
 }
 
-// lowerSize is getLowerByteSize of the operator.
+// lowerSize is getLowerByteSize of the operator: a user's 0 is lower than any, and means the global limit.
 func lowerSize(user, enforced monitoringv1.ByteSize) (units.Base2Bytes, error) {
-	var least units.Base2Bytes
-	for _, s := range []monitoringv1.ByteSize{user, enforced} {
-		if s == "" {
-			continue
-		}
-		n, err := units.ParseBase2Bytes(string(s))
-		if err != nil {
-			return 0, err
-		}
-		if least == 0 || n < least {
-			least = n
-		}
+	own, err := size(user)
+	if err != nil {
+		return 0, err
 	}
-	return least, nil
+	most, err := size(enforced)
+	if err != nil || enforced == "" || user != "" && own <= most {
+		return own, err
+	}
+	return most, nil
+}
+
+func size(s monitoringv1.ByteSize) (units.Base2Bytes, error) {
+	if s == "" {
+		return 0, nil
+	}
+	return units.ParseBase2Bytes(string(s))
 }
 
 // protocols sets what the target is asked for and how histograms are read (addScrapeProtocols, addNativeHistogramConfig).
@@ -230,7 +234,6 @@ func (c *compiler) protocols(cfg *promconfig.ScrapeConfig, ps []monitoringv1.Scr
 	}
 	cfg.ScrapeFallbackProtocol = promconfig.ScrapeProtocol(value(fallback))
 	cfg.ScrapeNativeHistograms = h.ScrapeNativeHistograms
-	cfg.NativeHistogramBucketLimit = uint(value(h.NativeHistogramBucketLimit))
 	if f := h.NativeHistogramMinBucketFactor; f != nil {
 		cfg.NativeHistogramMinBucketFactor = f.AsApproximateFloat64()
 	}
@@ -258,7 +261,7 @@ func (c *compiler) namespaces(sel monitoringv1.NamespaceSelector, ns string) []s
 	case len(sel.MatchNames) == 0:
 		return []string{ns}
 	}
-	return sel.MatchNames
+	return allOr(sel.MatchNames)
 }
 
 // source is where a job's groups come from. With the mechanism RoleSelector the objects of roles are selected at the source.
@@ -276,7 +279,7 @@ func (c *compiler) source(role string, attach *monitoringv1.AttachMetadata, clas
 	if err != nil {
 		return src, fmt.Errorf("selector: %w", err)
 	}
-	if value(mechanism) == monitoringv1.SelectorMechanismRole {
+	if !byRelabelling(mechanism) {
 		var parts []string
 		for _, r := range roles {
 			parts = append(parts, r+"="+s.String()+"|")
@@ -286,26 +289,17 @@ func (c *compiler) source(role string, attach *monitoringv1.AttachMetadata, clas
 	return src, nil
 }
 
+// validSelector is about a monitor without endpoints, too.
+func validSelector(sel metav1.LabelSelector) error {
+	if _, err := metav1.LabelSelectorAsSelector(&sel); err != nil {
+		return fmt.Errorf("selector: %w", err)
+	}
+	return nil
+}
+
 // byRelabelling tells whether a monitor selects by rules, which is the default.
 func byRelabelling(m *monitoringv1.SelectorMechanism) bool {
 	return m == nil || *m == monitoringv1.SelectorMechanismRelabel
-}
-
-// usesEndpoints tells whether rules speak of labels that only the role endpoints gives.
-func usesEndpoints(lists ...[]monitoringv1.RelabelConfig) bool {
-	for _, l := range lists {
-		for _, r := range l {
-			for _, s := range r.SourceLabels {
-				if strings.HasPrefix(string(s), "__meta_kubernetes_endpoint_") || strings.HasPrefix(string(s), "__meta_kubernetes_endpoints_") {
-					return true
-				}
-			}
-			if strings.Contains(r.Regex, "__meta_kubernetes_endpoint_") || strings.Contains(r.Regex, "__meta_kubernetes_endpoints_") {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 var errFiles = errors.New("names a file, which arbitraryFSAccessThroughSMs denies")

@@ -8,18 +8,22 @@ import (
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery"
 	promk8s "github.com/prometheus/prometheus/discovery/kubernetes"
+	"k8s.io/apimachinery/pkg/fields"
 )
 
-// BlockJob makes a job of one of the configuration's scrape_configs, which it does not change. Home is the relay's namespace.
-func BlockJob(sc *promconfig.ScrapeConfig, home string) *Job {
+// BlockJob makes a job of one of the configuration's scrape_configs, which it does not change. Home is the relay's namespace. An
+// error is about objects that the API server could not select so.
+func BlockJob(sc *promconfig.ScrapeConfig, home string) (*Job, error) {
 	cfg := *sc
 	j := &Job{Name: cfg.JobName, Owner: Owner{Kind: ScrapeConfigBlock, Name: cfg.JobName}, Config: &cfg}
-	j.divide(sc.ServiceDiscoveryConfigs, home)
-	return j
+	if err := j.divide(sc.ServiceDiscoveryConfigs, home); err != nil {
+		return nil, fmt.Errorf("scrape_configs: job %q: %w", cfg.JobName, err)
+	}
+	return j, nil
 }
 
 // divide gives a job what needs no discovery and what the objects of the own cluster tell; the rest stays in its Config.
-func (j *Job) divide(all discovery.Configs, home string) {
+func (j *Job) divide(all discovery.Configs, home string) error {
 	j.Config.ServiceDiscoveryConfigs = nil
 	for _, sd := range all {
 		if static, ok := sd.(discovery.StaticConfig); ok {
@@ -31,11 +35,16 @@ func (j *Job) divide(all discovery.Configs, home string) {
 			continue
 		}
 		if OwnCluster(sd) {
-			j.Discoveries = append(j.Discoveries, ownCluster(sd.(*promk8s.SDConfig), home))
+			d, err := ownCluster(sd.(*promk8s.SDConfig), home)
+			if err != nil {
+				return err
+			}
+			j.Discoveries = append(j.Discoveries, d)
 			continue
 		}
 		j.Config.ServiceDiscoveryConfigs = append(j.Config.ServiceDiscoveryConfigs, sd)
 	}
+	return nil
 }
 
 // OwnCluster tells whether a service discovery is about the relay's own cluster: it names no other API server.
@@ -45,7 +54,7 @@ func OwnCluster(sd discovery.Config) bool {
 }
 
 // ownCluster makes a Discovery of a kubernetes_sd_configs block that names no API server.
-func ownCluster(sd *promk8s.SDConfig, home string) Discovery {
+func ownCluster(sd *promk8s.SDConfig, home string) (Discovery, error) {
 	a := sd.AttachMetadata
 	d := Discovery{
 		Source: Source{
@@ -57,11 +66,44 @@ func ownCluster(sd *promk8s.SDConfig, home string) Discovery {
 	if sd.NamespaceDiscovery.IncludeOwnNamespace && home != "" {
 		d.Namespaces = append(d.Namespaces, home)
 	}
+	d.Namespaces = allOr(d.Namespaces)
 	var parts []string
 	for _, s := range sd.Selectors {
+		if err := selectable(string(s.Role), s.Field); err != nil {
+			return d, err
+		}
 		parts = append(parts, string(s.Role)+"="+s.Label+"|"+s.Field)
 	}
 	slices.Sort(parts)
 	d.Selectors = strings.Join(parts, ";")
-	return d
+	return d, nil
+}
+
+// SelectableFields are the fields by which the API server lets a client select the objects of a role; of the roles that are not
+// here, name and namespace alone.
+var SelectableFields = map[string][]string{
+	RolePod: {
+		"metadata.name", "metadata.namespace", "spec.hostNetwork", "spec.nodeName", "spec.restartPolicy", "spec.schedulerName",
+		"spec.serviceAccountName", "status.nominatedNodeName", "status.phase", "status.podIP",
+	},
+	RoleNode:    {"metadata.name", "metadata.namespace", "spec.unschedulable"},
+	RoleService: {"metadata.name", "metadata.namespace", "spec.clusterIP", "spec.type"},
+}
+
+// selectable tells what is wrong with a field selector.
+func selectable(role, selector string) error {
+	s, err := fields.ParseSelector(selector)
+	if err != nil {
+		return fmt.Errorf("selectors: role %s: %w", role, err)
+	}
+	known := SelectableFields[role]
+	if known == nil {
+		known = []string{"metadata.name", "metadata.namespace"}
+	}
+	for _, r := range s.Requirements() {
+		if !slices.Contains(known, r.Field) {
+			return fmt.Errorf("selectors: role %s: the API server does not select by the field %q, only by %s", role, r.Field, strings.Join(known, ", "))
+		}
+	}
+	return nil
 }

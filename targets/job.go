@@ -38,6 +38,14 @@ type Discovery struct {
 	Namespaces []string
 }
 
+// allOr returns the namespaces, none where one of them is "": to Kubernetes that means all.
+func allOr(namespaces []string) []string {
+	if slices.Contains(namespaces, "") {
+		return nil
+	}
+	return namespaces
+}
+
 // Source is a stream of groups that jobs share: all objects of a role, with the same metadata attached and the same ones left out.
 type Source struct {
 	Role   string

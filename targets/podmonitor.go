@@ -14,6 +14,9 @@ func (c *compiler) podMonitor(owner Owner, m *monitoringv1.PodMonitor) ([]*Job, 
 	if err != nil {
 		return nil, err
 	}
+	if err := validSelector(m.Spec.Selector); err != nil {
+		return nil, err
+	}
 	var jobs []*Job
 	for i := range m.Spec.PodMetricsEndpoints {
 		j := c.job(owner, fmt.Sprintf("podMonitor/%s/%s/%d", m.Namespace, m.Name, i))
@@ -44,7 +47,7 @@ func (c *compiler) podEndpoint(j *Job, m *monitoringv1.PodMonitor, e *monitoring
 	j.Discoveries = []Discovery{{Source: src, Namespaces: c.namespaces(m.Spec.NamespaceSelector, m.Namespace)}}
 	if err := c.limits(cfg, limits{
 		samples: m.Spec.SampleLimit, targets: m.Spec.TargetLimit, labels: m.Spec.LabelLimit, nameLength: m.Spec.LabelNameLengthLimit,
-		valueLength: m.Spec.LabelValueLengthLimit, keepDropped: m.Spec.KeepDroppedTargets, body: m.Spec.BodySizeLimit,
+		valueLength: m.Spec.LabelValueLengthLimit, keepDropped: m.Spec.KeepDroppedTargets, buckets: m.Spec.NativeHistogramBucketLimit, body: m.Spec.BodySizeLimit,
 	}); err != nil {
 		return err
 	}
@@ -61,6 +64,9 @@ func (c *compiler) safeHTTP(j *Job, ns string, h monitoringv1.HTTPConfigWithProx
 		return err
 	}
 	b := c.http(j, ns)
+	if t := h.BearerTokenSecret; t != nil && t.Key == "" { // here it is none, and not wrong
+		h.BearerTokenSecret = nil
+	}
 	return firstError(
 		func() error { return b.bearerToken(h.BearerTokenSecret) },
 		func() error { return b.basicAuth(h.BasicAuth) },

@@ -38,7 +38,7 @@ func (c *compiler) probe(owner Owner, m *monitoringv1.Probe) ([]*Job, error) {
 	}
 	if err := c.limits(cfg, limits{
 		samples: m.Spec.SampleLimit, targets: m.Spec.TargetLimit, labels: m.Spec.LabelLimit, nameLength: m.Spec.LabelNameLengthLimit,
-		valueLength: m.Spec.LabelValueLengthLimit, keepDropped: m.Spec.KeepDroppedTargets,
+		valueLength: m.Spec.LabelValueLengthLimit, keepDropped: m.Spec.KeepDroppedTargets, buckets: m.Spec.NativeHistogramBucketLimit,
 	}); err != nil {
 		return nil, err
 	}

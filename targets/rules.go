@@ -131,6 +131,9 @@ func rules(rcs []monitoringv1.RelabelConfig) ([]*relabel.Config, error) {
 	for i, rc := range rcs {
 		r := relabel.DefaultRelabelConfig
 		for _, s := range rc.SourceLabels {
+			if !model.UTF8Validation.IsValidLabelName(string(s)) {
+				return nil, fmt.Errorf("[%d]: sourceLabels: %q is no name of a label", i, s)
+			}
 			r.SourceLabels = append(r.SourceLabels, model.LabelName(s))
 		}
 		if rc.Separator != nil {

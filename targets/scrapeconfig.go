@@ -27,7 +27,7 @@ func (c *compiler) scrapeConfig(owner Owner, m *monitoringv1alpha1.ScrapeConfig)
 	}
 	if err := c.limits(cfg, limits{
 		samples: spec.SampleLimit, targets: spec.TargetLimit, labels: spec.LabelLimit, nameLength: spec.LabelNameLengthLimit,
-		valueLength: spec.LabelValueLengthLimit, keepDropped: spec.KeepDroppedTargets, body: spec.BodySizeLimit,
+		valueLength: spec.LabelValueLengthLimit, keepDropped: spec.KeepDroppedTargets, buckets: spec.NativeHistogramBucketLimit, body: spec.BodySizeLimit,
 	}); err != nil {
 		return nil, err
 	}
@@ -145,6 +145,5 @@ func (c *compiler) discoveries(j *Job, m *monitoringv1alpha1.ScrapeConfig) error
 			}
 		}
 	}
-	j.divide(all, c.own)
-	return nil
+	return j.divide(all, c.own)
 }

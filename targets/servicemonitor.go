@@ -13,6 +13,9 @@ func (c *compiler) serviceMonitor(owner Owner, m *monitoringv1.ServiceMonitor) (
 	if err != nil {
 		return nil, err
 	}
+	if err := validSelector(m.Spec.Selector); err != nil {
+		return nil, err
+	}
 	var jobs []*Job
 	for i := range m.Spec.Endpoints {
 		j := c.job(owner, fmt.Sprintf("serviceMonitor/%s/%s/%d", m.Namespace, m.Name, i))
@@ -45,7 +48,7 @@ func (c *compiler) serviceEndpoint(j *Job, m *monitoringv1.ServiceMonitor, e *mo
 	}
 	role := RoleEndpoints
 	switch {
-	case m.Spec.ServiceDiscoveryRole == nil && usesEndpoints(e.RelabelConfigs, class.Relabelings):
+	case m.Spec.ServiceDiscoveryRole == nil && !c.roleGiven && usesEndpoints(e.RelabelConfigs, class.Relabelings):
 		j.Notes = append(j.Notes, "runs by Endpoints, not EndpointSlices, since its relabelings name labels that only Endpoints have")
 	case roleOf(m.Spec.ServiceDiscoveryRole, c.spec.ServiceDiscoveryRole) == monitoringv1.EndpointSliceRole:
 		role = RoleEndpointSlice
@@ -57,7 +60,7 @@ func (c *compiler) serviceEndpoint(j *Job, m *monitoringv1.ServiceMonitor, e *mo
 	j.Discoveries = []Discovery{{Source: src, Namespaces: c.namespaces(m.Spec.NamespaceSelector, m.Namespace)}}
 	if err := c.limits(cfg, limits{
 		samples: m.Spec.SampleLimit, targets: m.Spec.TargetLimit, labels: m.Spec.LabelLimit, nameLength: m.Spec.LabelNameLengthLimit,
-		valueLength: m.Spec.LabelValueLengthLimit, keepDropped: m.Spec.KeepDroppedTargets, body: m.Spec.BodySizeLimit,
+		valueLength: m.Spec.LabelValueLengthLimit, keepDropped: m.Spec.KeepDroppedTargets, buckets: m.Spec.NativeHistogramBucketLimit, body: m.Spec.BodySizeLimit,
 	}); err != nil {
 		return err
 	}

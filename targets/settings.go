@@ -22,6 +22,8 @@ type Settings struct {
 	def     monitoringv1.ScrapeClass // the default class, zero if there is none
 	own     string                   // the namespace that a missing namespace selector means
 	kinds   map[Kind]selection
+	// roleGiven tells that the role of ServiceMonitors is one that was asked for.
+	roleGiven bool
 }
 
 // selection is which objects of one kind are wanted.
@@ -32,7 +34,7 @@ type selection struct {
 
 // NewSettings prepares the fields of PrometheusAgent.spec. Own is the relay's namespace.
 func NewSettings(spec monitoringv1.CommonPrometheusFields, own string) (*Settings, error) {
-	s := &Settings{spec: spec, classes: map[string]monitoringv1.ScrapeClass{}, own: own, kinds: map[Kind]selection{}}
+	s := &Settings{spec: spec, classes: map[string]monitoringv1.ScrapeClass{}, own: own, kinds: map[Kind]selection{}, roleGiven: spec.ServiceDiscoveryRole != nil}
 	var err error
 	if s.global, err = globalConfig(spec); err != nil {
 		return nil, err
