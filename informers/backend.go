@@ -7,13 +7,16 @@ import (
 	"os"
 	"strings"
 
-	"github.com/prometheus-operator/prometheus-operator/pkg/client/versioned"
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	monitoringv1alpha1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1"
+	"github.com/prometheus-operator/prometheus-operator/pkg/client/versioned/scheme"
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
@@ -41,12 +44,12 @@ type Backend interface {
 
 // Cluster is the API server as a Backend.
 type Cluster struct {
-	core       kubernetes.Interface
-	monitoring versioned.Interface
-	only       []string
-	home       string
-	host       string
-	events     *eventSender
+	core     kubernetes.Interface
+	monitors map[string]rest.Interface // clients of the monitors' kinds, by group and version
+	only     []string
+	home     string
+	host     string
+	events   *eventSender
 }
 
 // NewCluster prepares clients; it does not connect. A nil log means none.
@@ -67,14 +70,30 @@ func NewCluster(c *config.Kubernetes, userAgent string, log *zap.Logger) (*Clust
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes: %w", err)
 	}
-	monitoring, err := versioned.NewForConfig(crs)
+	monitors, err := monitorClients(crs)
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes: %w", err)
 	}
 	return &Cluster{
-		core: core, monitoring: monitoring, only: c.Namespaces, home: home, host: rc.Host,
+		core: core, monitors: monitors, only: c.Namespaces, home: home, host: rc.Host,
 		events: newEventSender(func(namespace string) eventWriter { return core.EventsV1().Events(namespace) }, log.Named("informers")),
 	}, nil
+}
+
+// monitorClients are as those of prometheus-operator's versioned clients, but for how they decode.
+func monitorClients(rc *rest.Config) (map[string]rest.Interface, error) {
+	out := map[string]rest.Interface{}
+	for _, gv := range []schema.GroupVersion{monitoringv1.SchemeGroupVersion, monitoringv1alpha1.SchemeGroupVersion} {
+		c := rest.CopyConfig(rc)
+		c.GroupVersion, c.APIPath = &gv, "/apis"
+		c.NegotiatedSerializer = oneByOneSerializer{rest.CodecFactoryForGeneratedClient(scheme.Scheme, scheme.Codecs).WithoutConversion()}
+		client, err := rest.RESTClientFor(c)
+		if err != nil {
+			return nil, err
+		}
+		out[gv.String()] = client
+	}
+	return out, nil
 }
 
 const homeFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
@@ -116,12 +135,10 @@ func (c *Cluster) client(r *resource) rest.Interface {
 		return c.core.AppsV1().RESTClient()
 	case "batch/v1":
 		return c.core.BatchV1().RESTClient()
-	case monitoringGroup + "/v1":
-		return c.monitoring.MonitoringV1().RESTClient()
-	case monitoringGroup + "/v1alpha1":
-		return c.monitoring.MonitoringV1alpha1().RESTClient()
+	case "v1":
+		return c.core.CoreV1().RESTClient()
 	}
-	return c.core.CoreV1().RESTClient()
+	return c.monitors[r.groupVersion()]
 }
 
 func (c *Cluster) listWatch(r *resource, namespace string) cache.ListerWatcher {

@@ -4,8 +4,8 @@
 // scrape_configs find by other means comes in through Prometheus's discovery manager.
 //
 // Promises: an event costs what it touches; an API server that is away changes nothing; a kind whose CRD is not installed
-// is off until it is; Secrets and ConfigMaps are read by name, never listed. Not promised: that the cluster tells
-// of all its changes at once; what is told together is worked off together.
+// is off until it is; a monitor that does not decode is rejected alone; Secrets and ConfigMaps are read by name, never
+// listed. Not promised: that the cluster tells of all its changes at once; what is told together is worked off together.
 package informers
 
 import (

@@ -37,7 +37,7 @@ type Manifests struct {
 	*shelf
 	dir  string
 	log  *zap.Logger
-	json *json.Serializer
+	json runtime.Decoder
 
 	mu       sync.Mutex
 	files    map[string]manifest
@@ -72,7 +72,7 @@ func NewManifests(dir string, log *zap.Logger) (*Manifests, error) {
 	}
 	m := &Manifests{
 		shelf: newShelf(), dir: dir, log: log, files: map[string]manifest{},
-		json: json.NewSerializerWithOptions(json.DefaultMetaFactory, s, s, json.SerializerOptions{Strict: true}),
+		json: oneByOne{json.NewSerializerWithOptions(json.DefaultMetaFactory, s, s, json.SerializerOptions{Strict: true})},
 	}
 	m.reread()
 	return m, nil
@@ -236,6 +236,9 @@ var unwatched = []*resource{
 
 // resourceFor returns what an object is one of, nil if the relay has no use for it.
 func resourceFor(o runtime.Object) *resource {
+	if u, ok := o.(*undecoded); ok {
+		return u.resource
+	}
 	for _, r := range slices.Concat(slices.Collect(maps.Values(resources)), unwatched) {
 		if fmt.Sprintf("%T", r.example) == fmt.Sprintf("%T", o) {
 			return r
@@ -316,7 +319,10 @@ func complete(o runtime.Object, err error) error {
 	if p, ok := o.(*monitoringv1.Probe); ok && p.Spec.ProberSpec.Path == "" {
 		p.Spec.ProberSpec.Path = "/probe" // the default of the CRD
 	}
+	u, ok := o.(*undecoded)
 	switch {
+	case ok: // it is rejected as a monitor, too
+		return runtime.NewStrictDecodingError([]error{fmt.Errorf("%s %s: %w", u.resource.kind, namespacedKey(u), u.err)})
 	case err != nil:
 		return runtime.NewStrictDecodingError([]error{fmt.Errorf("%T %s: %w", o, namespacedKey(obj), err)})
 	case obj.GetName() == "":

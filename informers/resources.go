@@ -24,7 +24,6 @@ type resource struct {
 	group     string
 	version   string
 	example   runtime.Object
-	list      runtime.Object
 	kind      targets.Kind // of a monitor, else empty
 	unspaced  bool         // belongs to no namespace
 	transform func(runtime.Object)
@@ -48,27 +47,27 @@ var resources = map[string]*resource{}
 
 func init() {
 	for _, r := range []*resource{
-		{name: "services", version: "v1", example: &corev1.Service{}, list: &corev1.ServiceList{}, transform: trimService},
-		{name: "pods", version: "v1", example: &corev1.Pod{}, list: &corev1.PodList{}, transform: trimPod, indexers: cache.Indexers{
+		{name: "services", version: "v1", example: &corev1.Service{}, transform: trimService},
+		{name: "pods", version: "v1", example: &corev1.Pod{}, transform: trimPod, indexers: cache.Indexers{
 			byNode:       index(func(p *corev1.Pod) []string { return []string{p.Spec.NodeName} }),
 			byReplicaSet: index(func(p *corev1.Pod) []string { return controller(p, "ReplicaSet") }),
 			byJob:        index(func(p *corev1.Pod) []string { return controller(p, "Job") }),
 		}},
-		{name: "nodes", version: "v1", example: &corev1.Node{}, list: &corev1.NodeList{}, transform: trimNode, unspaced: true},
-		{name: "namespaces", version: "v1", example: &corev1.Namespace{}, list: &corev1.NamespaceList{}, transform: trimNamespace, unspaced: true},
-		{name: "endpoints", version: "v1", example: &corev1.Endpoints{}, list: &corev1.EndpointsList{}, transform: trimMeta, indexers: cache.Indexers{ //nolint:staticcheck // the role endpoints reads them
+		{name: "nodes", version: "v1", example: &corev1.Node{}, transform: trimNode, unspaced: true},
+		{name: "namespaces", version: "v1", example: &corev1.Namespace{}, transform: trimNamespace, unspaced: true},
+		{name: "endpoints", version: "v1", example: &corev1.Endpoints{}, transform: trimMeta, indexers: cache.Indexers{ //nolint:staticcheck // the role endpoints reads them
 			byPod: index(endpointsPods), byNode: index(endpointsNodes),
 		}},
-		{name: "endpointslices", group: "discovery.k8s.io", version: "v1", example: &discoveryv1.EndpointSlice{}, list: &discoveryv1.EndpointSliceList{}, transform: trimMeta, indexers: cache.Indexers{
+		{name: "endpointslices", group: "discovery.k8s.io", version: "v1", example: &discoveryv1.EndpointSlice{}, transform: trimMeta, indexers: cache.Indexers{
 			byService: index(sliceService), byPod: index(slicePods), byNode: index(sliceNodes),
 		}},
-		{name: "ingresses", group: "networking.k8s.io", version: "v1", example: &networkingv1.Ingress{}, list: &networkingv1.IngressList{}, transform: trimMeta},
-		{name: "replicasets", group: "apps", version: "v1", example: &appsv1.ReplicaSet{}, list: &appsv1.ReplicaSetList{}, transform: trimReplicaSet},
-		{name: "jobs", group: "batch", version: "v1", example: &batchv1.Job{}, list: &batchv1.JobList{}, transform: trimJob},
-		{name: "servicemonitors", group: monitoringGroup, version: "v1", example: &monitoringv1.ServiceMonitor{}, list: &monitoringv1.ServiceMonitorList{}, kind: targets.ServiceMonitor, transform: trimMonitor},
-		{name: "podmonitors", group: monitoringGroup, version: "v1", example: &monitoringv1.PodMonitor{}, list: &monitoringv1.PodMonitorList{}, kind: targets.PodMonitor, transform: trimMonitor},
-		{name: "probes", group: monitoringGroup, version: "v1", example: &monitoringv1.Probe{}, list: &monitoringv1.ProbeList{}, kind: targets.Probe, transform: trimMonitor},
-		{name: "scrapeconfigs", group: monitoringGroup, version: "v1alpha1", example: &monitoringv1alpha1.ScrapeConfig{}, list: &monitoringv1alpha1.ScrapeConfigList{}, kind: targets.ScrapeConfig, transform: trimMonitor},
+		{name: "ingresses", group: "networking.k8s.io", version: "v1", example: &networkingv1.Ingress{}, transform: trimMeta},
+		{name: "replicasets", group: "apps", version: "v1", example: &appsv1.ReplicaSet{}, transform: trimReplicaSet},
+		{name: "jobs", group: "batch", version: "v1", example: &batchv1.Job{}, transform: trimJob},
+		{name: "servicemonitors", group: monitoringGroup, version: "v1", example: &monitoringv1.ServiceMonitor{}, kind: targets.ServiceMonitor, transform: trimMonitor},
+		{name: "podmonitors", group: monitoringGroup, version: "v1", example: &monitoringv1.PodMonitor{}, kind: targets.PodMonitor, transform: trimMonitor},
+		{name: "probes", group: monitoringGroup, version: "v1", example: &monitoringv1.Probe{}, kind: targets.Probe, transform: trimMonitor},
+		{name: "scrapeconfigs", group: monitoringGroup, version: "v1alpha1", example: &monitoringv1alpha1.ScrapeConfig{}, kind: targets.ScrapeConfig, transform: trimMonitor},
 	} {
 		if r.indexers == nil {
 			r.indexers = cache.Indexers{}

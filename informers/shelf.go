@@ -2,9 +2,7 @@ package informers
 
 import (
 	"context"
-	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strconv"
 	"sync"
@@ -102,21 +100,12 @@ func (l *shelfLister) has(o runtime.Object) bool {
 func (l *shelfLister) List(metav1.ListOptions) (runtime.Object, error) {
 	l.shelf.mu.Lock()
 	defer l.shelf.mu.Unlock()
-	var items []runtime.Object
+	list := &metav1.List{ListMeta: metav1.ListMeta{ResourceVersion: strconv.Itoa(l.shelf.version)}}
 	for _, key := range slices.Sorted(maps.Keys(l.shelf.objects[l.resource.name])) {
 		if o := l.shelf.objects[l.resource.name][key]; l.has(o) {
-			items = append(items, o.DeepCopyObject())
+			list.Items = append(list.Items, runtime.RawExtension{Object: o.DeepCopyObject()})
 		}
 	}
-	list := reflect.New(reflect.TypeOf(l.resource.list).Elem()).Interface().(runtime.Object)
-	if err := meta.SetList(list, items); err != nil {
-		return nil, fmt.Errorf("list %s: %w", l.resource.name, err)
-	}
-	m, err := meta.ListAccessor(list)
-	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", l.resource.name, err)
-	}
-	m.SetResourceVersion(strconv.Itoa(l.shelf.version))
 	return list, nil
 }
 

@@ -134,9 +134,14 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 	var informers []cache.SharedIndexInformer
 	var parts []*part
 	var synced []cache.InformerSynced
+	expected := w.example
+	if w.kind != "" {
+		expected = nil // there may be an undecoded in its place
+	}
 	for _, ns := range only {
 		p := &part{}
-		inf := cache.NewSharedIndexInformer(w.steadily(p, b.listWatch(w.resource, ns)), w.example, 0, w.indexers)
+		inf := cache.NewSharedIndexInformerWithOptions(w.steadily(p, b.listWatch(w.resource, ns)), expected,
+			cache.SharedIndexInformerOptions{Indexers: w.indexers, ObjectDescription: w.name})
 		w.prepare(p, inf, cancel)
 		p.store, p.synced = inf.GetIndexer(), inf.HasSynced
 		informers, parts, synced = append(informers, inf), append(parts, p), append(synced, inf.HasSynced)

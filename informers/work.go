@@ -161,7 +161,12 @@ func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
 		d.monitors[owner] = next
 		return d.replace(owner, nil)
 	}
-	r := d.settings.Compile(obj, d.refs)
+	r := targets.Result{}
+	if u, ok := obj.(*undecoded); ok {
+		r.Err = u.err
+	} else {
+		r = d.settings.Compile(obj, d.refs)
+	}
 	next.refs = r.Refs
 	pending := errors.Is(r.Err, targets.ErrPending)
 	switch {
