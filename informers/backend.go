@@ -32,8 +32,9 @@ type Backend interface {
 	listWatch(r *resource, namespace string) cache.ListerWatcher
 	// serves tells whether the resource exists at all. It does not wait for a server that is away.
 	serves(ctx context.Context, r *resource) (bool, error)
-	// read returns the values of a Secret or ConfigMap, by key; nil if there is none.
-	read(ctx context.Context, ref targets.Ref) (map[string][]byte, error)
+	// read returns the values of a Secret or ConfigMap, by key; nil if there is none. They may be those of a cache, which lags
+	// behind by some moments, unless they are to be fresh.
+	read(ctx context.Context, ref targets.Ref, fresh bool) (map[string][]byte, error)
 	// rejected leaves word on a monitor that it was rejected, where there is somebody to read it. It does not wait.
 	rejected(monitor corev1.ObjectReference, reason string)
 	// namespaces are those that can be read, none for all; home is the relay's own.
@@ -161,16 +162,19 @@ func (c *Cluster) serves(_ context.Context, r *resource) (bool, error) {
 	return false, nil
 }
 
-func (c *Cluster) read(ctx context.Context, ref targets.Ref) (map[string][]byte, error) {
-	cached := metav1.GetOptions{ResourceVersion: "0"}
+func (c *Cluster) read(ctx context.Context, ref targets.Ref, fresh bool) (map[string][]byte, error) {
+	o := metav1.GetOptions{ResourceVersion: "0"}
+	if fresh {
+		o.ResourceVersion = ""
+	}
 	if ref.ConfigMap {
-		m, err := c.core.CoreV1().ConfigMaps(ref.Namespace).Get(ctx, ref.Name, cached)
+		m, err := c.core.CoreV1().ConfigMaps(ref.Namespace).Get(ctx, ref.Name, o)
 		if err != nil {
 			return nil, readError(err)
 		}
 		return configMapData(m), nil
 	}
-	s, err := c.core.CoreV1().Secrets(ref.Namespace).Get(ctx, ref.Name, cached)
+	s, err := c.core.CoreV1().Secrets(ref.Namespace).Get(ctx, ref.Name, o)
 	if err != nil {
 		return nil, readError(err)
 	}

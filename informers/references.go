@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"promrelay/targets"
 )
@@ -51,6 +52,9 @@ func newReferences(b Backend, log *zap.Logger, m *metrics, changed func(targets.
 
 // Value implements targets.Assets: what is asked for the first time is read soon.
 func (r *references) Value(ref targets.Ref) ([]byte, error) {
+	if err := validName(ref); err != nil {
+		return nil, err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o := r.objects[ref.Object()]
@@ -74,6 +78,17 @@ func (r *references) Value(ref targets.Ref) ([]byte, error) {
 		return nil, fmt.Errorf("it has no such key, only %q", slices.Sorted(maps.Keys(o.values)))
 	}
 	return v, nil
+}
+
+// validName refuses names that no object has. Clients ask no API server for these, so that there would never be an answer.
+func validName(ref targets.Ref) error {
+	switch {
+	case ref.Name == "":
+		return errors.New("no name is given")
+	case len(validation.IsDNS1123Subdomain(ref.Name)) > 0:
+		return errors.New("no Secret or ConfigMap can have this name")
+	}
+	return nil
 }
 
 // keep forgets the objects that nobody refers to any more.
@@ -152,14 +167,30 @@ func (r *references) next(now time.Time) (ref targets.Ref, wait time.Duration) {
 func (r *references) read(ctx context.Context, ref targets.Ref) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	values, err := r.backend.read(ctx, ref)
-	r.metrics.read(err)
+	values, err := r.ask(ctx, ref, false)
+	if err == nil && values == nil && !r.absent(ref) { // or the cache has not heard yet of one that was just made
+		values, err = r.ask(ctx, ref, true)
+	}
 	if r.store(ref, values, err) {
 		if err != nil {
 			r.log.Warn("a Secret or ConfigMap cannot be read", zap.Stringer("object", ref), zap.Error(err))
 		}
 		r.changed(ref)
 	}
+}
+
+func (r *references) ask(ctx context.Context, ref targets.Ref, fresh bool) (map[string][]byte, error) {
+	values, err := r.backend.read(ctx, ref, fresh)
+	r.metrics.read(err)
+	return values, err
+}
+
+// absent tells whether it is known that there is no such object, so that this need not be confirmed with each read.
+func (r *references) absent(ref targets.Ref) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o := r.objects[ref]
+	return o == nil || o.read && o.values == nil && o.err == nil
 }
 
 // store keeps what was read. The values of before stay in use while the API server does not answer, or denies them.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -21,19 +22,24 @@ type vault struct {
 	Backend
 	mu     sync.Mutex
 	values map[string]string // by name, of the key k
+	behind map[string]bool   // names that a cache has not heard of yet
 	err    error
 	reads  []time.Time
+	fresh  int // reads past the cache
 }
 
-func (v *vault) read(_ context.Context, ref targets.Ref) (map[string][]byte, error) {
+func (v *vault) read(_ context.Context, ref targets.Ref, fresh bool) (map[string][]byte, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.reads = append(v.reads, time.Now())
+	if fresh {
+		v.fresh++
+	}
 	if v.err != nil {
 		return nil, v.err
 	}
 	text, ok := v.values[ref.Name]
-	if !ok {
+	if !ok || !fresh && v.behind[ref.Name] {
 		return nil, nil
 	}
 	return map[string][]byte{"k": []byte(text)}, nil
@@ -114,6 +120,85 @@ func TestReferencesThatCannotBeRead(t *testing.T) {
 		synctest.Wait()
 		if _, err := r.Value(ref("b")); err == nil || errors.Is(err, targets.ErrPending) {
 			t.Fatalf("of a forbidden one: %v, want the refusal", err)
+		}
+	})
+}
+
+// TestReferencesToWhatCannotBe: the answer is there at once, and nobody is asked.
+func TestReferencesToWhatCannotBe(t *testing.T) {
+	withReferences(t, func(t *testing.T, r *references, v *vault, _ *int) {
+		for _, name := range []string{"", "a/b", "50%", ".", "..", "A", "a_b", "a b", "-a", "a\x00", strings.Repeat("a", 254)} {
+			for _, configMap := range []bool{false, true} {
+				_, err := r.Value(targets.Ref{ConfigMap: configMap, Namespace: "ns", Name: name, Key: "k"})
+				if err == nil || errors.Is(err, targets.ErrPending) {
+					t.Errorf("of %q: %v", name, err)
+				}
+			}
+		}
+		time.Sleep(time.Minute)
+		v.set(func() {
+			if len(v.reads) > 0 {
+				t.Errorf("%d reads", len(v.reads))
+			}
+		})
+		for _, name := range []string{"a", "0", "a.b-c", strings.Repeat("a", 253)} {
+			if _, err := r.Value(ref(name)); !errors.Is(err, targets.ErrPending) {
+				t.Errorf("of %q: %v, want ErrPending", name, err)
+			}
+		}
+	})
+}
+
+// TestReferencesBeforeTheCacheHasThem: what a cache does not know is not taken for missing, and what is missing is
+// confirmed once.
+func TestReferencesBeforeTheCacheHasThem(t *testing.T) {
+	withReferences(t, func(t *testing.T, r *references, v *vault, changes *int) {
+		confirmed := func(when string, reads, fresh int) {
+			t.Helper()
+			v.set(func() {
+				if len(v.reads) != reads || v.fresh != fresh {
+					t.Errorf("%s: %d reads, %d of them past the cache, want %d and %d", when, len(v.reads), v.fresh, reads, fresh)
+				}
+				v.reads, v.fresh = nil, 0
+			})
+		}
+		v.set(func() { v.values["a"] = "1"; v.behind = map[string]bool{"a": true} })
+		_, _ = r.Value(ref("a"))
+		synctest.Wait()
+		if b, err := r.Value(ref("a")); string(b) != "1" || *changes != 1 {
+			t.Fatalf("got %q, %v after %d changes, want 1 after one", b, err, *changes)
+		}
+		confirmed("at first", 2, 1)
+		time.Sleep(refreshEvery)
+		synctest.Wait()
+		if b, err := r.Value(ref("a")); string(b) != "1" || *changes != 1 {
+			t.Fatalf("got %q, %v after %d changes while the cache lags", b, err, *changes)
+		}
+		confirmed("while the cache lags", 2, 1)
+		v.set(func() { v.behind = nil })
+		time.Sleep(refreshEvery)
+		synctest.Wait()
+		confirmed("when the cache has it", 1, 0)
+		// It goes: that is confirmed, and believed from then on.
+		v.set(func() { delete(v.values, "a") })
+		time.Sleep(refreshEvery)
+		synctest.Wait()
+		if _, err := r.Value(ref("a")); err == nil || *changes != 2 {
+			t.Fatalf("of a deleted one: %v after %d changes", err, *changes)
+		}
+		confirmed("when it goes", 2, 1)
+		time.Sleep(10 * refreshEvery)
+		synctest.Wait()
+		confirmed("while it is missing", 10, 0)
+		// An API server that is away confirms nothing.
+		v.set(func() { v.values["b"] = "1"; v.behind = map[string]bool{"b": true}; v.err = errors.New("away") })
+		_, _ = r.Value(ref("b"))
+		time.Sleep(refreshEvery)
+		v.set(func() { v.err = nil })
+		time.Sleep(refreshEvery)
+		synctest.Wait()
+		if b, err := r.Value(ref("b")); string(b) != "1" {
+			t.Fatalf("after it is back: %q, %v", b, err)
 		}
 	})
 }

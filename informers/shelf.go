@@ -159,7 +159,7 @@ func (s *shelf) find(resource, key string) runtime.Object {
 func (s *shelf) serves(context.Context, *resource) (bool, error) { return true, nil }
 
 // read implements part of Backend.
-func (s *shelf) read(_ context.Context, ref targets.Ref) (map[string][]byte, error) {
+func (s *shelf) read(_ context.Context, ref targets.Ref, _ bool) (map[string][]byte, error) {
 	key := ref.Namespace + "/" + ref.Name
 	if ref.ConfigMap {
 		m, ok := s.find("configmaps", key).(*corev1.ConfigMap)

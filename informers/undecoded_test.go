@@ -127,6 +127,20 @@ func TestErrorsOfAnAPIServerWithAMonitorThatDoesNotDecode(t *testing.T) {
 	w.becomes()
 }
 
+// TestASecretThatTheCacheDoesNotHaveYet rejects no monitor.
+func TestASecretThatTheCacheDoesNotHaveYet(t *testing.T) {
+	s := newAPIServer(t, true)
+	s.behind["shop/token"] = true
+	s.put("apiVersion: v1\nkind: Secret\nmetadata: {name: token, namespace: shop}\ndata: {t: YWJj}\n")
+	s.put(secured)
+	c := s.cluster()
+	w := newWorldOf(t, func(*Manifests) Backend { return c }, "monitors: {}\n", nil)
+	w.state(apiOwner, Accepted, "")
+	s.put("apiVersion: monitoring.coreos.com/v1\nkind: Probe\nmetadata: {name: p, namespace: shop}\nspec: {bearerTokenSecret: {key: ''}, prober: {url: 'x:1', path: /p}, targets: {staticConfig: {static: [a]}}}\n")
+	w.state(targets.Owner{Kind: targets.Probe, Namespace: "shop", Name: "p"}, Rejected, "bearerTokenSecret: Secret shop/: no name is given")
+	within(t, "an event tells of the Probe alone", func() bool { told := s.told(); return len(told) == 1 && strings.Contains(told[0], "Probe p") })
+}
+
 func TestManifestsThatDoNotDecode(t *testing.T) {
 	entry := func(name, spec string) string {
 		return strings.ReplaceAll(strings.TrimSuffix(scrapeConfigYAML(name, spec), "\n"), "\n", "\n  ")
