@@ -57,10 +57,7 @@ func (b *sdBuilder) load(key string, sd any) (discovery.Configs, error) {
 
 // redact takes Secrets' values out of a message: some of Prometheus's name what they find wrong.
 func (b *sdBuilder) redact(message string) string {
-	for _, s := range b.secrets {
-		message = strings.ReplaceAll(message, s, "<secret>")
-	}
-	return strings.Join(strings.Fields(message), " ")
+	return strings.Join(strings.Fields(Redact(message, b.secrets)), " ")
 }
 
 // Value implements Assets and remembers what is secret.
