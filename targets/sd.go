@@ -17,6 +17,8 @@ import (
 	_ "github.com/prometheus/prometheus/plugins" // service discoveries register themselves
 	"go.yaml.in/yaml/v2"
 	corev1 "k8s.io/api/core/v1"
+
+	"promrelay/config"
 )
 
 // sdBuilder makes of one service discovery of a ScrapeConfig what Prometheus's configuration would say, and has Prometheus's
@@ -51,6 +53,11 @@ func (b *sdBuilder) load(key string, sd any) (discovery.Configs, error) {
 	var out sdConfigs
 	if err := yaml.UnmarshalStrict(text, &out); err != nil {
 		return nil, errors.New(b.redact(err.Error()))
+	}
+	for _, c := range out.Configs {
+		if why := config.BadRefreshInterval(c); why != "" {
+			return nil, fmt.Errorf("refreshInterval: %s", why)
+		}
 	}
 	return out.Configs, nil
 }
