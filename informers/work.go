@@ -172,6 +172,9 @@ func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
 		r.Jobs, pending = d.reject(owner, obj, next)
 		if old == nil || old.reason != next.reason || old.lastGood != next.lastGood {
 			d.log.Warn("monitor rejected", zap.Stringer("monitor", owner), zap.String("reason", next.reason), zap.Bool("last_good", next.lastGood))
+			if p := (*targets.PanicError)(nil); errors.As(r.Err, &p) {
+				d.log.Error("a monitor caused a panic", zap.Stringer("monitor", owner), zap.Any("panic", p.Value), zap.ByteString("stack", p.Stack))
+			}
 		}
 	default:
 		d.good.keep(owner, obj)
