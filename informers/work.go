@@ -26,7 +26,7 @@ func (d *Discovery) work(ctx context.Context) {
 	loaded, all := d.loadKinds()
 	maps.Copy(dirty, all)
 	d.mu.Lock()
-	if n.external { // before jobs change: they do not want what others before them found
+	if n.external { // before jobs change: what was found is for them as they were
 		for job, groups := range d.external.latest() {
 			d.set.OfferAll(job, groups)
 		}
