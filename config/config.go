@@ -173,22 +173,11 @@ func Load(text []byte, dir string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := poisonous(doc.root); err != nil {
+	c := &Config{}
+	if err := c.loadPrometheus(doc, dir); err != nil {
 		return nil, err
 	}
-	prom, err := promconfig.Load(doc.without(ownKeys), promslog.NewNopLogger())
-	if err != nil {
-		return nil, doc.locate(readable(err))
-	}
-	prom.SetDirectory(dir)
-	if err := poisonousFiles(prom.ScrapeConfigFiles); err != nil {
-		return nil, err
-	}
-	c := &Config{Prometheus: prom}
-	if c.ScrapeConfigs, err = prom.GetScrapeConfigs(); err != nil {
-		return nil, readable(err)
-	}
-	for i, rw := range prom.RemoteWriteConfigs {
+	for i, rw := range c.Prometheus.RemoteWriteConfigs {
 		c.Destinations = append(c.Destinations, newDestination(rw, doc.get("remote_write", i)))
 	}
 	o := own{Relay: DefaultRelay}
@@ -200,6 +189,29 @@ func Load(text []byte, dir string) (*Config, error) {
 	c.setDefaults(doc)
 	c.Warnings = doc.warnings()
 	return c, c.validate(doc)
+}
+
+// loadPrometheus has Prometheus's own code read its blocks and the files that they name.
+func (c *Config) loadPrometheus(doc document, dir string) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a block of Prometheus's cannot be read, is an item of a list empty? %v", p)
+		}
+	}()
+	if err := poisonous(doc.root); err != nil {
+		return err
+	}
+	if c.Prometheus, err = promconfig.Load(doc.without(ownKeys), promslog.NewNopLogger()); err != nil {
+		return doc.locate(readable(err))
+	}
+	c.Prometheus.SetDirectory(dir)
+	if err := poisonousFiles(c.Prometheus.ScrapeConfigFiles); err != nil {
+		return err
+	}
+	if c.ScrapeConfigs, err = c.Prometheus.GetScrapeConfigs(); err != nil {
+		return readable(err)
+	}
+	return nil
 }
 
 func newDestination(rw *promconfig.RemoteWriteConfig, node *yaml.Node) Destination {

@@ -3,12 +3,15 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/discovery"
 	"github.com/prometheus/prometheus/model/relabel"
 	"go.uber.org/goleak"
 )
@@ -49,6 +52,64 @@ func TestBad(t *testing.T) {
 				t.Errorf("got  %v\nwant %s: ...%s", err, path, want)
 			}
 		})
+	}
+}
+
+// TestBadScrapeConfigFile expects what another file says to be looked at, too.
+func TestBadScrapeConfigFile(t *testing.T) {
+	dir := t.TempDir()
+	text := "scrape_configs:\n- job_name: a\n  dns_sd_configs: [{names: [n.example], refresh_interval: 0s}]\n"
+	if err := os.WriteFile(filepath.Join(dir, "more.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load([]byte("scrape_config_files: [more.yaml]\n"), dir)
+	want := `line 1: scrape_config_files: job_name "a": dns_sd_configs[0]: refresh_interval: 0s: want more than 0`
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// TestRefreshIntervals sets that of every service discovery there is.
+func TestRefreshIntervals(t *testing.T) {
+	without := []string{"aws", "kubernetes", "nerve", "serverset"}
+	lists, err := discovery.Configs{}.MarshalYAML() // a struct with a list of each
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := reflect.TypeOf(lists).Elem()
+	if all.NumField() < 25 {
+		t.Fatalf("there are only %d", all.NumField())
+	}
+	for i := range all.NumField() {
+		typ := all.Field(i).Type.Elem()
+		sd, ok := reflect.New(typ.Elem()).Interface().(discovery.Config)
+		if !ok {
+			continue // static_configs
+		}
+		name := sd.Name()
+		f := reflect.ValueOf(sd).Elem().FieldByName("RefreshInterval")
+		if slices.Contains(without, name) {
+			if why := BadRefreshInterval(sd); why != "" {
+				t.Errorf("%s: %s", name, why)
+			}
+			continue
+		}
+		if !f.IsValid() {
+			t.Errorf("%s has no refresh interval", name)
+			continue
+		}
+		for d, good := range map[time.Duration]bool{-1: false, 0: false, time.Second: true, 97 * 365 * 24 * time.Hour: true} {
+			f.SetInt(int64(d))
+			if why := BadRefreshInterval(sd); (why == "") != good {
+				t.Errorf("%s with %s: %q", name, d, why)
+			}
+		}
+		for _, d := range []time.Duration{333 * time.Millisecond, 98 * 365 * 24 * time.Hour} { // azure makes seconds of three of them
+			f.SetInt(int64(d))
+			if why := BadRefreshInterval(sd); (why == "") != (name != "azure") {
+				t.Errorf("%s with %s: %q", name, d, why)
+			}
+		}
 	}
 }
 

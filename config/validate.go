@@ -135,6 +135,7 @@ func (c *Config) validate(doc document) error {
 	c.validateSources(bad)
 	c.validateLastGood(bad)
 	c.validateJobNames(bad)
+	c.validateDiscovery(bad)
 	c.takeExternalLabels(bad)
 	if c.Monitors != nil {
 		c.Monitors.validate(bad)

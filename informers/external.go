@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	config_util "github.com/prometheus/common/config"
 	"github.com/prometheus/prometheus/discovery"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"go.uber.org/zap"
@@ -20,7 +19,8 @@ import (
 	"promrelay/targets"
 )
 
-// external finds what the cluster does not tell, by Prometheus's discovery manager.
+// external finds what the cluster does not tell, by Prometheus's discovery manager. That runs the discoverers and tells when there is
+// something to look at; what each of them found is in its loan.
 type external struct {
 	reg  prometheus.Registerer
 	log  *zap.Logger
@@ -29,16 +29,15 @@ type external struct {
 	manager *discovery.Manager // nil before start
 
 	// What follows is the worker's.
-	wanted  map[targets.Owner]map[string]wish // by job, of those that find targets so
-	asked   map[string]discovery.Configs      // what the manager was told to look for, by job
-	stale   bool                              // that is not what is wanted
-	failing map[string][]string               // by job, what cannot be started and why
+	wanted map[targets.Owner]map[string]*wish // by job, of those that find targets so
+	loans  []*loan                            // of all that is wanted
+	count  int                                // of loans that ever were
+	stale  bool                               // the manager was told something else than what is wanted
 
 	again atomic.Bool // what could not be started is to be tried again
 
-	mu     sync.Mutex
-	groups map[string][]*targetgroup.Group // by job, as told last
-	failed map[string][]string             // failing, after the last apply
+	mu    sync.Mutex
+	asked map[string][]*loan // what the manager was told to look for, by job
 }
 
 // tryAgainEvery is how long a discovery that cannot be started waits to be tried again.
@@ -48,7 +47,7 @@ func newExternal(reg prometheus.Registerer, log *zap.Logger, note func()) *exter
 	if reg == nil {
 		reg = prometheus.NewRegistry()
 	}
-	return &external{reg: reg, log: log, note: note, wanted: map[targets.Owner]map[string]wish{}}
+	return &external{reg: reg, log: log, note: note, wanted: map[targets.Owner]map[string]*wish{}}
 }
 
 // start runs the manager until ctx ends.
@@ -72,10 +71,7 @@ func (e *external) start(ctx context.Context, wg *sync.WaitGroup) error {
 				return
 			case <-every.C:
 				e.tryAgain()
-			case groups := <-e.manager.SyncCh():
-				e.mu.Lock()
-				e.groups = groups
-				e.mu.Unlock()
+			case <-e.manager.SyncCh():
 				e.note()
 			}
 		}
@@ -87,50 +83,52 @@ func (e *external) start(ctx context.Context, wg *sync.WaitGroup) error {
 func (e *external) tryAgain() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.failed) > 0 {
-		e.again.Store(true)
-		e.note()
+	for _, loans := range e.asked {
+		if slices.ContainsFunc(loans, (*loan).isBroken) {
+			e.again.Store(true)
+			e.note()
+			return
+		}
 	}
 }
 
-// loan is a discovery that is lent to the manager. It tells if it cannot be started.
-type loan struct {
-	discovery.Config
-	by *external
-}
-
-func (l loan) NewDiscoverer(o discovery.DiscovererOptions) (discovery.Discoverer, error) {
-	d, err := l.Config.NewDiscoverer(o)
-	if err != nil {
-		l.by.failing[o.SetName] = append(l.by.failing[o.SetName], fmt.Sprintf("%s_sd_configs cannot be started: %v", l.Name(), err))
-	}
-	return d, err
-}
-
-// why tells what keeps a job from looking for its targets.
-func (e *external) why(job string) []string {
+// why tells what keeps a job from finding its targets.
+func (e *external) why(job string) (out []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.failed[job]
+	for _, l := range e.asked[job] {
+		if p := l.problem(time.Now()); p != "" && !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // wish is by what means a job finds targets.
 type wish struct {
-	is   discovery.Configs // as compiled; nobody changes it
-	lent discovery.Configs // the same for the manager, whose clients note things in it
+	is      discovery.Configs // as compiled; nobody changes it
+	lent    []*loan           // the same
+	told    bool              // the job was offered what lent and old have found
+	old     []*loan           // by what it found targets before; these are kept until all of awaited is complete
+	awaited []*loan           // of lent
+	until   time.Time         // they are kept at most
 }
+
+// keepOld is how long the targets of a discovery that is replaced are kept while the new one finds none: its server may be away just
+// when a Secret has changed.
+const keepOld = 5 * time.Minute
 
 // want notes by what means the jobs of an owner find targets, beside the cluster's objects. Only the worker calls it.
 func (e *external) want(owner targets.Owner, jobs []*targets.Job) {
-	before, now := e.wanted[owner], map[string]wish{}
+	before, now := e.wanted[owner], map[string]*wish{}
 	for _, j := range jobs {
 		sds := j.Config.ServiceDiscoveryConfigs
 		if len(sds) == 0 {
 			continue
 		}
-		w, ok := before[j.Name]
-		if !ok || !reflect.DeepEqual(w.is, sds) {
-			w = wish{is: sds, lent: e.lend(sds)}
+		w := before[j.Name]
+		if w == nil || !reflect.DeepEqual(w.is, sds) {
+			w = e.wish(w, sds)
 			e.stale = true
 		}
 		now[j.Name] = w
@@ -141,26 +139,45 @@ func (e *external) want(owner targets.Owner, jobs []*targets.Job) {
 	}
 }
 
-// lend copies what an HTTP client changes: the way through a proxy to an OAuth2 server is noted when it is used first.
-func (e *external) lend(sds discovery.Configs) discovery.Configs {
-	out := slices.Clone(sds)
-	for i, sd := range out {
-		out[i] = loan{sd, e}
-		v := reflect.ValueOf(sd)
-		if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
-			continue
+// wish makes a job's wish of its configurations and of what it wished before, which may be nil.
+func (e *external) wish(before *wish, sds discovery.Configs) *wish {
+	w := &wish{is: sds}
+	for _, sd := range sds {
+		if l := e.lend(sd); !slices.Contains(w.lent, l) {
+			w.lent = append(w.lent, l)
 		}
-		c := reflect.New(v.Elem().Type())
-		c.Elem().Set(v.Elem())
-		if f := c.Elem().FieldByName("HTTPClientConfig"); f.IsValid() {
-			if client, ok := f.Addr().Interface().(*config_util.HTTPClientConfig); ok && client.OAuth2 != nil {
-				o := *client.OAuth2
-				client.OAuth2 = &o
-			}
-		}
-		out[i] = loan{c.Interface().(discovery.Config), e}
 	}
-	return out
+	if before == nil {
+		return w
+	}
+	for _, l := range w.lent {
+		if !slices.Contains(before.lent, l) || slices.Contains(before.awaited, l) {
+			w.awaited = append(w.awaited, l)
+		}
+	}
+	for _, l := range slices.Concat(before.old, before.lent) {
+		if !slices.Contains(w.lent, l) && !slices.Contains(w.old, l) {
+			w.old = append(w.old, l)
+		}
+	}
+	if w.until = before.until; len(before.old) == 0 && len(w.old) > 0 {
+		w.until = time.Now().Add(keepOld)
+		time.AfterFunc(keepOld, e.note)
+	}
+	return w
+}
+
+// lend returns the loan of a configuration.
+func (e *external) lend(sd discovery.Config) *loan {
+	for _, l := range e.loans {
+		if reflect.DeepEqual(l.is, sd) {
+			return l
+		}
+	}
+	e.count++
+	l := newLoan(e.count, sd, e.log, e.note)
+	e.loans = append(e.loans, l)
+	return l
 }
 
 // apply makes the manager look for what is wanted. A discovery that is wanted as before goes on. Only the worker calls it.
@@ -169,30 +186,55 @@ func (e *external) apply() {
 		return
 	}
 	e.stale = false
-	e.asked, e.failing = map[string]discovery.Configs{}, map[string][]string{}
+	configs, asked, used := map[string]discovery.Configs{}, map[string][]*loan{}, map[*loan]bool{}
 	for _, jobs := range e.wanted {
 		for job, w := range jobs {
-			e.asked[job] = w.lent
+			asked[job] = w.lent
+			for _, l := range w.lent {
+				configs[job] = append(configs[job], l)
+				used[l] = true
+			}
 		}
 	}
-	if err := e.manager.ApplyConfig(e.asked); err != nil {
+	if err := e.manager.ApplyConfig(configs); err != nil {
 		e.log.Error("some service discovery cannot be started", zap.Error(err))
 	}
+	e.loans = slices.DeleteFunc(e.loans, func(l *loan) bool { return !used[l] })
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.failed = e.failing
+	e.asked = asked
+	e.mu.Unlock()
+	e.note() // a job may want what others have found
 }
 
-// latest returns what was found for the jobs that find targets so. What the manager found before it was told of a change may be
-// among it; it tells what is right soon. Only the worker calls it.
+// latest returns what was found for the jobs for which that has changed. Only the worker calls it.
 func (e *external) latest() map[string][]*targetgroup.Group {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	now := time.Now()
+	changed := map[*loan]bool{}
+	for _, l := range e.loans {
+		changed[l] = l.changed()
+	}
 	out := map[string][]*targetgroup.Group{}
-	for job, groups := range e.groups {
-		if _, ok := e.asked[job]; ok {
+	for _, jobs := range e.wanted {
+		for job, w := range jobs {
+			if len(w.old) > 0 && w.settled(now) {
+				w.old, w.awaited, w.told = nil, nil, false
+			}
+			loans := slices.Concat(w.lent, w.old)
+			if w.told && !slices.ContainsFunc(loans, func(l *loan) bool { return changed[l] }) {
+				continue
+			}
+			w.told = true
+			groups := []*targetgroup.Group{}
+			for _, l := range loans {
+				groups = append(groups, l.found()...)
+			}
 			out[job] = groups
 		}
 	}
 	return out
+}
+
+// settled tells whether what was found by old means counts no more.
+func (w *wish) settled(now time.Time) bool {
+	return !now.Before(w.until) || !slices.ContainsFunc(w.awaited, func(l *loan) bool { return !l.complete(now) })
 }

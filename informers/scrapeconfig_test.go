@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,14 +164,7 @@ func TestDiscoveryThatCannotStart(t *testing.T) {
 	lost := targets.Owner{Kind: targets.ScrapeConfigBlock, Name: "lost"}
 	y := `lost http://y.:1/metrics {instance="y.:1", job="lost"}`
 	w.becomes(y)
-	problems := func() []string {
-		for _, m := range w.d.Monitors() {
-			if m.Owner == lost {
-				return m.Jobs[0].Problems
-			}
-		}
-		return nil
-	}
+	problems := func() []string { return w.problems(lost, "lost") }
 	if got := problems(); len(got) != 1 || !strings.HasPrefix(got[0], "http_sd_configs cannot be started: ") || !strings.Contains(got[0], ca) {
 		t.Errorf("problems %q, want one with %s", got, ca)
 	}
@@ -186,4 +180,89 @@ func TestDiscoveryThatCannotStart(t *testing.T) {
 	if got := problems(); len(got) > 0 {
 		t.Errorf("problems %q, want none any more", got)
 	}
+}
+
+// problems are those of a job.
+func (w *world) problems(owner targets.Owner, job string) []string {
+	for _, m := range w.d.Monitors() {
+		for _, j := range m.Jobs {
+			if m.Owner == owner && j.Job.Name == job {
+				return j.Problems
+			}
+		}
+	}
+	return nil
+}
+
+// complains waits until a ScrapeConfig's problem has a text in it, until it has none if that is empty.
+func (w *world) complains(name, want string) {
+	w.t.Helper()
+	owner := targets.Owner{Kind: targets.ScrapeConfig, Namespace: "shop", Name: name}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		got := w.problems(owner, "scrapeConfig/shop/"+name)
+		if want == "" && len(got) == 0 || want != "" && len(got) == 1 && strings.Contains(got[0], want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("problems %q, want %q", got, want)
+		}
+	}
+}
+
+// TestOneURLTwice asks one server with two passwords, whose answers Prometheus calls alike.
+func TestOneURLTwice(t *testing.T) {
+	url := bookkeeper(t)
+	sd := func(key string) string {
+		return `{url: "` + url + `/one", basicAuth: {username: {name: sd, key: user}, password: {name: sd, key: ` + key + `}}}`
+	}
+	w := newWorld(t, "monitors: {}\n", map[string]string{
+		"http.yaml":   scrapeConfigYAML("http", `httpSDConfigs: [`+sd("password")+`, `+sd("user")+`]`),
+		"secret.yaml": basicSecret("p"),
+	})
+	w.becomes(found("http", "one.p:1", ""), found("http", "one.u:1", ""))
+	w.write("http.yaml", scrapeConfigYAML("http", `httpSDConfigs: [`+sd("user")+`]`))
+	w.becomes(found("http", "one.u:1", ""))
+}
+
+// TestCredentialsChange while the server is away: targets stay, and why there is nothing new is told.
+func TestCredentialsChange(t *testing.T) {
+	var known atomic.Pointer[string]
+	knows := func(password string) { known.Store(&password) }
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, password, _ := r.BasicAuth(); password != *known.Load() {
+			http.Error(w, "who are you?", http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `[{"targets": ["%s:1"]}]`, *known.Load())
+	}))
+	t.Cleanup(s.Close)
+	knows("p1")
+	w := newWorld(t, "monitors: {}\n", map[string]string{
+		"http.yaml":   scrapeConfigYAML("http", `httpSDConfigs: [{url: "`+s.URL+`/", refreshInterval: 1s, basicAuth: {username: {name: sd, key: user}, password: {name: sd, key: password}}}]`),
+		"secret.yaml": basicSecret("p1"),
+	})
+	w.becomes(found("http", "p1:1", ""))
+	w.complains("http", "")
+	w.write("secret.yaml", basicSecret("p2"))
+	w.hurry(targets.Owner{Kind: targets.ScrapeConfig, Namespace: "shop", Name: "http"})
+	w.complains("http", "http_sd_configs fails: Unable to refresh target groups: server returned HTTP status 401 Unauthorized")
+	w.becomes(found("http", "p1:1", ""))
+	knows("p2")
+	w.becomes(found("http", "p2:1", ""))
+	w.complains("http", "")
+	s.Close()
+	w.complains("http", "connection refused")
+	w.becomes(found("http", "p2:1", ""))
+}
+
+// TestNoRefreshInterval rejects one monitor; it would end the process.
+func TestNoRefreshInterval(t *testing.T) {
+	url := bookkeeper(t)
+	w := newWorld(t, "monitors: {}\n", map[string]string{
+		"a.yaml": scrapeConfigYAML("a", `httpSDConfigs: [{url: "`+url+`/a"}, {url: "`+url+`/a", refreshInterval: 0s}]`),
+		"b.yaml": scrapeConfigYAML("b", `httpSDConfigs: [{url: "`+url+`/b"}]`),
+	})
+	w.state(targets.Owner{Kind: targets.ScrapeConfig, Namespace: "shop", Name: "a"}, Rejected, "httpSDConfigs[1]: refreshInterval: 0s: want more than 0")
+	w.becomes(found("b", "b.:1", ""))
 }

@@ -32,7 +32,7 @@ type MonitorStatus struct {
 type JobStatus struct {
 	Job     *targets.Job
 	Dropped []Dropped
-	// Problems are what keeps the job from looking for targets by some means.
+	// Problems are what keeps the job from finding targets by some means, at the moment.
 	Problems []string
 }
 

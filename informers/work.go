@@ -26,7 +26,7 @@ func (d *Discovery) work(ctx context.Context) {
 	loaded, all := d.loadKinds()
 	maps.Copy(dirty, all)
 	d.mu.Lock()
-	if n.external { // before jobs change: they do not want what others before them found
+	if n.external { // before jobs change: what was found is for them as they were
 		for job, groups := range d.external.latest() {
 			d.set.OfferAll(job, groups)
 		}
@@ -177,6 +177,9 @@ func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
 		r.Jobs, pending = d.reject(owner, obj, next)
 		if old == nil || old.reason != next.reason || old.lastGood != next.lastGood {
 			d.log.Warn("monitor rejected", zap.Stringer("monitor", owner), zap.String("reason", next.reason), zap.Bool("last_good", next.lastGood))
+			if p := (*targets.PanicError)(nil); errors.As(r.Err, &p) {
+				d.log.Error("a monitor caused a panic", zap.Stringer("monitor", owner), zap.Any("panic", p.Value), zap.ByteString("stack", p.Stack))
+			}
 		}
 	default:
 		d.good.keep(owner, obj)

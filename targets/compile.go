@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"runtime/debug"
 	"strings"
 
 	"github.com/alecthomas/units"
@@ -20,14 +21,33 @@ type Result struct {
 	Jobs  []*Job
 	// Refs are the Secrets and ConfigMaps that the monitor names; when one of them changes it must be compiled anew.
 	Refs []Ref
-	// Err is why the monitor is rejected, all of it. It wraps ErrPending while a Secret or ConfigMap was not read yet.
+	// Err is why the monitor is rejected, all of it. It wraps ErrPending while a Secret or ConfigMap was not read yet, and a
+	// PanicError where the code is wrong.
 	Err error
 }
 
+// PanicError is a panic that a monitor caused.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
 // Compile translates a monitor, which it does not change.
-func (s *Settings) Compile(monitor any, assets Assets) Result {
+func (s *Settings) Compile(monitor any, assets Assets) (r Result) {
 	c := &compiler{Settings: s, assets: &recorder{assets: assets, asked: map[Ref]bool{}}}
-	r := Result{}
+	defer func() {
+		if p := recover(); p != nil { // one monitor is not to cost the others theirs
+			r.Err = &PanicError{Value: p, Stack: debug.Stack()}
+		}
+		if r.Err != nil {
+			r.Jobs = nil
+		}
+		for ref := range c.assets.asked {
+			r.Refs = append(r.Refs, ref)
+		}
+	}()
 	switch m := monitor.(type) {
 	case *monitoringv1.ServiceMonitor:
 		r.Owner = Owner{ServiceMonitor, m.Namespace, m.Name}
@@ -43,12 +63,6 @@ func (s *Settings) Compile(monitor any, assets Assets) Result {
 		r.Jobs, r.Err = c.scrapeConfig(r.Owner, m)
 	default:
 		r.Err = fmt.Errorf("monitor of unknown type %T", monitor)
-	}
-	if r.Err != nil {
-		r.Jobs = nil
-	}
-	for ref := range c.assets.asked {
-		r.Refs = append(r.Refs, ref)
 	}
 	return r
 }

@@ -1,6 +1,8 @@
 package targets_test
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,5 +50,22 @@ func TestReasonNamesTheField(t *testing.T) {
 				t.Errorf("%d jobs of a monitor that is rejected", len(r.Jobs))
 			}
 		})
+	}
+}
+
+// wrong is Assets that panic.
+type wrong struct{}
+
+func (wrong) Value(targets.Ref) ([]byte, error) { panic("out of order") }
+
+// TestPanicRejects the monitor that caused it, and tells what it refers to: that may change.
+func TestPanicRejects(t *testing.T) {
+	r := compile(t, basic, monitoringv1.CommonPrometheusFields{}, wrong{})
+	p := (*targets.PanicError)(nil)
+	if !errors.As(r.Err, &p) || r.Err.Error() != "panic: out of order" || !strings.Contains(string(p.Stack), "wrong.Value") {
+		t.Errorf("reason is %v", r.Err)
+	}
+	if want := (targets.Ref{Namespace: "shop", Name: "s"}); len(r.Jobs) > 0 || !slices.Equal(r.Refs, []targets.Ref{want}) || r.Owner.Name != "cart" {
+		t.Errorf("owner %v, %d jobs, refers to %v", r.Owner, len(r.Jobs), r.Refs)
 	}
 }

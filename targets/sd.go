@@ -17,6 +17,8 @@ import (
 	_ "github.com/prometheus/prometheus/plugins" // service discoveries register themselves
 	"go.yaml.in/yaml/v2"
 	corev1 "k8s.io/api/core/v1"
+
+	"promrelay/config"
 )
 
 // sdBuilder makes of one service discovery of a ScrapeConfig what Prometheus's configuration would say, and has Prometheus's
@@ -52,15 +54,17 @@ func (b *sdBuilder) load(key string, sd any) (discovery.Configs, error) {
 	if err := yaml.UnmarshalStrict(text, &out); err != nil {
 		return nil, errors.New(b.redact(err.Error()))
 	}
+	for _, c := range out.Configs {
+		if why := config.BadRefreshInterval(c); why != "" {
+			return nil, fmt.Errorf("refreshInterval: %s", why)
+		}
+	}
 	return out.Configs, nil
 }
 
 // redact takes Secrets' values out of a message: some of Prometheus's name what they find wrong.
 func (b *sdBuilder) redact(message string) string {
-	for _, s := range b.secrets {
-		message = strings.ReplaceAll(message, s, "<secret>")
-	}
-	return strings.Join(strings.Fields(message), " ")
+	return strings.Join(strings.Fields(Redact(message, b.secrets)), " ")
 }
 
 // Value implements Assets and remembers what is secret.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -146,6 +147,34 @@ func TestServiceDiscovery(t *testing.T) {
 				t.Errorf("refers to %v", r.Refs)
 			}
 		})
+	}
+}
+
+var refreshInterval = regexp.MustCompile(`refreshInterval: \w+`)
+
+// TestNoRefreshInterval has 0 where it would make Prometheus's discoverers panic.
+func TestNoRefreshInterval(t *testing.T) {
+	refuse := func(list, spec, interval, why string) {
+		t.Helper()
+		spec = refreshInterval.ReplaceAllString(spec, "refreshInterval: "+interval)
+		r := compile(t, list+": [{"+spec+"}]", monitoringv1.CommonPrometheusFields{}, someSecrets)
+		if want := list + "[0]: refreshInterval: " + interval + ": want " + why; r.Err == nil || r.Err.Error() != want || len(r.Jobs) > 0 {
+			t.Errorf("%s: reason is %v, want %s", list, r.Err, want)
+		}
+	}
+	lists := map[string]bool{}
+	for _, m := range mechanisms {
+		if !refreshInterval.MatchString(m.spec) {
+			continue
+		}
+		lists[m.list] = true
+		refuse(m.list, m.spec, "0s", "more than 0")
+		if m.list == "azureSDConfigs" {
+			refuse(m.list, m.spec, "100ms", "one from 334ms to 97y")
+		}
+	}
+	if len(lists) < 20 { // all but kubernetesSDConfigs
+		t.Errorf("only %v have one", lists)
 	}
 }
 

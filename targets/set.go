@@ -135,8 +135,8 @@ func (s *Set) put(j *Job) {
 	for _, g := range j.Static {
 		s.take(state, Source{}, g)
 	}
-	if old != nil && reflect.DeepEqual(old.job.Config.ServiceDiscoveryConfigs, j.Config.ServiceDiscoveryConfigs) {
-		for key, gs := range old.groups { // what OfferAll gave: it comes anew only when it changes
+	if old != nil && len(j.Config.ServiceDiscoveryConfigs) > 0 {
+		for key, gs := range old.groups { // what OfferAll gave: it says what of that counts no more
 			if key.source == (Source{}) && !old.job.static(key.name) {
 				s.take(state, key.source, gs.group)
 			}
@@ -261,7 +261,8 @@ func (sj *sourceJobs) find(out map[*jobState]bool, namespace string, ls model.La
 	}
 }
 
-// OfferAll takes in all groups of a job that finds them by other means than Discoveries.
+// OfferAll takes in all groups of a job that finds them by other means than Discoveries. No two have the same Source. The job keeps
+// them until it is called again, also when it changes, unless it finds none in this way any more.
 func (s *Set) OfferAll(job string, groups []*targetgroup.Group) {
 	state := s.jobs[job]
 	if state == nil {

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/model"
 	promconfig "github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/discovery"
+	"github.com/prometheus/prometheus/discovery/file"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"github.com/prometheus/prometheus/model/relabel"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -229,6 +231,7 @@ func TestSetStepByStep(t *testing.T) {
 func TestOfferAll(t *testing.T) {
 	cfg := promconfig.DefaultScrapeConfig
 	cfg.JobName, cfg.ScrapeInterval, cfg.ScrapeTimeout = "file", 30e9, 10e9
+	cfg.ServiceDiscoveryConfigs = discovery.Configs{&file.SDConfig{Files: []string{"a"}}}
 	group := func(name, address string) *targetgroup.Group {
 		return &targetgroup.Group{Source: name, Targets: []model.LabelSet{{"__address__": model.LabelValue(address)}}}
 	}
@@ -256,6 +259,18 @@ func TestOfferAll(t *testing.T) {
 	other.MetricsPath = "/other"
 	s.Replace(owner, []*Job{{Name: "file", Owner: owner, Config: &other}})
 	expect("http://b:2/other")
+	// So has one that finds them otherwise, until it is told what that has found.
+	edited := cfg
+	edited.ServiceDiscoveryConfigs = discovery.Configs{&file.SDConfig{Files: []string{"b"}}}
+	s.Replace(owner, []*Job{{Name: "file", Owner: owner, Config: &edited}})
+	expect("http://b:2/metrics")
+	s.OfferAll("file", []*targetgroup.Group{group("c", "c:1")})
+	expect("http://c:1/metrics")
+	// One that finds none so any more has none.
+	without := cfg
+	without.ServiceDiscoveryConfigs = nil
+	s.Replace(owner, []*Job{{Name: "file", Owner: owner, Config: &without, Static: []*targetgroup.Group{group("static/0", "s:1")}}})
+	expect("http://s:1/metrics")
 }
 
 func TestDropsTellWhy(t *testing.T) {

@@ -1,0 +1,47 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/discovery"
+)
+
+// BadRefreshInterval says what is wrong with the refresh interval of a service discovery, empty if nothing is. Prometheus's checks
+// let by values with which its discoverers panic, some of them in goroutines where nobody can recover.
+func BadRefreshInterval(sd discovery.Config) string {
+	v := reflect.Indirect(reflect.ValueOf(sd))
+	if v.Kind() != reflect.Struct || sd.Name() == "aws" { // 0 means the default of the role there, and nothing less can be said
+		return ""
+	}
+	f := v.FieldByName("RefreshInterval")
+	if !f.IsValid() || f.Kind() != reflect.Int64 {
+		return ""
+	}
+	switch d := model.Duration(f.Int()); {
+	case d <= 0:
+		return fmt.Sprintf("%s: want more than 0", d)
+	case sd.Name() == "azure" && time.Duration(3*d).Seconds() < 1: // what it divides by; it overflows, too
+		return fmt.Sprintf("%s: want one from 334ms to 97y", d)
+	}
+	return ""
+}
+
+// validateDiscovery refuses service discovery that would panic.
+func (c *Config) validateDiscovery(bad func(path, format string, args ...any)) {
+	for i, sc := range c.ScrapeConfigs {
+		block := "scrape_configs"
+		if i >= len(c.Prometheus.ScrapeConfigs) {
+			block = "scrape_config_files"
+		}
+		n := map[string]int{}
+		for _, sd := range sc.ServiceDiscoveryConfigs {
+			if why := BadRefreshInterval(sd); why != "" {
+				bad(block, "job_name %q: %s_sd_configs[%d]: refresh_interval: %s", sc.JobName, sd.Name(), n[sd.Name()], why)
+			}
+			n[sd.Name()]++
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package informers
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	config_util "github.com/prometheus/common/config"
+	promconfig "github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/discovery"
+	"go.uber.org/zap"
+)
+
+// TestComplaints are those of all jobs that share a discovery.
+func TestComplaints(t *testing.T) {
+	play(t, func(t *testing.T, p *theatre) {
+		sd, dns, k8s := p.scout("pass-a"), p.scout("pass-b"), p.scout("pass-c")
+		dns.Mechanism, k8s.Mechanism = "dns", "kubernetes"
+		p.jobs(map[string][]discovery.Config{"i": {sd, dns}, "j": {p.scout("pass-a")}})
+		p.problems("i")
+		p.actor("pass-a").log.Error("Unable to refresh", "err", errors.New("401"))
+		p.actor("pass-a").log.Warn("Odd")
+		const wrong = "http_sd_configs fails: Unable to refresh: 401"
+		p.problems("i", wrong)
+		p.problems("j", wrong)
+		p.actor("pass-b").log.With("x", "y").WithGroup("z").Error("Not found", "name", "n.example")
+		p.problems("i", wrong, "dns_sd_configs fails: Not found (name n.example)")
+		p.finds("pass-a", "a:1")
+		p.problems("j")
+		// One of several names is not found: the others are all the same.
+		p.finds("pass-b", "b:1")
+		p.problems("i", "dns_sd_configs fails: Not found (name n.example)")
+		p.pass(together)
+		p.finds("pass-b", "b:1")
+		p.problems("i")
+		// It stays as long as it may be true.
+		p.actor("pass-a").log.Error("Unable to refresh", "error", "500")
+		p.pass(4 * time.Minute)
+		p.problems("j", "http_sd_configs fails: Unable to refresh: 500")
+		p.pass(2 * time.Minute)
+		p.problems("j")
+		// One that does not complain.
+		p.job(k8s)
+		p.problems("j")
+		p.pass(silence)
+		p.problems("j", "kubernetes_sd_configs has found nothing yet: its API server does not answer, or has nothing of the kind; the log may tell")
+		p.finds("pass-c", "c:1")
+		p.problems("j")
+	})
+}
+
+// TestNoSecrets: what a page shows of an error has none in it.
+func TestNoSecrets(t *testing.T) {
+	sd := &scout{Mechanism: "http", Password: "abc", URL: "http://me:p%40ss@host/"}
+	l := newLoan(1, sd, zap.NewNop(), func() {})
+	for message, want := range map[string]string{
+		`Get "http://me:***@host/?token=xyz": no route`: `Get "http://<secret>@host/?...": no route`,
+		`parse "http://me:p%40ss@host:x/"`:              `parse "http://<secret>@host:x/"`,
+		"abc and p@ss\n\tand not ab":                    "<secret> and <secret> and not ab",
+		"why? http://host/a/b?":                         "why? http://host/a/b?...",
+		"a@b://c/d@e":                                   "a@b://c/d@e",
+		strings.Repeat("ö", 600):                        strings.Repeat("ö", 500) + "...",
+	} {
+		if got := l.clean(message); got != want {
+			t.Errorf("%s: got %s, want %s", message, got, want)
+		}
+	}
+	deep := &promconfig.ScrapeConfig{HTTPClientConfig: config_util.HTTPClientConfig{
+		BasicAuth:   &config_util.BasicAuth{Username: "u", Password: "s1"},
+		OAuth2:      &config_util.OAuth2{ClientSecret: "s2", TokenURL: "http://a:s3@b/"},
+		ProxyConfig: config_util.ProxyConfig{ProxyConnectHeader: config_util.ProxyHeader{"X": {"s4", "s5"}}},
+	}}
+	deep.HTTPClientConfig.ProxyURL.URL = &url.URL{Scheme: "http", Host: "b", User: url.UserPassword("a", "s6")}
+	got := secretsOf(deep)
+	slices.Sort(got)
+	if want := []string{"s1", "s2", "s3", "s4", "s5", "s6"}; !slices.Equal(got, want) {
+		t.Errorf("secrets are %s, want %s", fmt.Sprint(got), want)
+	}
+}
