@@ -46,7 +46,7 @@ func each(n int, f func(i int)) {
 
 // compare asks both sides about a case and returns their differences, and the relay's result.
 func compare(o *oracle, c *testCase) ([]string, *result, error) {
-	a, err := o.ask(c)
+	a, err := o.askByRoles(c)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -199,6 +199,9 @@ func (i *informer) collect(ctx context.Context, run func(context.Context, chan<-
 	}()
 	for gs := range ch {
 		for _, g := range gs {
+			if g == nil { // a node without addresses
+				continue
+			}
 			if strings.HasSuffix(g.Source, last) {
 				return out
 			}
