@@ -159,6 +159,7 @@ func (o *theOperator) load(s selection) ([]*promconfig.ScrapeConfig, error) {
 	o.external = c.GlobalConfig.ExternalLabels.Map()
 	delete(o.external, "prometheus")
 	delete(o.external, "prometheus_replica")
+	maps.DeleteFunc(o.external, func(_, v string) bool { return v == "" }) // as good as none
 	return scs, nil
 }
 
