@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -242,10 +243,16 @@ func (r *result) normal() *result {
 			delete(t.Labels, "__tmp_hash")
 		}
 		j.Rules = strings.ReplaceAll(j.Rules, "  regex: (.*)\n", "") // the default, whether it is said or not
+		for _, text := range []*string{&j.Settings, &j.Discovery} {
+			*text = noProxy.ReplaceAllString(*text, "")
+		}
 		r.Jobs[name] = j
 	}
 	return r
 }
+
+// noProxy is the URL of a proxy that is said to be none.
+var noProxy = regexp.MustCompile(`(?m)^ *proxy_url: ""\n`)
 
 func must(v any) []byte {
 	text, err := json.Marshal(v)

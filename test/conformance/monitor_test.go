@@ -24,6 +24,9 @@ func (g *gen) testCase() *testCase {
 		c.Objects = append(c.Objects, g.monitor(kind, i))
 	}
 	c.Settings = g.settings(classes)
+	if c = c.clone(); g.chance(0.25) {
+		g.mutate(c)
+	}
 	return c.clone()
 }
 

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -66,6 +67,13 @@ func (c *testCase) classRules(spec dict) any {
 	return nil
 }
 
+// Labels that one of the two roles gives and the other does not.
+var (
+	ofEndpoints = []string{"endpoint_port_name", "endpoint_port_protocol", "endpoint_ready", "endpoint_address_target_name", "endpoints_name", "endpoints_label_x"}
+	ofSlices    = []string{"endpointslice_port_name", "endpointslice_port_protocol", "endpointslice_endpoint_conditions_ready", "endpointslice_address_target_name", "endpointslice_name", "endpointslice_label_x"}
+)
+
+// namesEndpoints tells whether rules name labels of the role endpoints, or map, drop or keep them and none of the other.
 func namesEndpoints(rules any) bool {
 	names := func(v any) bool {
 		s := text(v)
@@ -75,6 +83,14 @@ func namesEndpoints(rules any) bool {
 	return slices.ContainsFunc(all, func(r any) bool {
 		rule, _ := r.(dict)
 		sources, _ := rule["sourceLabels"].([]any)
-		return names(rule["regex"]) || slices.ContainsFunc(sources, names)
+		if names(rule["regex"]) || slices.ContainsFunc(sources, names) {
+			return true
+		}
+		re, err := regexp.Compile("^(?s:" + text(rule["regex"]) + ")$")
+		if action := strings.ToLower(text(rule["action"])); err != nil || action != "labelmap" && action != "labeldrop" && action != "labelkeep" {
+			return false
+		}
+		matches := func(name string) bool { return re.MatchString("__meta_kubernetes_" + name) }
+		return slices.ContainsFunc(ofEndpoints, matches) && !slices.ContainsFunc(ofSlices, matches)
 	})
 }

@@ -281,7 +281,7 @@ var oddTexts = map[string][]string{
 	"metricsPath": {"", "m", "/a b?c=d#e", "/é"},
 	"jobLabel":    {"", "a b", "é", "job"},
 	"type":        {"", "basic", "  "},
-	"proxyUrl":    {"", "::bad", "proxy", "socks5://proxy.example"},
+	"proxyUrl":    {"::bad", "proxy", "socks5://proxy.example"},
 	"noProxy":     {""},
 	"tokenUrl":    {"", "token", "http://[::1"},
 	"url":         {"", "http://x", "x:99999", "a b", "prober:9115/path", "[::1"},
