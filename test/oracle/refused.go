@@ -70,6 +70,14 @@ func (o *theOperator) unfit(namespace string, v any) string {
 }
 
 func (o *theOperator) unfitHere(namespace string, m map[string]any) string {
+	azure, _ := m["azureSDConfigs"].([]any)
+	for _, sd := range azure { // what the operator reads and does not write
+		if sd, ok := sd.(map[string]any); ok {
+			if delete(sd, "tlsConfig"); sd["environment"] != nil {
+				delete(sd, "oauth2")
+			}
+		}
+	}
 	// Values of TLS stand in the configuration here, and one that is empty is as if there were none. The operator writes
 	// no file for it but its name, so that each scrape fails.
 	if t, ok := m["tlsConfig"].(map[string]any); ok {
