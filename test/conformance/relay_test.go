@@ -70,8 +70,11 @@ func (r *relay) apply(settings map[string]any) error {
 	if err != nil {
 		return err
 	}
+	if err := r.d.Apply(cfg); err != nil {
+		return err
+	}
 	r.cfg = cfg
-	return r.d.Apply(cfg)
+	return nil
 }
 
 // path is the file of an object. It does not change when the object does.

@@ -159,10 +159,11 @@ func (h *history) variant(of object) object {
 // step changes one thing, and says what.
 func (h *history) step(r *relay) (string, error) {
 	if h.chance(0.1) {
-		h.now.Settings = newGen(h.Uint64()).testCase().Settings
-		if err := r.apply(h.now.Settings); err != nil {
-			return "", skip{err}
+		next := newGen(h.Uint64()).testCase().Settings
+		if err := r.apply(next); err != nil {
+			return "settings that are refused", nil
 		}
+		h.now.Settings = next
 		return "other settings", nil
 	}
 	name := pick(h.gen, slices.Sorted(maps.Keys(h.pool))...)
@@ -180,9 +181,6 @@ func (h *history) step(r *relay) (string, error) {
 	h.now.Objects[i] = next
 	return "edited " + name, write(r.dir, next)
 }
-
-// skip is an error that ends a sequence and means nothing: the settings cannot be.
-type skip struct{ error }
 
 // sequence returns an error where the relay is not, some time after a step, as it is from scratch.
 // The end is compared with the oracle, if there is one.
@@ -204,9 +202,6 @@ func sequence(seed uint64, o *oracle) error {
 	}
 	if err = h.follow(r); err == nil && o != nil {
 		err = h.end(r, o)
-	}
-	if s := (skip{}); errors.As(err, &s) {
-		err = nil
 	}
 	return errors.Join(err, r.stop())
 }
