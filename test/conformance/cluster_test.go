@@ -96,7 +96,11 @@ func (g *gen) cluster() (out []object) {
 		g.apps = append(g.apps, a)
 		out = append(out, g.workload(a, i)...)
 	}
-	for i := range g.IntN(3) {
+	ingresses := g.IntN(3)
+	if strings.Contains(g.must, "ingress.namespaceSelector") {
+		ingresses = 4
+	}
+	for i := range ingresses {
 		out = append(out, g.ingress(i))
 	}
 	if g.chance(0.1) {

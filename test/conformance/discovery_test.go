@@ -85,6 +85,10 @@ func (g *gen) plausibleSD(name string, sd dict) {
 	case "scalewaySDConfigs":
 		sd["accessKey"], sd["projectID"] = "SCWXXXXXXXXXXXXXXXXX", "11111111-1111-1111-1111-111111111112"
 		sd["secretKey"] = dict{"name": "creds", "key": "uuid"}
+	case "ec2SDConfigs", "lightSailSDConfigs":
+		if at := "ScrapeConfig." + name; g.leadsTo(at+".accessKey") || g.leadsTo(at+".secretKey") { // one alone is nothing
+			sd["accessKey"], sd["secretKey"] = g.secretKey("token"), g.secretKey("token")
+		}
 	case "azureSDConfigs":
 		if m := sd["authenticationMethod"]; m != nil && m != "OAuth" { // the operator does not read what they refer to
 			for _, k := range []string{"authorization", "basicAuth", "oauth2", "proxyConnectHeader", "clientSecret"} {

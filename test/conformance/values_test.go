@@ -124,8 +124,11 @@ func (g *gen) secretOrConfigMap(field, at string) dict {
 }
 
 func (g *gen) namespaceSelector() dict {
-	if g.must == "monitors.ignoreNamespaceSelectors" {
+	switch {
+	case g.must == "monitors.ignoreNamespaceSelectors":
 		return dict{"any": true}
+	case strings.HasSuffix(g.must, ".namespaceSelector.matchNames") && g.chance(0.8):
+		return dict{"matchNames": namespaceNames}
 	}
 	if g.chance(0.05) {
 		return dict{"any": g.chance(0.3), "matchNames": some(g, home, "shop", "nowhere", "", "shop")}
@@ -190,7 +193,7 @@ func (g *gen) mistakenKey(key string) string {
 // selector selects some app's labels, or something else.
 func (g *gen) selector() dict {
 	out := dict{}
-	if g.chance(0.15) {
+	if g.chance(0.15) || strings.Contains(g.must, "ingress.namespaceSelector") {
 		return out
 	}
 	if len(g.apps) > 0 && g.chance(0.8) {
