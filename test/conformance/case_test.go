@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -95,6 +96,8 @@ type result struct {
 	Error    string            `json:"error,omitempty"` // there is no configuration at all
 	Monitors map[string]string `json:"monitors"`        // why they are rejected, empty if they are not
 	Jobs     map[string]job    `json:"jobs"`
+	// ExternalLabels are those of the whole configuration.
+	ExternalLabels map[string]string `json:"externalLabels,omitempty"`
 }
 
 type job struct {
@@ -119,13 +122,18 @@ func (t target) String() string {
 	return fmt.Sprintf("%s every %s within %s%s", t.URL, t.Interval, t.Timeout, b.String())
 }
 
-// differences says where results differ, in lines; none if they are equal. Reasons are not compared: each side has its own words.
+// differences says where results differ, in lines; none if they are equal. Reasons are not compared: each side has its own
+// words. Of a monitor whose verdicts differ no jobs are compared.
 func differences(oracle, relay *result) (out []string) {
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if (oracle.Error == "") != (relay.Error == "") {
 		say("configuration: oracle %q, relay %q", oracle.Error, relay.Error)
 		return out
 	}
+	if a, b := oracle.ExternalLabels, relay.ExternalLabels; !maps.Equal(a, b) {
+		say("external labels: oracle %v, relay %v", a, b)
+	}
+	told := map[string]bool{} // the verdicts differ
 	for _, m := range union(oracle.Monitors, relay.Monitors) {
 		a, inOracle := oracle.Monitors[m]
 		b, inRelay := relay.Monitors[m]
@@ -134,30 +142,48 @@ func differences(oracle, relay *result) (out []string) {
 			say("%s: selected by oracle %v, by relay %v", m, inOracle, inRelay)
 		case (a == "") != (b == ""):
 			say("%s: oracle %s, relay %s", m, verdict(a), verdict(b))
+		default:
+			continue
 		}
-	}
-	if len(out) > 0 {
-		return out
+		told[m] = true
 	}
 	for _, name := range union(oracle.Jobs, relay.Jobs) {
 		a, inOracle := oracle.Jobs[name]
 		b, inRelay := relay.Jobs[name]
 		switch {
+		case told[monitorOf(name)]:
 		case inOracle != inRelay:
 			say("%s: a job of oracle %v, of relay %v", name, inOracle, inRelay)
-			continue
-		case a.Settings != b.Settings:
-			say("%s: settings\n%s", name, unlike(strings.Split(a.Settings, "\n"), strings.Split(b.Settings, "\n")))
-		case a.Rules != b.Rules:
-			say("%s: rules\n%s", name, unlike(rules(a.Rules), rules(b.Rules)))
-		case a.Discovery != b.Discovery:
-			say("%s: discovery\n%s", name, unlike(strings.Split(a.Discovery, "\n"), strings.Split(b.Discovery, "\n")))
-		}
-		if x, y := lines(a.Targets), lines(b.Targets); !slices.Equal(x, y) {
-			say("%s: targets\n%s", name, unlike(x, y))
+		default:
+			out = append(out, jobDifferences(name, a, b)...)
 		}
 	}
 	return out
+}
+
+func jobDifferences(name string, a, b job) (out []string) {
+	say := func(what, how string) { out = append(out, fmt.Sprintf("%s: %s\n%s", name, what, how)) }
+	switch {
+	case a.Settings != b.Settings:
+		say("settings", unlike(strings.Split(a.Settings, "\n"), strings.Split(b.Settings, "\n")))
+	case a.Rules != b.Rules:
+		say("rules", unlike(rules(a.Rules), rules(b.Rules)))
+	case a.Discovery != b.Discovery:
+		say("discovery", unlike(strings.Split(a.Discovery, "\n"), strings.Split(b.Discovery, "\n")))
+	}
+	if x, y := lines(a.Targets), lines(b.Targets); !slices.Equal(x, y) {
+		say("targets", unlike(x, y))
+	}
+	return out
+}
+
+// monitorOf returns the monitor that a job is of: "ServiceMonitor default/a" for serviceMonitor/default/a/0.
+func monitorOf(job string) string {
+	parts := strings.Split(job, "/")
+	if len(parts) < 3 {
+		return ""
+	}
+	return strings.ToUpper(parts[0][:1]) + parts[0][1:] + " " + parts[1] + "/" + parts[2]
 }
 
 func rules(s string) []string { return strings.Split(s, "\n- ") }
@@ -217,10 +243,16 @@ func (r *result) normal() *result {
 			delete(t.Labels, "__tmp_hash")
 		}
 		j.Rules = strings.ReplaceAll(j.Rules, "  regex: (.*)\n", "") // the default, whether it is said or not
+		for _, text := range []*string{&j.Settings, &j.Discovery} {
+			*text = noProxy.ReplaceAllString(*text, "")
+		}
 		r.Jobs[name] = j
 	}
 	return r
 }
+
+// noProxy is the URL of a proxy that is said to be none.
+var noProxy = regexp.MustCompile(`(?m)^ *proxy_url: ""\n`)
 
 func must(v any) []byte {
 	text, err := json.Marshal(v)

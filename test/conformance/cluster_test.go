@@ -1,14 +1,10 @@
 package conformance
 
 import (
-	"embed"
-	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 )
-
-//go:embed testdata/pki
-var pki embed.FS
 
 // gen makes random cases. The same seed makes the same case.
 type gen struct {
@@ -94,16 +90,37 @@ func (g *gen) cluster() (out []object) {
 	}
 	for i := range 1 + g.IntN(3) {
 		a := app{namespace: pick(g, namespaceNames...), name: fmt.Sprintf("app%d", i), labels: g.labels()}
+		if i > 0 && g.chance(0.2) && g.apps[0].namespace != a.namespace {
+			a.name = "app0" // in another namespace
+		}
 		g.apps = append(g.apps, a)
 		out = append(out, g.workload(a, i)...)
 	}
-	for i := range g.IntN(3) {
+	ingresses := g.IntN(3)
+	if strings.Contains(g.must, "ingress.namespaceSelector") {
+		ingresses = 4
+	}
+	for i := range ingresses {
 		out = append(out, g.ingress(i))
+	}
+	if g.chance(0.1) {
+		for _, a := range g.apps {
+			out = append(out, g.owners(a)...)
+		}
 	}
 	for _, ns := range namespaceNames {
 		out = append(out, g.credentials(ns)...)
 	}
 	return out
+}
+
+// seldom does some of what is not usual, each with a small chance.
+func (g *gen) seldom(what ...func()) {
+	for _, do := range what {
+		if g.chance(0.05) {
+			do()
+		}
+	}
 }
 
 func (g *gen) node(i int) object {
@@ -122,11 +139,20 @@ func (g *gen) node(i int) object {
 		addresses = append(addresses, dict{"type": "Hostname", "address": m["name"]})
 	}
 	n["spec"] = dict{"providerID": fmt.Sprintf("cloud://%d", i)}
-	n["status"] = dict{
+	status := dict{
 		"addresses":       addresses,
 		"daemonEndpoints": dict{"kubeletEndpoint": dict{"Port": pick(g, 10250, 10255)}},
 		"conditions":      []any{dict{"type": "Ready", "status": pick(g, "True", "Unknown")}},
 	}
+	n["status"] = status
+	g.seldom(
+		func() { delete(m, "labels") },
+		func() { delete(m, "annotations") },
+		func() { delete(status, "addresses") },
+		func() { delete(status, "daemonEndpoints") },
+		func() { status["addresses"] = []any{dict{"type": "ExternalIP", "address": "198.51.100.9"}} },
+		func() { n["spec"] = dict{"unschedulable": true} },
+	)
 	return n
 }
 
@@ -155,43 +181,15 @@ func (g *gen) workload(a app, i int) (out []object) {
 	}
 	out = append(out, pods...)
 	endpoints := g.addresses(a, pods)
-	slice := meta("EndpointSlice", "discovery.k8s.io/v1", a.namespace, a.name+"-x")
-	labels := g.sliceLabels(a)
-	slice["metadata"].(dict)["labels"] = labels
-	slice["addressType"] = "IPv4"
-	slice["endpoints"] = endpoints
-	slice["ports"] = endpointPorts(ports)
-	out = append(out, slice)
-	if dual {
-		six := object(dict{})
-		for k, v := range slice {
-			six[k] = v
-		}
-		six["metadata"] = dict{"name": a.name + "-y", "namespace": a.namespace, "labels": labels}
-		six["addressType"] = "IPv6"
-		six["endpoints"] = []any{dict{"addresses": []any{fmt.Sprintf("fd00:1::%d", i)}}}
-		out = append(out, six)
-	}
+	out = append(out, g.slices(a, i, endpoints, ports, dual)...)
 	return append(out, g.endpoints(a, endpoints, ports))
-}
-
-func (g *gen) sliceLabels(a app) dict {
-	labels := dict{"kubernetes.io/service-name": a.name}
-	if g.chance(0.7) { // the controller copies those of the Service
-		for k, v := range a.labels {
-			labels[k] = v
-		}
-	}
-	if g.chance(0.05) {
-		delete(labels, "kubernetes.io/service-name")
-	}
-	return labels
 }
 
 func (g *gen) service(a app, ports []port, dual bool) object {
 	s := meta("Service", "v1", a.namespace, a.name)
-	s["metadata"].(dict)["labels"] = a.labels
-	s["metadata"].(dict)["annotations"] = dict{"prometheus.io/scrape": pick(g, "true", "false")}
+	m := s["metadata"].(dict)
+	m["labels"] = a.labels
+	m["annotations"] = dict{"prometheus.io/scrape": pick(g, "true", "false")}
 	var ps []any
 	for _, p := range ports {
 		if g.chance(0.8) || len(ps) == 0 { // others are container ports only
@@ -209,170 +207,19 @@ func (g *gen) service(a app, ports []port, dual bool) object {
 		}
 	}
 	s["spec"] = spec
+	g.seldom(
+		func() { spec["clusterIP"] = "None" },
+		func() {
+			spec["ports"] = append(ps, dict{"name": "udp", "port": 53, "targetPort": "dns", "protocol": "UDP"})
+		},
+		func() { delete(spec, "ports") },
+		func() { delete(m, "labels") },
+		func() { m["annotations"] = dict{"a/long": strings.Repeat("x", 300), "lines": "one\ntwo\n"} },
+		func() { spec["ipFamilies"] = []any{"IPv6"} },
+		func() { spec["ipFamilyPolicy"] = "SingleStack" },
+		func() {
+			s["status"] = dict{"loadBalancer": dict{"ingress": []any{dict{"ip": "203.0.113.7"}, dict{"hostname": "lb.example"}}}}
+		},
+	)
 	return s
-}
-
-func (g *gen) pod(a app, name, ip string, ports []port) object {
-	p := meta("Pod", "v1", a.namespace, name)
-	m := p["metadata"].(dict)
-	labels := dict{}
-	for k, v := range a.labels {
-		labels[k] = v
-	}
-	if g.chance(0.5) {
-		labels[pick(g, labelKeys...)] = pick(g, labelValues...)
-	}
-	alike(labels)
-	m["labels"], m["uid"] = labels, "uid-"+name
-	m["annotations"] = dict{"prometheus.io/path": "/m"}
-	if g.chance(0.5) {
-		m["ownerReferences"] = []any{dict{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": a.name, "uid": "u", "controller": true}}
-	}
-	var ps []any
-	for _, x := range ports {
-		if g.chance(0.85) {
-			ps = append(ps, dict{"name": x.name, "containerPort": x.number, "protocol": "TCP"})
-		}
-	}
-	if g.chance(0.3) {
-		ps = append(ps, dict{"name": "extra", "containerPort": 7070, "protocol": pick(g, "TCP", "UDP")})
-	}
-	containers := []any{dict{"name": "main", "image": "main:1", "ports": ps}}
-	if g.chance(0.3) {
-		containers = append(containers, dict{"name": "sidecar", "image": "sidecar:1"})
-	}
-	spec := dict{"containers": containers}
-	if g.chance(0.2) {
-		spec["initContainers"] = []any{dict{"name": "init", "image": "init:1", "ports": []any{dict{"name": "http", "containerPort": 6060}}}}
-	}
-	if g.chance(0.85) {
-		spec["nodeName"] = fmt.Sprintf("node%d", g.IntN(3))
-	}
-	status := dict{
-		"phase":  pick(g, "Running", "Running", "Running", "Pending", "Failed", "Succeeded", ""),
-		"hostIP": "192.168.0.1", "conditions": []any{dict{"type": "Ready", "status": pick(g, "True", "False")}},
-		"containerStatuses": []any{dict{"name": "main", "containerID": "containerd://" + name}},
-	}
-	if g.chance(0.9) {
-		status["podIP"] = ip
-	}
-	p["spec"], p["status"] = spec, status
-	return p
-}
-
-// addresses are the endpoints of a slice: pods, some that are no more, nodes, and some that refer to nothing.
-func (g *gen) addresses(a app, pods []object) []any {
-	out := []any{}
-	add := func(ip string, ref dict) {
-		e := dict{"addresses": []any{ip}, "conditions": dict{"ready": g.chance(0.7), "serving": g.chance(0.7), "terminating": g.chance(0.2)}}
-		if ref != nil {
-			e["targetRef"] = ref
-		}
-		if g.chance(0.7) {
-			e["nodeName"] = fmt.Sprintf("node%d", g.IntN(3))
-		}
-		if g.chance(0.3) {
-			e["hostname"] = "host"
-		}
-		if g.chance(0.3) {
-			e["zone"] = "z1"
-		}
-		out = append(out, e)
-	}
-	for i, p := range pods {
-		add(fmt.Sprintf("10.1.0.%d", i), dict{"kind": "Pod", "namespace": p.meta("namespace"), "name": p.meta("name")})
-	}
-	if g.chance(0.2) {
-		add("10.1.0.100", dict{"kind": "Pod", "namespace": a.namespace, "name": "ghost"})
-	}
-	if g.chance(0.2) {
-		add("192.168.0.0", dict{"kind": "Node", "name": "node0"})
-	}
-	if g.chance(0.2) {
-		add("203.0.113.1", nil)
-	}
-	return out
-}
-
-func endpointPorts(ports []port) []any {
-	out := []any{}
-	for _, p := range ports {
-		out = append(out, dict{"name": p.name, "port": p.number, "protocol": "TCP"})
-	}
-	return out
-}
-
-// endpoints makes the Endpoints of the same addresses.
-func (g *gen) endpoints(a app, from []any, ports []port) object {
-	e := meta("Endpoints", "v1", a.namespace, a.name)
-	e["metadata"].(dict)["labels"] = a.labels
-	subset := dict{"ports": endpointPorts(ports)}
-	for _, x := range from {
-		x := x.(dict)
-		address := dict{"ip": x["addresses"].([]any)[0]}
-		for _, k := range []string{"targetRef", "nodeName", "hostname"} {
-			if v, ok := x[k]; ok {
-				address[k] = v
-			}
-		}
-		list := "addresses"
-		if x["conditions"].(dict)["ready"] == false {
-			list = "notReadyAddresses"
-		}
-		all, _ := subset[list].([]any)
-		subset[list] = append(all, address)
-	}
-	e["subsets"] = []any{subset}
-	return e
-}
-
-func (g *gen) ingress(i int) object {
-	o := meta("Ingress", "networking.k8s.io/v1", pick(g, namespaceNames...), fmt.Sprintf("ingress%d", i))
-	o["metadata"].(dict)["labels"] = g.labels()
-	var rules []any
-	for n := range 1 + g.IntN(2) {
-		rule := dict{}
-		if g.chance(0.8) {
-			rule["host"] = fmt.Sprintf("host%d.example", n)
-		}
-		if g.chance(0.8) {
-			rule["http"] = dict{"paths": []any{
-				dict{"path": pick(g, "/", "/a", ""), "pathType": "Prefix", "backend": dict{"service": dict{"name": "app0", "port": dict{"number": 80}}}},
-				dict{"path": "/b", "pathType": "Prefix", "backend": dict{"service": dict{"name": "app0", "port": dict{"number": 80}}}},
-			}}
-		}
-		rules = append(rules, rule)
-	}
-	spec := dict{"rules": rules}
-	if g.chance(0.4) {
-		spec["tls"] = []any{dict{"hosts": some(g, "host0.example", "*.example")}}
-	}
-	if g.chance(0.4) {
-		spec["ingressClassName"] = "nginx"
-	}
-	o["spec"] = spec
-	return o
-}
-
-// credentials are the Secrets and ConfigMaps that monitors of a namespace refer to.
-func (g *gen) credentials(ns string) []object {
-	secret := meta("Secret", "v1", ns, "creds")
-	secret["data"] = dict{
-		"user": encode([]byte("user")), "password": encode([]byte("s3cret " + ns)), "token": encode([]byte("t0ken")), "id": encode([]byte("client")),
-		"crt": encode(file("client.crt")), "key": encode(file("client.key")), "other": encode(file("other.key")), "empty": "",
-		"uuid": encode([]byte("6170692e-7363-616c-6577-61792e636f6d")),
-	}
-	cm := meta("ConfigMap", "v1", ns, "public")
-	cm["data"] = dict{"id": "client-of-map", "crt": string(file("client.crt")), "junk": "no certificate"}
-	return []object{secret, cm}
-}
-
-func encode(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
-
-func file(name string) []byte {
-	b, err := pki.ReadFile("testdata/pki/" + name)
-	if err != nil {
-		panic(err)
-	}
-	return b
 }

@@ -2,10 +2,12 @@ package conformance
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,7 +48,7 @@ func each(n int, f func(i int)) {
 
 // compare asks both sides about a case and returns their differences, and the relay's result.
 func compare(o *oracle, c *testCase) ([]string, *result, error) {
-	a, err := o.ask(c)
+	a, err := o.askByRoles(c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -125,8 +127,19 @@ func (r *random) one(seed uint64) {
 		}
 		changed = !reflect.DeepEqual(result, other)
 	}
+	var dependent []string
+	rejected := result.rejected()
+	if len(rejected) > 0 && seed%4 == 0 {
+		if dependent, err = alone(c, result, rejected[0]); err != nil {
+			r.Errorf("seed %d without %s: %v", seed, rejected[0], err)
+			return
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(dependent) > 0 {
+		r.Errorf("seed %d: %s, which is rejected, changes others: without it (\"oracle\") and with it (\"relay\")\n%s", seed, rejected[0], strings.Join(dependent, "\n"))
+	}
 	if there {
 		r.fields.tried[g.must]++
 	}
@@ -142,6 +155,28 @@ func (r *random) one(seed uint64) {
 	if len(diff) > 0 {
 		r.differs(seed, c, diff)
 	}
+}
+
+// rejected names the monitors that are.
+func (r *result) rejected() (out []string) {
+	for _, name := range slices.Sorted(maps.Keys(r.Monitors)) {
+		if r.Monitors[name] != "" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// alone tells what a monitor that is rejected changes for the others: nothing.
+func alone(c *testCase, all *result, rejected string) ([]string, error) {
+	less := c.clone()
+	less.Objects = slices.DeleteFunc(less.Objects, func(o object) bool { return o.name() == rejected })
+	without, err := relayed(less)
+	if err != nil {
+		return nil, err
+	}
+	without.Monitors[rejected] = all.Monitors[rejected]
+	return differences(without, all), nil
 }
 
 // shrinkAtMost is how many differences are shrunk if SHRINK does not say; more tell nothing new.

@@ -27,6 +27,7 @@ func init() { config_util.MarshalSecretValue = true }
 // relay is a Discovery on a directory of manifests, as the daemon has it.
 type relay struct {
 	dir    string
+	cfg    *config.Config // that counts
 	d      *informers.Discovery
 	cancel context.CancelFunc
 	done   chan error
@@ -42,7 +43,7 @@ func newRelay(dir string, settings map[string]any) (*relay, error) {
 	if err != nil {
 		panic(err)
 	}
-	r := &relay{dir: dir, done: make(chan error, 1)}
+	r := &relay{dir: dir, cfg: cfg, done: make(chan error, 1)}
 	if r.d, err = informers.New(informers.Options{Backend: backend, Sink: func([]targets.Change) {}, Offline: true}); err != nil {
 		panic(err)
 	}
@@ -69,7 +70,11 @@ func (r *relay) apply(settings map[string]any) error {
 	if err != nil {
 		return err
 	}
-	return r.d.Apply(cfg)
+	if err := r.d.Apply(cfg); err != nil {
+		return err
+	}
+	r.cfg = cfg
+	return nil
 }
 
 // path is the file of an object. It does not change when the object does.
@@ -136,7 +141,7 @@ func relayed(c *testCase) (*result, error) {
 
 // result is what the relay has found by now.
 func (r *relay) result() (*result, error) {
-	out := &result{Monitors: map[string]string{}, Jobs: map[string]job{}}
+	out := &result{Monitors: map[string]string{}, Jobs: map[string]job{}, ExternalLabels: r.cfg.Prometheus.GlobalConfig.ExternalLabels.Map()}
 	report, err := r.d.Report()
 	if err != nil {
 		return nil, err

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"promrelay/targets"
 )
 
 // TestSequences changes objects and settings step by step, SEQUENCES times from SEED on, and compares after each step what
@@ -20,8 +22,16 @@ func TestSequences(t *testing.T) {
 		def = 5
 	}
 	first := number(t, "SEED", 0)
+	var o *oracle
+	if os.Getenv("CASES") != "" {
+		o = newOracle(t)
+	}
 	each(number(t, "SEQUENCES", def), func(i int) {
-		if err := sequence(uint64(first + i)); err != nil {
+		var at *oracle
+		if i%10 == 0 {
+			at = o
+		}
+		if err := sequence(uint64(first+i), at); err != nil {
 			t.Errorf("seed %d: %v", first+i, err)
 		}
 	})
@@ -45,6 +55,7 @@ func newHistory(seed uint64) *history {
 			h.open(o)
 		}
 	}
+	h.twins(first)
 	for _, c := range []*testCase{first, newGen(seed + 1<<32).testCase()} {
 		for _, o := range c.Objects {
 			if len(h.pool[o.name()]) == 0 {
@@ -59,16 +70,26 @@ func newHistory(seed uint64) *history {
 	}
 	h.now = &testCase{Home: home, Settings: first.Settings}
 	for _, o := range first.Objects {
-		if h.chance(0.85) || !changes(o.name()) {
+		often := 0.85
+		if o.monitor() { // some come when all that they ask for is there
+			often = 0.6
+		}
+		if h.chance(often) {
 			h.now.Objects = append(h.now.Objects, o)
 		}
 	}
 	return h
 }
 
-// changes tells whether objects are changed: Secrets and ConfigMaps are read anew every 10 s only.
-func changes(name string) bool {
-	return !strings.HasPrefix(name, "Secret ") && !strings.HasPrefix(name, "ConfigMap ")
+// twins adds slices that have the targets of others: these stay when one of the two goes.
+func (h *history) twins(c *testCase) {
+	for _, o := range slices.Clone(c.Objects) {
+		if o.kind() == "EndpointSlice" && h.chance(0.3) {
+			twin := (&testCase{Objects: []object{o}}).clone().Objects[0]
+			twin["metadata"].(dict)["name"] = o.meta("name") + "-twin"
+			c.Objects = append(c.Objects, twin)
+		}
+	}
 }
 
 // open makes a monitor take all that there is, with all labels that are attached.
@@ -97,9 +118,17 @@ func (h *history) variant(of object) object {
 	m := o["metadata"].(dict)
 	spec, _ := o["spec"].(dict)
 	status, _ := o["status"].(dict)
+	if h.chance(0.3) || o.monitor() && h.chance(0.5) {
+		h.mutateObject(o)
+		return o
+	}
 	switch o.kind() {
+	case "Secret", "ConfigMap":
+		h.rotate(o)
 	case "Pod":
-		switch h.IntN(3) {
+		switch h.IntN(4) {
+		case 3: // another of the same name
+			m["uid"], status["podIP"] = "uid-again", fmt.Sprintf("10.0.77.%d", h.IntN(9))
 		case 0:
 			status["phase"] = pick(h.gen, "Running", "Failed", "Pending")
 		case 1:
@@ -129,15 +158,15 @@ func (h *history) variant(of object) object {
 
 // step changes one thing, and says what.
 func (h *history) step(r *relay) (string, error) {
-	if h.chance(0.05) {
-		h.now.Settings = newGen(h.Uint64()).testCase().Settings
-		if err := r.apply(h.now.Settings); err != nil {
-			return "", skip{err}
+	if h.chance(0.1) {
+		next := newGen(h.Uint64()).testCase().Settings
+		if err := r.apply(next); err != nil {
+			return "settings that are refused", nil
 		}
+		h.now.Settings = next
 		return "other settings", nil
 	}
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(h.pool)), func(n string) bool { return !changes(n) })
-	name := pick(h.gen, names...)
+	name := pick(h.gen, slices.Sorted(maps.Keys(h.pool))...)
 	i := slices.IndexFunc(h.now.Objects, func(o object) bool { return o.name() == name })
 	next := pick(h.gen, h.pool[name]...)
 	switch {
@@ -153,11 +182,9 @@ func (h *history) step(r *relay) (string, error) {
 	return "edited " + name, write(r.dir, next)
 }
 
-// skip is an error that ends a sequence and means nothing: the settings cannot be.
-type skip struct{ error }
-
 // sequence returns an error where the relay is not, some time after a step, as it is from scratch.
-func sequence(seed uint64) error {
+// The end is compared with the oracle, if there is one.
+func sequence(seed uint64, o *oracle) error {
 	h := newHistory(seed)
 	dir, err := os.MkdirTemp("", "sequence")
 	if err != nil {
@@ -173,9 +200,8 @@ func sequence(seed uint64) error {
 	if err != nil {
 		return nil
 	}
-	err = h.follow(r)
-	if s := (skip{}); errors.As(err, &s) {
-		err = nil
+	if err = h.follow(r); err == nil && o != nil {
+		err = h.end(r, o)
 	}
 	return errors.Join(err, r.stop())
 }
@@ -204,10 +230,47 @@ func (h *history) follow(r *relay) error {
 	return nil
 }
 
+// end compares what has come of it with the oracle.
+func (h *history) end(r *relay, o *oracle) error {
+	if h.beyond() {
+		return nil
+	}
+	want, err := o.askByRoles(h.now)
+	if err != nil {
+		return err
+	}
+	got, err := r.result()
+	if err != nil {
+		return err
+	}
+	if diff := differences(want, got); len(diff) > 0 {
+		return fmt.Errorf("at the end: %s\n%s", strings.Join(diff, "\n"), h.now.yaml())
+	}
+	return nil
+}
+
+// beyond tells of what only happens here, and may differ: Namespaces without an object, and classes without their Secret.
+func (h *history) beyond() bool {
+	if classes, ok := h.now.Settings["scrapeClasses"]; ok && strings.Contains(string(must(classes)), `"key":`) {
+		return true
+	}
+	return slices.ContainsFunc(namespaceNames, func(ns string) bool {
+		return !slices.ContainsFunc(h.now.Objects, func(o object) bool { return o.kind() == "Namespace" && o.meta("name") == ns })
+	})
+}
+
+// hurry has Secrets and ConfigMaps read soon: else they are every 10 s.
+func (r *relay) hurry() {
+	for _, m := range r.d.Monitors() {
+		r.d.Hurry(&targets.Target{Job: &targets.Job{Owner: m.Owner}})
+	}
+}
+
 // becomes waits until the relay has found what is wanted.
 func (r *relay) becomes(want *result) error {
 	deadline := time.Now().Add(20 * time.Second) // Secrets are read every 10 s
 	for {
+		r.hurry()
 		got, err := r.result()
 		if err != nil {
 			return err

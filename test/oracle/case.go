@@ -29,6 +29,8 @@ type Result struct {
 	// Monitors tells of those that are selected, by "Kind namespace/name", why they are rejected; empty if they are not.
 	Monitors map[string]string `json:"monitors"`
 	Jobs     map[string]Job    `json:"jobs"`
+	// ExternalLabels are those of the loaded configuration, without the two that name the Prometheus.
+	ExternalLabels map[string]string `json:"externalLabels,omitempty"`
 }
 
 // Job is a scrape job.

@@ -165,7 +165,8 @@ func fieldsOf(o runtime.Object, m metav1.Object) fields.Set {
 	case *corev1.Pod:
 		out["spec.nodeName"], out["status.phase"], out["status.podIP"] = o.Spec.NodeName, string(o.Status.Phase), o.Status.PodIP
 		out["spec.restartPolicy"], out["spec.schedulerName"] = string(o.Spec.RestartPolicy), o.Spec.SchedulerName
-		out["spec.serviceAccountName"] = o.Spec.ServiceAccountName
+		out["spec.serviceAccountName"], out["spec.hostNetwork"] = o.Spec.ServiceAccountName, fmt.Sprint(o.Spec.HostNetwork)
+		out["status.nominatedNodeName"] = o.Status.NominatedNodeName
 	case *corev1.Service:
 		out["spec.clusterIP"], out["spec.type"] = o.Spec.ClusterIP, string(o.Spec.Type)
 	case *corev1.Node:
@@ -198,6 +199,9 @@ func (i *informer) collect(ctx context.Context, run func(context.Context, chan<-
 	}()
 	for gs := range ch {
 		for _, g := range gs {
+			if g == nil { // a node without addresses
+				continue
+			}
 			if strings.HasSuffix(g.Source, last) {
 				return out
 			}

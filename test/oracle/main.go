@@ -68,11 +68,21 @@ func answerTo(line []byte) []byte {
 	if err := json.Unmarshal(line, &c); err != nil {
 		result.Error = "oracle: " + err.Error()
 	} else {
-		result = run(&c)
+		result = guarded(&c)
 	}
 	text, err := json.Marshal(result)
 	if err != nil {
 		text, _ = json.Marshal(&Result{Error: "oracle: " + err.Error()})
 	}
 	return text
+}
+
+// guarded answers also where the operator panics.
+func guarded(c *Case) (r *Result) {
+	defer func() {
+		if p := recover(); p != nil {
+			r = &Result{Error: fmt.Sprintf("oracle: panic: %v", p)}
+		}
+	}()
+	return run(c)
 }

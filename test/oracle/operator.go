@@ -38,6 +38,8 @@ type theOperator struct {
 	agent *monitoringv1alpha1.PrometheusAgent
 	store *assets.StoreBuilder
 	all   objects
+	// external are the external labels of the last configuration that was loaded, without those that the operator adds.
+	external map[string]string
 }
 
 // newOperator sets what the API server and the relay's settings have as defaults.
@@ -119,7 +121,8 @@ func (o *theOperator) selects(ctx context.Context) (s selection, reasons map[str
 	if err := promop.AddScrapeClassesToStore(ctx, o.store, o.agent.Namespace, o.agent.Spec.ScrapeClasses); err != nil {
 		return s, nil, err
 	}
-	return selection{services.ValidResources(), pods.ValidResources(), probes.ValidResources(), configs.ValidResources()}, reasons, nil
+	s = selection{services.ValidResources(), pods.ValidResources(), probes.ValidResources(), configs.ValidResources()}
+	return s, reasons, o.refuse(s, reasons)
 }
 
 func note[T operator.ConfigurationResource](reasons map[string]string, kind string, found operator.TypedResourcesSelection[T]) {
@@ -134,7 +137,7 @@ func note[T operator.ConfigurationResource](reasons map[string]string, kind stri
 	}
 }
 
-// load generates a configuration and has Prometheus load it.
+// load generates a configuration and has Prometheus load it, and notes the external labels.
 func (o *theOperator) load(s selection) ([]*promconfig.ScrapeConfig, error) {
 	cg, err := promop.NewConfigGenerator(silent, o.agent, promop.WithEndpointSliceSupport(), promop.WithPrometheusTopologySharding(), promop.WithInlineTLSConfig())
 	if err != nil {
@@ -153,6 +156,10 @@ func (o *theOperator) load(s selection) ([]*promconfig.ScrapeConfig, error) {
 	if err != nil {
 		return nil, refusal{err}
 	}
+	o.external = c.GlobalConfig.ExternalLabels.Map()
+	delete(o.external, "prometheus")
+	delete(o.external, "prometheus_replica")
+	maps.DeleteFunc(o.external, func(_, v string) bool { return v == "" }) // as good as none
 	return scs, nil
 }
 
@@ -218,6 +225,7 @@ func run(c *Case) *Result {
 			return r
 		}
 	}
+	r.ExternalLabels = o.external
 	cluster := newCluster(ctx, all, c.Home)
 	for _, sc := range configs {
 		j, err := cluster.job(sc)
