@@ -21,7 +21,10 @@ import (
 	"promrelay/targets"
 )
 
-var errBodySizeLimit = errors.New("body size limit exceeded")
+var (
+	errBodySizeLimit = errors.New("body size limit exceeded")
+	errZstd          = errors.New("the answer is compressed by zstd, which was not asked for")
+)
 
 // userAgent is what targets see of the relay.
 var userAgent = "promrelay/" + cmp.Or(version.Version, "dev")
@@ -107,7 +110,10 @@ func fetch(ctx context.Context, client *http.Client, t *targets.Target, expected
 		return nil, "", statusError{resp.StatusCode, resp.Status, bodyHint(resp.Body)}
 	}
 	var body io.Reader = resp.Body
-	if resp.Header.Get("Content-Encoding") == "gzip" {
+	switch resp.Header.Get("Content-Encoding") {
+	case "zstd":
+		return nil, "", errZstd
+	case "gzip":
 		g := gunzippers.Get().(*gunzipper)
 		defer gunzippers.Put(g)
 		g.buf.Reset(resp.Body)

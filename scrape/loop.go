@@ -104,6 +104,14 @@ func (l *loop) handOver() {
 	l.mu.Unlock()
 }
 
+// ends is closed when the loop is done with its table; nil if it never began. The caller holds the pool's mu.
+func (l *loop) ends() <-chan struct{} {
+	if l.stop == nil {
+		return nil
+	}
+	return l.done
+}
+
 func (l *loop) state() Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -199,7 +207,6 @@ func (l *loop) scrape(ctx context.Context, at time.Time) {
 	p := pages.Get().(*page)
 	defer pages.Put(p)
 	p.reset(l.table, set, at.UnixMilli())
-	p.maxTime = start.Add(maxAhead).UnixMilli()
 
 	size := 0
 	if err == nil {
@@ -239,6 +246,7 @@ func (l *loop) page(ctx context.Context, p *page, t *targets.Target, c *client) 
 	}
 	if size = len(buf) - headroom - 1; size > 0 {
 		l.expects = size
+		p.maxTime = time.Now().Add(maxAhead).UnixMilli()
 		err = p.read(buf, contentType)
 	}
 	return size, err

@@ -30,6 +30,8 @@ type page struct {
 	typ     model.MetricType
 	byName  map[string]uint32 // families, made when a metadata line is new
 	bySlot  map[uint32]uint32 // rows, made when a new series may have one
+	names   record.Cursor     // reads the metric names of rows, in their order
+	named   uint32            // how many rows it has passed on this page
 	lset    labels.Labels
 	builder *labels.Builder
 	buf     []byte
@@ -65,7 +67,7 @@ func (p *page) rewind() {
 	p.format, p.next, p.diverged = formatOther, 0, false
 	p.lines, p.fresh, p.index = p.lines[:0], p.fresh[:0], p.index[:0]
 	p.family, p.entry, p.typ = -1, 0, model.MetricTypeUnknown
-	p.byName, p.bySlot = nil, nil
+	p.byName, p.bySlot, p.named = nil, nil, 0
 	p.counts = counts{}
 }
 
@@ -140,7 +142,9 @@ func (p *page) reindex(size int) {
 	p.index = grow(p.index[:0], slots)
 	clear(p.index)
 	for n := range p.known() {
-		p.index[p.place(p.line(n))] = uint32(n + 1)
+		if l := p.line(n); l.cached() { // a series of protobuf may be called as another line reads
+			p.index[p.place(l)] = uint32(n + 1)
+		}
 	}
 }
 
@@ -162,7 +166,7 @@ func (p *page) place(l line) uint64 {
 func (p *page) find(text []byte) (l line, known, already bool) {
 	l = newLine(lineSeries, text, 0)
 	if p.next < len(p.t.lines) && !(p.diverged && p.seen.Has(p.next)) {
-		if want := p.t.lines[p.next]; want.hash == l.hash && want.len() == l.len() {
+		if want := p.t.lines[p.next]; want.hash == l.hash && want.len() == l.len() && want.cached() {
 			p.advance()
 			return want, true, false
 		}
@@ -215,7 +219,7 @@ func (p *page) describe(row uint32) uint32 {
 		p.family = -1
 		return 0
 	}
-	if !p.belongs(p.t.nameOf(row)) {
+	if !p.belongs(p.nameOf(row)) {
 		if p.t.orphans == nil {
 			p.t.orphans = map[uint32]uint32{}
 		}
@@ -232,14 +236,27 @@ func (p *page) belongs(name string) bool {
 	return partOfFamily(name, string(p.t.rows.Symbols().Bytes(f.name)), f.typ)
 }
 
-// nameOf reads the metric name of a row, from the first row on: slow.
-func (t *table) nameOf(row uint32) string {
-	c := t.rows.Cursor()
-	for range row + 1 {
-		c.Next()
+// nameOf reads the metric name of a row. It walks over the rows, all in one walk if they are asked for in their order.
+func (p *page) nameOf(row uint32) string {
+	rows := p.t.rows
+	if p.named == 0 || row+1 < p.named {
+		p.names.Reset(rows)
+		p.named = 0
 	}
-	b := labels.NewScratchBuilder(16)
-	return c.Labels(&b).Get(model.MetricNameLabel)
+	for p.named <= row {
+		if !p.names.Next() { // the row was added since the walk began
+			p.names.Reset(rows)
+			p.named = 0
+			continue
+		}
+		p.named++
+	}
+	for i, name := range rows.Shape(p.names.Shape) {
+		if string(rows.Symbols().Bytes(name)) == model.MetricNameLabel {
+			return string(rows.Symbols().Bytes(p.names.Values[i]))
+		}
+	}
+	return ""
 }
 
 // meta takes in a metadata line that the table does not know, or a metadata entry of a page without lines.

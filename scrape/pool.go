@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	config_util "github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.uber.org/zap"
@@ -175,18 +176,55 @@ func (p *Pool) apply(c targets.Change) {
 		j = &job{Job: c.Job, loops: map[uint64]*loop{}}
 		p.jobs[c.Job.Name] = j
 	}
+	old := j.Job
+	j.Job = c.Job
+	heirs := p.heirs(j, old, c)
 	for _, t := range c.Removed {
 		if l := j.loops[t.Hash]; l != nil {
 			p.end(l)
 			delete(j.loops, t.Hash)
 		}
 	}
-	old := j.Job
-	j.Job = c.Job
 	for _, t := range c.Added {
+		if l := heirs[t]; l != nil {
+			p.begin(j, t, l.table, l.ends())
+			continue
+		}
 		p.add(j, old, t)
 	}
 	p.checkLimit(j)
+}
+
+// heirs finds the targets that take the place of others only since they are to be scraped more often or more seldom, or more
+// patiently: Prometheus takes these for other targets. Each goes on with the table of the loop that ends, so that no series ends.
+func (p *Pool) heirs(j *job, old *targets.Job, c targets.Change) map[*targets.Target]*loop {
+	if len(c.Removed) == 0 || len(c.Added) == 0 || !reflect.DeepEqual(sameSeries(old.Config), sameSeries(c.Job.Config)) {
+		return nil
+	}
+	gone := map[uint64]*loop{}
+	for _, t := range c.Removed {
+		if l := j.loops[t.Hash]; l != nil {
+			gone[timeless(t)] = l
+		}
+	}
+	heirs := map[*targets.Target]*loop{}
+	for _, t := range c.Added {
+		if l := gone[timeless(t)]; l != nil && j.loops[t.Hash] == nil {
+			delete(gone, timeless(t))
+			l.handOver()
+			heirs[t] = l
+		}
+	}
+	return heirs
+}
+
+// timeless is what a target's hash would be without its interval and timeout.
+func timeless(t *targets.Target) uint64 {
+	b := labels.NewBuilder(t.Labels)
+	b.Del(model.ScrapeIntervalLabel, model.ScrapeTimeoutLabel)
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%016d%s", b.Labels().Hash(), t.URL)
+	return h.Sum64()
 }
 
 // add makes t one of the job's targets, or renews it if it is one.
@@ -205,10 +243,7 @@ func (p *Pool) add(j *job, old *targets.Job, t *targets.Target) {
 	var after <-chan struct{}
 	if reflect.DeepEqual(sameSeries(old.Config), sameSeries(t.Job.Config)) {
 		l.handOver()
-		tab = l.table
-		if l.stop != nil {
-			after = l.done
-		}
+		tab, after = l.table, l.ends()
 	}
 	p.end(l)
 	p.begin(j, t, tab, after)

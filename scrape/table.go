@@ -110,6 +110,7 @@ type table struct {
 
 	orphans map[uint32]uint32 // rows whose name is not of the family that stands before them: its entry
 
+	symbols int    // of rows, when they were built
 	segment uint64 // of the log, in which the whole table was written last
 	swept   bool   // no row can have died since the last sweep
 }
@@ -251,7 +252,7 @@ func (t *table) forgetFamilies() {
 }
 
 // sweep lets the rows die that no line feeds any more and no staleness hangs on, and builds the rows anew
-// when more of them are dead than alive. What was read must have been committed.
+// when more of them are dead than alive, or most of their symbols are of the past. What was read must have been committed.
 func (t *table) sweep() {
 	if t.swept {
 		return
@@ -282,8 +283,14 @@ func (t *table) sweep() {
 		t.slots[row] = 0
 		t.live--
 	}
-	if dead := len(t.slots) - t.live; dead > t.live && dead > 100 {
+	n := t.rows.Symbols().Len()
+	if t.symbols == 0 {
+		t.symbols = n
+	}
+	dead := len(t.slots) - t.live
+	if dead > t.live && dead > 100 || n > 2*t.symbols+1000 { // of a page whose HELP lines change, say
 		t.rebuild()
+		t.symbols = t.rows.Symbols().Len()
 	}
 }
 

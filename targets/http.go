@@ -19,11 +19,12 @@ type httpBuilder struct {
 	out       *config_util.HTTPClientConfig
 	assets    Assets
 	namespace string // of the monitor, where its Secrets are read
+	unused    bool   // nobody connects with it
 	home      string // of the relay, where those of scrape classes are read (AddScrapeClassesToStore)
 }
 
 func (c *compiler) http(j *Job, namespace string) httpBuilder {
-	return httpBuilder{&j.Config.HTTPClientConfig, c.assets, namespace, c.own}
+	return httpBuilder{out: &j.Config.HTTPClientConfig, assets: c.assets, namespace: namespace, home: c.own}
 }
 
 // ofClass reads what a scrape class names.
@@ -222,6 +223,15 @@ func (b httpBuilder) tlsInto(out *config_util.TLSConfig, t *monitoringv1.TLSConf
 	if t.KeySecret != nil {
 		if key, err = b.secret(*t.KeySecret); err != nil {
 			return fmt.Errorf("tlsConfig: keySecret: %w", err)
+		}
+	}
+	for _, ref := range []struct {
+		name  string
+		given bool
+		value string
+	}{{"ca", t.CA != (monitoringv1.SecretOrConfigMap{}), ca}, {"cert", t.Cert != (monitoringv1.SecretOrConfigMap{}), cert}, {"keySecret", t.KeySecret != nil, string(key)}} {
+		if ref.given && ref.value == "" && !b.unused { // without it, targets would be trusted by the authorities of the system
+			return fmt.Errorf("tlsConfig: %s: it is empty", ref.name)
 		}
 	}
 	if ca != "" {

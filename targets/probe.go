@@ -5,11 +5,13 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/asaskevich/govalidator"
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
+	"github.com/prometheus/prometheus/model/relabel"
 )
 
 // probe makes one job (checkProbe and generateProbeConfig of the operator).
@@ -116,8 +118,8 @@ func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv
 	}
 	ingress := m.Spec.Targets.Ingress
 	if static := m.Spec.Targets.StaticConfig; static != nil {
-		if ingress != nil { // which static targets override, but it must be valid
-			if _, err := rules(ingress.RelabelConfigs); err != nil {
+		if ingress != nil { // which static targets override, but the operator checks it
+			if _, err := rules(overridden(ingress.RelabelConfigs)); err != nil {
 				return l, fmt.Errorf("targets.ingress.relabelingConfigs%w", err)
 			}
 		}
@@ -153,6 +155,21 @@ func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv
 	l.user("targets.ingress.relabelingConfigs", ingress.RelabelConfigs)
 	l.user(enforcedLabel, c.enforcedNamespaceLabel(j.Owner))
 	return l, nil
+}
+
+// overridden takes from rules what Prometheus alone has against them. It never sees those that nobody uses.
+func overridden(rcs []monitoringv1.RelabelConfig) []monitoringv1.RelabelConfig {
+	out := slices.Clone(rcs)
+	for i := range out {
+		r := &out[i]
+		if r.Regex == "(.*)" { // the default may not be said of some actions
+			r.Regex = ""
+		}
+		if action := relabel.Action(strings.ToLower(r.Action)); action != relabel.LabelDrop && action != relabel.LabelKeep {
+			r.SourceLabels = nil
+		}
+	}
+	return out
 }
 
 // staticGroup makes a group of addresses with common labels.

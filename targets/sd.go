@@ -28,6 +28,7 @@ type sdBuilder struct {
 	namespace string
 	secrets   []string // that were read
 	notes     []string // what was left out
+	unused    bool     // what is translated will be left out
 }
 
 // sdConfigs is a section of a configuration that has nothing but service discovery.
@@ -123,7 +124,9 @@ func (b *sdBuilder) kubernetes(sd monitoringv1alpha1.KubernetesSDConfig) (map[st
 // azure leaves out what the operator never hands on. With OAuth it has to be right all the same.
 func (b *sdBuilder) azure(sd monitoringv1alpha1.AzureSDConfig) (map[string]any, error) {
 	if method := value(sd.AuthenticationMethod); method == "" || method == monitoringv1alpha1.AuthMethodTypeOAuth {
-		if _, err := b.fields(reflect.ValueOf(sd)); err != nil {
+		b.unused = true
+		_, err := b.fields(reflect.ValueOf(sd))
+		if b.unused = false; err != nil {
 			return nil, err
 		}
 	}
@@ -144,7 +147,7 @@ func (b *sdBuilder) azure(sd monitoringv1alpha1.AzureSDConfig) (map[string]any, 
 func (b *sdBuilder) fields(v reflect.Value) (map[string]any, error) {
 	out := map[string]any{}
 	client := config_util.HTTPClientConfig{}
-	h := httpBuilder{out: &client, assets: b, namespace: b.namespace}
+	h := httpBuilder{out: &client, assets: b, namespace: b.namespace, unused: b.unused}
 	for i := range v.NumField() {
 		f := v.Field(i)
 		if f.Kind() == reflect.Pointer && f.IsNil() {

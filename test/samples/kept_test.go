@@ -61,6 +61,20 @@ func mixedPage() string {
 	return delimited(h(1), g(2), g(3), h(4), h(5), g(6), v(7))
 }
 
+// answers is a step with one answer, and a configuration if it is the first.
+func answers(body, contentType, config string) step {
+	s := step{answers: map[string]answer{addressA: {status: 200, contentType: contentType, body: body}}}
+	if config != "" {
+		s.configs = map[string]string{"job": config}
+		s.targets = map[string][]model.LabelSet{"job": {{"__address__": addressA, "zone": "z1"}}}
+	}
+	return s
+}
+
+func named(name string, v float64) *dto.MetricFamily {
+	return &dto.MetricFamily{Name: &name, Type: dto.MetricType_GAUGE.Enum(), Metric: []*dto.Metric{{Gauge: &dto.Gauge{Value: &v}}}}
+}
+
 // TestKeptMatchesPrometheus plays what random sequences and the fuzzer found.
 func TestKeptMatchesPrometheus(t *testing.T) {
 	upper := &dto.MetricFamily{Name: proto.String("m"), Help: proto.String("Help."), Type: dto.MetricType_GAUGE.Enum(), Metric: []*dto.Metric{
@@ -76,7 +90,12 @@ func TestKeptMatchesPrometheus(t *testing.T) {
 		"floats and histograms of one series": pages("scrape_native_histograms: true\n", protobuf, mixedPage()),
 		"an old timestamp that comes again":   pages("honor_labels: false\n", plain, "n 1\n", "m 0 0\n", "n 1\n", "n 2\n", "n 3\n", "n 4\n", "n 5\n", "n 6\n", "n 7\n", "m 0 0\n"),
 		"a timestamp before 1970":             pages("honor_labels: false\n", plain, "m 1 -643\n", "m 2 -1\n", "m 3 0\n"),
-		"a label before the name":             pages("honor_labels: false\n", protobuf, delimited(upper), delimited(upper), ""),
+		"series that are called as other lines read": {
+			0: answers("# HELP a b\n# HELP c d\n# HELP z z\na 1\n# x9\nb 2\n", plain, "honor_labels: false\n"),
+			1: answers(delimited(named("# x9", 5), named("# HELP z z", 6), named("b", 7)), protobuf, ""),
+			2: answers("# HELP a b\na 1\n# x9\nb 2\n", plain, ""),
+		},
+		"a label before the name": pages("honor_labels: false\n", protobuf, delimited(upper), delimited(upper), ""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, err := newFarEnd(rand.New(rand.NewPCG(1, 1)))
