@@ -21,6 +21,9 @@ func (g *gen) testCase() *testCase {
 		if of, _, _ := strings.Cut(g.must, "."); i == 0 && specTypes[of] != nil {
 			kind = of
 		}
+		if i == 0 && strings.HasPrefix(g.must, classNode) {
+			kind = "PodMonitor"
+		}
 		c.Objects = append(c.Objects, g.monitor(kind, i))
 	}
 	c.Settings = g.settings(classes)
@@ -29,6 +32,9 @@ func (g *gen) testCase() *testCase {
 	}
 	return c.clone()
 }
+
+// classNode is a field that shows only where monitors have targets and do not say it themselves.
+const classNode = "monitors.scrapeClasses[].attachMetadata"
 
 var specTypes = map[string]reflect.Type{
 	"ServiceMonitor": reflect.TypeFor[monitoringv1.ServiceMonitorSpec](),
@@ -99,6 +105,8 @@ func (g *gen) wanted(t reflect.Type, at string) bool {
 	switch {
 	case g.leadsTo(at):
 		return true
+	case strings.HasPrefix(g.must, classNode) && slices.Contains([]string{"port", "portNumber", "targetPort", "attachMetadata", "scrapeClass"}, field):
+		return false
 	case g.must != "" && (field == "scrapeClass" || field == "fallbackScrapeProtocol"):
 		return g.chance(0.1)
 	case strings.HasSuffix(field, "SDConfigs"), field == "staticConfigs":

@@ -23,8 +23,16 @@ func (g *gen) mutate(c *testCase) {
 				o = pick(g, c.Objects...)
 			}
 		}
-		g.mutateObject(o)
+		if o["data"] == nil || !classSecrets(c.Settings) {
+			g.mutateObject(o)
+		}
 	}
+}
+
+// classSecrets tells whether scrape classes refer to Secrets or ConfigMaps: where one is missing the two differ, see testdata/allowed.
+func classSecrets(settings dict) bool {
+	classes, ok := settings["scrapeClasses"]
+	return ok && strings.Contains(string(must(classes)), `"key":`)
 }
 
 // copyObject makes an object stand in the cluster again, under another name or in another namespace.

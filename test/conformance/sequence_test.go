@@ -251,7 +251,7 @@ func (h *history) end(r *relay, o *oracle) error {
 
 // beyond tells of what only happens here, and may differ: Namespaces without an object, and classes without their Secret.
 func (h *history) beyond() bool {
-	if classes, ok := h.now.Settings["scrapeClasses"]; ok && strings.Contains(string(must(classes)), `"key":`) {
+	if classSecrets(h.now.Settings) {
 		return true
 	}
 	return slices.ContainsFunc(namespaceNames, func(ns string) bool {
