@@ -95,6 +95,9 @@ func (o *theOperator) unfitHere(namespace string, m map[string]any) string {
 	}
 	// The API server answers 400 to each list, and the discovery finds nothing for ever.
 	selectors, _ := m["selectors"].([]any)
+	if m["apiServer"] != nil { // another one may know other fields
+		selectors = nil
+	}
 	for _, s := range selectors {
 		if s, ok := s.(map[string]any); ok {
 			role, _ := s["role"].(string)

@@ -2,6 +2,7 @@ package samples
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -157,4 +158,33 @@ func alone(t *testing.T, steps []step) got {
 		t.Fatal(err)
 	}
 	return have
+}
+
+// TestIntervalChanges is a deviation that docs/fidelity.md lists: a target that is scraped more seldom from now on keeps its series.
+func TestIntervalChanges(t *testing.T) {
+	const of = `{__name__="%s", instance="a:80", job="job", zone="z1"}`
+	for _, interval := range []string{"45s", "1m", "90s", "2m"} { // some of which have the next scrape when the series would have ended
+		var bodies []string
+		for i := range 40 {
+			bodies = append(bodies, fmt.Sprintf("m %d\n", i))
+		}
+		steps := pages("honor_labels: false\n", plain, bodies...)
+		steps[3].configs = map[string]string{"job": "scrape_interval: " + interval + "\n"}
+		have := alone(t, steps)
+		if series := have.samples[fmt.Sprintf(of, "m")]; len(series) < 5 {
+			t.Errorf("%s: got %v", interval, series)
+		}
+		for name, samples := range have.samples {
+			for _, s := range samples {
+				if s.value == stale {
+					t.Errorf("%s: %s ends: %v", interval, name, s)
+				}
+			}
+		}
+		for i, s := range have.samples[fmt.Sprintf(of, "scrape_series_added")] {
+			if i > 0 && s.value != "0" {
+				t.Errorf("%s: scrape %d added %s series", interval, i, s.value)
+			}
+		}
+	}
 }
