@@ -229,7 +229,7 @@ func TestTargetsPage(t *testing.T) {
 		"endpoints[0].relabelings[0].regex: missing )", "its selector matches nothing", "labels do not match serviceMonitorSelector",
 		"probes: the CRD is not installed", "bad.yaml: no kind", "connection refused", "123\u2009456", "7 : 99", "runs by Endpoints",
 		"rejected; its last good version is still scraped. endpoints[0]: port: missing closing )",
-		"No targets: consul_sd_configs cannot be started: no such file",
+		"No targets: service discovery fails", "consul_sd_configs cannot be started: no such file",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)

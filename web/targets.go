@@ -187,7 +187,7 @@ func whyNone(g group) string {
 	}
 	for _, j := range g.Jobs {
 		if len(j.Problems) > 0 {
-			return "No targets: " + j.Problems[0]
+			return "No targets: service discovery fails, as told below."
 		}
 	}
 	if g.Dropped == 0 {
