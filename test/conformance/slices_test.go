@@ -95,11 +95,11 @@ func (g *gen) addresses(a app, pods []object) []any {
 		g.oddEndpoint(e)
 		out = append(out, e)
 	}
-	real := g.chance(0.8) // addresses are those of the pods, as in a cluster
+	own := g.chance(0.8) // addresses are those of the pods, as in a cluster
 	for i, p := range pods {
 		ip := fmt.Sprintf("10.1.0.%d", i)
-		if own, _ := p["status"].(dict)["podIP"].(string); real && own != "" && own[0] == '1' {
-			ip = own
+		if of, _ := p["status"].(dict)["podIP"].(string); own && of != "" && of[0] == '1' {
+			ip = of
 		}
 		add(ip, dict{"kind": "Pod", "namespace": p.meta("namespace"), "name": p.meta("name")})
 	}
