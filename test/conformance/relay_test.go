@@ -77,6 +77,9 @@ func (r *relay) apply(settings map[string]any) error {
 	return nil
 }
 
+// takes tells whether other settings can be; they count then.
+func (r *relay) takes(settings map[string]any) bool { return r.apply(settings) == nil }
+
 // path is the file of an object. It does not change when the object does.
 func path(dir string, o object) string {
 	return filepath.Join(dir, fmt.Sprintf("%s_%s_%s.json", o.kind(), o.meta("namespace"), o.meta("name")))
