@@ -259,62 +259,62 @@ func runPrometheus(t testing.TB, steps []step, seen *features) (out got, good []
 	m.Stop()
 	<-done
 	outcomes.end()
-	return r.result(), outcomes.good
+	out = r.result()
+	out.requests = e.requests()
+	return out, outcomes.good
 }
 
 // parseST tells whether start timestamps can be compared: promrelay takes them from protobuf alone. (With OpenMetrics
 // text Prometheus would drop the _created series for them, and an exemplar that is cut short makes it spin for ever.)
 func parseST(steps []step) bool {
-	for _, s := range steps {
-		for _, a := range s.answers {
-			if strings.Contains(a.contentType, "openmetrics-text") {
-				return false
-			}
-		}
-		for _, c := range s.configs {
-			if strings.Contains(c, "fallback_scrape_protocol: OpenMetrics") {
-				return false
-			}
-		}
-	}
-	return true
+	return !hasType(steps, "openmetrics-text", "fallback_scrape_protocol: OpenMetrics")
 }
 
 func hasProtobuf(steps []step) bool {
-	for _, s := range steps {
-		for _, a := range s.answers {
-			if strings.Contains(a.contentType, "protobuf") {
-				return true
-			}
-		}
-		for _, c := range s.configs {
-			if strings.Contains(c, "fallback_scrape_protocol: PrometheusProto") {
-				return true
-			}
-		}
-	}
-	return false
+	return hasType(steps, "protobuf", "fallback_scrape_protocol: PrometheusProto")
 }
 
-// nameless tells whether a page of protobuf has labels that sort before the name and that relabelling takes away: the recorder does
-// not see that the metadata is lost behind them.
-func nameless(steps []step) bool {
+// hasType tells whether pages may have a content type, or a configuration has a text.
+func hasType(steps []step, contentType, config string) (has bool) {
 	for _, s := range steps {
 		for _, a := range s.answers {
-			p, err := textparse.New([]byte(a.body), protobuf, labels.NewSymbolTable(), textparse.ParserOptions{})
-			if err != nil {
-				continue
-			}
-			for entry, err := p.Next(); err == nil; entry, err = p.Next() {
-				var ls labels.Labels
-				if entry == textparse.EntrySeries || entry == textparse.EntryHistogram {
-					p.Labels(&ls)
-				}
-				if !ls.IsEmpty() && before(ls) && ls.Get("Upper") == "" {
-					return true
-				}
-			}
+			a.each(func(t, _ string) { has = has || strings.Contains(t, contentType) })
+		}
+		for _, c := range s.configs {
+			has = has || strings.Contains(c, config)
 		}
 	}
-	return false
+	return has
+}
+
+// nameless tells whether a page of protobuf has labels that sort before the name and that relabelling may take away: the recorder
+// does not see that the metadata is lost behind them.
+func nameless(steps []step) (is bool) {
+	rules := hasType(steps, "none", "metric_relabel_configs")
+	for _, s := range steps {
+		for _, a := range s.answers {
+			a.each(func(_, body string) { is = is || beforeName(body, rules) })
+		}
+	}
+	return is
+}
+
+func beforeName(page string, rules bool) bool {
+	p, err := textparse.New([]byte(page), protobuf, labels.NewSymbolTable(), textparse.ParserOptions{})
+	if err != nil {
+		return false
+	}
+	for {
+		entry, err := p.Next()
+		if err != nil {
+			return false
+		}
+		var ls labels.Labels
+		if entry == textparse.EntrySeries || entry == textparse.EntryHistogram {
+			p.Labels(&ls)
+		}
+		if !ls.IsEmpty() && before(ls) && (rules || ls.Get("Upper") == "") {
+			return true
+		}
+	}
 }
