@@ -63,7 +63,7 @@ func wanted() []string {
 		"whole histograms in text", "classic lines kept beside those converted", "OpenMetrics timestamps: decimals", "OpenMetrics timestamps: exponent",
 		"OpenMetrics timestamps: negative", "odd exemplars", "label_name_length_limit at the border of what is not ASCII",
 		"label_value_length_limit at the border of what is not ASCII", "scrape_protocols", "escaping schemes", "UNIT that changes",
-		"every line stamped", "every line stamped, and repeated",
+		"every line stamped", "every line stamped, and repeated", "exact metadata",
 	}
 	for name := range rules {
 		out = append(out, "relabelling: "+name)

@@ -144,9 +144,9 @@ type jobs struct {
 	*generator
 	all   []model.LabelSet
 	now   []model.LabelSet // of them, those that are targets
-	at    string // the job of the targets
-	moved int    // the step in which they changed
-	other bool   // there is another job, to which they may move
+	at    string           // the job of the targets
+	moved int              // the step in which they changed
+	other bool             // there is another job, to which they may move
 }
 
 func (j *jobs) change(i int, to *step) {

@@ -146,7 +146,7 @@ type sample struct {
 	ms, start int64
 	value     string // bits of a float, or a histogram
 	meta      string // "" for none
-	// known is the metadata that the series' samples bear: Prometheus gives none with some samples, as staleness markers, where
+	// known is the metadata that the sample may bear: Prometheus gives none with some samples, as staleness markers, where
 	// the relay gives what the target said last.
 	known map[string]bool
 }
@@ -163,7 +163,7 @@ func same(want, have sample) bool {
 	if want.ms != have.ms || want.value != have.value || want.start != have.start {
 		return false
 	}
-	return want.meta == anyMeta || want.meta == have.meta || want.meta == "" && (have.meta == "" || want.known[have.meta] || want.known[anyMeta])
+	return want.meta == anyMeta || want.meta == have.meta || want.meta == "" && (want.known[have.meta] || want.known[anyMeta])
 }
 
 // got is what came of a sequence, by series in order.

@@ -57,6 +57,7 @@ type recorder struct {
 	out                got
 	seen               *features
 	protobuf, nameless bool // pages are
+	exact              bool // metadata that is not given is that which the series' target gave last
 }
 
 type recorded struct {
@@ -66,6 +67,8 @@ type recorded struct {
 	exemplar      *exemplar.Exemplar
 	known         map[string]bool // metadata that was given, also by a page that failed
 	paged, report bool            // it was appended as a line of a page, as a report series
+	said          string          // metadata that was given last
+	fresh         bool            // the line is a new one, and no metadata was given since
 }
 
 func (r *recorder) AppenderV2(context.Context) storage.AppenderV2 {
@@ -143,15 +146,22 @@ func (a *recorderAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t
 	}
 	a.metas[s] = meta
 	s.known[meta] = true
+	s.fresh = ref == 0 || s.fresh
+	if meta != "" {
+		s.said, s.fresh = meta, false
+	}
+	out := sample{ms: t, start: st, value: value, meta: meta, known: s.known}
+	if a.r.exact && meta == "" {
+		out.known = map[string]bool{s.said: true, "": s.fresh}
+	}
 	a.pending = append(a.pending, func() {
 		if t <= s.last {
 			return
 		}
 		s.last = t
 		if a.mixed[s] {
-			meta, s.known[anyMeta] = anyMeta, true
+			out.meta, s.known[anyMeta] = anyMeta, true
 		}
-		out := sample{ms: t, start: st, value: value, meta: meta, known: s.known}
 		a.r.out.samples[s.name] = append(a.r.out.samples[s.name], out)
 	})
 	a.exemplars(s, o.Exemplars)
@@ -168,7 +178,7 @@ func (a *recorderAppender) find(ref storage.SeriesRef, ls labels.Labels) (*recor
 	}
 	s := a.r.series[ls.String()]
 	if s == nil {
-		s = &recorded{name: ls.String(), last: math.MinInt64, known: map[string]bool{}}
+		s = &recorded{name: ls.String(), last: math.MinInt64, known: map[string]bool{"": true}}
 		a.r.refs = append(a.r.refs, s)
 		s.ref = storage.SeriesRef(len(a.r.refs))
 		a.r.series[s.name] = s
@@ -230,6 +240,9 @@ func runPrometheus(t testing.TB, steps []step, seen *features) (out got, good []
 	defer e.stop()
 	r := &recorder{series: map[string]*recorded{}, out: newGot(), seen: seen, protobuf: hasProtobuf(steps)}
 	r.nameless = r.protobuf && nameless(steps)
+	if r.exact = oneTable(steps) && !r.nameless; r.exact {
+		seen.add("exact metadata")
+	}
 	o := &promscrape.Options{
 		AppendMetadata: true, ParseST: parseST(steps), HTTPClientOptions: e.options(),
 		DiscoveryReloadInterval: model.Duration(time.Millisecond), DiscoveryReloadOnStartup: true,
@@ -285,6 +298,16 @@ func hasType(steps []step, contentType, config string) (has bool) {
 		}
 	}
 	return has
+}
+
+// oneTable tells whether all pages are those of one target, which keeps its table.
+func oneTable(steps []step) bool {
+	for i, s := range steps {
+		if i > 0 && s.changesA() || len(s.answers) > 1 || len(s.targets["job"]) > 1 {
+			return false
+		}
+	}
+	return true
 }
 
 // nameless tells whether a page of protobuf has labels that sort before the name and that relabelling may take away: the recorder
