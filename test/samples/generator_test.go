@@ -92,7 +92,7 @@ func (g *generator) length() int {
 	case g.often(5, "15 steps or more"):
 		return 15 + g.IntN(11)
 	case g.steady:
-		return 9 + g.IntN(5)
+		return 9 + g.IntN(6)
 	}
 	return 2 + g.IntN(7)
 }
@@ -227,7 +227,7 @@ func (g *generator) answer() answer {
 	}
 	troubles := 36
 	if g.steady {
-		troubles = 120
+		troubles = 150
 	}
 	if what := g.IntN(troubles); what < 10 {
 		g.trouble(&a, what)

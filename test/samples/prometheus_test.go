@@ -1,6 +1,7 @@
 package samples
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -201,12 +202,13 @@ func (a *recorderAppender) exemplars(s *recorded, es []exemplar.Exemplar) {
 	}
 }
 
-// newerExemplar is validateExemplar of tsdb's exemplar storage, which receivers have.
+// newerExemplar is validateExemplar of tsdb's exemplar storage, which receivers have; but NaN is the smallest value and equal to
+// itself, where that storage takes every exemplar that has it.
 func newerExemplar(newest, e exemplar.Exemplar) bool {
-	if newest.Equals(e) || e.Ts < newest.Ts {
+	if newest.Equals(e) {
 		return false
 	}
-	return e.Ts > newest.Ts || e.Value > newest.Value || e.Value == newest.Value && e.Labels.Hash() > newest.Labels.Hash()
+	return cmp.Or(cmp.Compare(e.Ts, newest.Ts), cmp.Compare(e.Value, newest.Value), cmp.Compare(e.Labels.Hash(), newest.Labels.Hash())) > 0
 }
 
 func (a *recorderAppender) Commit() error {

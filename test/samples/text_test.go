@@ -30,6 +30,9 @@ func (g *generator) write() string {
 		if f.late {
 			g.writeMeta(&b, f)
 		}
+		if strings.HasPrefix(f.name, "#") && g.format == plain {
+			b.WriteString(f.name + "\n")
+		}
 		if g.format != openMetrics && g.chance(5) {
 			b.WriteString(pick(g, "\n", "# a comment\n", "#nospace\n", "  \n", "# EOF\n", "\n\n", "# HELPless comment\n"))
 		}
