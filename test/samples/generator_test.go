@@ -185,7 +185,7 @@ func (j *jobs) reload(to *step) {
 	if j.steady {
 		wholly = 20
 	}
-	text := ""
+	var text string
 	if j.chance(wholly) {
 		text = j.config(j.at)
 	} else {
@@ -239,13 +239,13 @@ func (g *generator) answer() answer {
 
 // forms is the page as it is in each format.
 func (g *generator) forms() map[string]string {
+	defer func(was string) { g.format = was }(g.format)
 	out := map[string]string{}
-	was := g.format
-	for _, g.format = range []string{plain, openMetrics, protobuf} {
-		media, _, _ := strings.Cut(g.format, ";")
+	for _, format := range []string{plain, openMetrics, protobuf} {
+		g.format = format
+		media, _, _ := strings.Cut(format, ";")
 		out[media] = g.write()
 	}
-	g.format = was
 	return out
 }
 

@@ -282,24 +282,33 @@ func runPrometheus(t testing.TB, steps []step, seen *features) (out got, good []
 // parseST tells whether start timestamps can be compared: promrelay takes them from protobuf alone. (With OpenMetrics
 // text Prometheus would drop the _created series for them, and an exemplar that is cut short makes it spin for ever.)
 func parseST(steps []step) bool {
-	return !hasType(steps, "openmetrics-text", "fallback_scrape_protocol: OpenMetrics")
+	return !hasPage(steps, "openmetrics-text") && !hasConfig(steps, "fallback_scrape_protocol: OpenMetrics")
 }
 
 func hasProtobuf(steps []step) bool {
-	return hasType(steps, "protobuf", "fallback_scrape_protocol: PrometheusProto")
+	return hasPage(steps, "protobuf") || hasConfig(steps, "fallback_scrape_protocol: PrometheusProto")
 }
 
-// hasType tells whether pages may have a content type, or a configuration has a text.
-func hasType(steps []step, contentType, config string) (has bool) {
+// hasPage tells whether a page may be of the type.
+func hasPage(steps []step, contentType string) (has bool) {
 	for _, s := range steps {
 		for _, a := range s.answers {
 			a.each(func(t, _ string) { has = has || strings.Contains(t, contentType) })
 		}
-		for _, c := range s.configs {
-			has = has || strings.Contains(c, config)
-		}
 	}
 	return has
+}
+
+// hasConfig tells whether a configuration has the text.
+func hasConfig(steps []step, text string) bool {
+	for _, s := range steps {
+		for _, c := range s.configs {
+			if strings.Contains(c, text) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // oneTable tells whether all pages are those of one target, which keeps its table.
@@ -315,7 +324,7 @@ func oneTable(steps []step) bool {
 // nameless tells whether a page of protobuf has labels that sort before the name and that relabelling may take away: the recorder
 // does not see that the metadata is lost behind them.
 func nameless(steps []step) (is bool) {
-	rules := hasType(steps, "none", "metric_relabel_configs")
+	rules := hasConfig(steps, "metric_relabel_configs")
 	for _, s := range steps {
 		for _, a := range s.answers {
 			a.each(func(_, body string) { is = is || beforeName(body, rules) })
