@@ -149,7 +149,7 @@ func (g *generator) configure(job string, next settings) string {
 func (g *generator) edit(job string) (text string, kept bool) {
 	old := g.configs[job]
 	only := []string(nil)
-	if g.chance(50) || g.steady && g.chance(60) {
+	if g.chance(50) || g.steady && g.chance(70) {
 		only = keepers
 	}
 	for {

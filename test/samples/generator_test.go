@@ -183,7 +183,7 @@ func (j *jobs) reload(to *step) {
 	j.seen.add("configuration changes")
 	wholly := 75
 	if j.steady {
-		wholly = 20
+		wholly = 10
 	}
 	var text string
 	if j.chance(wholly) {

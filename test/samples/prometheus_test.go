@@ -321,19 +321,19 @@ func oneTable(steps []step) bool {
 	return true
 }
 
-// nameless tells whether a page of protobuf has labels that sort before the name and that relabelling may take away: the recorder
-// does not see that the metadata is lost behind them.
+// nameless tells whether a page of protobuf has labels that sort before the name and that relabelling may take away, or whose sample
+// may not come through: the recorder does not see that the metadata is lost behind them.
 func nameless(steps []step) (is bool) {
-	rules := hasConfig(steps, "metric_relabel_configs")
+	hidden := hasConfig(steps, "metric_relabel_configs") || hasConfig(steps, "_limit: ")
 	for _, s := range steps {
 		for _, a := range s.answers {
-			a.each(func(_, body string) { is = is || beforeName(body, rules) })
+			a.each(func(_, body string) { is = is || beforeName(body, hidden) })
 		}
 	}
 	return is
 }
 
-func beforeName(page string, rules bool) bool {
+func beforeName(page string, hidden bool) bool {
 	p, err := textparse.New([]byte(page), protobuf, labels.NewSymbolTable(), textparse.ParserOptions{})
 	if err != nil {
 		return false
@@ -347,7 +347,7 @@ func beforeName(page string, rules bool) bool {
 		if entry == textparse.EntrySeries || entry == textparse.EntryHistogram {
 			p.Labels(&ls)
 		}
-		if !ls.IsEmpty() && before(ls) && (rules || ls.Get("Upper") == "") {
+		if !ls.IsEmpty() && before(ls) && (hidden || ls.Get("Upper") == "") {
 			return true
 		}
 	}
