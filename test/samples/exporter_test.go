@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -18,12 +19,13 @@ import (
 type exporter struct {
 	mu      sync.Mutex
 	answers map[string]answer
+	asked   map[string][]string // headers of the requests, by address
 	conns   chan net.Conn
 	server  *http.Server
 }
 
 func newExporter() *exporter {
-	e := &exporter{conns: make(chan net.Conn)}
+	e := &exporter{conns: make(chan net.Conn), asked: map[string][]string{}}
 	e.server = &http.Server{Handler: e}
 	go e.server.Serve(e)
 	return e
@@ -64,19 +66,32 @@ func (e *exporter) set(answers map[string]answer) {
 	e.mu.Unlock()
 }
 
+// requests are the headers of those that came.
+func (e *exporter) requests() map[string][]string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return maps.Clone(e.asked)
+}
+
 func (e *exporter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	a, ok := e.answers[r.Host]
+	text := ""
+	for _, name := range []string{"Accept", "Accept-Encoding", "Authorization", "X-Prometheus-Scrape-Timeout-Seconds"} {
+		text += fmt.Sprintf("%s: %s; ", name, strings.Join(r.Header[name], ", "))
+	}
+	e.asked[r.Host] = append(e.asked[r.Host], text)
 	e.mu.Unlock()
 	if !ok {
 		panic(http.ErrAbortHandler)
 	}
 	time.Sleep(a.delay)
+	contentType, page := a.negotiate(r.Header.Get("Accept"))
 	w.Header()["Content-Type"] = nil
-	if a.contentType != "" {
-		w.Header().Set("Content-Type", a.contentType)
+	if contentType != "" {
+		w.Header().Set("Content-Type", contentType)
 	}
-	body := []byte(a.body)
+	body := []byte(page)
 	if a.gzip && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		w.Header().Set("Content-Encoding", "gzip")
 		var b bytes.Buffer

@@ -2,6 +2,7 @@ package samples
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -25,8 +26,8 @@ var fuzzSettings = []string{
 
 var fuzzTypes = []string{plain, openMetrics, protobuf, "application/openmetrics-text; version=0.0.1", "text/plain"}
 
-// fuzzSequence shows pages a, b and c, as they are, in an order in which each comes back.
-func fuzzSequence(settings uint16, kind uint8, a, b, c string) sequence {
+// fuzzSequence shows pages a, b and c, as they are and in the formats that kinds name, in an order in which each comes back.
+func fuzzSequence(settings uint16, kinds [3]uint8, a, b, c string) sequence {
 	config := ""
 	for i, text := range fuzzSettings {
 		if settings>>i&1 != 0 {
@@ -36,10 +37,11 @@ func fuzzSequence(settings uint16, kind uint8, a, b, c string) sequence {
 	if config == "" {
 		config = "honor_labels: false\n"
 	}
-	pages := []string{a, b, a, c, c, b, a}
-	s := sequence{steps: make([]step, len(pages)), skeletons: make([][]string, len(pages))}
-	for i, page := range pages {
-		s.steps[i].answers = map[string]answer{addressA: {status: 200, contentType: fuzzTypes[int(kind)%len(fuzzTypes)], body: page}}
+	pages := [3]string{a, b, c}
+	order := []int{0, 1, 0, 2, 2, 1, 0}
+	s := sequence{steps: make([]step, len(order)), skeletons: make([][]string, len(order))}
+	for i, n := range order {
+		s.steps[i].answers = map[string]answer{addressA: {status: 200, contentType: fuzzTypes[int(kinds[n])%len(fuzzTypes)], body: pages[n]}}
 	}
 	s.steps[0].configs = map[string]string{"job": config}
 	s.steps[0].targets = map[string][]model.LabelSet{"job": {{"__address__": addressA, "zone": "z1"}}}
@@ -60,23 +62,19 @@ func FuzzScrapeMatchesPrometheus(f *testing.F) {
 	for seed := range uint64(60) {
 		g := newSequence(seed, newFeatures())
 		var pages []string
-		kind := uint8(0)
+		var kinds []uint8
 		for _, s := range g.steps {
 			if a := s.answers[addressA]; a.body != "" && len(a.body) < 1000 {
 				pages = append(pages, a.body)
-				for i, typ := range fuzzTypes {
-					if a.contentType == typ {
-						kind = uint8(i)
-					}
-				}
+				kinds = append(kinds, uint8(max(0, slices.Index(fuzzTypes, a.contentType))))
 			}
 		}
 		for len(pages) >= 3 {
-			f.Add(uint16(seed*37), kind, pages[0], pages[1], pages[2])
-			pages = pages[3:]
+			f.Add(uint16(seed*37), kinds[0], kinds[1], kinds[2], pages[0], pages[1], pages[2])
+			pages, kinds = pages[3:], kinds[3:]
 		}
 	}
-	f.Fuzz(func(t *testing.T, settings uint16, kind uint8, a, b, c string) {
+	f.Fuzz(func(t *testing.T, settings uint16, kindA, kindB, kindC uint8, a, b, c string) {
 		if len(a)+len(b)+len(c) > 8<<10 || len(a) == 0 {
 			t.Skip()
 		}
@@ -84,7 +82,7 @@ func FuzzScrapeMatchesPrometheus(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := fuzzSequence(settings, kind, a, b, c)
+		s := fuzzSequence(settings, [3]uint8{kindA, kindB, kindC}, a, b, c)
 		if d := compare(t, end, s, newFeatures(), 0); d != "" {
 			t.Errorf("- is Prometheus, + is promrelay\n%s\n%s", d, show(s.steps))
 		}

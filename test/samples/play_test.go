@@ -24,9 +24,29 @@ type answer struct {
 	status      int
 	contentType string
 	body        string
+	forms       map[string]string // bodies by media type, where the target answers as Accept prefers
 	delay       time.Duration
 	gzip        bool
 	cut         bool // the connection ends in the middle of the body
+}
+
+// negotiate returns what a target tells who accepts this.
+func (a answer) negotiate(accept string) (contentType, body string) {
+	first, _, _ := strings.Cut(accept, ",")
+	typ, _, _ := strings.Cut(first, ";q=")
+	media, _, _ := strings.Cut(typ, ";")
+	if body, ok := a.forms[media]; ok {
+		return typ, body
+	}
+	return a.contentType, a.body
+}
+
+// each calls f with all pages that the answer may consist of.
+func (a answer) each(f func(contentType, body string)) {
+	f(a.contentType, a.body)
+	for media, body := range a.forms {
+		f(media, body)
+	}
 }
 
 // step is one interval of a sequence: at its start configurations and targets may change, then each target gives one answer.
@@ -35,6 +55,7 @@ type step struct {
 	remove  []string                    // jobs that go
 	targets map[string][]model.LabelSet // by job; jobs that are not there keep theirs
 	answers map[string]answer           // by address; a target without one refuses the connection
+	kept    bool                        // targets keep their tables though configurations change
 }
 
 func (s *step) changes() bool { return len(s.configs) > 0 || len(s.remove) > 0 || len(s.targets) > 0 }
@@ -46,7 +67,7 @@ func (s *step) changesA() bool {
 			return true
 		}
 	}
-	return len(s.configs) > 0 || len(s.remove) > 0
+	return len(s.configs) > 0 && !s.kept || len(s.remove) > 0
 }
 
 // state is what the steps so far have made of the jobs.
@@ -125,7 +146,7 @@ type sample struct {
 	ms, start int64
 	value     string // bits of a float, or a histogram
 	meta      string // "" for none
-	// known is the metadata that the series' samples bear: Prometheus gives none with some samples, as staleness markers, where
+	// known is the metadata that the sample may bear: Prometheus gives none with some samples, as staleness markers, where
 	// the relay gives what the target said last.
 	known map[string]bool
 }
@@ -142,16 +163,17 @@ func same(want, have sample) bool {
 	if want.ms != have.ms || want.value != have.value || want.start != have.start {
 		return false
 	}
-	return want.meta == anyMeta || want.meta == have.meta || want.meta == "" && (have.meta == "" || want.known[have.meta] || want.known[anyMeta])
+	return want.meta == anyMeta || want.meta == have.meta || want.meta == "" && (want.known[have.meta] || want.known[anyMeta])
 }
 
 // got is what came of a sequence, by series in order.
 type got struct {
 	samples   map[string][]sample
 	exemplars map[string][]string
+	requests  map[string][]string // headers, by address
 }
 
-func newGot() got { return got{map[string][]sample{}, map[string][]string{}} }
+func newGot() got { return got{samples: map[string][]sample{}, exemplars: map[string][]string{}} }
 
 func diff(want, have got) string {
 	var out strings.Builder
@@ -161,12 +183,16 @@ func diff(want, have got) string {
 			beside(&out, w, h, same)
 		}
 	})
-	each(want.exemplars, have.exemplars, func(name string, w, h []string) {
-		if !slices.Equal(w, h) {
-			fmt.Fprintf(&out, "exemplars of %s:\n", name)
-			beside(&out, w, h, func(a, b string) bool { return a == b })
+	equal := func(what string) func(name string, w, h []string) {
+		return func(name string, w, h []string) {
+			if !slices.Equal(w, h) {
+				fmt.Fprintf(&out, "%s %s:\n", what, name)
+				beside(&out, w, h, func(a, b string) bool { return a == b })
+			}
 		}
-	})
+	}
+	each(want.exemplars, have.exemplars, equal("exemplars of"))
+	each(want.requests, have.requests, equal("requests to"))
 	return out.String()
 }
 
@@ -211,11 +237,16 @@ func show(steps []step) string {
 		}
 		for _, addr := range slices.Sorted(maps.Keys(s.answers)) {
 			a := s.answers[addr]
-			body := a.body
-			if strings.ContainsFunc(body, func(r rune) bool { return r < ' ' && r != '\n' }) || strings.Contains(a.contentType, "protobuf") {
-				body = fmt.Sprintf("%q", body)
+			text := func(contentType, body string) string {
+				if strings.ContainsFunc(body, func(r rune) bool { return r < ' ' && r != '\n' }) || strings.Contains(contentType, "protobuf") {
+					return fmt.Sprintf("%q", body)
+				}
+				return body
 			}
-			fmt.Fprintf(&b, "%s: %d %q after %s, gzip %t, cut %t\n%s\n", addr, a.status, cmp.Or(a.contentType, "no type"), a.delay, a.gzip, a.cut, body)
+			fmt.Fprintf(&b, "%s: %d %q after %s, gzip %t, cut %t\n%s\n", addr, a.status, cmp.Or(a.contentType, "no type"), a.delay, a.gzip, a.cut, text(a.contentType, a.body))
+			for _, media := range slices.Sorted(maps.Keys(a.forms)) {
+				fmt.Fprintf(&b, "or %s, if that is accepted first:\n%s\n", media, text(media, a.forms[media]))
+			}
 		}
 	}
 	return b.String()

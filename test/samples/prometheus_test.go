@@ -1,6 +1,7 @@
 package samples
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -57,6 +58,7 @@ type recorder struct {
 	out                got
 	seen               *features
 	protobuf, nameless bool // pages are
+	exact              bool // metadata that is not given is that which the series' target gave last
 }
 
 type recorded struct {
@@ -66,6 +68,8 @@ type recorded struct {
 	exemplar      *exemplar.Exemplar
 	known         map[string]bool // metadata that was given, also by a page that failed
 	paged, report bool            // it was appended as a line of a page, as a report series
+	said          string          // metadata that was given last
+	fresh         bool            // the line is a new one, and no metadata was given since
 }
 
 func (r *recorder) AppenderV2(context.Context) storage.AppenderV2 {
@@ -143,15 +147,22 @@ func (a *recorderAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t
 	}
 	a.metas[s] = meta
 	s.known[meta] = true
+	s.fresh = ref == 0 || s.fresh
+	if meta != "" {
+		s.said, s.fresh = meta, false
+	}
+	out := sample{ms: t, start: st, value: value, meta: meta, known: s.known}
+	if a.r.exact && meta == "" {
+		out.known = map[string]bool{s.said: true, "": s.fresh}
+	}
 	a.pending = append(a.pending, func() {
 		if t <= s.last {
 			return
 		}
 		s.last = t
 		if a.mixed[s] {
-			meta, s.known[anyMeta] = anyMeta, true
+			out.meta, s.known[anyMeta] = anyMeta, true
 		}
-		out := sample{ms: t, start: st, value: value, meta: meta, known: s.known}
 		a.r.out.samples[s.name] = append(a.r.out.samples[s.name], out)
 	})
 	a.exemplars(s, o.Exemplars)
@@ -168,7 +179,7 @@ func (a *recorderAppender) find(ref storage.SeriesRef, ls labels.Labels) (*recor
 	}
 	s := a.r.series[ls.String()]
 	if s == nil {
-		s = &recorded{name: ls.String(), last: math.MinInt64, known: map[string]bool{}}
+		s = &recorded{name: ls.String(), last: math.MinInt64, known: map[string]bool{"": true}}
 		a.r.refs = append(a.r.refs, s)
 		s.ref = storage.SeriesRef(len(a.r.refs))
 		a.r.series[s.name] = s
@@ -191,12 +202,13 @@ func (a *recorderAppender) exemplars(s *recorded, es []exemplar.Exemplar) {
 	}
 }
 
-// newerExemplar is validateExemplar of tsdb's exemplar storage, which receivers have.
+// newerExemplar is validateExemplar of tsdb's exemplar storage, which receivers have; but NaN is the smallest value and equal to
+// itself, where that storage takes every exemplar that has it.
 func newerExemplar(newest, e exemplar.Exemplar) bool {
-	if newest.Equals(e) || e.Ts < newest.Ts {
+	if newest.Equals(e) {
 		return false
 	}
-	return e.Ts > newest.Ts || e.Value > newest.Value || e.Value == newest.Value && e.Labels.Hash() > newest.Labels.Hash()
+	return cmp.Or(cmp.Compare(e.Ts, newest.Ts), cmp.Compare(e.Value, newest.Value), cmp.Compare(e.Labels.Hash(), newest.Labels.Hash())) > 0
 }
 
 func (a *recorderAppender) Commit() error {
@@ -230,6 +242,9 @@ func runPrometheus(t testing.TB, steps []step, seen *features) (out got, good []
 	defer e.stop()
 	r := &recorder{series: map[string]*recorded{}, out: newGot(), seen: seen, protobuf: hasProtobuf(steps)}
 	r.nameless = r.protobuf && nameless(steps)
+	if r.exact = oneTable(steps) && !r.nameless; r.exact {
+		seen.add("exact metadata")
+	}
 	o := &promscrape.Options{
 		AppendMetadata: true, ParseST: parseST(steps), HTTPClientOptions: e.options(),
 		DiscoveryReloadInterval: model.Duration(time.Millisecond), DiscoveryReloadOnStartup: true,
@@ -259,62 +274,81 @@ func runPrometheus(t testing.TB, steps []step, seen *features) (out got, good []
 	m.Stop()
 	<-done
 	outcomes.end()
-	return r.result(), outcomes.good
+	out = r.result()
+	out.requests = e.requests()
+	return out, outcomes.good
 }
 
 // parseST tells whether start timestamps can be compared: promrelay takes them from protobuf alone. (With OpenMetrics
 // text Prometheus would drop the _created series for them, and an exemplar that is cut short makes it spin for ever.)
 func parseST(steps []step) bool {
+	return !hasPage(steps, "openmetrics-text") && !hasConfig(steps, "fallback_scrape_protocol: OpenMetrics")
+}
+
+func hasProtobuf(steps []step) bool {
+	return hasPage(steps, "protobuf") || hasConfig(steps, "fallback_scrape_protocol: PrometheusProto")
+}
+
+// hasPage tells whether a page may be of the type.
+func hasPage(steps []step, contentType string) (has bool) {
 	for _, s := range steps {
 		for _, a := range s.answers {
-			if strings.Contains(a.contentType, "openmetrics-text") {
-				return false
+			a.each(func(t, _ string) { has = has || strings.Contains(t, contentType) })
+		}
+	}
+	return has
+}
+
+// hasConfig tells whether a configuration has the text.
+func hasConfig(steps []step, text string) bool {
+	for _, s := range steps {
+		for _, c := range s.configs {
+			if strings.Contains(c, text) {
+				return true
 			}
 		}
-		for _, c := range s.configs {
-			if strings.Contains(c, "fallback_scrape_protocol: OpenMetrics") {
-				return false
-			}
+	}
+	return false
+}
+
+// oneTable tells whether all pages are those of one target, which keeps its table.
+func oneTable(steps []step) bool {
+	for i, s := range steps {
+		if i > 0 && s.changesA() || len(s.answers) > 1 || len(s.targets["job"]) > 1 {
+			return false
 		}
 	}
 	return true
 }
 
-func hasProtobuf(steps []step) bool {
+// nameless tells whether a page of protobuf has labels that sort before the name and that relabelling may take away, or whose sample
+// may not come through: the recorder does not see that the metadata is lost behind them.
+func nameless(steps []step) (is bool) {
+	hidden := hasConfig(steps, "metric_relabel_configs") || hasConfig(steps, "_limit: ")
 	for _, s := range steps {
 		for _, a := range s.answers {
-			if strings.Contains(a.contentType, "protobuf") {
-				return true
-			}
-		}
-		for _, c := range s.configs {
-			if strings.Contains(c, "fallback_scrape_protocol: PrometheusProto") {
-				return true
-			}
+			a.each(func(_, body string) { is = is || beforeName(body, hidden) })
 		}
 	}
-	return false
+	return is
 }
 
-// nameless tells whether a page of protobuf has labels that sort before the name and that relabelling takes away: the recorder does
-// not see that the metadata is lost behind them.
-func nameless(steps []step) bool {
-	for _, s := range steps {
-		for _, a := range s.answers {
-			p, err := textparse.New([]byte(a.body), protobuf, labels.NewSymbolTable(), textparse.ParserOptions{})
-			if err != nil {
-				continue
-			}
-			for entry, err := p.Next(); err == nil; entry, err = p.Next() {
-				var ls labels.Labels
-				if entry == textparse.EntrySeries || entry == textparse.EntryHistogram {
-					p.Labels(&ls)
-				}
-				if !ls.IsEmpty() && before(ls) && ls.Get("Upper") == "" {
-					return true
-				}
-			}
+func beforeName(page string, hidden bool) bool {
+	p, err := textparse.New([]byte(page), protobuf, labels.NewSymbolTable(), textparse.ParserOptions{})
+	if err != nil {
+		return false
+	}
+	for {
+		entry, err := p.Next()
+		if err != nil {
+			return false
+		}
+		var ls labels.Labels
+		if entry == textparse.EntrySeries || entry == textparse.EntryHistogram {
+			p.Labels(&ls)
+		}
+		if !ls.IsEmpty() && before(ls) && (hidden || ls.Get("Upper") == "") {
+			return true
 		}
 	}
-	return false
 }

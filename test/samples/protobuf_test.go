@@ -3,6 +3,7 @@ package samples
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"strconv"
 	"time"
 
@@ -34,8 +35,10 @@ func (g *generator) writeProtobuf() string {
 			typ = dto.MetricType_SUMMARY
 		}
 		m.Type = &typ
-		for i, l := range f.lines {
-			m.Metric = append(m.Metric, g.metric(typ, i, l))
+		for _, l := range f.lines {
+			if g.has(l) {
+				m.Metric = append(m.Metric, g.metric(typ, l))
+			}
 		}
 		b, err := proto.Marshal(m)
 		if err != nil {
@@ -47,29 +50,27 @@ func (g *generator) writeProtobuf() string {
 	return out.String()
 }
 
-func (g *generator) metric(typ dto.MetricType, i int, l *pageLine) *dto.Metric {
-	v, _ := strconv.ParseFloat(l.value, 64)
-	metric := &dto.Metric{Label: []*dto.LabelPair{{Name: proto.String("i"), Value: proto.String(strconv.Itoa(i))}, {Name: proto.String("zone"), Value: proto.String("own")}}}
-	if g.chance(2) {
-		metric.Label = metric.Label[:1]
+func (g *generator) metric(typ dto.MetricType, l *pageLine) *dto.Metric {
+	v, _ := strconv.ParseFloat(g.valueOf(l), 64)
+	metric := &dto.Metric{}
+	for _, p := range l.pairs {
+		histogram := typ == dto.MetricType_HISTOGRAM || typ == dto.MetricType_GAUGE_HISTOGRAM
+		if p.name == "le" && histogram || p.name == "quantile" && typ == dto.MetricType_SUMMARY {
+			continue
+		}
+		metric.Label = append(metric.Label, &dto.LabelPair{Name: proto.String(p.name), Value: proto.String(p.value)})
 	}
-	if l.stamp <= g.now && g.chance(2) { // sorts before the name
+	if l.stamp <= g.now && l.upper { // sorts before the name
 		metric.Label = append(metric.Label, &dto.LabelPair{Name: proto.String("Upper"), Value: proto.String("case")})
 	}
 	if l.stamp != 0 {
 		metric.TimestampMs = proto.Int64(l.stamp)
 	}
-	created := timestamppb.New(time.UnixMilli(g.epoch + int64(i%3)*1000))
+	created := timestamppb.New(time.UnixMilli(g.epoch + l.created*1000))
 	if g.chance(2) {
 		created = nil
 	}
-	var ex *dto.Exemplar
-	if g.chance(20) {
-		ex = &dto.Exemplar{Label: []*dto.LabelPair{{Name: proto.String("trace_id"), Value: proto.String(strconv.Itoa(g.IntN(5)))}}, Value: proto.Float64(float64(g.IntN(3)))}
-		if g.chance(70) {
-			ex.Timestamp = timestamppb.New(time.UnixMilli(g.now - int64(g.IntN(2))*interval.Milliseconds()))
-		}
-	}
+	ex := l.exemplar.proto()
 	switch typ {
 	case dto.MetricType_COUNTER:
 		metric.Counter = &dto.Counter{Value: &v, Exemplar: ex, CreatedTimestamp: created}
@@ -86,13 +87,42 @@ func (g *generator) metric(typ dto.MetricType, i int, l *pageLine) *dto.Metric {
 	return metric
 }
 
+// proto is the exemplar as protobuf has it, nil for none.
+func (e *pageExemplar) proto() *dto.Exemplar {
+	if e == nil {
+		return nil
+	}
+	v, _ := strconv.ParseFloat(e.value, 64)
+	out := &dto.Exemplar{Value: &v}
+	for _, p := range e.pairs {
+		out.Label = append(out.Label, &dto.LabelPair{Name: proto.String(p.name), Value: proto.String(p.value)})
+	}
+	if e.ms != 0 {
+		out.Timestamp = timestamppb.New(time.UnixMilli(e.ms))
+	}
+	return out
+}
+
 func (g *generator) histogram(l *pageLine, ex *dto.Exemplar) *dto.Histogram {
 	if l.native != nil && g.chance(50) {
 		return proto.CloneOf(l.native)
 	}
 	h := &dto.Histogram{SampleSum: proto.Float64(g.NormFloat64())}
+	if g.chance(3) {
+		h.SampleSum = proto.Float64(pick(g, math.NaN(), math.Inf(1), math.Inf(-1)))
+		g.seen.add("native histograms: sums of NaN and Inf")
+	}
 	n := uint64(0)
-	if g.chance(60) {
+	switch {
+	case l.classic != nil:
+		h.SampleSum = &l.classic.sum
+		for i, count := range l.classic.counts {
+			n += count
+			bound, _ := strconv.ParseFloat(bounds[i], 64)
+			h.Bucket = append(h.Bucket, &dto.Bucket{CumulativeCount: proto.Uint64(n), UpperBound: &bound, Exemplar: ex})
+			ex = nil
+		}
+	case g.chance(60):
 		g.seen.add("classic histograms in protobuf")
 		for i := range 3 {
 			n += uint64(g.IntN(5))
@@ -127,12 +157,24 @@ func (g *generator) histogram(l *pageLine, ex *dto.Exemplar) *dto.Histogram {
 	return h
 }
 
+// schema draws the resolution of a native histogram.
+func (g *generator) schema() int32 {
+	switch n := g.IntN(400); {
+	case n == 0:
+		g.seen.add("native histograms: schemas that are not known")
+		return pick[int32](g, -5, -53, 53)
+	case n < 60:
+		return -4 // cannot be reduced
+	case n < 72:
+		g.seen.add("native histograms: schemas that are always reduced")
+		return int32(9 + g.IntN(44))
+	}
+	return int32(g.IntN(13) - 4)
+}
+
 // intBuckets gives h native buckets, and returns how many observations are in them.
 func (g *generator) intBuckets(h *dto.Histogram) (n uint64) {
-	h.Schema = proto.Int32(int32(g.IntN(10) - 1))
-	if g.chance(15) {
-		h.Schema = proto.Int32(-4) // cannot be reduced
-	}
+	h.Schema = proto.Int32(g.schema())
 	h.ZeroThreshold = proto.Float64(1e-10)
 	zero := uint64(g.IntN(3))
 	h.ZeroCount = &zero
@@ -157,7 +199,7 @@ func (g *generator) intBuckets(h *dto.Histogram) (n uint64) {
 }
 
 func (g *generator) floatBuckets(h *dto.Histogram) {
-	h.Schema = proto.Int32(int32(g.IntN(10) - 1))
+	h.Schema = proto.Int32(g.schema())
 	h.ZeroThreshold = proto.Float64(0.5)
 	h.ZeroCountFloat = proto.Float64(g.Float64())
 	h.SampleCountFloat = proto.Float64(h.GetZeroCountFloat())

@@ -153,7 +153,8 @@ func runRelay(t *testing.T, f *farEnd, steps []step, restarts int) got {
 		}
 		restarted <- err
 	}()
-	synctest.Test(t, func(t *testing.T) { scrapes(t, l, steps) })
+	var requests map[string][]string
+	synctest.Test(t, func(t *testing.T) { requests = scrapes(t, l, steps) })
 	if err := errors.Join(<-restarted, l.err); err != nil {
 		t.Fatal(err)
 	}
@@ -161,11 +162,12 @@ func runRelay(t *testing.T, f *farEnd, steps []step, restarts int) got {
 	if err != nil {
 		t.Fatal(err)
 	}
+	out.requests = requests
 	return out
 }
 
-// scrapes runs the sequence through a pool.
-func scrapes(t testing.TB, log scrape.Log, steps []step) {
+// scrapes runs the sequence through a pool, and returns what targets were asked.
+func scrapes(t testing.TB, log scrape.Log, steps []step) map[string][]string {
 	e := newExporter()
 	defer e.stop()
 	p, err := scrape.New(scrape.Options{Log: log, Guard: scrape.NewGuard(), Host: host, HTTPClientOptions: e.options()})
@@ -182,6 +184,7 @@ func scrapes(t testing.TB, log scrape.Log, steps []step) {
 	}, func(int, *state) {})
 	cancel()
 	<-done
+	return e.requests()
 }
 
 // changes makes of a step what the room targets would tell.
