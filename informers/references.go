@@ -51,18 +51,43 @@ func newReferences(b Backend, log *zap.Logger, m *metrics, changed func(targets.
 }
 
 // Value implements targets.Assets: what is asked for the first time is read soon.
-func (r *references) Value(ref targets.Ref) ([]byte, error) {
+func (r *references) Value(ref targets.Ref) ([]byte, error) { return r.snapshot().Value(ref) }
+
+// snapshot shows each object as it is when it is asked for first: a certificate and its key are of one version.
+func (r *references) snapshot() snapshot { return snapshot{r, map[targets.Ref]object{}} }
+
+type snapshot struct {
+	of   *references
+	seen map[targets.Ref]object
+}
+
+// Value implements targets.Assets.
+func (s snapshot) Value(ref targets.Ref) ([]byte, error) {
 	if err := validName(ref); err != nil {
 		return nil, err
 	}
+	o, ok := s.seen[ref.Object()]
+	if !ok {
+		o = s.of.look(ref.Object())
+		s.seen[ref.Object()] = o
+	}
+	return o.value(ref.Key)
+}
+
+// look returns an object as it is now. One that is new is read soon.
+func (r *references) look(ref targets.Ref) object {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	o := r.objects[ref.Object()]
+	o := r.objects[ref]
 	if o == nil {
 		o = &object{urgent: true}
-		r.objects[ref.Object()] = o
+		r.objects[ref] = o
 		r.rouse()
 	}
+	return *o
+}
+
+func (o object) value(key string) ([]byte, error) {
 	switch {
 	case !o.read && o.err != nil:
 		return nil, fmt.Errorf("%w: %w", targets.ErrPending, o.err)
@@ -73,7 +98,7 @@ func (r *references) Value(ref targets.Ref) ([]byte, error) {
 	case o.values == nil:
 		return nil, errors.New("there is none of this name")
 	}
-	v, ok := o.values[ref.Key]
+	v, ok := o.values[key]
 	if !ok {
 		return nil, fmt.Errorf("it has no such key, only %q", slices.Sorted(maps.Keys(o.values)))
 	}

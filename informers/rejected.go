@@ -21,7 +21,7 @@ func (d *Discovery) reject(owner targets.Owner, obj any, next *monitorState) (jo
 	if good == nil || good == obj { // what was good is now rejected: a Secret has gone, or the settings have changed
 		return nil, false
 	}
-	r := d.settings.Compile(good, d.refs)
+	r := d.settings.Compile(good, d.refs.snapshot())
 	for _, ref := range r.Refs {
 		if !slices.Contains(next.refs, ref) {
 			next.refs = append(next.refs, ref)

@@ -14,6 +14,7 @@ import (
 // Report is what discovery makes of all monitors and blocks, as a person or another program reads it.
 type Report struct {
 	Monitors []ReportedMonitor `json:"monitors"`
+	Problems []string          `json:"problems,omitempty"` // of the files that the objects come from
 }
 
 // ReportedMonitor is a monitor, or a block of the configuration.

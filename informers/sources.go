@@ -139,7 +139,11 @@ func (d *Discovery) attached(s *source, o note) []string {
 // build makes the groups anew that are dirty, and those that new jobs may take, and offers them.
 func (d *Discovery) build(ctx context.Context, needy []*targets.Job) {
 	for _, s := range d.sources {
-		if s.builder == nil || !d.ready(s) {
+		if s.builder == nil {
+			continue
+		}
+		if !d.ready(s) {
+			s.built = s.built && len(needy) == 0 // they want what there is, as soon as it is known
 			continue
 		}
 		own := d.watched[resourceOf[s.Role]]
@@ -158,6 +162,12 @@ func (d *Discovery) build(ctx context.Context, needy []*targets.Job) {
 		d.offer(ctx, s, keys, false)
 		d.offer(ctx, s, fresh, true)
 	}
+}
+
+// unknown tells whether a source's groups were not made yet, since its objects are still being listed.
+func (d *Discovery) unknown(src targets.Source) bool {
+	s := d.sources[src]
+	return s != nil && s.builder != nil && !s.built
 }
 
 // ready tells whether all that the source's groups are made of is known.

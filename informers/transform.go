@@ -15,7 +15,7 @@ import (
 // object changes. What Prometheus's discoverers read stays: labels, annotations, owners, and the fields named here. Slices
 // are clipped, since the discoverers append to them.
 
-// lastApplied is an annotation that repeats the whole object. It would also become a label of each target.
+// lastApplied is an annotation that repeats the whole object. (Those of other objects are labels of their targets.)
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
 func trimMeta(o runtime.Object) {

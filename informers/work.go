@@ -51,7 +51,7 @@ func (d *Discovery) work(ctx context.Context) {
 	d.markSources(n.objects)
 	d.build(ctx, needy)
 	d.mu.Lock()
-	changes := d.set.Settle()
+	changes := d.set.Settle(d.unknown)
 	d.mu.Unlock()
 	if len(changes) > 0 && ctx.Err() == nil {
 		d.sink(changes)
@@ -165,7 +165,7 @@ func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
 	if u, ok := obj.(*undecoded); ok {
 		r.Err = u.err
 	} else {
-		r = d.settings.Compile(obj, d.refs)
+		r = d.settings.Compile(obj, d.refs.snapshot())
 	}
 	next.refs = r.Refs
 	pending := errors.Is(r.Err, targets.ErrPending)

@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
@@ -168,9 +169,12 @@ func (s *Set) unindex(state *jobState) {
 				delete(src.byLabel, at)
 			}
 		}
-		for name, with := range src.with {
-			if delete(with, state); len(with) == 0 {
-				delete(src.with, name)
+		for key := range state.groups {
+			if key.source != d.Source {
+				continue
+			}
+			if delete(src.with[key.name], state); len(src.with[key.name]) == 0 {
+				delete(src.with, key.name)
 			}
 		}
 		if len(src.byLabel) == 0 {
@@ -357,20 +361,26 @@ func (s *Set) culprit(j *Job, g *targetgroup.Group, i int) int {
 	return -1
 }
 
-// Settle returns what has changed since it was called last.
-func (s *Set) Settle() []Change {
+// Settle returns what has changed since it was called last. Jobs that were told before and take groups of a source that is unknown as
+// yet keep their targets until it is known; nil means that all are.
+func (s *Set) Settle(unknown func(Source) bool) []Change {
 	var out []Change
+	waiting := map[*jobState]bool{}
 	for _, state := range s.gone {
 		out = append(out, Change{Job: state.told, Gone: true})
 	}
 	clear(s.gone)
 	for state := range s.touched {
+		if unknown != nil && state.told != nil && slices.ContainsFunc(state.job.Discoveries, func(d Discovery) bool { return unknown(d.Source) }) {
+			waiting[state] = true
+			continue
+		}
 		state.new = false
 		if c, changed := state.settle(); changed {
 			out = append(out, c)
 		}
 	}
-	clear(s.touched)
+	s.touched = waiting
 	slices.SortFunc(out, func(a, b Change) int { return strings.Compare(a.Job.Name, b.Job.Name) })
 	return out
 }
@@ -405,10 +415,10 @@ func (state *jobState) settle() (Change, bool) {
 }
 
 func compareKeys(a, b groupKey) int {
-	if n := strings.Compare(a.name, b.name); n != 0 {
-		return n
-	}
-	return strings.Compare(a.source.Role+a.source.Selectors, b.source.Role+b.source.Selectors)
+	return cmp.Or(
+		strings.Compare(a.name, b.name), strings.Compare(a.source.Role, b.source.Role), strings.Compare(a.source.Selectors, b.source.Selectors),
+		strings.Compare(fmt.Sprint(a.source.Attach), fmt.Sprint(b.source.Attach)),
+	)
 }
 
 // Jobs returns the jobs of an owner.

@@ -135,7 +135,7 @@ func (w *setWorld) step() {
 }
 
 func (w *setWorld) settle(t *testing.T) {
-	for _, c := range w.set.Settle() {
+	for _, c := range w.set.Settle(nil) {
 		if c.Gone {
 			delete(w.told, c.Job.Name)
 			continue
@@ -173,7 +173,7 @@ func (w *setWorld) scratch() map[string][]string {
 		}
 	}
 	out := map[string][]string{}
-	for _, c := range set.Settle() {
+	for _, c := range set.Settle(nil) {
 		out[c.Job.Name] = lines(c.Added)
 	}
 	return out
@@ -240,7 +240,7 @@ func TestOfferAll(t *testing.T) {
 	s.Replace(owner, []*Job{{Name: "file", Owner: owner, Config: &cfg, Static: []*targetgroup.Group{group("static/0", "s:1")}}})
 	expect := func(want ...string) {
 		t.Helper()
-		s.Settle()
+		s.Settle(nil)
 		var got []string
 		for _, target := range s.Targets("file") {
 			got = append(got, target.URL)
@@ -285,7 +285,7 @@ func TestDropsTellWhy(t *testing.T) {
 	}}}}
 	s := NewSet()
 	s.Replace(j.Owner, []*Job{j})
-	s.Settle()
+	s.Settle(nil)
 	var got []string
 	for _, d := range s.Dropped("j") {
 		got = append(got, s.Discovered("j", d).Get("__address__")+": "+d.Reason(j))

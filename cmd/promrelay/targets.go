@@ -57,12 +57,13 @@ func listTargets(out io.Writer, o targetsOptions) error {
 	if err := <-done; err != nil {
 		return err
 	}
+	r.Problems = m.Problems()
 	if o.Output == "json" {
 		e := json.NewEncoder(out)
 		e.SetIndent("", "  ")
 		return e.Encode(r)
 	}
-	for _, p := range m.Problems() {
+	for _, p := range r.Problems {
 		fmt.Fprintf(out, "%s\n", p)
 	}
 	writeReport(out, r)

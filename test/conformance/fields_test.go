@@ -28,7 +28,7 @@ var settings = []string{
 	"labelNameLengthLimit", "labelValueLengthLimit", "keepDroppedTargets", "bodySizeLimit", "excludedFromEnforcement", "ignoreNamespaceSelectors",
 	"overrideHonorLabels", "overrideHonorTimestamps", "arbitraryFSAccessThroughSMs", "podTargetLabels", "scrapeProtocols", "serviceDiscoveryRole",
 	"nameValidationScheme", "nameEscapingScheme", "convertClassicHistogramsToNHCB", "scrapeNativeHistograms", "scrapeClassicHistograms",
-	"scrapeFailureLogFile",
+	"scrapeFailureLogFile", "externalLabels",
 }
 
 // allFields are the fields of all kinds of monitors and those of settings, as paths: "PodMonitor.podMetricsEndpoints[].port".

@@ -43,7 +43,7 @@ func (g *gen) copyObject(c *testCase) {
 	}
 	n := (&testCase{Objects: []object{o}}).clone().Objects[0]
 	m := n["metadata"].(dict)
-	if g.chance(0.5) {
+	if g.chance(0.5) || o.monitor() && classSecrets(c.Settings) {
 		m["name"] = o.meta("name") + "-copy"
 	} else {
 		m["namespace"] = pick(g, namespaceNames...)

@@ -1,0 +1,132 @@
+package informers
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+
+	"promrelay/config"
+	"promrelay/targets"
+)
+
+// slow is a Backend that does not answer about Endpoints before a gate opens.
+type slow struct {
+	*Manifests
+	gate chan struct{}
+}
+
+func (s slow) listWatch(r *resource, namespace string) cache.ListerWatcher {
+	lw := s.Manifests.listWatch(r, namespace)
+	if r.name != "endpoints" {
+		return lw
+	}
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListFunc: func(o metav1.ListOptions) (runtime.Object, error) {
+			<-s.gate
+			return lw.List(o)
+		},
+		WatchFunc: func(o metav1.ListOptions) (watch.Interface, error) {
+			<-s.gate
+			return lw.Watch(o)
+		},
+	}, lw)
+}
+
+// TestTargetsStayWhileAResourceIsListed edits a monitor so that it needs a resource that was not watched before.
+func TestTargetsStayWhileAResourceIsListed(t *testing.T) {
+	const endpoints = `
+apiVersion: v1
+kind: Endpoints
+metadata: {name: web, namespace: shop, labels: {app: web}}
+subsets:
+- addresses: [{ip: 10.1.0.9, targetRef: {kind: Pod, namespace: shop, name: web-a}}]
+  ports: [{name: http, port: 8080, protocol: TCP}]
+`
+	gate := make(chan struct{})
+	w := newWorldOf(t, func(m *Manifests) Backend { return slow{m, gate} }, "monitors: {}\n", map[string]string{
+		"all.yaml": strings.Join([]string{serviceYAML, sliceYAML, pod("x"), endpoints}, "---"), "monitor.yaml": monitorYAML,
+	})
+	before := webTarget(`, track="x"`)
+	w.becomes(before)
+	w.write("monitor.yaml", monitorYAML+"  serviceDiscoveryRole: Endpoints\n")
+	owner := targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: "web"}
+	for deadline := time.Now().Add(10 * time.Second); w.role(owner) != targets.RoleEndpoints; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the monitor does not change")
+		}
+	}
+	w.becomes(before)
+	time.Sleep(10 * gather)
+	w.becomes(before)
+	close(gate)
+	w.becomes(strings.ReplaceAll(before, "10.1.0.1", "10.1.0.9"))
+}
+
+// role is by what a monitor's first job finds its targets.
+func (w *world) role(owner targets.Owner) string {
+	for _, m := range w.d.Monitors() {
+		if m.Owner == owner && len(m.Jobs) > 0 && len(m.Jobs[0].Job.Discoveries) > 0 {
+			return m.Jobs[0].Job.Discoveries[0].Role
+		}
+	}
+	return ""
+}
+
+// TestHurry reads what a target has refused long before its turn.
+func TestHurry(t *testing.T) {
+	secret := func(token string) string {
+		return "apiVersion: v1\nkind: Secret\nmetadata: {name: token, namespace: shop}\nstringData: {t: " + token + "}\n"
+	}
+	w := newWorld(t, "monitors: {}\n", map[string]string{"pod.yaml": pod("x"), "monitor.yaml": secured, "secret.yaml": secret("a")})
+	w.credentials("podMonitor/shop/api/0", "a")
+	start := time.Now()
+	for _, token := range []string{"b", "c", "d"} { // by its turn alone this would take at least 20 s
+		w.write("secret.yaml", secret(token))
+		w.hurry(targets.Owner{Kind: targets.PodMonitor, Namespace: "shop", Name: "api"})
+		w.credentials("podMonitor/shop/api/0", token)
+	}
+	if took := time.Since(start); took > 2*refreshEvery-refreshPause {
+		t.Errorf("three new versions took %s", took)
+	}
+}
+
+// TestRejectionIsLoggedOnce edits what has nothing to do with the reason, and then the reason.
+func TestRejectionIsLoggedOnce(t *testing.T) {
+	const bad = `
+apiVersion: monitoring.coreos.com/v1
+kind: PodMonitor
+metadata: {name: api, namespace: shop, labels: {edited: "EDITED"}}
+spec: {selector: {}, podMetricsEndpoints: [{port: "PORT"}]}
+`
+	text := func(edited, port string) string { return strings.NewReplacer("EDITED", edited, "PORT", port).Replace(bad) }
+	core, logged := observer.New(zap.WarnLevel)
+	w := newWorld(t, "monitors: {}\n", map[string]string{"a.yaml": text("0", "(")})
+	w.d.log = zap.New(core) // before the first edit is seen; what was logged until then does not count
+	api := targets.Owner{Kind: targets.PodMonitor, Namespace: "shop", Name: "api"}
+	w.state(api, Rejected, "missing closing )")
+	first := logged.FilterMessage("monitor rejected").Len()
+	c, err := config.Load([]byte("manifests:\n  directory: "+w.dir+"\nmonitors: {scrapeInterval: 31s}\n"), w.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.d.Apply(c); err != nil {
+		t.Fatal(err)
+	}
+	w.write("a.yaml", text("1", "("))
+	time.Sleep(5 * settleFor)
+	if n := logged.FilterMessage("monitor rejected").Len(); n != first {
+		t.Errorf("logged %d times more", n-first)
+	}
+	w.write("a.yaml", text("1", "["))
+	w.state(api, Rejected, "missing closing ]")
+	if n := logged.FilterMessage("monitor rejected").Len(); n != first+1 {
+		t.Errorf("another reason was logged %d times", n-first)
+	}
+}
