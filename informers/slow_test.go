@@ -105,7 +105,9 @@ kind: PodMonitor
 metadata: {name: api, namespace: shop, labels: {edited: "EDITED"}}
 spec: {selector: {}, podMetricsEndpoints: [{port: "PORT"}]}
 `
-	text := func(edited, port string) string { return strings.NewReplacer("EDITED", edited, "PORT", port).Replace(bad) }
+	text := func(edited, port string) string {
+		return strings.NewReplacer("EDITED", edited, "PORT", port).Replace(bad)
+	}
 	core, logged := observer.New(zap.WarnLevel)
 	w := newWorld(t, "monitors: {}\n", map[string]string{"a.yaml": text("0", "(")})
 	w.d.log = zap.New(core) // before the first edit is seen; what was logged until then does not count
