@@ -1,6 +1,7 @@
 package informers
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -27,14 +28,15 @@ func (s slow) listWatch(r *resource, namespace string) cache.ListerWatcher {
 	if r.name != "endpoints" {
 		return lw
 	}
+	of := cache.ToListerWatcherWithContext(lw)
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListFunc: func(o metav1.ListOptions) (runtime.Object, error) {
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			<-s.gate
-			return lw.List(o)
+			return of.ListWithContext(ctx, o)
 		},
-		WatchFunc: func(o metav1.ListOptions) (watch.Interface, error) {
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			<-s.gate
-			return lw.Watch(o)
+			return of.WatchWithContext(ctx, o)
 		},
 	}, lw)
 }
