@@ -159,9 +159,12 @@ func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv
 
 // overridden takes from rules what Prometheus alone has against them. It never sees those that nobody uses.
 func overridden(rcs []monitoringv1.RelabelConfig) []monitoringv1.RelabelConfig {
-	out := slices.Clone(rcs)
+	out := slices.DeleteFunc(slices.Clone(rcs), func(r monitoringv1.RelabelConfig) bool {
+		return r.Action != "" && !slices.Contains(actions, relabel.Action(strings.ToLower(r.Action)))
+	})
 	for i := range out {
 		r := &out[i]
+		r.Modulus = max(r.Modulus, -r.Modulus)
 		if r.Regex == "(.*)" { // the default may not be said of some actions
 			r.Regex = ""
 		}

@@ -196,6 +196,8 @@ func empty(v any) any {
 		return ""
 	case bool:
 		return false
+	case nil:
+		return nil
 	}
 	return 0
 }
