@@ -151,6 +151,12 @@ func (g *gen) plausibleKubernetes(sd dict) {
 		"Pod": {"Pod", "Node"}, "Service": {"Service"}, "Endpoints": {"Endpoints", "Service", "Pod"},
 		"EndpointSlice": {"EndpointSlice", "Service", "Pod"}, "Node": {"Node"}, "Ingress": {"Ingress"},
 	}[sd["role"].(string)]
+	for key, none := range map[string]string{"label": "zone=z9", "field": "metadata.name=nobody"} {
+		if g.leadsTo("ScrapeConfig.kubernetesSDConfigs.selectors." + key) { // there are always nodes, and none of these
+			sd["role"], sd["selectors"] = "Node", []any{dict{"role": "Node", key: none}}
+			return
+		}
+	}
 	if sd["selectors"] == nil {
 		return
 	}
@@ -160,11 +166,6 @@ func (g *gen) plausibleKubernetes(sd dict) {
 			continue
 		}
 		s := dict{"role": role}
-		if g.leadsTo("ScrapeConfig.kubernetesSDConfigs.selectors.label") {
-			s["label"] = "zone=z9"
-			out = append(out, s)
-			continue
-		}
 		if g.chance(0.7) {
 			s["label"] = pick(g, "app=web", "tier", "app in (web,api)", "app!=db", "zone=z1", "(")
 			if s["label"] == "(" && g.chance(0.9) {
