@@ -9,18 +9,27 @@ import (
 	"github.com/prometheus/prometheus/discovery"
 )
 
-// BadRefreshInterval says what is wrong with the refresh interval of a service discovery, empty if nothing is. Prometheus's checks
-// let by values with which its discoverers panic, some of them in goroutines where nobody can recover.
-func BadRefreshInterval(sd discovery.Config) string {
+// RefreshInterval is how often a service discovery looks; false if it says nothing of that.
+func RefreshInterval(sd discovery.Config) (time.Duration, bool) {
 	v := reflect.Indirect(reflect.ValueOf(sd))
-	if v.Kind() != reflect.Struct || sd.Name() == "aws" { // 0 means the default of the role there, and nothing less can be said
-		return ""
+	if v.Kind() != reflect.Struct {
+		return 0, false
 	}
 	f := v.FieldByName("RefreshInterval")
 	if !f.IsValid() || f.Kind() != reflect.Int64 {
+		return 0, false
+	}
+	return time.Duration(f.Int()), true
+}
+
+// BadRefreshInterval says what is wrong with the refresh interval of a service discovery, empty if nothing is. Prometheus's checks
+// let by values with which its discoverers panic, some of them in goroutines where nobody can recover.
+func BadRefreshInterval(sd discovery.Config) string {
+	every, ok := RefreshInterval(sd)
+	if !ok || sd.Name() == "aws" { // 0 means the default of the role there, and nothing less can be said
 		return ""
 	}
-	switch d := model.Duration(f.Int()); {
+	switch d := model.Duration(every); {
 	case d <= 0:
 		return fmt.Sprintf("%s: want more than 0", d)
 	case sd.Name() == "azure" && time.Duration(3*d).Seconds() < 1: // what it divides by; it overflows, too

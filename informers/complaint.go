@@ -12,6 +12,7 @@ import (
 
 	config_util "github.com/prometheus/common/config"
 
+	"promrelay/config"
 	"promrelay/targets"
 )
 
@@ -79,25 +80,16 @@ func (l *loan) problem(now time.Time) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	list := l.Name() + "_sd_configs "
+	every, _ := config.RefreshInterval(l.is) // 0 where it is told
 	switch {
 	case l.broken != "":
 		return list + "cannot be started: " + l.broken
-	case l.complaint != "" && (now.Sub(l.complained)-silence)/2 < l.interval():
+	case l.complaint != "" && (now.Sub(l.complained)-silence)/2 < every:
 		return list + l.complaint
 	case l.Name() == "kubernetes" && !l.begun.IsZero() && l.answered.IsZero() && now.Sub(l.begun) >= silence: // client-go complains in the log alone
 		return list + "has found nothing yet: its API server does not answer, or has nothing of the kind; the log may tell"
 	}
 	return ""
-}
-
-// interval is how often the discoverer looks, 0 where it is told.
-func (l *loan) interval() time.Duration {
-	if v := reflect.Indirect(reflect.ValueOf(l.is)); v.Kind() == reflect.Struct {
-		if f := v.FieldByName("RefreshInterval"); f.IsValid() && f.CanInt() {
-			return time.Duration(f.Int())
-		}
-	}
-	return 0
 }
 
 // longest is how many bytes of a complaint are kept: some errors hold the page of a server.
@@ -113,7 +105,6 @@ func (l *loan) clean(text string) string {
 	text = targets.Redact(text, l.secrets)
 	text = userOfURL.ReplaceAllString(text, "://<secret>@")
 	text = queryOfURL.ReplaceAllString(text, "${1}...")
-	text = strings.Join(strings.Fields(text), " ")
 	if len(text) > longest {
 		text = strings.ToValidUTF8(text[:longest], "") + "..."
 	}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	config_util "github.com/prometheus/common/config"
-	"github.com/prometheus/common/model"
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.uber.org/zap"
@@ -204,27 +203,18 @@ func (p *Pool) heirs(j *job, old *targets.Job, c targets.Change) map[*targets.Ta
 	gone := map[uint64]*loop{}
 	for _, t := range c.Removed {
 		if l := j.loops[t.Hash]; l != nil {
-			gone[timeless(t)] = l
+			gone[t.Timeless()] = l
 		}
 	}
 	heirs := map[*targets.Target]*loop{}
 	for _, t := range c.Added {
-		if l := gone[timeless(t)]; l != nil && j.loops[t.Hash] == nil {
-			delete(gone, timeless(t))
+		if l := gone[t.Timeless()]; l != nil && j.loops[t.Hash] == nil {
+			delete(gone, t.Timeless())
 			l.handOver()
 			heirs[t] = l
 		}
 	}
 	return heirs
-}
-
-// timeless is what a target's hash would be without its interval and timeout.
-func timeless(t *targets.Target) uint64 {
-	b := labels.NewBuilder(t.Labels)
-	b.Del(model.ScrapeIntervalLabel, model.ScrapeTimeoutLabel)
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%016d%s", b.Labels().Hash(), t.URL)
-	return h.Sum64()
 }
 
 // add makes t one of the job's targets, or renews it if it is one.

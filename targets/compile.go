@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/model"
 	promconfig "github.com/prometheus/prometheus/config"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	k8slabels "k8s.io/apimachinery/pkg/labels"
 )
 
 // Result is what became of a monitor.
@@ -289,9 +290,9 @@ func (c *compiler) source(role string, attach *monitoringv1.AttachMetadata, clas
 	if attach != nil {
 		src.Attach.Node = value(attach.Node)
 	}
-	s, err := metav1.LabelSelectorAsSelector(&sel)
+	s, err := parseSelector(sel)
 	if err != nil {
-		return src, fmt.Errorf("selector: %w", err)
+		return src, err
 	}
 	if !byRelabelling(mechanism) {
 		var parts []string
@@ -303,12 +304,12 @@ func (c *compiler) source(role string, attach *monitoringv1.AttachMetadata, clas
 	return src, nil
 }
 
-// validSelector is about a monitor without endpoints, too.
-func validSelector(sel metav1.LabelSelector) error {
-	if _, err := metav1.LabelSelectorAsSelector(&sel); err != nil {
-		return fmt.Errorf("selector: %w", err)
+func parseSelector(sel metav1.LabelSelector) (k8slabels.Selector, error) {
+	s, err := metav1.LabelSelectorAsSelector(&sel)
+	if err != nil {
+		return nil, fmt.Errorf("selector: %w", err)
 	}
-	return nil
+	return s, nil
 }
 
 // byRelabelling tells whether a monitor selects by rules, which is the default.

@@ -14,7 +14,7 @@ func (c *compiler) podMonitor(owner Owner, m *monitoringv1.PodMonitor) ([]*Job, 
 	if err != nil {
 		return nil, err
 	}
-	if err := validSelector(m.Spec.Selector); err != nil {
+	if _, err := parseSelector(m.Spec.Selector); err != nil { // also where there are no endpoints
 		return nil, err
 	}
 	var jobs []*Job

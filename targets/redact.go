@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Redact takes secrets out of a message, those that are longer first: of one that begins with another nothing is to be left.
+// Redact makes one line of a message, and takes secrets out of it, those that are longer first: of one that begins with another nothing
+// is to be left.
 func Redact(message string, secrets []string) string {
 	longest := slices.SortedFunc(slices.Values(secrets), func(a, b string) int { return len(b) - len(a) })
 	var pairs []string
@@ -14,5 +15,5 @@ func Redact(message string, secrets []string) string {
 			pairs = append(pairs, s, "<secret>")
 		}
 	}
-	return strings.NewReplacer(pairs...).Replace(message)
+	return strings.Join(strings.Fields(strings.NewReplacer(pairs...).Replace(message)), " ")
 }

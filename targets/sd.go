@@ -28,7 +28,6 @@ type sdBuilder struct {
 	namespace string
 	secrets   []string // that were read
 	notes     []string // what was left out
-	unused    bool     // what is translated will be left out
 }
 
 // sdConfigs is a section of a configuration that has nothing but service discovery.
@@ -65,7 +64,7 @@ func (b *sdBuilder) load(key string, sd any) (discovery.Configs, error) {
 
 // redact takes Secrets' values out of a message: some of Prometheus's name what they find wrong.
 func (b *sdBuilder) redact(message string) string {
-	return strings.Join(strings.Fields(Redact(message, b.secrets)), " ")
+	return Redact(message, b.secrets)
 }
 
 // Value implements Assets and remembers what is secret.
@@ -89,7 +88,7 @@ func (b *sdBuilder) section(sd any) (map[string]any, error) {
 			return nil, fmt.Errorf("server: %q is no URL with a scheme and a host", sd.Server)
 		}
 	}
-	out, err := b.fields(reflect.ValueOf(sd))
+	out, err := b.fields(reflect.ValueOf(sd), used)
 	if err != nil {
 		return nil, err
 	}
@@ -118,15 +117,13 @@ func (b *sdBuilder) kubernetes(sd monitoringv1alpha1.KubernetesSDConfig) (map[st
 			return nil, fmt.Errorf("selectors[%d]: the role pod may select pods only, not %q", i, got)
 		}
 	}
-	return b.fields(reflect.ValueOf(sd))
+	return b.fields(reflect.ValueOf(sd), used)
 }
 
 // azure leaves out what the operator never hands on. With OAuth it has to be right all the same.
 func (b *sdBuilder) azure(sd monitoringv1alpha1.AzureSDConfig) (map[string]any, error) {
 	if method := value(sd.AuthenticationMethod); method == "" || method == monitoringv1alpha1.AuthMethodTypeOAuth {
-		b.unused = true
-		_, err := b.fields(reflect.ValueOf(sd))
-		if b.unused = false; err != nil {
+		if _, err := b.fields(reflect.ValueOf(sd), unused); err != nil {
 			return nil, err
 		}
 	}
@@ -140,14 +137,20 @@ func (b *sdBuilder) azure(sd monitoringv1alpha1.AzureSDConfig) (map[string]any, 
 		sd = without
 		b.notes = append(b.notes, "credentials and proxy are left out beside environment, as prometheus-operator does")
 	}
-	return b.fields(reflect.ValueOf(sd))
+	return b.fields(reflect.ValueOf(sd), used)
 }
 
+// Whether anything connects with what is translated.
+const (
+	used   = false
+	unused = true
+)
+
 // fields translates the fields of a service discovery under the names that Prometheus has for them.
-func (b *sdBuilder) fields(v reflect.Value) (map[string]any, error) {
+func (b *sdBuilder) fields(v reflect.Value, unused bool) (map[string]any, error) {
 	out := map[string]any{}
 	client := config_util.HTTPClientConfig{}
-	h := httpBuilder{out: &client, assets: b, namespace: b.namespace, unused: b.unused}
+	h := httpBuilder{out: &client, assets: b, namespace: b.namespace, unused: unused}
 	for i := range v.NumField() {
 		f := v.Field(i)
 		if f.Kind() == reflect.Pointer && f.IsNil() {

@@ -13,7 +13,7 @@ func (c *compiler) serviceMonitor(owner Owner, m *monitoringv1.ServiceMonitor) (
 	if err != nil {
 		return nil, err
 	}
-	if err := validSelector(m.Spec.Selector); err != nil {
+	if _, err := parseSelector(m.Spec.Selector); err != nil { // also where there are no endpoints
 		return nil, err
 	}
 	var jobs []*Job

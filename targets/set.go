@@ -415,10 +415,11 @@ func (state *jobState) settle() (Change, bool) {
 }
 
 func compareKeys(a, b groupKey) int {
-	return cmp.Or(
-		strings.Compare(a.name, b.name), strings.Compare(a.source.Role, b.source.Role), strings.Compare(a.source.Selectors, b.source.Selectors),
-		strings.Compare(fmt.Sprint(a.source.Attach), fmt.Sprint(b.source.Attach)),
-	)
+	n := cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.source.Role, b.source.Role), strings.Compare(a.source.Selectors, b.source.Selectors))
+	if n == 0 && a.source.Attach != b.source.Attach {
+		n = strings.Compare(fmt.Sprint(a.source.Attach), fmt.Sprint(b.source.Attach))
+	}
+	return n
 }
 
 // Jobs returns the jobs of an owner.

@@ -175,10 +175,21 @@ func newTarget(job *Job, ls labels.Labels, group *targetgroup.Group, index int) 
 		Job: job, Labels: ls, URL: targetURL(ls, job.Config.Params), group: group, index: index,
 		Interval: time.Duration(interval), Timeout: time.Duration(timeout),
 	}
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%016d%s", ls.Hash(), t.URL)
-	t.Hash = h.Sum64()
+	t.Hash = identity(ls, t.URL)
 	return t
+}
+
+func identity(ls labels.Labels, url string) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%016d%s", ls.Hash(), url)
+	return h.Sum64()
+}
+
+// Timeless is what Hash would be without interval and timeout.
+func (t *Target) Timeless() uint64 {
+	b := labels.NewBuilder(t.Labels)
+	b.Del(model.ScrapeIntervalLabel, model.ScrapeTimeoutLabel)
+	return identity(b.Labels(), t.URL)
 }
 
 func targetURL(ls labels.Labels, configured url.Values) string {
