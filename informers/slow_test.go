@@ -134,3 +134,12 @@ spec: {selector: {}, podMetricsEndpoints: [{port: "PORT"}]}
 		t.Errorf("another reason was logged %d times", n-first)
 	}
 }
+
+// TestEmptyNamespaceIsAll adds a monitor of the namespace "" when all objects are known: it means all, as from the start.
+func TestEmptyNamespaceIsAll(t *testing.T) {
+	w := newWorld(t, "monitors: {}\n", map[string]string{"all.yaml": strings.Join([]string{serviceYAML, sliceYAML, pod("x"), monitorYAML}, "---")})
+	first := webTarget(`, track="x"`)
+	w.becomes(first)
+	w.write("late.yaml", strings.NewReplacer("{name: web, namespace: shop}", "{name: late, namespace: other}", "spec:", "spec:\n  namespaceSelector: {matchNames: ['']}").Replace(monitorYAML))
+	w.becomes(first, strings.ReplaceAll(first, "serviceMonitor/shop/web/0", "serviceMonitor/other/late/0"))
+}
