@@ -73,11 +73,12 @@ unit: ## tests of the rooms, with the race detector, without those that take lon
 	$(GO) test -race -short -skip '$(ORACLE)' $(UNIT)
 	$(GO) test -short -run '$(ORACLE)' ./test/samples
 
+# Tests in test/ build and run programs, of which Go's cache of results knows nothing: -count=1 has them run each time.
 .PHONY: test
 test: ## all tests: the rooms, also their long ones, the whole pipeline, a real cluster
 	$(GO) test -race -timeout $(TIMEOUT) -skip '$(ORACLE)' $(UNIT)
-	$(GO) test -timeout $(TIMEOUT) ./test/...
-	@$(call in,$(NESTED),$(GO) test -timeout $(TIMEOUT) ./...)
+	$(GO) test -count=1 -timeout $(TIMEOUT) ./test/...
+	@$(call in,$(NESTED),$(GO) test -count=1 -timeout $(TIMEOUT) ./...)
 
 .PHONY: conformance
 conformance: ## the relay's targets beside those of prometheus-operator and Prometheus: CASES random ones, and the kept ones
