@@ -20,13 +20,19 @@ type Destination struct {
 	known bool   // id is; false for a damaged file that nobody asked for
 
 	// Guarded by wal.mu.
-	position Position // acknowledged
-	saved    Position // what of it is durable, zero = nothing yet; segments are kept for this one
+	mark       // the acknowledged position, and the note
+	saved mark // what of it is durable, zero = nothing yet; segments are kept for its position
 
 	// Guarded by wal.syncMu.
-	sequence uint64   // of the slot saved last
-	noted    Position // what the slot that the next save writes holds meanwhile
-	file     file     // nil = the next save writes a new file
+	sequence uint64 // of the slot saved last
+	noted    mark   // what the slot that the next save writes holds meanwhile
+	file     file   // nil = the next save writes a new file
+}
+
+// mark is what is kept of a destination.
+type mark struct {
+	position Position
+	note     string // the user's own
 }
 
 // Destination returns the destination called id, a name or a URL of at most 4044 bytes, always the same one for one
@@ -50,12 +56,12 @@ func (w *WAL) Destination(id string) (*Destination, error) {
 		w.destinations[name] = d
 	}
 	d.id, d.label, d.known = id, labelOf(id), true
-	p, saved := d.position, d.saved
+	m, saved := d.mark, d.saved
 	w.mu.Unlock()
 
 	w.metrics.addDestination(d.label)
-	if p != saved || d.file == nil { // without a file there is nowhere to note positions
-		if err := d.save(p); err != nil {
+	if m != saved || d.file == nil { // without a file there is nowhere to note positions
+		if err := d.save(m); err != nil {
 			w.metrics.unsavedPosition.Inc()
 			w.log.Warn("position is not saved yet", zap.String("destination", d.label), zap.NamedError("err", err))
 		}
@@ -89,11 +95,42 @@ func (d *Destination) Acknowledge(p Position) {
 	}
 	w.mu.Unlock()
 	if moved {
-		select {
-		case w.acknowledged <- struct{}{}:
-		default:
-		}
+		w.wakeRun()
 	}
+}
+
+// wakeRun makes Run note what has changed.
+func (w *WAL) wakeRun() {
+	select {
+	case w.acknowledged <- struct{}{}:
+	default:
+	}
+}
+
+// Note is what SetNote was given last, also by a process before this one; empty if nothing was. Where the position was
+// damaged it is lost, or the one before.
+func (d *Destination) Note() string {
+	d.wal.mu.Lock()
+	defer d.wal.mu.Unlock()
+	return d.note
+}
+
+// SetNote keeps a text of the user's with the position; wal does not look into it. Like a position it is noted by Run at
+// once and made durable by Run and Sync, whether or not the position moves. Together with the id it has at most 4044 bytes.
+func (d *Destination) SetNote(note string) error {
+	w := d.wal
+	w.mu.Lock()
+	if len(d.id)+len(note) > maxID {
+		w.mu.Unlock()
+		return fmt.Errorf("note of %d bytes beside an id of %d: %w", len(note), len(d.id), ErrTooLarge)
+	}
+	changed := d.note != note
+	d.note = note
+	w.mu.Unlock()
+	if changed {
+		w.wakeRun()
+	}
+	return nil
 }
 
 // Keep forgets every stored destination but ids: what is forgotten holds nothing back, and is new if it comes again.
@@ -137,17 +174,17 @@ func (w *WAL) positionsPath(name string) string {
 
 type acknowledgement struct {
 	destination *Destination
-	position    Position
+	mark        mark
 }
 
-// unsavedPositions are the acknowledged positions that their files do not hold. The caller holds syncMu.
+// unsavedPositions are the acknowledged positions, and notes, that their files do not hold. The caller holds syncMu.
 func (w *WAL) unsavedPositions() []acknowledgement {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var unsaved []acknowledgement
 	for _, d := range w.destinations {
-		if d.known && d.position != d.saved {
-			unsaved = append(unsaved, acknowledgement{d, d.position})
+		if d.known && d.mark != d.saved {
+			unsaved = append(unsaved, acknowledgement{d, d.mark})
 		}
 	}
 	return unsaved
@@ -156,7 +193,7 @@ func (w *WAL) unsavedPositions() []acknowledgement {
 func (w *WAL) savePositions(acknowledged []acknowledgement) error {
 	var errs []error
 	for _, a := range acknowledged {
-		if err := a.destination.save(a.position); err != nil {
+		if err := a.destination.save(a.mark); err != nil {
 			w.metrics.unsavedPosition.Inc()
 			errs = append(errs, err)
 		}
@@ -172,31 +209,31 @@ func (w *WAL) notePositions() {
 		return
 	}
 	for _, a := range w.unsavedPositions() {
-		if a.destination.note(a.position) != nil { // the next save tells of it, if it fails too
+		if a.destination.handOver(a.mark) != nil { // the next save tells of it, if it fails too
 			w.metrics.unsavedPosition.Inc()
 		}
 	}
 }
 
-// note writes p where the next save will write, and does not wait for the disk: the process after a SIGKILL goes on from
-// there. The other slot, which is durable, stands. The caller holds syncMu.
-func (d *Destination) note(p Position) error {
-	if d.file == nil || d.noted == p {
+// handOver writes m where the next save will write, and does not wait for the disk: the process after a SIGKILL goes on
+// from there. The other slot, which is durable, stands. The caller holds syncMu.
+func (d *Destination) handOver(m mark) error {
+	if d.file == nil || d.noted == m {
 		return nil
 	}
-	s := slot{sequence: d.sequence + 1, position: p, id: d.id}
+	s := slot{sequence: d.sequence + 1, position: m.position, id: d.id, note: m.note}
 	if err := writeAll(d.file, s.encode(), s.offset()); err != nil {
 		return errors.Join(err, d.closeFile())
 	}
-	d.noted = p
+	d.noted = m
 	return nil
 }
 
-// save makes p durable. After a failure the next save writes a new file: what fsync failed on is not used again. The
+// save makes m durable. After a failure the next save writes a new file: what fsync failed on is not used again. The
 // caller holds syncMu.
-func (d *Destination) save(p Position) error {
+func (d *Destination) save(m mark) error {
 	d.sequence++
-	s := slot{sequence: d.sequence, position: p, id: d.id}
+	s := slot{sequence: d.sequence, position: m.position, id: d.id, note: m.note}
 	var err error
 	if d.file == nil {
 		err = d.writeNewFile(s)
@@ -207,7 +244,7 @@ func (d *Destination) save(p Position) error {
 		return fmt.Errorf("save position of %s: %w", d.label, errors.Join(err, d.closeFile()))
 	}
 	d.wal.mu.Lock()
-	d.saved = p
+	d.saved = m
 	d.wal.mu.Unlock()
 	return nil
 }
@@ -294,7 +331,8 @@ func (w *WAL) loadPosition(name string) (*Destination, error) {
 	s, found, err := decodePositionFile(name, b)
 	if found {
 		d.id, d.label, d.known = s.id, labelOf(s.id), true
-		d.position, d.saved, d.sequence = s.position, s.position, s.sequence
+		d.mark, d.sequence = mark{s.position, s.note}, s.sequence
+		d.saved = d.mark
 	}
 	if err != nil || !found {
 		w.metrics.damagedPosition.Inc()

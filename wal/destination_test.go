@@ -138,6 +138,51 @@ func TestNotedPosition(t *testing.T) {
 	})
 }
 
+// A note outlives a SIGKILL as soon as Run had a moment and a power loss after the next Sync, also where no position moves.
+func TestNote(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newMemDisk()
+		w := openOn(t, d)
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan error)
+		go func() { ran <- w.Run(ctx) }()
+		found := func(d *memDisk) string {
+			w := openOn(t, d)
+			defer closeLog(t, w)
+			return destination(t, w, "main").Note()
+		}
+		a := destination(t, w, "main")
+		for _, note := range []string{"1", "", "two\x00\xff", strings.Repeat("n", maxID-len("main"))} {
+			if err := a.SetNote(note); err != nil || a.Note() != note {
+				t.Errorf("note %.10q: %v, found %.10q", note, err, a.Note())
+			}
+			synctest.Wait()
+			if got := found(d.kill()); got != note {
+				t.Errorf("after a kill the note is %.10q, want %.10q", got, note)
+			}
+			time.Sleep(w.opts.SyncInterval)
+			synctest.Wait()
+			if got := found(d.crash(nothingUnsynced, nil)); got != note {
+				t.Errorf("after a power loss the note is %.10q, want %.10q", got, note)
+			}
+		}
+		before := a.Note()
+		if err := a.SetNote(before + "n"); !errors.Is(err, ErrTooLarge) || a.Note() != before {
+			t.Errorf("error %v for a long note", err)
+		}
+		mustAppend(t, w, numbered(0))
+		a.Acknowledge(w.Head())
+		cancel()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+		closeLog(t, w)
+		if got := found(d); got != before {
+			t.Errorf("the note goes when the position moves: %.10q", got)
+		}
+	})
+}
+
 func TestRunSavesPositions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newMemDisk()
@@ -208,7 +253,7 @@ func TestPositionIsSavedAfterItsSegment(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.fault = nil
-	if a.Position() == first || a.saved != first {
+	if a.Position() == first || a.saved.position != first {
 		t.Errorf("saved is %+v, acknowledged %+v; want %+v saved", a.saved, a.Position(), first)
 	}
 }

@@ -88,13 +88,14 @@
 // may be written several times, with one sequence. Slot 0 holds even sequences, slot 1 odd ones. The sound slot
 // with the higher sequence holds. A slot of zeros, or behind the end of the file, was not written.
 //
-//	byte  0               8       12      16              24              32              40              48   48+n 52+n
-//	      +---------------+-------+-------+---------------+---------------+---------------+---------------+----+------+
-//	      | 89 P R P O S  |version| id's  | sequence      | segment       | offset        | running count | id |CRC32C|
-//	      | 0d 0a         | 1     | length|               |               |               |               |    |      |
-//	      +---------------+-------+-------+---------------+---------------+---------------+---------------+----+------+
+//	byte  0               8       12  14  16              24              32              40              48   48+n  +m   +4
+//	      +---------------+-------+---+---+---------------+---------------+---------------+---------------+----+----+------+
+//	      | 89 P R P O S  |version| n | m | sequence      | segment       | offset        | running count | id |note|CRC32C|
+//	      | 0d 0a         | 2     |   |   |               |               |               |               |    |    |      |
+//	      +---------------+-------+---+---+---------------+---------------+---------------+---------------+----+----+------+
 //
-// The CRC32C covers all before it. id is the whole id, n at most 4044 bytes. A file is made under its .tmp name with one
+// The CRC32C covers all before it. n is the length of the whole id, m that of the note, a text of the user's; together
+// they have at most 4044 bytes. Version 1 has no note, and m is 0. A file is made under its .tmp name with one
 // slot, synced, and renamed; so is the first save of each process and the one after a failure.
 //
 // # When fsync is called
@@ -135,5 +136,8 @@
 // The version is in every segment. This release writes version 1 and reads those in layouts, at least its own and the
 // previous release's. The form of the first 40 bytes is the same in every version: a sound header of a version that is
 // not known tells so, and the file is renamed to .unknown, logged and left for the release that wrote it, as is one in
-// which nothing is sound at all. A position file of an unknown version counts as damaged.
+// which nothing is sound at all.
+//
+// Position files are written in version 2, and read in version 1 too. One of an unknown version counts as damaged: a
+// release that knows version 1 alone sends everything again that is in the log.
 package wal

@@ -54,6 +54,9 @@ func TestGoldenBytes(t *testing.T) {
 		mustAppend(t, w, Frame{Type: 1, Repeated: true, Payload: []byte("table")},
 			Frame{Type: 2, Count: 3, Payload: []byte("scrape")})
 		destination.Acknowledge(w.Head())
+		if err := destination.SetNote("by 1.0"); err != nil {
+			t.Fatal(err)
+		}
 		closeLog(t, w)
 
 		if got, want := d.live[dir+"/00000000000000000001.wal"].data, golden(t, "segment.hex"); !bytes.Equal(got, want) {
@@ -63,30 +66,31 @@ func TestGoldenBytes(t *testing.T) {
 		if d.live[name] == nil {
 			t.Fatal("no position file of the documented name")
 		}
-		if got, want := d.live[name].data, golden(t, "position.hex"); !bytes.Equal(got, want) {
+		if got, want := d.live[name].data, golden(t, "position-v2.hex"); !bytes.Equal(got, want) {
 			t.Errorf("position:\n%s\nwant\n%s", hex.Dump(got), hex.Dump(want))
 		}
 	})
 }
 
-// The bytes as documented are read by this release and, once there is a version 2, by the ones after it.
+// The bytes as documented are read by this release and, once there is another version, by the ones after it.
 func TestGoldenBytesAreRead(t *testing.T) {
-	d := newMemDisk()
-	d.live[dir+"/00000000000000000001.wal"] = &memFile{data: golden(t, "segment.hex")}
-	d.live[dir+"/positions/"+positionFileName("main")] = &memFile{data: golden(t, "position.hex")}
-	w := openOn(t, d)
-	defer closeLog(t, w)
-
-	entries := readFrom(t, w, Position{})
-	if got, want := payloads(entries), []string{"table", "scrape"}; !slices.Equal(got, want) {
-		t.Errorf("payloads %q, want %q", got, want)
-	}
-	destination, err := w.Destination("main")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := destination.Position(), (Position{Segment: 1, Offset: 115, Count: 3}); got != want {
-		t.Errorf("position %+v, want %+v", got, want)
+	for file, note := range map[string]string{"position-v1.hex": "", "position-v2.hex": "by 1.0"} {
+		d := newMemDisk()
+		d.live[dir+"/00000000000000000001.wal"] = &memFile{data: golden(t, "segment.hex")}
+		d.live[dir+"/positions/"+positionFileName("main")] = &memFile{data: golden(t, file)}
+		w := openOn(t, d)
+		entries := readFrom(t, w, Position{})
+		if got, want := payloads(entries), []string{"table", "scrape"}; !slices.Equal(got, want) {
+			t.Errorf("payloads %q, want %q", got, want)
+		}
+		main := destination(t, w, "main")
+		if got, want := main.mark, (mark{Position{Segment: 1, Offset: 115, Count: 3}, note}); got != want {
+			t.Errorf("%s: found %+v, want %+v", file, got, want)
+		}
+		if value(w.metrics.damagedPosition) > 0 {
+			t.Errorf("%s is taken for damaged", file)
+		}
+		closeLog(t, w)
 	}
 }
 

@@ -27,12 +27,13 @@ func (p Position) Before(q Position) bool {
 // On disk: never change.
 const (
 	positionMagic   = "\x89PRPOS\r\n"
-	positionVersion = 1
+	positionVersion = 2
+	notelessVersion = 1 // without notes: read, and not written any more
 	positionSuffix  = ".pos"
 	temporarySuffix = ".tmp"
 	slotBytes       = 4096 // no write to one slot touches a page of the other
 	slotHeaderBytes = 48
-	maxID           = slotBytes - slotHeaderBytes - 4
+	maxID           = slotBytes - slotHeaderBytes - 4 // together with the note
 )
 
 // slot is one of the two copies of an acknowledged position in its file. The sound one with the higher sequence holds.
@@ -40,21 +41,23 @@ type slot struct {
 	sequence uint64 // even ones stand in the first slot, odd ones in the second
 	position Position
 	id       string
+	note     string
 }
 
 // offset is where the slot stands in its file.
 func (s slot) offset() int64 { return int64(s.sequence%2) * slotBytes }
 
 func (s slot) encode() []byte {
-	b := make([]byte, 0, slotHeaderBytes+len(s.id)+4)
+	b := make([]byte, 0, slotHeaderBytes+len(s.id)+len(s.note)+4)
 	b = append(b, positionMagic...)
 	b = binary.LittleEndian.AppendUint32(b, positionVersion)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(s.id)))
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(s.id)))
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(s.note)))
 	b = binary.LittleEndian.AppendUint64(b, s.sequence)
 	b = binary.LittleEndian.AppendUint64(b, s.position.Segment)
 	b = binary.LittleEndian.AppendUint64(b, uint64(s.position.Offset))
 	b = binary.LittleEndian.AppendUint64(b, s.position.Count)
-	b = append(b, s.id...)
+	b = append(append(b, s.id...), s.note...)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
@@ -62,14 +65,15 @@ func decodeSlot(b []byte) (slot, error) {
 	if len(b) < slotHeaderBytes+4 || !bytes.HasPrefix(b, []byte(positionMagic)) {
 		return slot{}, errDamaged
 	}
-	if v := binary.LittleEndian.Uint32(b[8:]); v != positionVersion {
+	v := binary.LittleEndian.Uint32(b[8:])
+	if v != positionVersion && v != notelessVersion {
 		return slot{}, fmt.Errorf("position of version %d: %w", v, errDamaged)
 	}
-	n := binary.LittleEndian.Uint32(b[12:])
-	if n > maxID || slotHeaderBytes+int(n)+4 > len(b) {
+	note := slotHeaderBytes + int(binary.LittleEndian.Uint16(b[12:]))
+	end := note + int(binary.LittleEndian.Uint16(b[14:])) // version 1 has zero here: its length of the id has four bytes
+	if end+4 > min(len(b), slotBytes) || v == notelessVersion && note != end {
 		return slot{}, errDamaged
 	}
-	end := slotHeaderBytes + int(n)
 	if crc32.Checksum(b[:end], castagnoli) != binary.LittleEndian.Uint32(b[end:]) {
 		return slot{}, errDamaged
 	}
@@ -80,7 +84,8 @@ func decodeSlot(b []byte) (slot, error) {
 			Offset:  int64(binary.LittleEndian.Uint64(b[32:])),
 			Count:   binary.LittleEndian.Uint64(b[40:]),
 		},
-		id: string(b[slotHeaderBytes:end]),
+		id:   string(b[slotHeaderBytes:note]),
+		note: string(b[note:end]),
 	}
 	if s.position.Segment >= maxNumber || s.position.Offset < 0 {
 		return slot{}, errDamaged

@@ -1,6 +1,9 @@
 package wal
 
 import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"syscall"
@@ -9,8 +12,9 @@ import (
 
 func TestDecodePositionFile(t *testing.T) {
 	name := positionFileName("main")
-	older := slot{4, Position{1, 2, 3}, "main"}
-	newer := slot{5, Position{4, 5, 6}, "main"}
+	older := slot{4, Position{1, 2, 3}, "main", "a note"}
+	newer := slot{5, Position{4, 5, 6}, "main", "another"}
+	longest := slot{6, newer.position, "main", strings.Repeat("n", maxID-len("main"))}
 	file := func(first, second []byte) []byte {
 		b := make([]byte, 2*slotBytes)
 		copy(b, first)
@@ -29,7 +33,7 @@ func TestDecodePositionFile(t *testing.T) {
 		damaged bool
 	}{
 		"both":             {file(older.encode(), newer.encode()), newer, true, false},
-		"first newer":      {file(slot{6, older.position, "main"}.encode(), newer.encode()), slot{6, older.position, "main"}, true, false},
+		"first newer":      {file(slot{6, older.position, "main", ""}.encode(), newer.encode()), slot{6, older.position, "main", ""}, true, false},
 		"one":              {file(older.encode(), nil), older, true, false},
 		"one, short file":  {older.encode(), older, true, false},
 		"newer damaged":    {file(older.encode(), flipped(newer, 20)), older, true, true},
@@ -37,10 +41,18 @@ func TestDecodePositionFile(t *testing.T) {
 		"older damaged":    {file(flipped(older, 30), newer.encode()), newer, true, true},
 		"both damaged":     {file(flipped(older, 50), flipped(newer, 0)), slot{}, false, true},
 		"in each's place":  {file(newer.encode(), older.encode()), slot{}, false, true},
-		"of another":       {file(slot{4, older.position, "other"}.encode(), nil), slot{}, false, true},
+		"of another":       {file(slot{4, older.position, "other", ""}.encode(), nil), slot{}, false, true},
 		"unknown version":  {file(flipped(older, 8), nil), slot{}, false, true},
-		"segment too high": {file(slot{4, Position{Segment: maxNumber}, "main"}.encode(), nil), slot{}, false, true},
-		"negative offset":  {file(slot{4, Position{Offset: -1}, "main"}.encode(), nil), slot{}, false, true},
+		"version 1":        {file(versionOne(slot{4, older.position, "main", ""}), nil), slot{4, older.position, "main", ""}, true, false},
+		"1, then 2":        {file(versionOne(slot{4, older.position, "main", ""}), newer.encode()), newer, true, false},
+		"1 with a note":    {file(versionOne(older), nil), slot{}, false, true},
+		"version 3":        {file(resumSlot(older.encode(), 8, 3), nil), slot{}, false, true},
+		"long note":        {file(resumSlot(older.encode(), 15, 0xff), nil), slot{}, false, true},
+		"note cut":         {file(older.encode()[:slotHeaderBytes+8], nil), slot{}, false, true},
+		"note damaged":     {file(flipped(older, slotHeaderBytes+5), nil), slot{}, false, true},
+		"longest note":     {file(longest.encode(), nil), longest, true, false},
+		"segment too high": {file(slot{4, Position{Segment: maxNumber}, "main", ""}.encode(), nil), slot{}, false, true},
+		"negative offset":  {file(slot{4, Position{Offset: -1}, "main", ""}.encode(), nil), slot{}, false, true},
 		"empty":            {nil, slot{}, false, false},
 		"zeros":            {make([]byte, 100), slot{}, false, false},
 	}
@@ -54,6 +66,15 @@ func TestDecodePositionFile(t *testing.T) {
 	}
 }
 
+// versionOne encodes s as the releases before notes did.
+func versionOne(s slot) []byte { return resumSlot(s.encode(), 8, notelessVersion) }
+
+// resumSlot puts v at offset at of an encoded slot and makes its checksum right again.
+func resumSlot(b []byte, at int, v byte) []byte {
+	b[at] = v
+	return binary.LittleEndian.AppendUint32(b[:len(b)-4], crc32.Checksum(b[:len(b)-4], castagnoli))
+}
+
 // A damaged position file leaves the older position or the tail, never the head.
 func TestDamagedPosition(t *testing.T) {
 	d := newMemDisk()
@@ -63,13 +84,16 @@ func TestDamagedPosition(t *testing.T) {
 	a := destination(t, w, "main")
 	appendNumbered(t, w, 5, 10)
 	a.Acknowledge(w.Head())
-	if err := w.Sync(); err != nil {
+	if err := errors.Join(a.SetNote("older"), w.Sync()); err != nil {
 		t.Fatal(err)
 	}
 	older := w.Head()
 	appendNumbered(t, w, 10, 12)
 	a.Acknowledge(w.Head())
 	newer := w.Head()
+	if err := a.SetNote("newer"); err != nil {
+		t.Fatal(err)
+	}
 	closeLog(t, w)
 
 	path := dir + "/" + positionsDir + "/" + a.name
@@ -77,10 +101,11 @@ func TestDamagedPosition(t *testing.T) {
 		d := d.kill()
 		d.live[path].data[at] ^= 0xff
 		w := openOn(t, d)
-		got := destination(t, w, "main").Position()
+		main := destination(t, w, "main")
+		got := mark{main.Position(), main.Note()}
 		// Sequence 3, the newer, stands in the second slot.
-		if want := map[bool]Position{true: newer, false: older}[at < slotBytes]; got != want && got != newer {
-			t.Fatalf("byte %d flipped: position %+v, want %+v", at, got, want)
+		if want := (mark{older, "older"}); got != (mark{newer, "newer"}) && (at < slotBytes || got != want) {
+			t.Fatalf("byte %d flipped: found %+v", at, got)
 		}
 		closeLog(t, w)
 	}
@@ -89,8 +114,8 @@ func TestDamagedPosition(t *testing.T) {
 		d.live[path].data = data
 		with, logs := logged()
 		w := openOn(t, d, with)
-		if got := destination(t, w, "main").Position(); got != tail {
-			t.Errorf("position %+v, want the tail %+v", got, tail)
+		if main := destination(t, w, "main"); main.Position() != tail || main.Note() != "" {
+			t.Errorf("found %+v, want the tail %+v", main.mark, tail)
 		}
 		if logs.FilterMessage("position is damaged").Len() != 1 || value(w.metrics.damagedPosition) != 1 {
 			t.Error("damage is not told")

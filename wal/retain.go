@@ -128,7 +128,7 @@ func (w *WAL) deleteIdle() int {
 	w.mu.Lock()
 	positions := make([]Position, 0, len(w.destinations))
 	for _, d := range w.destinations {
-		positions = append(positions, d.saved)
+		positions = append(positions, d.saved.position)
 	}
 	n := idle(w.segments, positions)
 	w.mu.Unlock()
