@@ -246,6 +246,7 @@ func (d *destination) patience(now time.Time) time.Duration {
 // take puts the samples of a block into requests.
 func (d *destination) take(ctx context.Context, events <-chan event, b *block) event {
 	if b.lost > 0 {
+		d.mark.Skipped(b.start, b.gap)
 		d.metrics.dropped.WithLabelValues(dropLost).Add(float64(b.lost))
 		d.log.Error("samples are lost: damaged, or deleted before they were sent", zap.Uint64("samples", b.lost))
 	}

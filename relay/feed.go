@@ -20,6 +20,7 @@ type block struct {
 	table      *record.Table // nil where nothing but lost is told
 	scrape     record.Scrape
 	lost       uint64 // samples that are missing before end: damaged, or deleted before they were read
+	gap        uint64 // those of them that are missing before start
 }
 
 // size is about the bytes of memory that the block holds beside its table.
@@ -44,7 +45,7 @@ func (d *decoder) decode(e wal.Entry, b *block) bool {
 	if e.Start.Segment != d.segment {
 		d.segment, d.tables = e.Start.Segment, record.Tables{}
 	}
-	b.start, b.end, b.lost, b.table = e.Start, e.End, e.Lost, nil
+	b.start, b.end, b.lost, b.gap, b.table = e.Start, e.End, e.Lost, e.Lost, nil
 	var err error
 	switch e.Type {
 	case record.FrameTable:

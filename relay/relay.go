@@ -130,7 +130,7 @@ func (r *Relay) start(d *runner) {
 }
 
 // Apply makes the relay serve the settings' destinations: one that stays the same is not disturbed, one that was edited goes on
-// from its position, a new one starts at the head of the log, a removed one is forgotten. After an error nothing has changed.
+// from its position, a new one starts at the head of the log, a removed one finds its position again within the grace of the log. After an error nothing has changed.
 func (r *Relay) Apply(s Settings) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -256,7 +256,7 @@ func TestCrashLoop(t *testing.T) {
 	mustAppend(t, w, Frame{Type: 1, Count: 100})
 	closeLog(t, w)
 	w = openOn(t, d)
-	w.remove(w.segments[0])
+	w.remove(w.segments[0], reasonAcknowledged)
 	if err := w.Sync(); err != nil {
 		t.Fatal(err)
 	}

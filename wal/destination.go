@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -22,6 +23,11 @@ type Destination struct {
 	// Guarded by wal.mu.
 	mark       // the acknowledged position, and the note
 	saved mark // what of it is durable, zero = nothing yet; segments are kept for its position
+	// What readers found missing behind the position.
+	skipped []span
+	// When a removed one is forgotten, zero = it is not removed, and how many samples waited for it when it was.
+	forgetAt time.Time
+	waiting  uint64
 
 	// Guarded by wal.syncMu.
 	sequence uint64 // of the slot saved last
@@ -36,8 +42,8 @@ type mark struct {
 }
 
 // Destination returns the destination called id, a name or a URL of at most 4044 bytes, always the same one for one
-// id. A known one goes on from its stored position, and from the tail if that was damaged; a new one starts at the
-// head. A position that cannot be saved now is saved by Run.
+// id. A known one, also one that was removed and is not forgotten yet, goes on from its stored position, and from the tail
+// if that was damaged; a new one starts at the head. A position that cannot be saved now is saved by Run.
 func (w *WAL) Destination(id string) (*Destination, error) {
 	if len(id) > maxID {
 		return nil, fmt.Errorf("destination with an id of %d bytes: %w", len(id), ErrTooLarge)
@@ -56,9 +62,14 @@ func (w *WAL) Destination(id string) (*Destination, error) {
 		w.destinations[name] = d
 	}
 	d.id, d.label, d.known = id, labelOf(id), true
+	back := !d.forgetAt.IsZero()
+	d.forgetAt = time.Time{}
 	m, saved := d.mark, d.saved
 	w.mu.Unlock()
 
+	if back {
+		w.log.Info("removed destination is back", zap.String("destination", d.label))
+	}
 	w.metrics.addDestination(d.label)
 	if m != saved || d.file == nil { // without a file there is nowhere to note positions
 		if err := d.save(m); err != nil {
@@ -92,6 +103,7 @@ func (d *Destination) Acknowledge(p Position) {
 	moved := d.position.Before(p) && !w.head.Before(p)
 	if moved {
 		d.position = p
+		w.settleLocked(d)
 	}
 	w.mu.Unlock()
 	if moved {
@@ -129,40 +141,6 @@ func (d *Destination) SetNote(note string) error {
 	w.mu.Unlock()
 	if changed {
 		w.wakeRun()
-	}
-	return nil
-}
-
-// Keep forgets every stored destination but ids: what is forgotten holds nothing back, and is new if it comes again.
-func (w *WAL) Keep(ids []string) error {
-	kept := map[string]bool{}
-	for _, id := range ids {
-		kept[positionFileName(id)] = true
-	}
-	w.syncMu.Lock()
-	defer w.syncMu.Unlock()
-	if w.released {
-		return ErrClosed
-	}
-	var forgotten []*Destination
-	w.mu.Lock()
-	for name, d := range w.destinations {
-		if !kept[name] {
-			delete(w.destinations, name)
-			forgotten = append(forgotten, d)
-		}
-	}
-	w.mu.Unlock()
-	if len(forgotten) == 0 {
-		return nil
-	}
-	var errs []error
-	for _, d := range forgotten {
-		errs = append(errs, d.remove())
-	}
-	errs = append(errs, syncDir(w.disk, w.positionsPath("")))
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("forget destinations: %w", err)
 	}
 	return nil
 }
@@ -278,15 +256,6 @@ func (d *Destination) closeFile() error {
 	f := d.file
 	d.file = nil
 	return f.Close()
-}
-
-func (d *Destination) remove() error {
-	err := d.closeFile()
-	d.wal.metrics.removeDestination(d.label)
-	if rmErr := d.wal.disk.Remove(d.wal.positionsPath(d.name)); !errors.Is(rmErr, os.ErrNotExist) {
-		err = errors.Join(err, rmErr)
-	}
-	return err
 }
 
 // loadPositions reads every stored position. The destinations whose file is damaged are returned: they have no

@@ -258,43 +258,6 @@ func TestPositionIsSavedAfterItsSegment(t *testing.T) {
 	}
 }
 
-func TestKeep(t *testing.T) {
-	d := newMemDisk()
-	w := openOn(t, d)
-	for _, id := range []string{"a", "b", "c"} {
-		destination(t, w, id)
-	}
-	appendNumbered(t, w, 0, 5)
-	closeLog(t, w)
-
-	w = openOn(t, d)
-	b := destination(t, w, "b")
-	if err := w.Keep([]string{"a", "new"}); err != nil {
-		t.Fatal(err)
-	}
-	appendNumbered(t, w, 5, 10)
-	b.Acknowledge(w.Head()) // a handle that outlived Keep does no harm
-	if err := w.Sync(); err != nil {
-		t.Fatal(err)
-	}
-	var files []string
-	for path := range d.crash(nothingUnsynced, nil).live {
-		if strings.HasSuffix(path, positionSuffix) {
-			files = append(files, path)
-		}
-	}
-	if len(files) != 1 || !strings.HasSuffix(files[0], positionFileName("a")) {
-		t.Errorf("files %q are left", files)
-	}
-	if got := destination(t, w, "b").Position(); got != w.Head() {
-		t.Errorf("a forgotten destination comes back at %+v, head is %+v", got, w.Head())
-	}
-	if got := destination(t, w, "a").Position(); got.Count != 0 {
-		t.Errorf("a kept destination is at %+v", got)
-	}
-	closeLog(t, w)
-}
-
 // Segments deleted by hand: numbers go on above the position.
 func TestPositionAboveAllSegments(t *testing.T) {
 	d := newMemDisk()

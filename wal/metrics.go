@@ -15,6 +15,7 @@ type metrics struct {
 	corruptions     prometheus.Counter
 	deleted         *prometheus.CounterVec // by reason
 	lost            *prometheus.CounterVec // by destination and reason
+	removed         prometheus.Counter
 	damagedPosition prometheus.Counter
 	unsavedPosition prometheus.Counter
 }
@@ -47,7 +48,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		corruptions:   counter("corruptions_total", "Damaged places that readers met in segments and skipped."),
 		deleted:       counters("deleted_segments_total", "Segments deleted.", "reason"),
 		lost: counters("lost_total",
-			"Samples that a destination had not acknowledged when their segment was deleted.", "destination", "reason"),
+			"Samples that a destination never had because their segment was gone; counted when it has acknowledged what comes behind them.",
+			"destination", "reason"),
+		removed:         counter("removed_total", "Samples that waited for removed destinations, counted when these are forgotten."),
 		damagedPosition: counter("position_damages_total", "Files of acknowledged positions found damaged."),
 		unsavedPosition: counter("position_write_failures_total", "Acknowledged positions that could not be saved."),
 	}
@@ -57,14 +60,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	if reg != nil {
 		reg.MustRegister(m.segments, m.bytes, m.headSegment, m.unknown, m.appendedFrames, m.appendedBytes,
 			m.fsyncSeconds, m.fsyncFailures, m.writeFailures, m.corruptions, m.deleted, m.lost,
-			m.damagedPosition, m.unsavedPosition)
+			m.removed, m.damagedPosition, m.unsavedPosition)
 	}
 	return m
 }
 
 // addDestination shows a destination's losses from zero on.
 func (m *metrics) addDestination(label string) {
-	for _, reason := range []string{reasonMaxBytes, reasonMinFree, reasonDiskFull} {
+	for _, reason := range lossReasons {
 		m.lost.WithLabelValues(label, reason)
 	}
 }

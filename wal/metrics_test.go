@@ -11,7 +11,7 @@ func value(c prometheus.Collector) float64 { return testutil.ToFloat64(c) }
 
 func TestMetrics(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
-	w := openOn(t, newMemDisk(), func(o *Options) { o.Registerer = reg })
+	w := openOn(t, newMemDisk(), func(o *Options) { o.Registerer, o.Grace = reg, -1 })
 	defer closeLog(t, w)
 	destination(t, w, "main")
 	appendNumbered(t, w, 0, 30)
@@ -24,8 +24,8 @@ func TestMetrics(t *testing.T) {
 			value(w.metrics.headSegment))
 	}
 	const lost = "promrelay_wal_lost_total"
-	if n, err := testutil.GatherAndCount(reg, lost); n != 3 || err != nil {
-		t.Errorf("%d series of losses, %v; want 3", n, err)
+	if n, err := testutil.GatherAndCount(reg, lost); n != 4 || err != nil {
+		t.Errorf("%d series of losses, %v; want 4", n, err)
 	}
 	if err := w.Keep(nil); err != nil {
 		t.Fatal(err)

@@ -139,7 +139,7 @@ func TestDamagedPositionHolds(t *testing.T) {
 	a.Acknowledge(w.Head())
 	closeLog(t, w)
 	d.live[dir+"/"+positionsDir+"/"+a.name].data = []byte("damaged")
-	w = openOn(t, d)
+	w = openOn(t, d, func(o *Options) { o.Grace = -1 })
 	defer closeLog(t, w)
 	w.keepBounds()
 	if w.Tail() != tail {

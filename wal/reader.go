@@ -145,8 +145,11 @@ func (r *Reader) open() (bool, error) {
 		case s.gone.Load():
 			r.next = s.number + 1
 		case errors.Is(err, fs.ErrNotExist):
-			r.wal.log.Warn("segment is missing", zap.Uint64("segment", s.number))
+			if !s.closed.Load() {
+				return false, nil // it is given up soon, and then what it had is known
+			}
 			r.next = s.number + 1
+			r.wal.noteMissing(s)
 		default:
 			return false, fmt.Errorf("open segment %d: %w", s.number, err)
 		}

@@ -35,6 +35,7 @@ func (w *WAL) recover() error {
 		w.bytes += s.disk
 	}
 	w.head.Segment, w.head.Offset = w.next, segmentHeaderBytes
+	w.gone = []span{{to: w.tailLocked().Count, reason: reasonMissing}}
 	for _, d := range damaged {
 		d.position = w.tailLocked()
 	}
@@ -62,7 +63,7 @@ func (w *WAL) begin() error {
 	}
 	for _, s := range left {
 		if !s.gone.Load() && s.size.Load() == s.layout.headerBytes {
-			w.remove(s)
+			w.remove(s, reasonAcknowledged)
 		}
 	}
 	w.log.Info("write-ahead log opened", zap.String("dir", w.opts.Dir), zap.Uint64("segment", w.head.Segment),

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,7 +17,11 @@ const (
 	reasonMaxBytes     = "max_bytes"
 	reasonMinFree      = "min_free"
 	reasonDiskFull     = "disk_full"
+	reasonMissing      = "missing" // gone when this process began, or somebody else took it
 )
+
+// lossReasons are those for which a destination can miss what was in a segment.
+var lossReasons = []string{reasonMaxBytes, reasonMinFree, reasonDiskFull, reasonMissing}
 
 // settleTime is how long a file system may take to give back the space of a deleted file. Until then the free space it
 // tells is too low, and to believe it would cost segment after segment.
@@ -138,9 +143,8 @@ func (w *WAL) deleteIdle() int {
 	return n
 }
 
-// deleteOldest deletes the oldest segment, unless it is being written or spare, and returns its size in bytes. What
-// destinations had not acknowledged is counted as lost by them; their readers meet the same gap. The caller holds
-// retainMu.
+// deleteOldest deletes the oldest segment, unless it is being written or spare, and returns its size in bytes. The caller
+// holds retainMu.
 func (w *WAL) deleteOldest(reason string, spare *segment) int64 {
 	w.mu.Lock()
 	if len(w.segments) == 0 || w.segments[0] == spare || !w.segments[0].closed.Load() {
@@ -148,37 +152,33 @@ func (w *WAL) deleteOldest(reason string, spare *segment) int64 {
 		return 0
 	}
 	s := w.segments[0]
-	lost := map[string]uint64{}
+	var waiting []string
+	var samples uint64
 	for _, d := range w.destinations {
-		if n := s.missing(d.position); n > 0 {
-			lost[d.label] = n
+		if n := s.waiting(d.position); n > 0 {
+			waiting, samples = append(waiting, d.label), max(samples, n)
 		}
 	}
 	w.mu.Unlock()
 
-	if !w.remove(s) {
+	if !w.remove(s, reason) {
 		return 0
 	}
 	w.metrics.deleted.WithLabelValues(reason).Inc()
-	for label, n := range lost {
-		w.metrics.lost.WithLabelValues(label, reason).Add(float64(n))
-	}
-	w.logDeletion(s, reason, lost)
-	return s.disk
-}
-
-func (w *WAL) logDeletion(s *segment, reason string, lost map[string]uint64) {
 	fields := []zap.Field{zap.Uint64("segment", s.number), zap.Int64("bytes", s.disk), zap.String("reason", reason)}
 	if reason == reasonAcknowledged {
 		w.log.Debug("segment deleted", fields...)
-		return
+		return s.disk
 	}
-	w.log.Warn("segment deleted to make room", append(fields, zap.Any("lost", lost))...)
+	slices.Sort(waiting)
+	w.log.Warn("segment deleted to make room", append(fields, zap.Uint64("samples", samples),
+		zap.String("destinations", strings.Join(waiting, ", ")))...)
+	return s.disk
 }
 
 // remove takes s from the log and from the disk; false if it is not in the log any more. The file is cut before it is
 // unlinked: a reader that still has it open, because its destination is down, must not hold the space.
-func (w *WAL) remove(s *segment) bool {
+func (w *WAL) remove(s *segment, reason string) bool {
 	w.mu.Lock()
 	i := slices.Index(w.segments, s)
 	if i < 0 {
@@ -187,6 +187,9 @@ func (w *WAL) remove(s *segment) bool {
 	}
 	w.segments = slices.Delete(w.segments, i, i+1)
 	w.bytes -= s.disk
+	if !s.missing && slices.Contains(lossReasons, reason) {
+		w.noteGoneLocked(span{s.start, s.end.Load(), reason})
+	}
 	w.showLocked()
 	w.mu.Unlock()
 

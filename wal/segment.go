@@ -33,7 +33,8 @@ type segment struct {
 	closed atomic.Bool   // size and end are final; set after them, so to be read before them
 	gone   atomic.Bool   // deleted; set before the file is
 
-	disk int64 // bytes of the file, with the closing frame; guarded by WAL.mu
+	disk    int64 // bytes of the file, with the closing frame; guarded by WAL.mu
+	missing bool  // somebody took the file, which is noted; guarded by WAL.mu
 
 	// The writer's file: Append uses it until closed is set, Sync until it is closed.
 	file file
@@ -106,8 +107,8 @@ func (s *segment) passed(p Position) bool {
 	return s.closed.Load() && (s.number < p.Segment || s.number == p.Segment && p.Offset >= s.size.Load())
 }
 
-// missing is how much of the running count a destination at p loses with a closed segment.
-func (s *segment) missing(p Position) uint64 {
+// waiting is how much of the running count a closed segment holds that a destination at p has not acknowledged.
+func (s *segment) waiting(p Position) uint64 {
 	if s.passed(p) {
 		return 0
 	}

@@ -20,6 +20,7 @@ const (
 	DefaultMaxBytes     = 8 << 30
 	DefaultMinFreeBytes = 512 << 20
 	DefaultSyncInterval = time.Second
+	DefaultGrace        = 10 * time.Minute
 )
 
 // Options say where a WAL lies and what it may take.
@@ -35,6 +36,9 @@ type Options struct {
 	MinFreeBytes int64
 	// SyncInterval is how often Run makes durable what was appended and acknowledged. 0 = DefaultSyncInterval.
 	SyncInterval time.Duration
+	// Grace is how long a removed destination can come back to its position, see Keep. 0 = DefaultGrace, negative = not
+	// at all.
+	Grace time.Duration
 	// Logger may be nil: nothing is logged.
 	Logger *zap.Logger
 	// Registerer may be nil: nothing is registered.
@@ -61,6 +65,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.MaxBytes, DefaultMaxBytes)
 	setDefault(&o.MinFreeBytes, DefaultMinFreeBytes)
 	setDefault(&o.SyncInterval, DefaultSyncInterval)
+	setDefault(&o.Grace, DefaultGrace)
 	o.SegmentBytes = min(o.SegmentBytes, max(o.MaxBytes/8, 1))
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
@@ -116,6 +121,7 @@ type WAL struct {
 	destinations map[string]*Destination // by the name of their file
 	head         Position
 	bytes        int64         // sum of the segments' disk
+	gone         []span        // what went with segments, as long as a destination is not past it
 	wake         chan struct{} // closed when something is appended; nil when nobody waits
 
 	acknowledged  chan struct{} // holds something when positions moved that are not noted yet
@@ -179,6 +185,9 @@ func (w *WAL) maintain() {
 	w.syncMu.Lock()
 	w.noteChange(&w.posTroubled, "save of positions", saveErr)
 	w.syncMu.Unlock()
+	if err := w.forgetRemoved(time.Now()); err != nil {
+		w.log.Warn("the next start finds a forgotten destination again", zap.NamedError("err", err))
+	}
 	w.keepBounds()
 }
 

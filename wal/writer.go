@@ -214,7 +214,7 @@ func (w *WAL) giveUpLocked(s *segment, cause error) {
 	w.active = nil
 	s.finish(w.Head().Count)
 	if s.size.Load() == s.layout.headerBytes {
-		w.remove(s)
+		w.remove(s, reasonAcknowledged)
 	}
 	if isFull(cause) {
 		w.makeRoomAfterFull(s)

@@ -1,0 +1,94 @@
+package wal
+
+import (
+	"slices"
+
+	"go.uber.org/zap"
+)
+
+// span is a part of the running count.
+type span struct {
+	from, to uint64
+	reason   string // why the segment that held it is gone; of what a reader passed over, empty
+}
+
+// common is how much of the running count two spans share.
+func (s span) common(o span) uint64 { return gap(max(s.from, o.from), min(s.to, o.to)) }
+
+// What is in a deleted segment is not lost for that: a destination may have read it and acknowledge it later. It is lost
+// by the destinations whose readers found the gap, and for good when they have acknowledged what lies behind it. So
+// WAL.gone holds what went with segments, until everybody is past it, and Destination.skipped what the readers found.
+
+// Skipped tells that the destination's reader found a gap: before start, lost is missing of the running count, as an
+// Entry tells it. It may be told again, by another reader. What of it was in a deleted segment is counted as lost when the
+// destination acknowledges a position behind the gap.
+func (d *Destination) Skipped(start Position, lost uint64) {
+	found := span{from: start.Count - min(lost, start.Count), to: start.Count}
+	d.wal.mu.Lock()
+	defer d.wal.mu.Unlock()
+	if found.from >= found.to || found.to <= d.position.Count {
+		return
+	}
+	d.skipped = slices.DeleteFunc(d.skipped, func(s span) bool {
+		if s.to < found.from || found.to < s.from {
+			return false
+		}
+		found.from, found.to = min(s.from, found.from), max(s.to, found.to)
+		return true
+	})
+	d.skipped = append(d.skipped, found)
+}
+
+// settleLocked counts what d lost before its position. The caller holds mu.
+func (w *WAL) settleLocked(d *Destination) {
+	d.skipped = slices.DeleteFunc(d.skipped, func(s span) bool {
+		if s.to > d.position.Count {
+			return false
+		}
+		w.countLostLocked(d, s)
+		return true
+	})
+}
+
+// countLostLocked counts what of s went with segments as lost by d. The caller holds mu.
+func (w *WAL) countLostLocked(d *Destination, s span) {
+	for _, g := range w.gone {
+		if n := g.common(s); n > 0 {
+			w.metrics.lost.WithLabelValues(d.label, g.reason).Add(float64(n))
+		}
+	}
+}
+
+// noteMissing notes that somebody took the file of s, which is closed. A reader that has it open may read on.
+func (w *WAL) noteMissing(s *segment) {
+	w.mu.Lock()
+	first := !s.missing && slices.Contains(w.segments, s)
+	if first {
+		s.missing = true
+		w.noteGoneLocked(span{s.start, s.end.Load(), reasonMissing})
+	}
+	w.mu.Unlock()
+	if first {
+		w.log.Warn("segment is missing", zap.Uint64("segment", s.number))
+	}
+}
+
+// noteGoneLocked notes that g is not in the log any more. The caller holds mu.
+func (w *WAL) noteGoneLocked(g span) {
+	if g.from >= g.to {
+		return
+	}
+	w.gone = slices.DeleteFunc(w.gone, func(old span) bool {
+		for _, d := range w.destinations {
+			if d.position.Count < old.to {
+				return false
+			}
+		}
+		return true
+	})
+	if n := len(w.gone); n > 0 && w.gone[n-1].reason == g.reason && w.gone[n-1].to == g.from {
+		w.gone[n-1].to = g.to
+		return
+	}
+	w.gone = append(w.gone, g)
+}

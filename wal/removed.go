@@ -1,0 +1,103 @@
+package wal
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Keep removes every destination but ids. Nobody may read for a removed one any more. For the grace its position, with the
+// note, is found again by Destination, and holds segments; then it is forgotten, holds nothing back, and is new if it
+// comes again. The grace begins anew with the Keep of the next process; Run ends it.
+//
+// What was deleted before the removed destination had it is lost by now, and its position moves behind that.
+func (w *WAL) Keep(ids []string) error {
+	if w.closed.Load() {
+		return ErrClosed
+	}
+	kept := map[string]bool{}
+	for _, id := range ids {
+		kept[positionFileName(id)] = true
+	}
+	w.mu.Lock()
+	var removed []*Destination
+	for name, d := range w.destinations {
+		if !kept[name] && d.forgetAt.IsZero() {
+			removed = append(removed, d)
+		}
+	}
+	slices.SortFunc(removed, func(a, b *Destination) int { return cmp.Compare(a.name, b.name) })
+	for _, d := range removed {
+		w.removeLocked(d)
+	}
+	w.mu.Unlock()
+
+	for _, d := range removed {
+		if d.waiting > 0 {
+			w.log.Warn("destination removed with samples waiting", zap.String("destination", d.label),
+				zap.Uint64("samples", d.waiting), zap.Duration("grace", max(w.opts.Grace, 0)))
+		}
+	}
+	if w.opts.Grace < 0 {
+		return w.forgetRemoved(time.Now())
+	}
+	return nil
+}
+
+// removeLocked begins the grace of d. The caller holds mu.
+func (w *WAL) removeLocked(d *Destination) {
+	if tail := w.tailLocked(); d.position.Before(tail) {
+		w.countLostLocked(d, span{from: d.position.Count, to: tail.Count})
+		d.position, d.skipped = tail, nil
+		w.wakeRun()
+	}
+	d.waiting = gap(d.position.Count, w.head.Count)
+	d.forgetAt = time.Now().Add(max(w.opts.Grace, 0))
+}
+
+// forgetRemoved forgets the destinations whose grace is over.
+func (w *WAL) forgetRemoved(now time.Time) error {
+	w.syncMu.Lock()
+	defer w.syncMu.Unlock()
+	if w.released {
+		return ErrClosed
+	}
+	var forgotten []*Destination
+	w.mu.Lock()
+	for name, d := range w.destinations {
+		if !d.forgetAt.IsZero() && !now.Before(d.forgetAt) {
+			delete(w.destinations, name)
+			forgotten = append(forgotten, d)
+		}
+	}
+	w.mu.Unlock()
+	if len(forgotten) == 0 {
+		return nil
+	}
+	var errs []error
+	for _, d := range forgotten {
+		w.metrics.removed.Add(float64(d.waiting))
+		w.log.Info("removed destination is forgotten", zap.String("destination", d.label), zap.Uint64("samples", d.waiting))
+		errs = append(errs, d.remove())
+	}
+	errs = append(errs, syncDir(w.disk, w.positionsPath("")))
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("forget destinations: %w", err)
+	}
+	return nil
+}
+
+// remove deletes the file.
+func (d *Destination) remove() error {
+	err := d.closeFile()
+	d.wal.metrics.removeDestination(d.label)
+	if rmErr := d.wal.disk.Remove(d.wal.positionsPath(d.name)); !errors.Is(rmErr, os.ErrNotExist) {
+		err = errors.Join(err, rmErr)
+	}
+	return err
+}
