@@ -287,17 +287,21 @@ func (w *WAL) loadPositions() (damaged []*Destination, err error) {
 }
 
 func (w *WAL) loadPosition(name string) (*Destination, error) {
+	var s slot
+	var found bool
 	f, err := w.disk.Open(w.positionsPath(name), os.O_RDONLY)
-	if err != nil {
+	switch {
+	case err == nil:
+		v := window{file: f}
+		b, readErr := v.view(0, 2*slotBytes, 2*slotBytes, 2*slotBytes)
+		if err := errors.Join(readErr, f.Close()); err != nil {
+			return nil, fmt.Errorf("read position %s: %w", name, err)
+		}
+		s, found, err = decodePositionFile(name, b)
+	case !errors.Is(err, os.ErrPermission): // which is as good as damaged: a new file replaces it
 		return nil, fmt.Errorf("read position: %w", err)
 	}
-	v := window{file: f}
-	b, err := v.view(0, 2*slotBytes, 2*slotBytes, 2*slotBytes)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("read position %s: %w", name, err)
-	}
 	d := w.newDestination(name)
-	s, found, err := decodePositionFile(name, b)
 	if found {
 		d.id, d.label, d.known = s.id, labelOf(s.id), true
 		d.mark, d.sequence = mark{s.position, s.note}, s.sequence

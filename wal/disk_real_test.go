@@ -107,10 +107,10 @@ func follow(t *testing.T, w *WAL, id string, written <-chan struct{}) {
 func TestRealDisk(t *testing.T) {
 	dir := t.TempDir()
 	var d osDisk
-	if free, err := d.Free(dir); err != nil || free <= 0 {
-		t.Errorf("free space %d, %v", free, err)
+	if s, err := d.Space(dir); err != nil || s.free <= 0 || s.size < s.free {
+		t.Errorf("space %+v, %v", s, err)
 	}
-	if _, err := d.Free(filepath.Join(dir, "missing")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := d.Space(filepath.Join(dir, "missing")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("free space of what is missing: %v", err)
 	}
 	f, err := d.Open(filepath.Join(dir, "file"), os.O_RDWR|os.O_CREATE)

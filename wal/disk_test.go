@@ -19,6 +19,7 @@ type memDisk struct {
 	live     map[string]*memFile // by path
 	durable  map[string]*memFile // names as of the last sync of their directory
 	claimed  bool
+	removed  bool  // the directory is, see removeAll
 	capacity int64 // bytes of all files, 0 = no limit
 	reserved int64 // bytes that others take of capacity
 	handles  int   // open files
@@ -55,22 +56,42 @@ func (d *memDisk) check(op, path string) error {
 	return nil
 }
 
-type release func()
+type memClaim struct{ *memDisk }
 
-func (r release) Close() error { r(); return nil }
+func (c memClaim) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.claimed = false
+	return nil
+}
 
-func (d *memDisk) Claim(dir string) (io.Closer, error) {
+func (c memClaim) Renew() (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.check("renew", dir); err != nil || !c.removed {
+		return false, err
+	}
+	c.removed = false
+	return true, nil
+}
+
+// removeAll removes the directory. What is open stays open.
+func (d *memDisk) removeAll() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.live)
+	clear(d.durable)
+	d.removed = true
+}
+
+func (d *memDisk) Claim(dir string) (claim, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.claimed {
 		return nil, fmt.Errorf("lock %s: %w", dir, ErrLocked)
 	}
 	d.claimed = true
-	return release(func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.claimed = false
-	}), nil
+	return memClaim{d}, nil
 }
 
 func (d *memDisk) Open(name string, flag int) (file, error) {
@@ -81,6 +102,8 @@ func (d *memDisk) Open(name string, flag int) (file, error) {
 	}
 	h := &memHandle{disk: d, path: name, file: d.live[name]}
 	switch {
+	case d.removed:
+		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.ENOENT}
 	case name == dir || name == filepath.Join(dir, positionsDir):
 	case h.file == nil && flag&os.O_CREATE == 0:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.ENOENT}
@@ -135,16 +158,16 @@ func (d *memDisk) List(dir string) ([]entry, error) {
 	return entries, nil
 }
 
-func (d *memDisk) Free(dir string) (int64, error) {
+func (d *memDisk) Space(dir string) (space, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.check("free", dir); err != nil {
-		return 0, err
+	if err := d.check("space", dir); err != nil {
+		return space{}, err
 	}
 	if d.capacity == 0 {
-		return 1 << 50, nil
+		return space{1 << 50, 1 << 50}, nil
 	}
-	return d.freeLocked(), nil
+	return space{d.freeLocked(), d.capacity}, nil
 }
 
 func (d *memDisk) freeLocked() int64 {

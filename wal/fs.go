@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -13,8 +14,8 @@ import (
 
 // disk is what wal asks of a file system: the seam at which tests make it fail. All methods may block on the device.
 type disk interface {
-	// Claim makes dir with its subdirectory for positions and locks it until the Closer is closed.
-	Claim(dir string) (io.Closer, error)
+	// Claim makes dir with its subdirectory for positions and locks it until the claim is closed.
+	Claim(dir string) (claim, error)
 	// Open takes the flags of os.OpenFile. A directory can be opened too, to be synced.
 	Open(name string, flag int) (file, error)
 	// Rename replaces what stands at to.
@@ -22,8 +23,20 @@ type disk interface {
 	Remove(name string) error
 	// List tells the regular files of dir.
 	List(dir string) ([]entry, error)
-	// Free tells how many bytes this process may still write on the file system of dir.
-	Free(dir string) (int64, error)
+	// Space measures the file system of dir.
+	Space(dir string) (space, error)
+}
+
+// claim is a directory that is locked. Its methods are safe for concurrent use.
+type claim interface {
+	io.Closer
+	// Renew makes again, and locks, what somebody removed of the directory; false if nothing was missing.
+	Renew() (bool, error)
+}
+
+// space is what a file system has for this process, in bytes.
+type space struct {
+	free, size int64
 }
 
 // file is one open file. The caller closes it.
@@ -56,10 +69,18 @@ type osFile struct {
 	dir bool
 }
 
-func (osDisk) Claim(dir string) (io.Closer, error) {
+func (osDisk) Claim(dir string) (claim, error) {
 	if err := makeDir(filepath.Join(dir, positionsDir)); err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
+	f, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &osClaim{dir: dir, lock: f}, nil
+}
+
+func lockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
@@ -72,6 +93,63 @@ func (osDisk) Claim(dir string) (io.Closer, error) {
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
 	return f, nil
+}
+
+type osClaim struct {
+	dir string
+
+	mu     sync.Mutex // guards what follows
+	lock   *os.File
+	closed bool
+}
+
+func (c *osClaim) Renew() (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false, os.ErrClosed
+	}
+	held, err := c.held()
+	if err != nil {
+		return false, err
+	}
+	_, err = os.Stat(filepath.Join(c.dir, positionsDir))
+	if err != nil && !errors.Is(err, os.ErrNotExist) || err == nil && held {
+		return false, err
+	}
+	if err := makeDir(filepath.Join(c.dir, positionsDir)); err != nil {
+		return false, fmt.Errorf("make directory: %w", err)
+	}
+	if held {
+		return true, nil
+	}
+	f, err := lockDir(c.dir)
+	if err != nil {
+		return false, err
+	}
+	old := c.lock
+	c.lock = f
+	return true, old.Close()
+}
+
+// held tells whether the file that is locked is still the one that others would lock.
+func (c *osClaim) held() (bool, error) {
+	ours, err := c.lock.Stat()
+	if err != nil {
+		return false, err
+	}
+	there, err := os.Stat(filepath.Join(c.dir, lockName))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(ours, there), err
+}
+
+func (c *osClaim) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	return c.lock.Close()
 }
 
 func (osDisk) Open(name string, flag int) (file, error) {
@@ -110,15 +188,17 @@ func (osDisk) List(dir string) ([]entry, error) {
 	return entries, nil
 }
 
-func (osDisk) Free(dir string) (int64, error) {
+func (osDisk) Space(dir string) (space, error) {
 	var st unix.Statfs_t
 	for {
 		err := unix.Statfs(dir, &st)
 		if err == nil {
-			return int64(st.Bavail) * int64(st.Bsize), nil //nolint:unconvert // not an int64 on every machine
+			block := int64(st.Bsize)                                                                       //nolint:unconvert // not an int64 on every machine
+			reserved := int64(st.Bfree) - int64(st.Bavail)                                                 //nolint:unconvert // for root
+			return space{free: int64(st.Bavail) * block, size: (int64(st.Blocks) - reserved) * block}, nil //nolint:unconvert // as above
 		}
 		if !errors.Is(err, unix.EINTR) {
-			return 0, fmt.Errorf("measure free space of %s: %w", dir, err)
+			return space{}, fmt.Errorf("measure free space of %s: %w", dir, err)
 		}
 	}
 }

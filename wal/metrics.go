@@ -16,6 +16,7 @@ type metrics struct {
 	deleted         *prometheus.CounterVec // by reason
 	lost            *prometheus.CounterVec // by destination and reason
 	removed         prometheus.Counter
+	renewed         prometheus.Counter
 	damagedPosition prometheus.Counter
 	unsavedPosition prometheus.Counter
 }
@@ -35,7 +36,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		segments:       gauge("segments", "Segments on disk."),
 		bytes:          gauge("bytes", "Bytes of segments on disk."),
 		headSegment:    gauge("head_segment", "Number of the segment being written."),
-		unknown:        gauge("unknown_segments", "Segments kept aside because their version is not known."),
+		unknown:        gauge("unknown_segments", "Segments kept aside: their version is not known, nothing in them is sound, or they cannot be opened."),
 		appendedFrames: counter("appended_frames_total", "Frames appended."),
 		appendedBytes:  counter("appended_bytes_total", "Bytes of frames appended."),
 		fsyncSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -51,6 +52,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			"Samples that a destination never had because their segment was gone; counted when it has acknowledged what comes behind them.",
 			"destination", "reason"),
 		removed:         counter("removed_total", "Samples that waited for removed destinations, counted when these are forgotten."),
+		renewed:         counter("directory_renewals_total", "Times that the directory was made again because somebody had removed it."),
 		damagedPosition: counter("position_damages_total", "Files of acknowledged positions found damaged."),
 		unsavedPosition: counter("position_write_failures_total", "Acknowledged positions that could not be saved."),
 	}
@@ -60,7 +62,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	if reg != nil {
 		reg.MustRegister(m.segments, m.bytes, m.headSegment, m.unknown, m.appendedFrames, m.appendedBytes,
 			m.fsyncSeconds, m.fsyncFailures, m.writeFailures, m.corruptions, m.deleted, m.lost,
-			m.removed, m.damagedPosition, m.unsavedPosition)
+			m.removed, m.renewed, m.damagedPosition, m.unsavedPosition)
 	}
 	return m
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,10 +116,12 @@ func (w *WAL) recoverSegment(s *segment) error {
 		return err
 	})
 	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return w.setAside(s, "segment cannot be opened, and is kept aside", zap.NamedError("err", err))
 	case err != nil:
 		return err
 	case !readable:
-		return w.setAside(s)
+		return w.setAside(s, "segment of an unknown version, or without anything sound, is kept aside")
 	}
 	w.segments = append(w.segments, s)
 	return nil
@@ -132,15 +135,16 @@ func (w *WAL) withFile(s *segment, read func(file) error) error {
 	return errors.Join(read(f), f.Close())
 }
 
-// setAside renames a segment of which this release can read nothing. It is not touched again.
-func (w *WAL) setAside(s *segment) error {
+// setAside renames a segment of which this process can read nothing, for the reason that message tells. It is not touched
+// again, and its number not used. Where it cannot be renamed the next start finds it again.
+func (w *WAL) setAside(s *segment, message string, why ...zap.Field) error {
 	w.metrics.unknown.Inc()
-	w.log.Warn("segment of an unknown version, or without anything sound, is kept aside",
-		zap.Uint64("segment", s.number), zap.Int64("bytes", s.disk))
-	if err := w.disk.Rename(s.path, s.path+unknownSuffix); err != nil {
-		return err
+	w.log.Warn(message, append(why, zap.Uint64("segment", s.number), zap.Int64("bytes", s.disk))...)
+	err := w.disk.Rename(s.path, s.path+unknownSuffix)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
 	}
-	return syncDir(w.disk, w.opts.Dir)
+	return errors.Join(err, syncDir(w.disk, w.opts.Dir))
 }
 
 // readSegment completes s from its header and its closing frame; false if nothing can be read from it. A damaged

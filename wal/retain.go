@@ -76,9 +76,9 @@ func (w *WAL) makeRoomOnDisk() (freed int64) {
 	if w.opts.MinFreeBytes < 0 {
 		return 0
 	}
-	free, err := w.disk.Free(w.opts.Dir)
+	volume, err := w.disk.Space(w.opts.Dir)
 	w.noteChange(&w.freeTroubled, "measurement of free disk space", err)
-	lacking := w.opts.MinFreeBytes - free
+	lacking := w.opts.MinFreeBytes - volume.free
 	if err != nil || lacking <= 0 {
 		return 0
 	}

@@ -287,8 +287,8 @@ func TestMinFreeBytes(t *testing.T) {
 		d.reserved = d.freeLocked() - 5_000 + half
 		d.mu.Unlock()
 		time.Sleep(2 * time.Second)
-		if free, _ := d.Free(dir); free < 5_000 || sizeOf(d) < half-1_000 {
-			t.Errorf("%d bytes are free, the log has %d, had %d", free, sizeOf(d), 2*half)
+		if s, _ := d.Space(dir); s.free < 5_000 || sizeOf(d) < half-1_000 {
+			t.Errorf("%d bytes are free, the log has %d, had %d", s.free, sizeOf(d), 2*half)
 		}
 		got, lost := total(readOn(t, r))
 		if lost == 0 || got+lost != w.Head().Count || lostBy(t, w, "main") > 0 {

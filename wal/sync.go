@@ -20,6 +20,7 @@ func (w *WAL) sync() (syncErr, saveErr error) {
 	if w.released {
 		return nil, nil
 	}
+	w.forgetFiles()
 	acknowledged := w.unsavedPositions()
 	syncErr = errors.Join(w.syncSegments(), w.syncNames())
 	return syncErr, w.savePositions(acknowledged)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -96,7 +95,7 @@ type WAL struct {
 	disk    disk
 	log     *zap.Logger
 	metrics *metrics
-	lock    io.Closer
+	lock    claim
 
 	syncMu      sync.Mutex
 	released    bool // the lock is given up: not a byte may be written any more
@@ -114,6 +113,7 @@ type WAL struct {
 	// Of Run alone.
 	settled      time.Time // before it, free space is not measured again
 	freeTroubled bool      // the last attempt to measure it did not succeed
+	dirTroubled  bool      // the last look at the directory did not succeed
 
 	mu           sync.Mutex
 	segments     []*segment              // in order of their numbers
@@ -124,9 +124,11 @@ type WAL struct {
 	gone         []span        // what went with segments, as long as a destination is not past it
 	wake         chan struct{} // closed when something is appended; nil when nobody waits
 
-	acknowledged  chan struct{} // holds something when positions moved that are not noted yet
-	unsyncedNames atomic.Bool   // files were deleted, the directory was not synced since
-	closed        atomic.Bool   // set with appendMu held
+	acknowledged  chan struct{}         // holds something when positions moved that are not noted yet
+	unready       atomic.Pointer[error] // why appends do not work, nil = they do; set with appendMu held
+	unsavedFiles  atomic.Bool           // the directory was made again, the files of positions were not
+	unsyncedNames atomic.Bool           // files were deleted, the directory was not synced since
+	closed        atomic.Bool           // set with appendMu held
 }
 
 // Open recovers the log in o.Dir and begins a new segment. A full disk does not keep it from opening: readers then
@@ -134,6 +136,9 @@ type WAL struct {
 func Open(o Options) (*WAL, error) {
 	o, err := o.withDefaults()
 	if err != nil {
+		return nil, fmt.Errorf("open write-ahead log: %w", err)
+	}
+	if err := o.refuseVolume(); err != nil {
 		return nil, fmt.Errorf("open write-ahead log: %w", err)
 	}
 	lock, err := o.disk.Claim(o.Dir)
@@ -178,6 +183,7 @@ func (w *WAL) maintain() {
 	if w.closed.Load() {
 		return // the directory may be another's by now
 	}
+	w.keepDirectory()
 	syncErr, saveErr := w.sync()
 	if syncErr != nil {
 		w.log.Error("fsync failed, what it was for is not durable", zap.NamedError("err", syncErr))

@@ -162,23 +162,24 @@ func (w *WAL) openLocked() (*segment, error) {
 		}
 		w.retryAt = now.Add(retryInterval)
 	}
-	number := w.next
-	w.next++
-	head := w.Head()
-	s, err := createSegment(w.disk, w.opts.Dir, number, head.Count)
+	s, err := w.createLocked()
 	if err != nil {
 		w.metrics.writeFailures.Inc()
 		w.troubled, w.retryAt = err, now.Add(retryInterval)
+		if w.active == nil {
+			w.setReady(err)
+		}
 		if isFull(err) {
 			w.makeRoomAfterFull(nil)
 		}
 		return nil, err
 	}
 	if w.troubled != nil {
-		w.log.Info("segment opened after a failure", zap.Uint64("segment", number), zap.NamedError("failure", w.troubled))
+		w.log.Info("segment opened after a failure", zap.Uint64("segment", s.number), zap.NamedError("failure", w.troubled))
 		w.troubled = nil
 	}
 	w.active = s
+	w.setReady(nil)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.segments = append(w.segments, s)
@@ -187,6 +188,16 @@ func (w *WAL) openLocked() (*segment, error) {
 	w.head = s.first()
 	w.showLocked()
 	return s, nil
+}
+
+// createLocked creates the next segment, in a directory that is surely ours.
+func (w *WAL) createLocked() (*segment, error) {
+	if err := w.renew(); err != nil {
+		return nil, err
+	}
+	number := w.next
+	w.next++
+	return createSegment(w.disk, w.opts.Dir, number, w.Head().Count)
 }
 
 // retireLocked closes a full segment with a closing frame. Its file is closed after the next Sync. Without a closing
@@ -212,6 +223,7 @@ func (w *WAL) retireLocked(s *segment) {
 func (w *WAL) giveUpLocked(s *segment, cause error) {
 	w.troubled = cause
 	w.active = nil
+	w.setReady(cause)
 	s.finish(w.Head().Count)
 	if s.size.Load() == s.layout.headerBytes {
 		w.remove(s, reasonAcknowledged)

@@ -1,0 +1,107 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+
+	"go.uber.org/zap"
+)
+
+// Ready is nil while appends work and land where the next process finds them. Otherwise it tells why they do not.
+func (w *WAL) Ready() error {
+	if w.closed.Load() {
+		return ErrClosed
+	}
+	if err := w.unready.Load(); err != nil {
+		return fmt.Errorf("append to the write-ahead log: %w", *err)
+	}
+	return nil
+}
+
+// setReady is told whether appends work. The caller holds appendMu.
+func (w *WAL) setReady(err error) {
+	if err == nil {
+		w.unready.Store(nil)
+		return
+	}
+	w.unready.Store(&err)
+}
+
+// renew makes the directory again if somebody removed it.
+func (w *WAL) renew() error {
+	made, err := w.lock.Renew()
+	if made {
+		w.metrics.renewed.Inc()
+		w.log.Error("directory was removed, and is made again; what was in it is lost but for what is in memory", zap.String("dir", w.opts.Dir))
+		w.unsavedFiles.Store(true)
+	}
+	return err
+}
+
+// keepDirectory renews the directory, and moves on to a new segment if there is none to append to, or if somebody
+// removed its file: what is appended there would be gone with this process. As long as the directory cannot be made
+// again that is better than nothing. Run alone calls it.
+func (w *WAL) keepDirectory() {
+	err := w.renew()
+	w.noteChange(&w.dirTroubled, "check of the directory", err)
+	w.appendMu.Lock()
+	s := w.active
+	w.appendMu.Unlock()
+	there := err == nil && s != nil && w.exists(s.path)
+
+	w.appendMu.Lock()
+	defer w.appendMu.Unlock()
+	switch {
+	case w.active != s || w.closed.Load(): // it went on meanwhile
+	case err != nil:
+		w.setReady(err)
+	case there:
+		w.setReady(nil)
+	case isFull(w.troubled): // each attempt costs a segment, so they are left to those who append
+	default:
+		w.leaveLocked(s)
+	}
+}
+
+// leaveLocked opens a segment in the place of s, the active one, whose file was removed, or nil.
+func (w *WAL) leaveLocked(s *segment) {
+	if _, err := w.openLocked(); err != nil {
+		w.setReady(err)
+		return
+	}
+	if s != nil {
+		w.log.Error("segment being written was removed", zap.Uint64("segment", s.number))
+		s.finish(w.Head().Count)
+		w.wakeReaders()
+	}
+}
+
+// exists is false only for a file that is surely not there.
+func (w *WAL) exists(path string) bool {
+	f, err := w.disk.Open(path, os.O_RDONLY)
+	if err == nil {
+		_ = f.Close() // it was not used
+	}
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// forgetFiles makes the next save of each position write a new file, after the directory was removed. The caller holds
+// syncMu.
+func (w *WAL) forgetFiles() {
+	if !w.unsavedFiles.Swap(false) {
+		return
+	}
+	w.mu.Lock()
+	destinations := slices.Collect(maps.Values(w.destinations))
+	for _, d := range destinations {
+		d.saved = mark{}
+	}
+	w.mu.Unlock()
+	for _, d := range destinations {
+		_ = d.closeFile() // nobody finds it any more
+	}
+}
