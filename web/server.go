@@ -73,6 +73,8 @@ type Sources struct {
 	Destinations Destinations
 	// Problems are errors of manifests; nil where there are none to read.
 	Problems func() []string
+	// Working tells why /-/ready is to refuse, or nil; a nil one never does.
+	Working func() error
 }
 
 // New checks the file for TLS and authentication, and takes the addresses, so that one that is in use is known at once.
@@ -152,7 +154,13 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/targets", s.whenReady(targetsAPI))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "promrelay is healthy.") })
-	mux.HandleFunc("GET /-/ready", s.whenReady(func(w http.ResponseWriter, _ *http.Request, _ *Sources) {
+	mux.HandleFunc("GET /-/ready", s.whenReady(func(w http.ResponseWriter, _ *http.Request, src *Sources) {
+		if src.Working != nil {
+			if err := src.Working(); err != nil {
+				say(w, http.StatusServiceUnavailable, "promrelay is not ready: "+err.Error())
+				return
+			}
+		}
 		say(w, http.StatusOK, "promrelay is ready.")
 	}))
 	for _, method := range []string{http.MethodPost, http.MethodPut} {

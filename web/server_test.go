@@ -156,6 +156,23 @@ func TestReadyOnlyWhenAllIsThere(t *testing.T) {
 	}
 }
 
+func TestNotReadyWhileTheLogDoesNotWork(t *testing.T) {
+	s, srv := newServer(t, nil)
+	src := newWorld(t).sources()
+	for _, err := range []error{errors.New("read-only file system"), nil} {
+		src.Working = func() error { return err }
+		s.Ready(src)
+		want := map[bool]int{true: 200, false: 503}[err == nil]
+		got, body := ask(t, "GET", srv.URL+"/-/ready")
+		if got != want || err != nil && !strings.Contains(body, err.Error()) {
+			t.Errorf("%v: %d %s", err, got, body)
+		}
+		if got, _ := ask(t, "GET", srv.URL+"/targets"); got != 200 {
+			t.Errorf("%v: /targets: %d", err, got)
+		}
+	}
+}
+
 func TestPprof(t *testing.T) {
 	_, srv := newServer(t, func(o *Options) { o.Pprof = true })
 	for _, path := range []string{"", "heap", "cmdline", "symbol"} {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"promrelay/wal"
 )
 
 func TestCheck(t *testing.T) {
@@ -15,6 +17,7 @@ func TestCheck(t *testing.T) {
 		"key":     {"scrape_config: []\n", `unknown key "scrape_config"`},
 		"twice":   {"remote_write:\n- url: http://a/write\n- url: http://a/write\n", `remote_write "http://a/write": another one has the same name or URL`},
 		"ca":      {"remote_write:\n- url: http://a/write\n  tls_config: {ca_file: none.crt}\n", "none.crt: no such file"},
+		"volume":  {"wal: {dir: a/b, min_free_bytes: 4000000TB}\n", "wal.min_free_bytes is 4000000TB, and the volume of "},
 		"manifests": {
 			"manifests: {directory: manifests}\n", "bad.yaml: an object without kind",
 		},
@@ -40,6 +43,65 @@ func TestCheck(t *testing.T) {
 				t.Errorf("got %s\nwant %s", got, c.want)
 			}
 		})
+	}
+}
+
+// Check tells of samples that wait for a destination which is not there any more, while the log is in use.
+func TestCheckTellsOfBacklogs(t *testing.T) {
+	dir := t.TempDir()
+	store, err := wal.Open(wal.Options{Dir: filepath.Join(dir, "wal"), MinFreeBytes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for _, id := range []string{"old", "http://h/write?x=secret", "kept", "taken"} {
+		mark, err := store.Destination(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, err := store.Append(store.Segment(), wal.Frame{Type: 1, Count: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id == "taken" {
+			mark.Acknowledge(head)
+		}
+	}
+	if err := store.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "promrelay.yml")
+	told := func(text string) string {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := check(&out, path); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	const floor = "wal: {dir: wal, min_free_bytes: -1}\n"
+	got := told(floor + "remote_write:\n- {name: kept, url: http://h/write}\n")
+	for _, want := range []string{
+		`warning: destination removed with samples waiting: "old", for which ` + filepath.Join(dir, "wal") + " has 40", "wal has 30;", "10m after",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got %s\nwant %s", got, want)
+		}
+	}
+	if n := strings.Count(got, "warning"); n != 2 || strings.Contains(got, "secret") {
+		t.Errorf("%d warnings, want 2: %s", n, got)
+	}
+	if got := told(floor + "remote_write:\n- {name: kept, url: http://h/write}\n- {name: old, url: http://h/write}\n- {url: 'http://h/write?x=secret'}\n"); strings.Contains(got, "warning") {
+		t.Errorf("warned of destinations that are there: %s", got)
+	}
+	if got := told("wal: {dir: none, min_free_bytes: -1}\n"); strings.Contains(got, "warning") {
+		t.Errorf("warned without a log: %s", got)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "none")); err == nil {
+		t.Error("check made a directory")
 	}
 }
 

@@ -37,6 +37,8 @@ type runOptions struct {
 // defaultWALDir is relative to the working directory, as Prometheus's storage is.
 const defaultWALDir = "data/wal"
 
+func walDir(flag string, cfg *config.Config) string { return cmp.Or(flag, cfg.WAL.Dir, defaultWALDir) }
+
 // restoreBytes is how much of the log's end is read at the start, to know what was written last.
 const restoreBytes = 2 * wal.DefaultSegmentBytes
 
@@ -85,7 +87,7 @@ func run(o runOptions) error {
 	}
 
 	// 4. The log, and what the process before wrote last.
-	dir := cmp.Or(o.WALDir, cfg.WAL.Dir, defaultWALDir)
+	dir := walDir(o.WALDir, cfg)
 	store, err := wal.Open(wal.Options{
 		Dir: dir, MaxBytes: int64(cfg.WAL.MaxBytes), MinFreeBytes: int64(cfg.WAL.MinFreeBytes), SegmentBytes: int64(cfg.WAL.SegmentBytes),
 		SyncInterval: cfg.WAL.SyncInterval, Logger: log, Registerer: reg,
@@ -124,7 +126,7 @@ func run(o runOptions) error {
 	if err := reload.apply(cfg); err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", o.ConfigFile, err), store.Close(), pages.Close())
 	}
-	pages.Ready(web.Sources{Monitors: discovery, Targets: pool, Destinations: delivery, Problems: problems})
+	pages.Ready(web.Sources{Monitors: discovery, Targets: pool, Destinations: delivery, Problems: problems, Working: store.Ready})
 	log.Info("start", zap.String("version", version), zap.String("config", o.ConfigFile), zap.String("wal", dir), zap.Strings("address", *o.Web.WebListenAddresses))
 
 	// 8. All of it, in the order in which it stops.
