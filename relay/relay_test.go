@@ -712,7 +712,7 @@ func TestApply(t *testing.T) {
 	if err := r.Apply(Settings{Destinations: []config.Destination{dest(t, other.URL, ""), dest(t, other.URL, "")}, Relay: plain}); err == nil || !strings.Contains(err.Error(), "give each a name") {
 		t.Errorf("two destinations of one URL: %v", err)
 	}
-	// A removed one is forgotten: when it comes again it is new.
+	// A removed one that comes again within the grace goes on where it stopped.
 	if err := r.Apply(Settings{Destinations: []config.Destination{dest(t, other.URL, "")}, Relay: plain}); err != nil {
 		t.Fatal(err)
 	}
@@ -723,8 +723,8 @@ func TestApply(t *testing.T) {
 	}
 	wr.scrape()
 	r.drain(t)
-	if n, _ := moved.count(); n != 20 {
-		t.Errorf("the destination that came again has %d samples, not those of two scrapes", n)
+	if n, _ := moved.count(); n != 30 {
+		t.Errorf("the destination that came again has %d samples, not those of three scrapes", n)
 	}
 	if n, _ := recv.count(); n != 10 {
 		t.Errorf("the old URL has %d samples, not those of one scrape", n)

@@ -113,6 +113,9 @@ func TestActiveSegmentRemoved(t *testing.T) {
 			t.Errorf("read %+v", got)
 		}
 		settled(t, w, a)
+		if g := w.gone[len(w.gone)-1]; g.to != lost.Count {
+			t.Errorf("gone is %+v, want it to end at %d", g, lost.Count)
+		}
 		if got := lostBy(t, w, "main"); got != float64(lost.Count) || w.Head().Segment != lost.Segment+1 {
 			t.Errorf("lost_total is %v, want %d; head is %+v", got, lost.Count, w.Head())
 		}
