@@ -16,6 +16,9 @@
 //     beyond what CRC32C lets through.
 //   - Memory does not grow with the log: a reader holds 256 KiB, or its largest frame; the writer its largest group. Both
 //     give back what is above 4 MiB.
+//   - A destination that is removed can come back to its position for Options.Grace, and then holds nothing back.
+//   - A directory that somebody removes is made again within SyncInterval; Ready tells whether that worked. Its loss costs
+//     what no reader has read.
 //   - Neither a full disk nor a failing one ends the log. A failed write costs the group, which Append says; a failed
 //     fsync costs the segment its durability. Either gives the segment up, and the next group goes to a new one.
 //
@@ -26,17 +29,18 @@
 //   - A group whose write failed can be seen after all, or told as lost, if what got onto the disk could not be cut off
 //     again and the process ended before it could open the next segment. Those of its frames whose Count is 0 can be
 //     seen after any restart.
-//   - What one destination lost by a bound is counted from its acknowledged position. It may have read further and
-//     still acknowledge that.
+//   - What a destination lost is counted when it acknowledges what lies behind it, as far as its reader told of it by
+//     Skipped: it may have read what is deleted by now. If the process ends in between, what was read and not
+//     acknowledged counts as lost.
 //   - Nothing is compressed, encrypted, or checked while nobody reads it.
 //
 // # Directory
 //
 //	DIR/
-//	    lock                          flock(2), held while the log is open
+//	    lock                          flock(2), held while the log is open; made and locked again if it is removed
 //	    00000000000000000012.wal      segment 12: 20 decimal digits, 1 to 2^63-2
 //	    00000000000000000007.wal.unknown
-//	                                  kept aside, see Versions; never read, deleted or counted in bytes
+//	                                  kept aside, see Recovery and Versions; never read, deleted or counted in bytes
 //	    positions/
 //	        NAME-0123456789abcdef.pos acknowledged position of one destination. NAME: up to 40 of [A-Za-z0-9_.-] from
 //	                                  its id, or the host if that is a URL; then 8 bytes of the id's SHA-256
@@ -115,10 +119,12 @@
 //
 //  1. Lock the directory; a second process is refused.
 //  2. For each segment: read its header and its last 32 bytes. A damaged header costs nothing: number and version are
-//     known without it, and the first sound frame tells the running count.
+//     known without it, and the first sound frame tells the running count. One that may not be opened is kept aside,
+//     renamed if that is allowed.
 //  3. Walk by headers through the newest segment if it has no closing frame. It ends behind its last whole frame; a
 //     sound header counts into the running count even if its payload is torn off.
-//  4. Read the positions. A damaged slot leaves the other one, two leave the tail: data is sent twice, never skipped.
+//  4. Read the positions. A damaged slot leaves the other one, two leave the tail: data is sent twice, never skipped. A
+//     file that may not be opened counts as damaged.
 //  5. Begin a segment numbered above all of these, at the highest running count that any of these told. Delete segments
 //     without a frame.
 //

@@ -36,7 +36,7 @@ func (w *WAL) renew() error {
 	made, err := w.lock.Renew()
 	if made {
 		w.metrics.renewed.Inc()
-		w.log.Error("directory was removed, and is made again; what was in it is lost but for what is in memory", zap.String("dir", w.opts.Dir))
+		w.log.Error("directory was removed, or part of it, and is made again; what was in it is lost but for what is in memory", zap.String("dir", w.opts.Dir))
 		w.unsavedFiles.Store(true)
 	}
 	return err

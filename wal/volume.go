@@ -28,7 +28,7 @@ func checkVolume(d disk, dir string, minFree int64) (warning string, err error) 
 		s, err = d.Space(at)
 	}
 	switch {
-	case err != nil:
+	case err != nil || s.size <= 0: // some file systems do not tell
 		return "", nil
 	case s.size <= minFree:
 		return "", fmt.Errorf("wal.min_free_bytes is %s, and the volume of %s has %s in all: every segment would be deleted as soon as it is full; "+

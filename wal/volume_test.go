@@ -17,6 +17,7 @@ func TestCheckVolume(t *testing.T) {
 		"default":             {100 * mb, 100 * mb, 0, nil, []string{"wal.min_free_bytes is 512MB", "/a/b/c has 100MB in all", "to 6400KB for instance"}},
 		"smaller":             {64 * mb, 10 * mb, 100 * mb, nil, []string{"100MB", "64MB in all"}},
 		"equal":               {100 * mb, 100 * mb, 100 * mb, nil, []string{"100MB in all"}},
+		"not told":            {0, 0, 100 * mb, nil, nil},
 		"no floor":            {100 * mb, 1, -1, nil, nil},
 		"little free":         {1000 * mb, 511 * mb, 512 * mb, []string{"wal.min_free_bytes is 512MB", "511MB free"}, nil},
 		"just enough is free": {1000 * mb, 512 * mb, 512 * mb, nil, nil},
@@ -26,6 +27,9 @@ func TestCheckVolume(t *testing.T) {
 			d := newMemDisk()
 			d.capacity, d.reserved = test.size, test.size-test.free
 			d.fault = func(op, path string) (int, error) {
+				if op == "space" && test.size == 0 {
+					return 0, syscall.ENOTSUP
+				}
 				if op == "space" && strings.HasPrefix(path, "/a/b") { // is not there yet
 					return 0, syscall.ENOENT
 				}
