@@ -32,15 +32,17 @@ func (w *WAL) Keep(ids []string) error {
 		}
 	}
 	slices.SortFunc(removed, func(a, b *Destination) int { return cmp.Compare(a.name, b.name) })
-	for _, d := range removed {
+	waiting := make([]uint64, len(removed))
+	for i, d := range removed {
 		w.removeLocked(d)
+		waiting[i] = d.waiting
 	}
 	w.mu.Unlock()
 
-	for _, d := range removed {
-		if d.waiting > 0 {
+	for i, d := range removed {
+		if waiting[i] > 0 {
 			w.log.Warn("destination removed with samples waiting", zap.String("destination", d.label),
-				zap.Uint64("samples", d.waiting), zap.Duration("grace", max(w.opts.Grace, 0)))
+				zap.Uint64("samples", waiting[i]), zap.Duration("grace", max(w.opts.Grace, 0)))
 		}
 	}
 	if w.opts.Grace < 0 {

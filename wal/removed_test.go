@@ -165,10 +165,10 @@ func TestGraceAfterRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(DefaultGrace + 2*time.Second)
+		stop()
 		if value(w.metrics.removed) != float64(waiting) || d.live[w.positionsPath(a.name)] != nil {
 			t.Errorf("%v are counted, want %d", value(w.metrics.removed), waiting)
 		}
-		stop()
 	})
 }
 
