@@ -7,12 +7,13 @@
 // cannot hold. Labels are thus written when they change, not with each sample.
 //
 // Part 0 of a table replaces what was there, a later part appends to it. Row numbers are not used
-// again within a generation of a table. A scrape record needs the table of its
+// again within a generation of a table, and a row's base value does not change. A scrape record needs the table of its
 // own generation and nothing else: no scrape record needs another one, so damage to one costs that
-// one.
+// one. Damage to a part costs the rows that it held, and rows of later parts that refer to symbols or shapes that it held,
+// until the table is repeated as a whole.
 //
 // Promises: values come back to the bit; the decoders never panic, never allocate more than a small
-// multiple of their input, and refuse what is not well formed. Not promised: that a table fits
+// multiple of their input and of the rows that are lost before it, and refuse what is not well formed. Not promised: that a table fits
 // another one's scrape record; the generation tells.
 //
 // # Numbers
@@ -24,8 +25,9 @@
 // # Table record
 //
 //	uvarint  table       identifier
-//	uvarint  generation  counts the times that the table was built anew, with other row numbers
-//	uvarint  part        0 is the whole table, then 1, 2, ... append to it
+//	uvarint  generation  counts the times that the table was built anew, with other row numbers or base values
+//	uvarint  part        0 is the whole table, then 1, 2, ... append to it. Another one that begins with symbol 0
+//	         is the whole table as the parts up to this one have made it, repeated
 //	uvarint  first symbol, then uvarint number of new symbols, then that many strings
 //	uvarint  first shape, then uvarint number of new shapes; a shape is the label names of a row:
 //	         uvarint count, then as many uvarint symbol references, in the labels' order
@@ -35,7 +37,9 @@
 //	uvarint  length of the row bytes, then the row bytes: each row is
 //	         byte 1, uvarint shape, a uvarint symbol reference for each label value, or
 //	         byte 0 where the shape is that of the row before: a mask of one bit a label, low bit
-//	         first, that marks the values that differ from the row before, then their references
+//	         first, that marks the values that differ from the row before, then their references. The
+//	         first new row is of the first kind, so that it can be read where the part before is lost;
+//	         earlier releases wrote either
 //	f64...   base value of each new row
 //	runs     metadata of the new rows: (uvarint length, uvarint entry) until all rows are covered;
 //	         entry 0 is "none", n is entry n-1

@@ -215,8 +215,8 @@ func appendIrregular(buf []byte, s *Scrape) []byte {
 }
 
 // Scrape decodes a scrape record into s, the memory of which is used again, and returns its table.
-// Histograms alias payload. Missing is the number of samples of rows that the table lacks because an appended part
-// of it was lost. An error that wraps ErrUnknownTable means that all of the record's samples are lost for this reason.
+// Histograms alias payload. Missing is the number of samples of rows that are not known because an appended part
+// of the table was lost; they are not in s. An error that wraps ErrUnknownTable means that all of the record's samples are lost for this reason.
 func (ts *Tables) Scrape(payload []byte, s *Scrape) (t *Table, missing int, err error) {
 	d := decoder{b: payload}
 	id, generation, part := d.uvarint(), d.uvarint(), d.uvarint()
@@ -268,8 +268,8 @@ func (ts *Tables) Scrape(payload []byte, s *Scrape) (t *Table, missing int, err 
 	if err := d.end(); err != nil {
 		return nil, 0, fmt.Errorf("scrape of table %d: %w", id, err)
 	}
-	if rows > t.Len() {
-		missing = s.cut(t.Len())
+	if rows > t.Len() || t.gaps.count > 0 {
+		missing = s.cut(t)
 	}
 	return t, missing, nil
 }
@@ -364,11 +364,13 @@ func (s *Scrape) decodeIrregular(d *decoder, rows int, given bool) {
 	}
 }
 
-// cut drops what is about row n and above, and returns how many samples that was.
-func (s *Scrape) cut(n int) int {
-	before := s.Samples()
-	for row := n; row < len(s.Values); row++ {
-		s.Present.Clear(row)
+// cut drops what is about rows that t does not know, and returns how many samples that was.
+func (s *Scrape) cut(t *Table) int {
+	before, n := s.Samples(), t.Len()
+	for row := range s.Values {
+		if row >= n || t.gaps.lost(row) {
+			s.Present.Clear(row)
+		}
 	}
 	s.Values = s.Values[:n]
 	if len(s.Times) > 0 {
@@ -377,7 +379,7 @@ func (s *Scrape) cut(n int) int {
 	s.Present = s.Present[:(n+63)/64]
 	kept := s.Irregular[:0]
 	for _, e := range s.Irregular {
-		if int(e.Row) < n {
+		if int(e.Row) < n && !t.gaps.lost(int(e.Row)) {
 			kept = append(kept, e)
 		}
 	}

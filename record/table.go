@@ -38,6 +38,7 @@ type Table struct {
 	id, generation uint64
 	part           uint64 // the last one written or read
 	holed          bool   // reader only: a part is missing, so start timestamps are not to be trusted
+	gaps           gaps   // reader only: what missing parts held
 
 	symbols Symbols
 	shapes  [][]uint32        // label names of a row, as symbols
@@ -69,8 +70,9 @@ func (t *Table) ID() uint64 { return t.id }
 // Len returns the number of rows.
 func (t *Table) Len() int { return len(t.base) }
 
-// Generation counts how often the table was written anew.
-func (t *Table) Generation() uint64 { return t.generation }
+// Generation tells whether what was concluded from the rows of a table still holds for a later one of the same identifier: it is
+// another one when rows were renumbered or base values renewed, and on the reader's side when lost rows became known.
+func (t *Table) Generation() uint64 { return t.generation | t.gaps.mended<<48 }
 
 // Size returns roughly the bytes of memory that the table holds.
 func (t *Table) Size() int {
@@ -93,7 +95,11 @@ func (t *Table) Add(ls labels.Labels, base float64) (row uint32) {
 }
 
 func (t *Table) add(shape uint32, values []uint32, base float64) (row uint32) {
-	t.rows = appendRow(t.rows, &t.last, shape, values)
+	last := &t.last
+	if len(t.base) == t.done.rows {
+		last = &Row{} // the first row of a part is written in full, to be read where the part before it is lost
+	}
+	t.rows = appendRow(t.rows, last, shape, values)
 	t.last.Shape = shape
 	t.last.Values = append(t.last.Values[:0], values...)
 	t.base = append(t.base, base)
@@ -122,14 +128,14 @@ func (t *Table) shape(names []uint32) uint32 {
 
 func appendRow(buf []byte, last *Row, shape uint32, values []uint32) []byte {
 	if len(last.Values) != len(values) || last.Shape != shape || len(values) == 0 {
-		buf = append(buf, 1)
+		buf = append(buf, rowWhole)
 		buf = binary.AppendUvarint(buf, uint64(shape))
 		for _, v := range values {
 			buf = binary.AppendUvarint(buf, uint64(v))
 		}
 		return buf
 	}
-	buf = append(buf, 0)
+	buf = append(buf, rowLike)
 	at := len(buf)
 	for range (len(values) + 7) / 8 {
 		buf = append(buf, 0)
@@ -214,6 +220,16 @@ type Row struct {
 	Values []uint32
 }
 
+// Kinds of rows in a table record. On disk: never change. The last one stands in a reader's memory alone.
+const (
+	rowLike  = 0
+	rowWhole = 1
+	rowLost  = 2
+)
+
+// lostShape is the shape of a row that cannot be read.
+const lostShape = math.MaxUint32
+
 // Cursor walks over the rows of a table in order; the table must not change meanwhile.
 type Cursor struct {
 	t    *Table
@@ -233,7 +249,11 @@ func (c *Cursor) Next() bool {
 	if len(b) == 0 {
 		return false
 	}
-	if b[0] == 1 {
+	switch b[0] {
+	case rowLost:
+		c.Shape, c.Values, c.rest = lostShape, c.Values[:0], b[1:]
+		return true
+	case rowWhole:
 		shape, n := binary.Uvarint(b[1:])
 		b = b[1+n:]
 		c.Shape = uint32(shape)
@@ -261,9 +281,12 @@ func (c *Cursor) Next() bool {
 	return true
 }
 
-// Labels builds the labels of the row at which the cursor stands.
+// Labels builds the labels of the row at which the cursor stands. Those of a lost row mean nothing.
 func (c *Cursor) Labels(b *labels.ScratchBuilder) labels.Labels {
 	b.Reset()
+	if c.Shape == lostShape {
+		return labels.EmptyLabels()
+	}
 	for i, name := range c.t.shapes[c.Shape] {
 		b.Add(string(c.t.symbols.Bytes(name)), string(c.t.symbols.Bytes(c.Values[i])))
 	}
@@ -286,7 +309,7 @@ func (t *Table) Rebuild(keep func(row uint32) bool, refs ...*uint32) *Table {
 	var names, values []uint32
 	c := t.Cursor()
 	for row := uint32(0); c.Next(); row++ {
-		if !keep(row) {
+		if !keep(row) || t.gaps.lost(int(row)) {
 			continue
 		}
 		names, values = names[:0], values[:0]
@@ -326,8 +349,12 @@ func (t *Table) Dirty() bool {
 }
 
 // AppendFull appends a record of the whole table to buf, for a segment that has none yet. The base
-// values become those of values (by row) where present is set; both may be nil.
+// values become those of values (by row) where present is set; both may be nil. Where a record with other base values was
+// written, this is the next generation: no scrape is read with base values that are not its own.
 func (t *Table) AppendFull(buf []byte, values []float64, present Bits) []byte {
+	if len(values) > 0 && t.done.rows > 0 {
+		t.generation++
+	}
 	for row, v := range values {
 		if present.Has(row) && !isStale(v) {
 			t.base[row] = v
@@ -343,6 +370,13 @@ func (t *Table) AppendFull(buf []byte, values []float64, present Bits) []byte {
 // record is then not written, only an AppendFull makes the reader's table whole again.
 func (t *Table) AppendDelta(buf []byte) []byte {
 	t.part++
+	return t.append(buf)
+}
+
+// AppendRepeat appends a record of the whole table to buf, for a segment that has all of it already, and nothing may have come since:
+// the scrapes before and after it are read the same with it and without it. It lets a reader go on that missed a part.
+func (t *Table) AppendRepeat(buf []byte) []byte {
+	t.done = done{}
 	return t.append(buf)
 }
 

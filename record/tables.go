@@ -25,72 +25,81 @@ func (ts *Tables) Get(id uint64) *Table { return ts.byID[id] }
 
 // Apply takes in a table record and returns its table. A table that Apply returned does not change any
 // more, but to be appended to makes another one of it, which shares its memory: so tables may be read
-// while Apply goes on. An error that wraps ErrUnknownTable tells that an earlier part is missing; the rows
-// that are there stay good. After any other error the table is forgotten.
+// while Apply goes on. Where an earlier part is missing, the rows that it held are lost, and those rows of later parts that
+// refer to what it held; a record of the whole table brings them back. An error that wraps ErrUnknownTable tells that so much is
+// missing that the part is of no use; the rows that are there stay good. After any other error the table is forgotten.
 func (ts *Tables) Apply(payload []byte) (*Table, error) {
 	d := decoder{b: payload}
 	id, generation, part := d.uvarint(), d.uvarint(), d.uvarint()
-	if d.err != nil {
-		return nil, d.err
+	first := d // a look at the first symbol
+	if whole := part == 0 || first.uvarint() == 0; d.err != nil || first.err != nil {
+		return nil, errors.Join(d.err, first.err)
+	} else if whole {
+		return ts.whole(&d, &Table{id: id, generation: generation, part: part})
 	}
-	t := &Table{id: id, generation: generation}
-	if part > 0 {
-		old := ts.byID[id]
-		if old == nil || old.generation != generation {
-			return nil, fmt.Errorf("part %d of table %d generation %d: %w", part, id, generation, ErrUnknownTable)
-		}
-		*t = *old
-		t.last.Values = slices.Clone(old.last.Values)
-		t.holed = old.holed || part > old.part+1
+	old := ts.byID[id]
+	if old == nil || old.generation != generation {
+		return nil, fmt.Errorf("part %d of table %d generation %d: %w", part, id, generation, ErrUnknownTable)
 	}
+	t := *old
+	t.gaps = old.gaps.clone()
+	t.last.Values = slices.Clone(old.last.Values)
+	t.holed = old.holed || part > old.part+1
 	t.part = part
 	if err := t.apply(&d); err != nil {
-		if !errors.Is(err, ErrUnknownTable) {
-			delete(ts.byID, id)
-		} else if old := ts.byID[id]; old != nil {
+		if errors.Is(err, ErrUnknownTable) {
 			lacking := *old
 			lacking.holed = true
 			ts.byID[id] = &lacking
+		} else {
+			delete(ts.byID, id)
 		}
 		return nil, fmt.Errorf("part %d of table %d: %w", part, id, err)
+	}
+	ts.byID[id] = &t
+	return &t, nil
+}
+
+// whole reads a record of a whole table into t, in the place of what was known of it.
+func (ts *Tables) whole(d *decoder, t *Table) (*Table, error) {
+	if err := t.apply(d); err != nil {
+		delete(ts.byID, t.id)
+		return nil, fmt.Errorf("part %d of table %d: %w", t.part, t.id, err)
+	}
+	if old := ts.byID[t.id]; old != nil && old.generation == t.generation {
+		t.gaps.mended = old.gaps.mended
+		if old.gaps.count > 0 {
+			t.gaps.mended++
+		}
 	}
 	if ts.byID == nil {
 		ts.byID = map[uint64]*Table{}
 	}
-	ts.byID[id] = t
+	ts.byID[t.id] = t
 	return t, nil
 }
 
 func (t *Table) apply(d *decoder) error {
 	t.symbols.slots = nil // would not know the new symbols
-	for range d.section(len(t.symbols.ends), 1) {
+	gap, n := d.section(t.symbols.Len()-1, 1)
+	t.gaps.symbols.add(t.symbols.Len(), t.symbols.Len()+gap)
+	for range gap {
+		t.symbols.add(nil)
+	}
+	for range n {
 		t.symbols.add(d.bytes())
 	}
-	for range d.section(len(t.shapes), 1) {
-		shape := make([]uint32, d.count(1))
-		for i := range shape {
-			shape[i] = d.below(t.symbols.Len())
-		}
-		t.shapes = append(t.shapes, shape)
-	}
-	for range d.section(len(t.metas), 4) {
-		typ := d.byte()
-		if int(typ) >= len(types) {
-			d.fail("metric type %d", typ)
-			break
-		}
-		n := t.symbols.Len()
-		t.metas = append(t.metas, metadata{typ, d.below(n), d.below(n), d.below(n)})
-	}
-	rows := d.section(len(t.base), 8)
+	t.applyShapes(d)
+	t.applyMetas(d)
+	gap, rows := d.section(len(t.base), 8)
+	t.lose(gap)
 	encoded := d.bytes()
 	if d.err != nil {
 		return d.err
 	}
-	if err := t.checkRows(encoded, rows); err != nil {
+	if err := t.applyRows(encoded, rows); err != nil {
 		return err
 	}
-	t.rows = append(t.rows, encoded...)
 	for range rows {
 		t.base = append(t.base, math.Float64frombits(d.fixed64()))
 	}
@@ -100,7 +109,7 @@ func (t *Table) apply(d *decoder) error {
 		t.meta = slices.Clone(t.meta)
 	}
 	for range changed {
-		row, entry := d.below(len(t.meta)), d.below(len(t.metas)+1)
+		row, entry := d.below(len(t.meta)), t.entry(d)
 		if d.err == nil {
 			t.meta[row] = entry
 		}
@@ -120,9 +129,50 @@ func (t *Table) apply(d *decoder) error {
 	return d.end()
 }
 
+func (t *Table) applyShapes(d *decoder) {
+	gap, n := d.section(len(t.shapes), 1)
+	t.gaps.shapes.add(len(t.shapes), len(t.shapes)+gap)
+	t.shapes = append(t.shapes, make([][]uint32, gap)...)
+	for range n {
+		shape := make([]uint32, d.count(1))
+		for i := range shape {
+			shape[i] = d.below(t.symbols.Len())
+		}
+		t.shapes = append(t.shapes, shape)
+	}
+}
+
+func (t *Table) applyMetas(d *decoder) {
+	gap, n := d.section(len(t.metas), 4)
+	t.gaps.metas.add(len(t.metas), len(t.metas)+gap)
+	t.metas = append(t.metas, make([]metadata, gap)...)
+	for range n {
+		typ := d.byte()
+		if int(typ) >= len(types) {
+			d.fail("metric type %d", typ)
+			return
+		}
+		n := t.symbols.Len()
+		m := metadata{typ, d.below(n), d.below(n), d.below(n)}
+		if t.gaps.symbols.has(m.family) || t.gaps.symbols.has(m.help) || t.gaps.symbols.has(m.unit) {
+			t.gaps.metas.add(len(t.metas), len(t.metas)+1)
+		}
+		t.metas = append(t.metas, m)
+	}
+}
+
+// entry reads the number of a metadata entry plus one, or 0; a lost one is none.
+func (t *Table) entry(d *decoder) uint32 {
+	n := d.below(len(t.metas) + 1)
+	if n > 0 && t.gaps.metas.has(n-1) {
+		return 0
+	}
+	return n
+}
+
 func (t *Table) applyMeta(d *decoder, rows int) {
 	for rows > 0 && d.err == nil {
-		n, entry := d.uvarint(), d.below(len(t.metas)+1)
+		n, entry := d.uvarint(), t.entry(d)
 		if n == 0 || n > uint64(rows) {
 			d.fail("metadata of %d rows where %d are left", n, rows)
 			return
@@ -132,47 +182,6 @@ func (t *Table) applyMeta(d *decoder, rows int) {
 		}
 		rows -= int(n)
 	}
-}
-
-// checkRows makes sure that encoded holds as many rows as told, all references of which exist, so
-// that a Cursor needs no checks; and moves t.last to the last of them.
-func (t *Table) checkRows(encoded []byte, rows int) error {
-	d := decoder{b: encoded}
-	for range rows {
-		switch d.byte() {
-		case 1:
-			t.last.Shape = d.below(len(t.shapes))
-			if d.err != nil {
-				return d.err
-			}
-			t.last.Values = t.last.Values[:0]
-			for range t.shapes[t.last.Shape] {
-				t.last.Values = append(t.last.Values, d.below(t.symbols.Len()))
-			}
-		case 0:
-			n := len(t.last.Values)
-			if n == 0 {
-				d.fail("row like the one before, which has no labels")
-			}
-			mask := d.take((n + 7) / 8)
-			for i := 0; i < 8*len(mask); i++ {
-				if mask[i/8]&(1<<(i%8)) == 0 {
-					continue
-				}
-				if v := d.below(t.symbols.Len()); i < n {
-					t.last.Values[i] = v
-				} else {
-					d.fail("mask of a row names label %d of %d", i, n)
-				}
-			}
-		default:
-			d.fail("row of unknown kind")
-		}
-		if d.err != nil {
-			return d.err
-		}
-	}
-	return d.end()
 }
 
 // decoder reads a record; after the first error everything is zero.
@@ -251,13 +260,18 @@ func (d *decoder) count(size int) int {
 	return int(n)
 }
 
-// section reads where a part of a table goes on, which must be at have, and its number of new things.
-func (d *decoder) section(have, size int) int {
-	if first := d.uvarint(); first != uint64(have) && d.err == nil {
+// section reads where a part of a table goes on and its number of new things. Gap is how many are missing between the have things
+// that there are and these.
+func (d *decoder) section(have, size int) (gap, n int) {
+	first := d.uvarint()
+	if d.err == nil && (first < uint64(have) || first > uint64(have)+maxGap) {
 		d.err = fmt.Errorf("goes on at %d where there are %d: %w", first, have, ErrUnknownTable)
 		d.b = nil
 	}
-	return d.count(size)
+	if n = d.count(size); d.err != nil {
+		return 0, 0
+	}
+	return int(first) - have, n
 }
 
 func (d *decoder) below(n int) uint32 {

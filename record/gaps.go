@@ -1,0 +1,156 @@
+package record
+
+import "slices"
+
+// maxGap bounds the rows, and the symbols, shapes and metadata entries, that are taken as lost between two parts that were read: the
+// memory for them is not bound by the input. 13 bytes a row.
+const maxGap = 1 << 18
+
+// gaps is what a reader's table lacks, since parts of it were damaged. Things keep their numbers.
+type gaps struct {
+	symbols, shapes, metas numbers
+	rows                   Bits   // lost ones; empty where there are none
+	count                  int    // of rows
+	mended                 uint64 // how often lost rows became known
+}
+
+// numbers is a set of numbers, as spans that do not touch, in order.
+type numbers [][2]uint32
+
+func (s numbers) has(n uint32) bool {
+	for _, span := range s {
+		if n >= span[0] && n < span[1] {
+			return true
+		}
+	}
+	return false
+}
+
+// add adds the numbers from first to below end, which are above all those in s.
+func (s *numbers) add(first, end int) {
+	if first == end {
+		return
+	}
+	if k := len(*s); k > 0 && (*s)[k-1][1] == uint32(first) {
+		(*s)[k-1][1] = uint32(end)
+		return
+	}
+	*s = append(*s, [2]uint32{uint32(first), uint32(end)})
+}
+
+// any tells whether anything is lacking.
+func (g *gaps) any() bool { return len(g.symbols) > 0 || len(g.shapes) > 0 || g.count > 0 }
+
+// clone returns what a later part may add to.
+func (g *gaps) clone() gaps {
+	out := *g
+	out.symbols, out.shapes, out.metas = slices.Clone(g.symbols), slices.Clone(g.shapes), slices.Clone(g.metas)
+	out.rows = slices.Clone(g.rows)
+	return out
+}
+
+// lost tells whether the row, below the table's Len, is lost.
+func (g *gaps) lost(row int) bool { return row>>6 < len(g.rows) && g.rows.Has(row) }
+
+// lose adds n rows of which nothing is known.
+func (t *Table) lose(n int) {
+	if n == 0 {
+		return
+	}
+	for range n {
+		t.rows = append(t.rows, rowLost)
+		t.base = append(t.base, 0)
+		t.meta = append(t.meta, 0)
+		if t.start != nil {
+			t.start = append(t.start, 0)
+		}
+	}
+	t.gaps.mark(len(t.base)-n, len(t.base))
+	t.last = Row{Shape: lostShape}
+}
+
+// mark makes the rows from first to below end lost.
+func (g *gaps) mark(first, end int) {
+	g.rows = g.rows.Grow(end)
+	for row := first; row < end; row++ {
+		g.rows.Set(row)
+	}
+	g.count += end - first
+}
+
+// applyRows appends rows that encoded holds, after it made sure that there are as many, and that all that they refer to
+// exists, so that a Cursor needs no checks; and moves t.last to the last of them.
+func (t *Table) applyRows(encoded []byte, rows int) error {
+	d := decoder{b: encoded}
+	first, damaged := len(t.base), t.gaps.any()
+	for row := range rows {
+		if damaged && !t.readable(d) {
+			// How long the row is cannot be told, nor where the next one starts.
+			t.rows = append(t.rows, encoded[:len(encoded)-len(d.b)]...)
+			for range rows - row {
+				t.rows = append(t.rows, rowLost)
+			}
+			t.gaps.mark(first+row, first+rows)
+			t.last = Row{Shape: lostShape}
+			return nil
+		}
+		t.row(&d)
+		if d.err != nil {
+			return d.err
+		}
+		if damaged && !t.known(&t.last) {
+			t.gaps.mark(first+row, first+row+1)
+		}
+	}
+	t.rows = append(t.rows, encoded...)
+	return d.end()
+}
+
+// readable tells whether the next row's number of labels is known.
+func (t *Table) readable(d decoder) bool {
+	switch d.byte() {
+	case rowLike:
+		return t.last.Shape != lostShape // else it is that of a lost row
+	case rowWhole:
+		return !t.gaps.shapes.has(d.below(len(t.shapes)))
+	}
+	return true
+}
+
+// known tells whether all the labels of a row are.
+func (t *Table) known(r *Row) bool {
+	return !slices.ContainsFunc(r.Values, t.gaps.symbols.has) && !slices.ContainsFunc(t.shapes[r.Shape], t.gaps.symbols.has)
+}
+
+// row reads a row into t.last.
+func (t *Table) row(d *decoder) {
+	switch d.byte() {
+	case rowWhole:
+		t.last.Shape = d.below(len(t.shapes))
+		if d.err != nil {
+			return
+		}
+		t.last.Values = t.last.Values[:0]
+		for range t.shapes[t.last.Shape] {
+			t.last.Values = append(t.last.Values, d.below(t.symbols.Len()))
+		}
+	case rowLike:
+		n := len(t.last.Values)
+		if n == 0 {
+			d.fail("row like the one before, which has no labels")
+		}
+		mask := d.take((n + 7) / 8)
+		for i := 0; i < 8*len(mask); i++ {
+			if mask[i/8]&(1<<(i%8)) == 0 {
+				continue
+			}
+			if v := d.below(t.symbols.Len()); i < n {
+				t.last.Values[i] = v
+			} else {
+				d.fail("mask of a row names label %d of %d", i, n)
+			}
+		}
+	default:
+		d.fail("row of unknown kind")
+	}
+}
