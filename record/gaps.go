@@ -1,6 +1,9 @@
 package record
 
-import "slices"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // maxGap bounds the rows, and the symbols, shapes and metadata entries, that are taken as lost between two parts that were read: the
 // memory for them is not bound by the input. 13 bytes a row.
@@ -11,8 +14,10 @@ type gaps struct {
 	symbols, shapes, metas numbers
 	rows                   Bits   // lost ones; empty where there are none
 	count                  int    // of rows
-	mended                 uint64 // how often lost rows became known
+	ticket                 uint64 // another one each time that rows are lost
 }
+
+var tickets atomic.Uint64
 
 // numbers is a set of numbers, as spans that do not touch, in order.
 type numbers [][2]uint32
@@ -76,6 +81,7 @@ func (g *gaps) mark(first, end int) {
 		g.rows.Set(row)
 	}
 	g.count += end - first
+	g.ticket = tickets.Add(1)
 }
 
 // applyRows appends rows that encoded holds, after it made sure that there are as many, and that all that they refer to

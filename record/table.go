@@ -70,9 +70,14 @@ func (t *Table) ID() uint64 { return t.id }
 // Len returns the number of rows.
 func (t *Table) Len() int { return len(t.base) }
 
-// Generation tells whether what was concluded from the rows of a table still holds for a later one of the same identifier: it is
-// another one when rows were renumbered or base values renewed, and on the reader's side when lost rows became known.
-func (t *Table) Generation() uint64 { return t.generation | t.gaps.mended<<48 }
+// Generation tells whether what was concluded from the rows of a table still holds for another one of the same identifier. It is
+// not the same after rows were renumbered or base values renewed, nor where other rows are lost.
+func (t *Table) Generation() uint64 {
+	if t.gaps.count > 0 {
+		return 1<<63 | t.gaps.ticket
+	}
+	return t.generation
+}
 
 // Size returns roughly the bytes of memory that the table holds.
 func (t *Table) Size() int {

@@ -66,12 +66,6 @@ func (ts *Tables) whole(d *decoder, t *Table) (*Table, error) {
 		delete(ts.byID, t.id)
 		return nil, fmt.Errorf("part %d of table %d: %w", t.part, t.id, err)
 	}
-	if old := ts.byID[t.id]; old != nil && old.generation == t.generation {
-		t.gaps.mended = old.gaps.mended
-		if old.gaps.count > 0 {
-			t.gaps.mended++
-		}
-	}
 	if ts.byID == nil {
 		ts.byID = map[uint64]*Table{}
 	}
