@@ -30,6 +30,14 @@ type Guard struct {
 	count int      // slots in index
 
 	exemplars map[uint32]lastExemplar // by slot
+
+	restored restored
+}
+
+// restored is what the guard learnt from the log.
+type restored struct {
+	newest int64 // time of the latest scrape, milliseconds since the epoch
+	ahead  int   // scrapes whose time is a mistake: too far ahead of the clock
 }
 
 const guardPageLen = 1 << 13
@@ -169,6 +177,34 @@ func (g *Guard) remove(n uint32) {
 	g.slot(n).hash, g.slot(n).idle = 0, 0
 	g.free = append(g.free, n)
 	delete(g.exemplars, n)
+}
+
+// forgetAhead makes the guard forget the samples and exemplars that are newer than limit, as if their series' newest
+// had been at floor, and returns how many series had one. Both are milliseconds since the epoch.
+func (g *Guard) forgetAhead(limit, floor int64) (series int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for n := uint32(1); n < g.next; n++ {
+		if s := g.slot(n); s.last.Load() > limit {
+			s.last.Store(floor)
+			series++
+		}
+	}
+	for n, e := range g.exemplars {
+		if e.ms > limit {
+			delete(g.exemplars, n)
+		}
+	}
+	return series
+}
+
+// forgetExemplarsLocked makes the guard forget the exemplars of some series that are newer than limit.
+func (g *Guard) forgetExemplarsLocked(slots []uint32, limit int64) {
+	for _, n := range slots {
+		if e, ok := g.exemplars[n]; ok && e.ms > limit {
+			delete(g.exemplars, n)
+		}
+	}
 }
 
 // lastExemplar is what the guard knows of the newest exemplar of a series.

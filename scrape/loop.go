@@ -52,6 +52,7 @@ type loop struct {
 	stop    context.CancelFunc
 	expects int       // bytes of a page
 	last    time.Time // when the last scrape began
+	stamp   time.Time // the latest timestamp of a scrape
 
 	mu     sync.Mutex
 	target *targets.Target
@@ -154,7 +155,7 @@ func (l *loop) run(ctx, life context.Context) {
 		case <-wait:
 		}
 		if at.IsZero() {
-			at = time.Now()
+			at, _ = l.pool.clock.now()
 		}
 	}
 	l.end(at)
@@ -168,11 +169,14 @@ func (l *loop) scrapes(ctx, life context.Context, ticker *time.Ticker, target *t
 	case <-time.After(l.pool.offset(target)):
 	}
 	ticker.Reset(interval)
-	planned := time.Now().Round(0)
+	planned, planDistance := l.pool.clock.now()
 	for ctx.Err() == nil {
-		at := time.Now().Round(0)
-		for at.Sub(planned) >= interval {
-			planned = planned.Add(interval)
+		at, distance := l.pool.clock.now()
+		if by := distance - planDistance; by.Abs() > tolerance { // the clock was set, the ticker goes on
+			planned, planDistance = planned.Add(by), distance
+		}
+		if over := at.Sub(planned); over >= interval {
+			planned = planned.Add(over.Truncate(interval))
 		}
 		l.pool.metrics.late.Observe(at.Sub(planned).Seconds())
 		if at.Sub(planned) <= min(interval/100, tolerance) {
@@ -190,7 +194,8 @@ func (l *loop) scrapes(ctx, life context.Context, ticker *time.Ticker, target *t
 // (Target.offset of prometheus/scrape).
 func (p *Pool) offset(t *targets.Target) time.Duration {
 	interval, hash := t.Interval, t.Hash^p.offsetSeed
-	next := int64(interval) - time.Now().UnixNano()%int64(interval) + int64(hash%uint64(interval))
+	now, _ := p.clock.now()
+	next := int64(interval) - now.UnixNano()%int64(interval) + int64(hash%uint64(interval))
 	if next > int64(interval) {
 		next -= int64(interval)
 	}
@@ -207,6 +212,10 @@ func (l *loop) scrape(ctx context.Context, at time.Time) {
 	p := pages.Get().(*page)
 	defer pages.Put(p)
 	p.reset(l.table, set, at.UnixMilli())
+	p.behind = l.pool.clock.isBehind(p.out.Time)
+	if at.After(l.stamp) || l.stamp.Sub(at) > maxAhead {
+		l.stamp = at
+	}
 
 	size := 0
 	if err == nil {
@@ -246,7 +255,7 @@ func (l *loop) page(ctx context.Context, p *page, t *targets.Target, c *client) 
 	}
 	if size = len(buf) - headroom - 1; size > 0 {
 		l.expects = size
-		p.maxTime = time.Now().Add(maxAhead).UnixMilli()
+		p.maxTime = l.pool.clock.limit()
 		err = p.read(buf, contentType)
 	}
 	return size, err
@@ -268,8 +277,12 @@ func (p *page) markGone() {
 	for w, was := range p.t.previous {
 		gone := was &^ p.t.current[w]
 		for row := uint32(w * 64); gone != 0; row, gone = row+1, gone>>1 {
-			if gone&1 != 0 && p.out.Time > p.t.guard.last(p.t.slots[row]) {
+			switch {
+			case gone&1 == 0:
+			case p.out.Time > p.t.guard.last(p.t.slots[row]):
 				p.put(row, p.out.Time, 0, stale)
+			case p.behind:
+				p.t.current.Set(int(row)) // a page to come writes its marker
 			}
 		}
 	}
@@ -284,12 +297,18 @@ func (p *page) report(n int, stale bool, values ...float64) {
 			var err error
 			p.lset = p.set.reportLabels(i)
 			if row, err = p.rowFor(p.out.Time, 0); err != nil {
+				if errors.Is(err, errClock) {
+					p.clocked++
+				}
 				continue // another target gives this series
 			}
 			p.t.report[i] = row
 		}
 		p.t.describeReport(row, i)
 		if p.out.Time <= p.t.guard.last(p.t.slots[row]) {
+			if p.behind && !stale {
+				p.clocked++
+			}
 			continue
 		}
 		v := math.Float64frombits(value.StaleNaN)
@@ -317,8 +336,11 @@ func (l *loop) commit(p *page) {
 	l.table.sweep()
 }
 
-// end writes the staleness markers of all series.
+// end writes the staleness markers of all series. Where the clock went back, they come right after the last samples.
 func (l *loop) end(at time.Time) {
+	if ahead := l.stamp.Sub(at); ahead >= 0 && ahead <= maxAhead {
+		at = l.stamp.Add(time.Millisecond)
+	}
 	p := pages.Get().(*page)
 	defer pages.Put(p)
 	p.reset(l.table, l.set, at.UnixMilli())
@@ -344,6 +366,7 @@ func (l *loop) account(p *page, start time.Time, duration time.Duration, size in
 	m.dropped.WithLabelValues(dropRepeated).Add(float64(p.repeated))
 	m.dropped.WithLabelValues(dropTwice).Add(float64(p.duplicates))
 	m.dropped.WithLabelValues(dropFuture).Add(float64(p.outOfBounds))
+	m.dropped.WithLabelValues(dropClock).Add(float64(p.clocked))
 	if name := limitName(err); name != "" {
 		m.limited.WithLabelValues(name).Inc()
 	}

@@ -11,6 +11,13 @@ const (
 	dropTwice    = "duplicate"
 	dropFuture   = "out_of_bounds"
 	dropLog      = "log_error"
+	dropClock    = "clock" // its series has newer ones, of before the clock went back
+)
+
+// Where the clock went.
+const (
+	clockAhead = "ahead"
+	clockBack  = "back"
 )
 
 type metrics struct {
@@ -21,6 +28,7 @@ type metrics struct {
 	samples     prometheus.Counter
 	dropped     *prometheus.CounterVec
 	limited     *prometheus.CounterVec
+	clockSteps  *prometheus.CounterVec
 	bytes       prometheus.Counter
 	parsedLines prometheus.Counter
 	walkedLines prometheus.Counter
@@ -43,14 +51,15 @@ func newMetrics(reg prometheus.Registerer, guard *Guard) *metrics {
 		duration:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: "promrelay_scrape_duration_seconds", Help: "Time from the start of a scrape to its end in the log.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 8)}),
 		late:        prometheus.NewHistogram(prometheus.HistogramOpts{Name: "promrelay_scrape_start_delay_seconds", Help: "How much later than planned scrapes began.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 8)}),
 		samples:     counter("samples_total", "Samples given to the log, staleness markers and report series included."),
-		dropped:     vec("dropped_samples_total", "Samples not given to the log, though relabelling left them.", "reason", dropLate, dropRepeated, dropTwice, dropFuture, dropLog),
+		dropped:     vec("dropped_samples_total", "Samples not given to the log, though relabelling left them.", "reason", dropLate, dropRepeated, dropTwice, dropFuture, dropLog, dropClock),
+		clockSteps:  vec("clock_steps_total", "How often the clock was found to have been set by more than a second, by where it went.", "direction", clockAhead, clockBack),
 		limited:     vec("limited_total", "Scrapes that failed because a limit was exceeded.", "limit", "sample_limit", "native_histogram_bucket_limit", "label_limit", "body_size_limit", "target_limit"),
 		bytes:       counter("bytes_total", "Bytes of pages read, decompressed."),
 		walkedLines: counter("walked_samples_total", "Samples whose line was the expected one and needed no parser."),
 		parsedLines: counter("parsed_samples_total", "Samples whose line was parsed in full."),
 	}
 	if reg != nil {
-		reg.MustRegister(m.targets, m.scrapes, m.duration, m.late, m.samples, m.dropped, m.limited, m.bytes, m.parsedLines, m.walkedLines,
+		reg.MustRegister(m.targets, m.scrapes, m.duration, m.late, m.samples, m.dropped, m.limited, m.clockSteps, m.bytes, m.parsedLines, m.walkedLines,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "promrelay_scrape_series", Help: "Series whose order is guarded."}, func() float64 { return float64(guard.Series()) }))
 	}
 	return m

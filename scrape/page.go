@@ -39,6 +39,7 @@ type page struct {
 	out     record.Scrape
 	odd     record.Bits // rows with an irregular sample
 	maxTime int64       // milliseconds since the epoch; a sample that claims to be newer is refused
+	behind  bool        // the clock went back, and is not yet where it was
 	counts
 }
 
@@ -52,13 +53,14 @@ type counts struct {
 
 	limitErr, bucketErr                           error
 	outOfOrder, repeated, duplicates, outOfBounds int
+	clocked                                       int // not newer than what was there before the clock went back
 }
 
 // reset makes p ready to read a page scraped at now.
 func (p *page) reset(t *table, set *settings, now int64) {
 	p.t, p.set = t, set
 	p.rewind()
-	p.out.Time = now
+	p.out.Time, p.behind = now, false
 	p.discard()
 }
 

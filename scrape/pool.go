@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"os"
 	"reflect"
 	"sync"
@@ -45,6 +46,7 @@ type Options struct {
 type Pool struct {
 	writer       writer
 	guard        *Guard
+	clock        *clock
 	clients      clients
 	failures     failureLogs
 	metrics      *metrics
@@ -91,11 +93,49 @@ func New(o Options) (*Pool, error) {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s%s", o.Host, o.ExternalLabels.String())
 	m := newMetrics(o.Registerer, o.Guard)
-	return &Pool{
-		writer: writer{guard: o.Guard, log: o.Log, metrics: m},
+	p := &Pool{
+		writer: writer{guard: o.Guard, log: o.Log, metrics: m, clock: newClock(), saved: repeatSaved},
 		guard:  o.Guard, metrics: m, logger: o.Logger.Named("scrape"), offsetSeed: h.Sum64(), unauthorized: o.Unauthorized,
 		clients: clients{options: o.HTTPClientOptions}, jobs: map[string]*job{},
-	}, nil
+	}
+	p.clock = p.writer.clock
+	p.clock.stepped = p.clockStepped
+	p.tellRestored()
+	return p, nil
+}
+
+// tellRestored compares the clock with what the log holds.
+func (p *Pool) tellRestored() {
+	r := p.guard.restored
+	if r.ahead > 0 {
+		p.logger.Warn("the log has scrapes of a clock that was ahead, what follows them is scraped all the same", zap.Int("scrapes", r.ahead))
+	}
+	if now, _ := p.clock.now(); r.newest > now.UnixMilli() {
+		p.logger.Warn("the clock is behind the log, drop samples until it is as late", zap.Time("log", time.UnixMilli(r.newest).UTC()), zap.Time("clock", now.UTC()))
+		p.clock.restored(r.newest)
+	}
+}
+
+// clockStepped does what is to be done when the clock was set.
+func (p *Pool) clockStepped(s step) {
+	by := s.to.Sub(s.from)
+	fields := []zap.Field{zap.Time("from", s.from.UTC()), zap.Time("to", s.to.UTC()), zap.Duration("by", by)}
+	if by > 0 {
+		p.metrics.clockSteps.WithLabelValues(clockAhead).Inc()
+		p.logger.Warn("the clock was set ahead", fields...)
+		return
+	}
+	p.metrics.clockSteps.WithLabelValues(clockBack).Inc()
+	if s.mistaken.IsZero() {
+		p.logger.Warn("the clock was set back, drop samples until it is as late again", fields...)
+		return
+	}
+	floor := int64(math.MinInt64)
+	if !s.floor.IsZero() {
+		floor = s.floor.UnixMilli()
+	}
+	n := p.guard.forgetAhead(s.mistaken.UnixMilli(), floor)
+	p.logger.Warn("the clock was set back, take what was written ahead of it for a mistake", append(fields, zap.Int("series", n))...)
 }
 
 // Run scrapes until ctx ends, and returns when the last scrape has.

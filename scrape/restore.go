@@ -3,6 +3,7 @@ package scrape
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -16,9 +17,10 @@ type Entries interface {
 }
 
 // RestoreFrom tells the guard of all samples and exemplars up to the head of the log, so that what the process before this one
-// wrote is not written again. A record that cannot be read is passed over.
+// wrote is not written again. A record that cannot be read is passed over, and so is what is further ahead of the clock than a page may
+// be: the clock was wrong when it was written, and nothing would be newer for long.
 func (g *Guard) RestoreFrom(log Entries) error {
-	r := restorer{guard: g, newest: map[uint64]*newest{}}
+	r := restorer{guard: g, limit: time.Now().Add(maxAhead).UnixMilli(), newest: map[uint64]*newest{}}
 	for {
 		e, ok, err := log.TryNext()
 		if err != nil {
@@ -37,6 +39,7 @@ func (g *Guard) RestoreFrom(log Entries) error {
 // restorer gathers the newest timestamps of the rows of one segment's tables.
 type restorer struct {
 	guard  *Guard
+	limit  int64 // milliseconds since the epoch
 	tables record.Tables
 	scrape record.Scrape
 	newest map[uint64]*newest // by table
@@ -74,6 +77,11 @@ func (r *restorer) take(e wal.Entry) {
 		n.times = append(n.times, math.MinInt64)
 	}
 	s := &r.scrape
+	if s.Time > r.limit {
+		r.guard.restored.ahead++
+	} else {
+		r.guard.restored.newest = max(r.guard.restored.newest, s.Time)
+	}
 	for row := range s.Values {
 		if !s.Present.Has(row) {
 			continue
@@ -82,9 +90,14 @@ func (r *restorer) take(e wal.Entry) {
 		if len(s.Times) > 0 {
 			ms = s.Times[row]
 		}
-		n.times[row] = max(n.times[row], ms)
+		if ms <= r.limit {
+			n.times[row] = max(n.times[row], ms)
+		}
 	}
 	for _, i := range s.Irregular {
+		if i.Time > r.limit {
+			continue
+		}
 		if i.Kind != record.Exemplar {
 			n.times[i.Row] = max(n.times[i.Row], i.Time)
 			continue

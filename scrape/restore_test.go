@@ -20,7 +20,7 @@ func TestGuardRestoredFromTheLog(t *testing.T) {
 		return w
 	}
 	log, g := open(), NewGuard()
-	w := writer{guard: g, log: log, metrics: newMetrics(nil, g)}
+	w := writer{guard: g, log: log, metrics: newMetrics(nil, g), clock: newClock()}
 	tab := newTable(g)
 	add := func(name string) {
 		ls := labels.FromStrings("__name__", name)

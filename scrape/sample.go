@@ -28,6 +28,7 @@ var (
 	errRepeated    = errors.New("sample of the time of the newest one")
 	errDuplicate   = errors.New("duplicate sample for timestamp")
 	errOutOfBounds = errors.New("out of bounds")
+	errClock       = errors.New("the clock went back")
 )
 
 // sampleValue is what a sample is worth: a float, or one of the two kinds of histograms.
@@ -66,7 +67,7 @@ func (p *page) sample(text []byte, stamp *int64, v sampleValue, parser textparse
 	if err := p.refused(err); err != nil {
 		return err
 	}
-	if err == nil || errors.Is(err, errRepeated) {
+	if err == nil || errors.Is(err, errRepeated) || known && errors.Is(err, errClock) {
 		p.hold(row, explicit)
 		if !known {
 			p.remember(line{l.hash, l.size, row})
@@ -128,11 +129,13 @@ func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleV
 
 // follows demands that a sample is newer than its series' last one. One that bears the very time of that is the same again: a
 // cadvisor shows what it saw until it looks again. It is not written, but the series goes on, as in Prometheus's TSDB (tsdb/agent
-// refuses it, and the series would end with each such page).
+// refuses it, and the series would end with each such page). It goes on, too, while the clock is behind.
 func (p *page) follows(row uint32, known bool, ms int64) error {
 	switch last := p.t.guard.last(p.t.slots[row]); {
 	case ms > last:
 		return nil
+	case p.behind && ms == p.out.Time:
+		return errClock
 	case ms == last && known:
 		return errRepeated
 	}
@@ -168,6 +171,8 @@ func (p *page) refused(err error) error {
 		p.duplicates++
 	case errOutOfBounds:
 		p.outOfBounds++
+	case errClock:
+		p.clocked++
 	default:
 		return err
 	}
@@ -196,6 +201,9 @@ func (p *page) rowFor(ms int64, base float64) (uint32, error) {
 	}
 	if ms <= p.t.guard.last(slot) {
 		p.t.guard.release(slot)
+		if p.behind && ms == p.out.Time {
+			return 0, errClock
+		}
 		return 0, errOutOfOrder
 	}
 	row := p.t.addRow(p.lset, slot, base)

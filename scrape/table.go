@@ -110,9 +110,9 @@ type table struct {
 
 	orphans map[uint32]uint32 // rows whose name is not of the family that stands before them: its entry
 
-	symbols int    // of rows, when they were built
-	segment uint64 // of the log, in which the whole table was written last
-	swept   bool   // no row can have died since the last sweep
+	symbols int  // of rows, when they were built
+	told    told // what of rows stands in the log's segment
+	swept   bool // no row can have died since the last sweep
 }
 
 const noRow = math.MaxUint32
@@ -335,7 +335,7 @@ func (t *table) rebuild() {
 	}
 	t.orphans = nil
 	t.reportEntries = [len(reportSeries)]uint32{}
-	t.segment = 0
+	t.told = told{}
 }
 
 // close gives up the table's series.

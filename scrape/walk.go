@@ -131,6 +131,9 @@ func (w *text) expected(l line, b []byte, i int) (int, error) {
 	case errRepeated: //nolint:errorlint // nothing wraps it
 		w.hold(row, explicit)
 		w.repeated++
+	case errClock: //nolint:errorlint // nothing wraps it
+		w.hold(row, explicit)
+		w.clocked++
 	default:
 		if err := w.refused(err); err != nil {
 			return i, err

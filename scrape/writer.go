@@ -3,6 +3,7 @@ package scrape
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"promrelay/record"
 	"promrelay/wal"
@@ -20,8 +21,10 @@ type writer struct {
 	guard   *Guard
 	log     Log
 	metrics *metrics
+	clock   *clock
 
 	table, scrape []byte // memory for records; guarded by guard.mu
+	saved         int    // bytes that repeated tables may take; guarded by guard.mu
 }
 
 // maxKept bounds the memory that a writer keeps from one scrape to the next, in bytes.
@@ -32,8 +35,15 @@ const maxKept = 1 << 20
 func (w *writer) commit(t *table, s *record.Scrape) error {
 	w.guard.mu.Lock()
 	defer w.guard.mu.Unlock()
-	if late := w.guard.order(t.slots, s); late > 0 {
+	if limit := w.clock.limit(); s.Time > limit { // the clock went back since
+		w.guard.forgetExemplarsLocked(t.slots, limit)
+		w.metrics.dropped.WithLabelValues(dropClock).Add(float64(s.Samples()))
+		return nil
+	}
+	late, behind := w.guard.order(t.slots, s, w.clock.isBehind(s.Time))
+	if late+behind > 0 {
 		w.metrics.dropped.WithLabelValues(dropLate).Add(float64(late))
+		w.metrics.dropped.WithLabelValues(dropClock).Add(float64(behind))
 	}
 	samples := s.Samples()
 	if samples == 0 && len(s.Irregular) == 0 {
@@ -45,7 +55,7 @@ func (w *writer) commit(t *table, s *record.Scrape) error {
 			continue
 		}
 		if err != nil {
-			t.segment = 0 // the next record says all again
+			t.told = told{} // the next record says all again
 			w.metrics.dropped.WithLabelValues(dropLog).Add(float64(samples))
 			return fmt.Errorf("append to the log: %w", err)
 		}
@@ -56,22 +66,16 @@ func (w *writer) commit(t *table, s *record.Scrape) error {
 
 func (w *writer) append(t *table, s *record.Scrape, samples int) error {
 	segment := w.log.Segment()
-	var group [2]wal.Frame
-	frames := group[:0]
-	switch {
-	case t.segment != segment:
-		w.table = t.rows.AppendFull(w.table[:0], s.Values, s.Present)
-		frames = append(frames, wal.Frame{Type: record.FrameTable, Repeated: true, Payload: w.table})
-	case t.rows.Dirty():
-		w.table = t.rows.AppendDelta(w.table[:0])
-		frames = append(frames, wal.Frame{Type: record.FrameTable, Repeated: true, Payload: w.table})
-	}
+	var group [3]wal.Frame
+	before := t.told
+	t.told = told{} // until the log has it
+	frames, next, repeated := w.tell(group[:0], t, s, before, segment)
 	w.scrape = record.AppendScrape(w.scrape[:0], t.rows, s)
 	frames = append(frames, wal.Frame{Type: record.FrameScrape, Count: uint32(samples), Payload: w.scrape})
-	t.segment = 0
 	_, err := w.log.Append(segment, frames...)
 	if err == nil {
-		t.segment = segment
+		t.told = next
+		w.saved = min(w.saved+(len(w.table)+len(w.scrape))/repeatShare, repeatSaved) - repeated
 	}
 	if cap(w.table) > maxKept {
 		w.table = nil
@@ -82,9 +86,47 @@ func (w *writer) append(t *table, s *record.Scrape, samples int) error {
 	return err
 }
 
-// order drops what is not newer than the last sample of its series, and returns how many that was. The
-// caller holds mu.
-func (g *Guard) order(slots []uint32, s *record.Scrape) (late int) {
+// tell puts what the segment lacks of the table before the scrape, and all of the table where it is due. Next is what the segment
+// then has, repeated the bytes that it had already.
+func (w *writer) tell(frames []wal.Frame, t *table, s *record.Scrape, before told, segment uint64) (out []wal.Frame, next told, repeated int) {
+	now := time.Now()
+	next = before
+	w.table = w.table[:0]
+	if before.segment != segment {
+		next = told{segment: segment}
+		next.whole(now)
+		w.table = t.rows.AppendFull(w.table, s.Values, s.Present)
+		return append(frames, wal.Frame{Type: record.FrameTable, Repeated: true, Payload: w.table}), next, 0
+	}
+	part := 0
+	if t.rows.Dirty() {
+		next.parts = true
+		w.table = t.rows.AppendDelta(w.table)
+		part = len(w.table)
+	}
+	if next.repeatNow(now, w.saved) {
+		next.whole(now)
+		w.table = t.rows.AppendRepeat(w.table)
+		repeated = len(w.table) - part
+	}
+	for _, b := range [...][]byte{w.table[:part], w.table[part:]} {
+		if len(b) > 0 {
+			frames = append(frames, wal.Frame{Type: record.FrameTable, Repeated: true, Payload: b})
+		}
+	}
+	return frames, next, repeated
+}
+
+// order drops what is not newer than the last sample of its series, and returns how many that was. Those that bear the
+// time of a clock that is behind are counted apart. The caller holds mu.
+func (g *Guard) order(slots []uint32, s *record.Scrape, clockBehind bool) (late, behind int) {
+	drop := func(ms int64) {
+		if clockBehind && ms == s.Time {
+			behind++
+		} else {
+			late++
+		}
+	}
 	for row := range s.Values {
 		if !s.Present.Has(row) {
 			continue
@@ -97,7 +139,7 @@ func (g *Guard) order(slots []uint32, s *record.Scrape) (late int) {
 			last.Store(ms)
 		} else {
 			s.Present.Clear(row)
-			late++
+			drop(ms)
 		}
 	}
 	kept := s.Irregular[:0]
@@ -105,7 +147,7 @@ func (g *Guard) order(slots []uint32, s *record.Scrape) (late int) {
 		if e.Kind != record.Exemplar {
 			last := &g.slot(slots[e.Row]).last
 			if e.Time <= last.Load() {
-				late++
+				drop(e.Time)
 				continue
 			}
 			last.Store(e.Time)
@@ -113,5 +155,5 @@ func (g *Guard) order(slots []uint32, s *record.Scrape) (late int) {
 		kept = append(kept, e)
 	}
 	s.Irregular = kept
-	return late
+	return late, behind
 }

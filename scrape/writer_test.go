@@ -24,7 +24,7 @@ func (l *countLog) Append(_ uint64, group ...wal.Frame) (wal.Position, error) {
 // Two targets that give one series may read their pages at the same time: what is not newer then is dropped when it is committed.
 func TestCommitKeepsOrderAcrossTargets(t *testing.T) {
 	log, g := &countLog{}, NewGuard()
-	w := writer{guard: g, log: log, metrics: newMetrics(nil, g)}
+	w := writer{guard: g, log: log, metrics: newMetrics(nil, g), clock: newClock()}
 	ls := labels.FromStrings("__name__", "shared")
 	for _, c := range []struct {
 		time      int64
