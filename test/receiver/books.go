@@ -1,0 +1,186 @@
+package receiver
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Reason is why a sample, histogram or exemplar was not stored.
+type Reason string
+
+// The reasons that rules give.
+const (
+	OutOfOrder  Reason = "out of order"
+	Duplicate   Reason = "duplicate"        // another value at the same time
+	BeforeAll   Reason = "before window"    // of out-of-order samples
+	TooOld      Reason = "too old"          // by age
+	TooNew      Reason = "too new"          // in the future
+	SeriesLimit Reason = "series limit"     // one series too many
+	LabelValue  Reason = "label value"      // too long
+	LabelNames  Reason = "number of labels" // too many
+	BadSeries   Reason = "bad series"
+	Once        Reason = "refused once"
+	NoHistogram Reason = "native histograms off"
+	NoExemplar  Reason = "exemplars refused"
+	// Company is another one's refusal, by an atomic receiver.
+	Company Reason = "in company"
+)
+
+// data are the reasons that lie in a sample itself, whatever else was sent and when.
+var data = []Reason{TooOld, TooNew, SeriesLimit, LabelValue, LabelNames, BadSeries, Once, NoHistogram}
+
+// byStatus is the reason of a gate that answered the whole request.
+func byStatus(status int) Reason { return Reason(fmt.Sprintf("status %d", status)) }
+
+// Entry is what the books know of one sample.
+type Entry struct {
+	Sample
+	Sent    int      // requests that held it and were read
+	Taken   int      // of these, how many took it; more than 1: it was repeated
+	Refused []Reason // those that did not
+	Alone   []int    // statuses of gates that refused a request of which it was the only sample
+	Silent  int      // requests that dropped it and were answered 2xx without saying so
+}
+
+// Excused tells whether a sample that is not stored may be missing: the receiver refused it by a rule for what it is (not for
+// coming late), or answered a request of it alone with a status that says that the request is wrong, or said that all was well.
+func (e Entry) Excused() bool {
+	return e.Silent > 0 || slices.ContainsFunc(e.Refused, func(r Reason) bool { return slices.Contains(data, r) }) ||
+		slices.ContainsFunc(e.Alone, func(status int) bool { return slices.Contains(final, status) })
+}
+
+// final are statuses that can mean nothing but a wrong request, once the version is understood.
+var final = []int{http.StatusBadRequest, http.StatusNotAcceptable, http.StatusConflict, http.StatusLengthRequired, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity}
+
+// Exchange is one request and its answer.
+type Exchange struct {
+	Number   int
+	At       time.Time // when it came
+	Done     time.Time // when the answer left, or the sender hung up; zero while it is under way
+	URL      string
+	Version  int
+	Status   int    // 0: there was no answer
+	Text     string // of the answer
+	Gate     string // what answered it, empty if it was judged sample by sample
+	Sent     Counts
+	Metadata int
+	Series   int
+	Bytes    int // compressed
+	Decoded  int // uncompressed
+	Attempt  int // Retry-Attempt
+	Stored   Counts
+	Repeated Counts
+	Refused  int // items
+	Lost     bool
+	// Authorized tells that the request had credentials.
+	Authorized bool
+}
+
+// book is what is known of one series.
+type book struct {
+	entries   []Entry // in the order in which they were sent first
+	at        map[int64]int
+	stored    []Sample
+	exemplars []string
+	newest    Sample // stored
+	exemplar  exemplar
+	sent      int64 // the newest that was sent
+	inFlight  int   // requests that hold the series
+}
+
+// entry finds or makes the entry of a sample.
+func (b *book) entry(s Sample) (e *Entry, found bool) {
+	i, found := b.at[s.Time]
+	if !found {
+		i = len(b.entries)
+		b.at[s.Time] = i
+		b.entries = append(b.entries, Entry{Sample: s})
+	}
+	return &b.entries[i], found
+}
+
+// Stored returns the samples of each series that has any, in the order in which they were stored, without repeated ones.
+func (r *Receiver) Stored() map[string][]Sample {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := map[string][]Sample{}
+	for name, b := range r.series {
+		if len(b.stored) > 0 {
+			out[name] = slices.Clone(b.stored)
+		}
+	}
+	return out
+}
+
+// Exemplars returns the exemplars of each series in the order in which they were stored, as text.
+func (r *Receiver) Exemplars() map[string][]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := map[string][]string{}
+	for name, b := range r.series {
+		if len(b.exemplars) > 0 {
+			out[name] = slices.Clone(b.exemplars)
+		}
+	}
+	return out
+}
+
+// Entries returns what is known of each sample of each series, in the order in which they were sent first.
+func (r *Receiver) Entries() map[string][]Entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := map[string][]Entry{}
+	for name, b := range r.series {
+		out[name] = slices.Clone(b.entries)
+	}
+	return out
+}
+
+// Refused counts refusals by reason, repeated ones of one sample too; those by a gate are "status 400" and the like.
+func (r *Receiver) Refused() map[Reason]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.refused)
+}
+
+// Requests returns the exchanges so far, those under way too.
+func (r *Receiver) Requests() []Exchange {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]Exchange, len(r.requests))
+	for i, x := range r.requests {
+		out[i] = *x
+	}
+	return out
+}
+
+// Metadata returns what was told of each family, as type, help and unit; by 2.0 of each metric name.
+func (r *Receiver) Metadata() map[string]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.metadata)
+}
+
+// Problems tells what the sender did against the MUSTs of remote write 1.0 and 2.0: in requests, and in their order.
+func (r *Receiver) Problems() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.problems)
+}
+
+// Parallel tells which series were in two requests at the same time. It is exact with RoundTrip alone: a server learns late that
+// a client has hung up.
+func (r *Receiver) Parallel() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.parallel)
+}
+
+func note(list *[]string, number int, text string) {
+	if len(*list) < 100 {
+		*list = append(*list, fmt.Sprintf("request %d: %s", number, text))
+	}
+}
