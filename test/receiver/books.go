@@ -32,8 +32,13 @@ const (
 // data are the reasons that lie in a sample itself, whatever else was sent and when.
 var data = []Reason{TooOld, TooNew, SeriesLimit, LabelValue, LabelNames, BadSeries, Once, NoHistogram}
 
-// byStatus is the reason of a gate that answered the whole request.
-func byStatus(status int) Reason { return Reason(fmt.Sprintf("status %d", status)) }
+// byStatus is the reason of a gate that turned a request away.
+func byStatus(status int) Reason {
+	if status == 0 {
+		return "no answer"
+	}
+	return Reason(fmt.Sprintf("status %d", status))
+}
 
 // Entry is what the books know of one sample.
 type Entry struct {
@@ -43,17 +48,21 @@ type Entry struct {
 	Refused []Reason // those that did not
 	Alone   []int    // statuses of gates that refused a request of which it was the only sample
 	Silent  int      // requests that dropped it and were answered 2xx without saying so
+
+	excused bool
 }
 
-// Excused tells whether a sample that is not stored may be missing: the receiver refused it by a rule for what it is (not for
-// coming late), or answered a request of it alone with a status that says that the request is wrong, or said that all was well.
-func (e Entry) Excused() bool {
-	return e.Silent > 0 || slices.ContainsFunc(e.Refused, func(r Reason) bool { return slices.Contains(data, r) }) ||
-		slices.ContainsFunc(e.Alone, func(status int) bool { return slices.Contains(final, status) })
-}
+// Excused tells whether a sample that is not stored may be missing. So it is if the receiver
+//
+//   - refused it by a rule for what it is, not for coming late or in bad company, or
+//   - answered a request of it alone, of a version that it understands, with 400, 406, 409, 411 or 422, or
+//   - said that all was well while it dropped it: 2xx, by 2.0 with headers,
+//
+// and the answer arrived. A request that was refused as a whole, and a 2xx without headers to 2.0, excuse nothing.
+func (e Entry) Excused() bool { return e.excused }
 
-// final are statuses that can mean nothing but a wrong request, once the version is understood.
-var final = []int{http.StatusBadRequest, http.StatusNotAcceptable, http.StatusConflict, http.StatusLengthRequired, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity}
+// final are statuses that lay the fault on the request.
+var final = []int{http.StatusBadRequest, http.StatusNotAcceptable, http.StatusConflict, http.StatusLengthRequired, http.StatusUnprocessableEntity}
 
 // Exchange is one request and its answer.
 type Exchange struct {
@@ -139,7 +148,19 @@ func (r *Receiver) Entries() map[string][]Entry {
 	return out
 }
 
-// Refused counts refusals by reason, repeated ones of one sample too; those by a gate are "status 400" and the like.
+// Entry returns what is known of one sample.
+func (r *Receiver) Entry(series string, ms int64) (Entry, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if b := r.series[series]; b != nil {
+		if i, ok := b.at[ms]; ok {
+			return b.entries[i], true
+		}
+	}
+	return Entry{}, false
+}
+
+// Refused counts refusals by reason, repeated ones of one sample too; those by a gate are "status 400" and the like, and "no answer".
 func (r *Receiver) Refused() map[Reason]int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -113,7 +113,9 @@ func (p Profile) String() string {
 		parts = append(parts, "rule: "+r.Name)
 	}
 	if p.Atomic != nil {
-		parts = append(parts, "atomic "+map[[2]bool]string{{true, true}: "", {true, false}: "by 1.0", {false, true}: "by 2.0", {}: "never"}[[2]bool{p.Atomic(1), p.Atomic(2)}])
+		parts = append(parts, map[[2]bool]string{
+			{true, true}: "atomic", {true, false}: "atomic by 1.0", {false, true}: "atomic by 2.0", {}: "never atomic",
+		}[[2]bool{p.Atomic(1), p.Atomic(2)}])
 	}
 	for _, a := range p.After {
 		parts = append(parts, "after: "+a.Name)

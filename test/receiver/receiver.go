@@ -122,9 +122,9 @@ func (r *Receiver) finish(x *Exchange, q *Request, a *Answer) *Answer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	x.Done = time.Now()
-	r.landLocked(q)
-	if a == nil || a.Fate != Arrives {
-		x.Lost = true
+	x.Lost = a == nil || a.Fate != Arrives
+	r.landLocked(q, !x.Lost)
+	if x.Lost {
 		return a
 	}
 	x.Status, x.Text = a.Status, a.Text

@@ -33,11 +33,14 @@ type ts struct {
 	exemplars []int64
 }
 
-// one is a series with samples at some seconds from now, whose values are these seconds.
+// start is when the clock of a bubble begins.
+var start = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// one is a series with samples at some seconds from the start, whose values are these seconds.
 func one(name string, seconds ...int) ts {
 	s := ts{name: name}
 	for _, sec := range seconds {
-		s.samples = append(s.samples, Sample{Time: time.Now().Add(time.Duration(sec) * time.Second).UnixMilli(), Value: float64(sec)})
+		s.samples = append(s.samples, Sample{Time: start.Add(time.Duration(sec) * time.Second).UnixMilli(), Value: float64(sec)})
 	}
 	return s
 }
@@ -64,6 +67,18 @@ func message1(series ...ts) []byte {
 			t.Exemplars = append(t.Exemplars, prompb.Exemplar{Timestamp: ms, Value: 1})
 		}
 		m.Timeseries = append(m.Timeseries, t)
+	}
+	b, err := m.Marshal()
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func metadata(families ...string) []byte {
+	var m prompb.WriteRequest
+	for _, f := range families {
+		m.Metadata = append(m.Metadata, prompb.MetricMetadata{Type: prompb.MetricMetadata_COUNTER, MetricFamilyName: f, Help: "help", Unit: "unit"})
 	}
 	b, err := m.Marshal()
 	if err != nil {
@@ -271,12 +286,12 @@ func TestFaults(t *testing.T) {
 				r := New(Plain().With(tt.part))
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 				defer cancel()
-				start := time.Now()
+				began := time.Now()
 				resp, err := r.RoundTrip(write(1, one("a", -1)).WithContext(ctx))
 				if !errors.Is(err, tt.err) || err == nil && resp.StatusCode != tt.status {
 					t.Errorf("%+v, %v", resp, err)
 				}
-				if d := time.Since(start); d != tt.after {
+				if d := time.Since(began); d != tt.after {
 					t.Errorf("after %s, not %s", d, tt.after)
 				}
 				if got := len(r.Stored()) > 0; got != tt.stored {

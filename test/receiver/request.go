@@ -78,6 +78,7 @@ type Request struct {
 	Attempt  int // Retry-Attempt, 0 without
 
 	families map[string]string // metadata
+	excused  []Item            // what the answer gives reason to drop, if it arrives
 	err      error             // the body cannot be read as a message
 }
 

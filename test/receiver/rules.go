@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
@@ -154,6 +155,18 @@ func Bad(name string, is func(series string) bool) Rule {
 			return Verdict{Reason: BadSeries}
 		}
 		return Verdict{}
+	})
+}
+
+// LegacyNames refuses metric and label names that need UTF-8, as Cortex does unless name_validation_scheme says otherwise.
+func LegacyNames() Rule {
+	return samples("legacy names", func(_ *View, i Item) (out Verdict) {
+		i.Series.Labels.Range(func(l labels.Label) {
+			if !model.LabelName(l.Name).IsValidLegacy() || l.Name == labels.MetricName && !model.IsValidLegacyMetricName(l.Value) {
+				out = Verdict{Reason: BadSeries}
+			}
+		})
+		return out
 	})
 }
 

@@ -3,6 +3,7 @@ package receiver
 import (
 	"math"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -34,8 +35,14 @@ func (r *Receiver) sendLocked(q *Request) {
 	}
 }
 
-// landLocked books that a request is no longer under way.
-func (r *Receiver) landLocked(q *Request) {
+// landLocked books that a request is no longer under way, and what its answer excuses if that arrives.
+func (r *Receiver) landLocked(q *Request, arrives bool) {
+	if arrives {
+		for _, i := range q.excused {
+			e, _ := r.series[i.Series.Name].entry(i.Sample)
+			e.excused = true
+		}
+	}
 	for _, s := range q.Series {
 		if b := r.series[s.Name]; b != nil && len(s.Samples) > 0 {
 			b.inFlight--
@@ -46,10 +53,10 @@ func (r *Receiver) landLocked(q *Request) {
 // decideLocked answers a request that was read, and stores what is taken of it.
 func (r *Receiver) decideLocked(q *Request, x *Exchange) *Answer {
 	p := r.profile
-	for _, gates := range [][]Gate{p.Faults, p.Versions, p.Limits} {
+	for i, gates := range [...][]Gate{p.Faults, p.Versions, p.Limits} {
 		if a := ask(gates, q); a != nil {
 			x.Gate = a.gate
-			r.turnAwayLocked(q, x, a)
+			r.turnAwayLocked(q, x, a, i != 1)
 			return a
 		}
 	}
@@ -67,23 +74,28 @@ func (r *Receiver) decideLocked(q *Request, x *Exchange) *Answer {
 	return p.tell(o)
 }
 
-// turnAwayLocked books that a gate answered.
-func (r *Receiver) turnAwayLocked(q *Request, x *Exchange, a *Answer) {
-	alone := q.Sent.Samples() == 1
-	silent := a.Fate == Arrives && a.Wait >= 0 && a.Status/100 == 2 && q.Method == http.MethodPost
+// turnAwayLocked books that a gate answered. Understood tells that it was not for the version.
+func (r *Receiver) turnAwayLocked(q *Request, x *Exchange, a *Answer, understood bool) {
+	alone := understood && q.Sent.Samples() == 1
+	told := q.Version == 1 || a.Header.Get("X-Prometheus-Remote-Write-Samples-Written") != ""
+	silent := understood && told && a.Fate == Arrives && a.Wait >= 0 && a.Status/100 == 2
+	why := byStatus(a.Status)
 	q.items(func(i Item) {
 		x.Refused++
-		r.refused[byStatus(a.Status)]++
+		r.refused[why]++
 		if i.Kind == Exemplar {
 			return
 		}
 		e, _ := r.series[i.Series.Name].entry(i.Sample)
-		e.Refused = append(e.Refused, byStatus(a.Status))
+		e.Refused = append(e.Refused, why)
 		if alone {
 			e.Alone = append(e.Alone, a.Status)
 		}
-		if silent && (q.Version == 1 || a.Header.Get("X-Prometheus-Remote-Write-Samples-Written") != "") {
+		if silent {
 			e.Silent++
+		}
+		if silent || alone && slices.Contains(final, a.Status) {
+			q.excused = append(q.excused, i)
 		}
 	})
 }
@@ -93,24 +105,37 @@ func (r *Receiver) judgeLocked(p Profile, q *Request) Outcome {
 	o := Outcome{Version: q.Version, Sent: q.Sent}
 	v := &View{Now: time.Now(), receiver: r, pending: map[string]*track{}}
 	var taken []Item
+	var dropped []Refusal
 	q.items(func(i Item) {
-		verdict := v.judge(p.Rules, i)
-		switch {
+		switch verdict := v.judge(p.Rules, i); {
 		case verdict.Reason == "":
 			taken = append(taken, i)
 		case verdict.Silent:
-			o.Silent[i.Kind]++
-			r.refuseLocked(i, verdict.Reason, true)
+			dropped = append(dropped, Refusal{i, verdict})
 		default:
 			o.Refused = append(o.Refused, Refusal{i, verdict})
-			r.refuseLocked(i, verdict.Reason, false)
 		}
 	})
+	for _, f := range o.Refused {
+		r.refuseLocked(q, f.Item, f.Reason)
+	}
 	if len(o.Refused) > 0 && p.Atomic != nil && p.Atomic(q.Version) {
 		for _, i := range taken {
-			r.refuseLocked(i, Company, false)
+			r.refuseLocked(q, i, Company)
+		}
+		for _, f := range dropped {
+			r.refuseLocked(q, f.Item, Company)
 		}
 		return o
+	}
+	for _, f := range dropped {
+		o.Silent[f.Kind]++
+		r.refuseLocked(q, f.Item, f.Reason)
+		if f.Kind != Exemplar {
+			e, _ := r.series[f.Series.Name].entry(f.Sample)
+			e.Silent++
+			q.excused = append(q.excused, f.Item)
+		}
 	}
 	for _, i := range taken {
 		if r.storeLocked(i) {
@@ -122,15 +147,15 @@ func (r *Receiver) judgeLocked(p Profile, q *Request) Outcome {
 	return o
 }
 
-func (r *Receiver) refuseLocked(i Item, why Reason, silent bool) {
+func (r *Receiver) refuseLocked(q *Request, i Item, why Reason) {
 	r.refused[why]++
 	if i.Kind == Exemplar {
 		return
 	}
 	e, _ := r.series[i.Series.Name].entry(i.Sample)
 	e.Refused = append(e.Refused, why)
-	if silent {
-		e.Silent++
+	if slices.Contains(data, why) {
+		q.excused = append(q.excused, i)
 	}
 }
 
