@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"unicode/utf8"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 )
 
@@ -42,7 +42,7 @@ func (c *checks) labels(pairs []string) {
 	named := false
 	for i := 0; i < len(pairs); i += 2 {
 		name, value := pairs[i], pairs[i+1]
-		named = named || name == labels.MetricName
+		named = named || name == model.MetricNameLabel
 		switch {
 		case name == "" || value == "":
 			c.add("an empty label name or value: %q", pairs)

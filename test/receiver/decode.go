@@ -5,6 +5,7 @@ import (
 	"mime"
 
 	"github.com/golang/snappy"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/prompb"
@@ -103,7 +104,7 @@ func (q *Request) decode2(raw []byte, c *checks) error {
 		s := q.series(pairs, c)
 		if md := ts.Metadata; md.Type != 0 || md.HelpRef != 0 || md.UnitRef != 0 {
 			q.Metadata++
-			q.families[s.Labels.Get(labels.MetricName)] = fmt.Sprintf("%s %q %q", md.Type, m.Symbols[md.HelpRef], m.Symbols[md.UnitRef])
+			q.families[s.Labels.Get(model.MetricNameLabel)] = fmt.Sprintf("%s %q %q", md.Type, m.Symbols[md.HelpRef], m.Symbols[md.UnitRef])
 		}
 		for _, one := range ts.Samples {
 			s.Samples = append(s.Samples, Sample{Time: one.Timestamp, Value: one.Value})

@@ -17,7 +17,7 @@
 //	After     what happens to any answer on its way back: latency, loss, compression. What was stored stays stored
 //
 // The first gate that answers ends the request, and nothing of it is stored. Gates, rules and what else has a state (First,
-// Every, Rate, Once) belong to one receiver: make another profile for another one.
+// Every, For, Rate, RefuseOnce) belong to one receiver: make another profile for another one.
 //
 // The store keeps a sample once: one that comes again, bit by bit the same, is taken and counted as repeated. The books know more than
 // a receiver tells: of each sample how often it was sent and taken, and why it was refused, be it by itself or in company.

@@ -238,7 +238,7 @@ func TestServer(t *testing.T) {
 		return s.Client().Do(out)
 	}
 	resp, err := do()
-	if err != nil || resp.StatusCode != 204 || resp.Header.Get("X-Prometheus-Remote-Write-Samples-Written") != "1" {
+	if err != nil || resp.StatusCode != http.StatusNoContent || resp.Header.Get("X-Prometheus-Remote-Write-Samples-Written") != "1" {
 		t.Errorf("%v, %v", resp, err)
 	}
 	resp.Body.Close()

@@ -162,7 +162,7 @@ func Bad(name string, is func(series string) bool) Rule {
 func LegacyNames() Rule {
 	return samples("legacy names", func(_ *View, i Item) (out Verdict) {
 		i.Series.Labels.Range(func(l labels.Label) {
-			if !model.LabelName(l.Name).IsValidLegacy() || l.Name == labels.MetricName && !model.IsValidLegacyMetricName(l.Value) {
+			if !model.LegacyValidation.IsValidLabelName(l.Name) || l.Name == model.MetricNameLabel && !model.LegacyValidation.IsValidMetricName(l.Value) {
 				out = Verdict{Reason: BadSeries}
 			}
 		})
