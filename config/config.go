@@ -10,6 +10,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -305,10 +306,15 @@ func (m *Monitors) selectAll() {
 var (
 	unknownField = regexp.MustCompile(`field (\S+) (not found|already set) in type \S+`)
 	lineSpaces   = regexp.MustCompile(`\s*\n\s*`)
+	quoted       = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 )
 
 // readable makes one line for a person of what Prometheus's loader says.
 func readable(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = fmt.Errorf("parse URL %q: %s", shownRaw(u.URL), quoted.ReplaceAllString(u.Err.Error(), "..."))
+	}
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	text = strings.TrimPrefix(text, "unmarshal errors:\n  ")
 	text = strings.ReplaceAll(text, "yaml: unmarshal errors:\n", "")
@@ -320,4 +326,16 @@ func readable(err error) error {
 		return fmt.Sprintf("unknown key %q", m[1])
 	})
 	return errors.New(lineSpaces.ReplaceAllString(text, "; "))
+}
+
+// shownRaw is what may be shown of a URL that cannot be parsed: nothing of it where it may have a user with a password, for nobody knows
+// then where these end.
+func shownRaw(raw string) string {
+	if strings.Contains(raw, "@") {
+		return "..."
+	}
+	if end := strings.IndexAny(raw, "?#"); end >= 0 {
+		return raw[:end]
+	}
+	return raw
 }

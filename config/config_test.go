@@ -222,3 +222,33 @@ func TestExternalLabelsOfMonitors(t *testing.T) {
 		t.Errorf("external labels %s, want %s", got, want)
 	}
 }
+
+// TestSecretsOfURLs: no message shows what stands in a URL beside its host and path.
+func TestSecretsOfURLs(t *testing.T) {
+	for text, want := range map[string]string{
+		"http://u:secret@h/api/v1/write?p=secret#secret": "http://h/api/v1/write",
+		"http://h/write?":      "http://h/write",
+		"https://h:8/a%2Fb?p=": "https://h:8/a%2Fb",
+	} {
+		c, err := Load([]byte("remote_write:\n- url: "+text+"\n- {name: n, url: '"+text+"'}\n"), ".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Destinations[0].Shown(); got != want {
+			t.Errorf("%s is shown as %s, want %s", text, got, want)
+		}
+		if got := c.Destinations[1].Shown(); got != "n" {
+			t.Errorf("the name is shown as %s", got)
+		}
+	}
+	for text, want := range map[string]string{
+		"http://h:8o/write?p=secret": `parse URL "http://h:8o/write": invalid port ... after host`,
+		"http://u:se/cret@h/write":   `parse URL "...": invalid port ... after host`,
+		"http://u:se?cret@h/write":   `parse URL "...": invalid port ... after host`,
+	} {
+		_, err := Load([]byte("remote_write:\n- url: "+text+"\n"), ".")
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "cret") {
+			t.Errorf("%s gives %v, want %s", text, err, want)
+		}
+	}
+}

@@ -17,7 +17,7 @@ type Destination struct {
 }
 
 // ID tells the destination from others, also across restarts: its name, else its URL. What may change
-// without it being another destination, credentials above all, is not part of it.
+// without it being another destination, credentials above all, is not part of it. The query is, and may hold secrets: Shown is for people.
 func (d Destination) ID() string {
 	if d.Name != "" {
 		return d.Name
@@ -27,15 +27,27 @@ func (d Destination) ID() string {
 	return u.String()
 }
 
+// Shown names the destination for people: its name, else its URL without what may be secret, the user, the query and the fragment.
+func (d Destination) Shown() string {
+	if d.Name != "" {
+		return d.Name
+	}
+	u := *d.URL.URL
+	u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
+	return u.String()
+}
+
 // Relay says how destinations are served beyond what a remote_write block can say.
 type Relay struct {
 	// DrainFactor bounds how fast a backlog is sent, in multiples of the live rate. 0 means no bound.
 	DrainFactor float64 `yaml:"drain_factor"`
-	// SplitRefused makes a remote write 1.0 request that is refused with 400 or 422 be sent in parts, until the series
-	// that the receiver does not take are alone.
+	// SplitRefused makes a request that is refused with 400, 409 or 422 be sent in parts, until the samples that the receiver
+	// does not take are alone.
 	SplitRefused bool `yaml:"split_refused"`
 	// KeepUnauthorized makes the relay keep the data that a destination refuses with 401, 403 or 404, and try again.
 	KeepUnauthorized bool `yaml:"keep_unauthorized"`
+	// RetryStatusCodes are answers that mean "later", beside 5xx, 408, 425, 429 and 499.
+	RetryStatusCodes []int `yaml:"retry_status_codes"`
 	// DrainTimeout is how long destinations may take to catch up when the relay stops.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
 }

@@ -158,6 +158,11 @@ func (c *Config) validate(doc document) error {
 	if c.Relay.DrainTimeout < 0 {
 		bad("relay.drain_timeout", "%s is negative", c.Relay.DrainTimeout)
 	}
+	for _, status := range c.Relay.RetryStatusCodes {
+		if status < 400 || status > 599 {
+			bad("relay.retry_status_codes", "%d: want statuses of answers that are errors, 400 to 599", status)
+		}
+	}
 	return oneLine(errs)
 }
 

@@ -23,9 +23,7 @@ type batch struct {
 	version int
 	symbols *record.Symbols // of the catalog that the series' labels are of
 
-	body   []byte // the time series so far
-	ends   []int  // where each ends in body
-	counts []int  // how many samples and histograms each holds
+	body []byte // the time series so far
 
 	// 2.0: the symbols that the request uses, in the order of their numbers, and the numbers by symbol. Values of exemplars'
 	// labels, which hardly come twice, are no symbols of the catalog: their place in others is kept, plus ownSymbol.
@@ -45,8 +43,15 @@ const ownSymbol = 1 << 31
 
 // totals counts what a request holds.
 type totals struct {
-	samples, histograms, exemplars, metadata int
-	newest                                   int64 // timestamp of a sample, milliseconds since the epoch
+	samples, histograms, exemplars int
+	oldest, newest                 int64 // timestamps of samples, milliseconds since the epoch
+}
+
+func (t *totals) see(ms int64) {
+	if t.samples+t.histograms == 0 {
+		t.oldest, t.newest = ms, ms
+	}
+	t.oldest, t.newest = min(t.oldest, ms), max(t.newest, ms)
 }
 
 func (b *batch) reset() {
@@ -55,7 +60,7 @@ func (b *batch) reset() {
 			b.number[s] = 0
 		}
 	}
-	b.body, b.ends, b.counts, b.used = b.body[:0], b.ends[:0], b.counts[:0], b.used[:0]
+	b.body, b.used = b.body[:0], b.used[:0]
 	b.others = b.others[:0]
 	clear(b.other)
 	b.totals, b.opened = totals{}, time.Time{}
@@ -103,7 +108,7 @@ func (b *batch) add(p *point) {
 		if len(samples) == 0 && len(distinct) == 0 {
 			b.exemplars(p.trailing)
 		}
-		b.end(p, n+m)
+		b.end(p)
 	}
 }
 
@@ -149,6 +154,11 @@ func (b *batch) ref(symbol uint32) uint32 {
 	}
 	n := b.number[symbol]
 	if n == 0 {
+		if len(b.others) > 0 { // a string that came with an exemplar first, and is a symbol since
+			if own, ok := b.other[string(b.symbols.Bytes(symbol))]; ok {
+				return own
+			}
+		}
 		b.used = append(b.used, symbol)
 		n = uint32(len(b.used))
 		b.number[symbol] = n
@@ -184,8 +194,8 @@ func (b *batch) sample(s sample) {
 		m = appendInt(m, 0x18, s.start)
 	}
 	b.message = appendBytes(b.message, 0x12, m)
+	b.see(s.time)
 	b.samples++
-	b.newest = max(b.newest, s.time)
 }
 
 func (b *batch) histogram(h *record.Irregular) {
@@ -200,8 +210,8 @@ func (b *batch) histogram(h *record.Irregular) {
 	}
 	b.scratch = m
 	b.message = appendBytes(b.message, tag, m)
+	b.see(h.Time)
 	b.histograms++
-	b.newest = max(b.newest, h.Time)
 }
 
 func (b *batch) exemplars(es []record.Irregular) {
@@ -230,8 +240,8 @@ func (b *batch) exemplars(es []record.Irregular) {
 	}
 }
 
-// end closes the time series, which holds count samples.
-func (b *batch) end(p *point, count int) {
+// end closes the time series.
+func (b *batch) end(p *point) {
 	tag := byte(0x0a)
 	if b.version == version2 {
 		tag = 0x2a
@@ -241,27 +251,24 @@ func (b *batch) end(p *point, count int) {
 			m = appendInt(m, 0x18, int64(b.ref(p.help)))
 			m = appendInt(m, 0x20, int64(b.ref(p.unit)))
 			b.message = appendBytes(b.message, 0x2a, m)
-			b.totals.metadata++
 		}
 	}
 	b.body = appendBytes(b.body, tag, b.message)
-	b.ends = append(b.ends, len(b.body))
-	b.counts = append(b.counts, count)
 }
 
 // request is a batch that is complete.
 type request struct {
 	version int
 	payload []byte // compressed
-	size    int    // of it before
+	size    int    // of it before, in bytes
 	totals
-	from wal.Position
+	from wal.Position // where the oldest block begins of which samples are in here
 
-	// 1.0: the time series, for sending them in parts.
-	body   []byte
-	ends   []int
-	counts []int
+	left totals // what the version of the request cannot carry, and was left out
 }
+
+// all counts the samples and native histograms.
+func (t totals) all() int { return t.samples + t.histograms }
 
 // seal makes a request of the batch and empties it.
 func (b *batch) seal() *request {
@@ -278,33 +285,11 @@ func (b *batch) seal() *request {
 		}
 		raw = append(raw, b.body...)
 		b.scratch = raw[:0]
-	} else {
-		r.body = append([]byte(nil), b.body...)
-		r.ends = append([]int(nil), b.ends...)
-		r.counts = append([]int(nil), b.counts...)
 	}
 	r.size = len(raw)
 	r.payload = snappy.Encode(nil, raw)
 	b.reset()
 	return r
-}
-
-// part returns the request of the time series from i to j of a 1.0 request.
-func (r *request) part(i, j int) *request {
-	from := 0
-	if i > 0 {
-		from = r.ends[i-1]
-	}
-	p := &request{version: r.version, from: r.from, body: r.body[from:r.ends[j-1]], size: r.ends[j-1] - from}
-	for _, e := range r.ends[i:j] {
-		p.ends = append(p.ends, e-from)
-	}
-	p.counts = r.counts[i:j]
-	for _, n := range p.counts {
-		p.samples += n
-	}
-	p.payload = snappy.Encode(nil, p.body)
-	return p
 }
 
 func appendBytes(m []byte, tag byte, b []byte) []byte {

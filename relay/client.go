@@ -6,78 +6,174 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
-	"strings"
+	"sync"
 	"time"
 
+	config_util "github.com/prometheus/common/config"
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/prometheus/storage/remote"
 
 	"promrelay/config"
 )
 
-// outcome is what a destination's answer means for a request.
-type outcome int
-
 const (
-	delivered outcome = iota
-	retry             // later, the same
-	hold              // later, the same, but a person must do something first
-	downgrade         // by 1.0
-	tooLarge          // in smaller requests
-	refused           // not by this destination
+	// clientLife is how long connections are used: a name may resolve to other addresses by then.
+	clientLife = 3 * time.Minute
+	// maxRedirects is how many redirects a request follows.
+	maxRedirects = 10
+	// maxAttempt is the highest number of a try that is told: Mimir asks for longer pauses the higher it is.
+	maxAttempt = 3
 )
-
-// verdict is the answer to a request.
-type verdict struct {
-	outcome outcome
-	status  int           // of HTTP, 0 if there was no answer
-	after   time.Duration // before which a retry is not wanted, 0 if nothing was said
-	written int           // samples and histograms that were stored, where the destination told it; else -1
-	// exemplars were stored, where the destination told anything.
-	exemplars int
-	err       error // what was wrong, nil if nothing
-}
 
 // client is one destination's end of HTTP.
 type client struct {
-	http    *http.Client
-	url     string
-	timeout time.Duration
-	keep    bool // what is refused with 401, 403 or 404
-	// negotiate tells that 2.0 was not asked for, so that an answer without its headers means that it was not understood.
-	negotiate bool
+	cfg       config.Destination
+	url       *url.URL
+	timeout   time.Duration
+	transport http.RoundTripper // in place of that of the configuration; nil but in tests
+
+	mu      sync.Mutex   // guards what follows
+	http    *http.Client // with the destination's credentials
+	bare    *http.Client // without any, for redirects to other hosts; nil until one is met
+	renewed time.Time    // when http was made
 }
 
 // newClient makes the HTTP client with storage/remote: authentication, TLS and proxy are Prometheus's. The exchange
 // is ours, for its status and headers.
-func newClient(d config.Destination, keep bool) (*client, error) {
+func newClient(d config.Destination, transport http.RoundTripper) (*client, error) {
+	c := &client{cfg: d, url: d.URL.URL, timeout: time.Duration(d.RemoteTimeout), transport: transport, renewed: time.Now()}
+	var err error
+	c.http, err = c.newHTTPClient(d)
+	return c, err
+}
+
+func (c *client) newHTTPClient(d config.Destination) (*http.Client, error) {
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if c.transport != nil {
+		return &http.Client{Transport: c.transport, CheckRedirect: stay}, nil
+	}
 	wc, err := remote.NewWriteClient(d.ID(), &remote.ClientConfig{
 		URL: d.URL, Timeout: d.RemoteTimeout, HTTPClientConfig: d.HTTPClientConfig, SigV4Config: d.SigV4Config,
 		AzureADConfig: d.AzureADConfig, GoogleIAMConfig: d.GoogleIAMConfig, Headers: d.Headers, RoundRobinDNS: d.RoundRobinDNS,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("HTTP client: %w", err)
+		return nil, fmt.Errorf("HTTP client: %w", withoutURL(err))
 	}
 	rc, ok := wc.(*remote.Client)
 	if !ok {
 		return nil, fmt.Errorf("HTTP client: storage/remote gives a %T", wc)
 	}
-	return &client{http: rc.Client, url: d.URL.String(), timeout: time.Duration(d.RemoteTimeout), keep: keep, negotiate: d.Negotiate}, nil
+	rc.Client.CheckRedirect = stay
+	return rc.Client, nil
+}
+
+// withoutCredentials is d as far as a host may know of it that the configuration does not name.
+func withoutCredentials(d config.Destination) config.Destination {
+	rw := *d.RemoteWriteConfig
+	h := config_util.DefaultHTTPClientConfig
+	h.ProxyConfig, h.FollowRedirects, h.EnableHTTP2 = rw.HTTPClientConfig.ProxyConfig, rw.HTTPClientConfig.FollowRedirects, rw.HTTPClientConfig.EnableHTTP2
+	t := rw.HTTPClientConfig.TLSConfig
+	h.TLSConfig = config_util.TLSConfig{CA: t.CA, CAFile: t.CAFile, CARef: t.CARef, InsecureSkipVerify: t.InsecureSkipVerify, MinVersion: t.MinVersion, MaxVersion: t.MaxVersion}
+	rw.HTTPClientConfig, rw.SigV4Config, rw.AzureADConfig, rw.GoogleIAMConfig, rw.Headers = h, nil, nil, nil, nil
+	d.RemoteWriteConfig = &rw
+	return d
+}
+
+// current returns the HTTP client, a new one if the present one is old. (A transport keeps its connections as long as they
+// are used, whatever the name of the host resolves to since.) Where a new one cannot be made, for a file that is missing,
+// the old one stays.
+func (c *client) current(now time.Time) *http.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Sub(c.renewed) >= clientLife {
+		c.renewed = now
+		if h, err := c.newHTTPClient(c.cfg); err == nil {
+			c.http, c.bare = h, nil // the old one's connections end when they idle
+		}
+	}
+	return c.http
+}
+
+// stranger returns the client for hosts that the configuration does not name.
+func (c *client) stranger() (*http.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bare == nil {
+		h, err := c.newHTTPClient(withoutCredentials(c.cfg))
+		if err != nil {
+			return nil, err
+		}
+		c.bare = h
+	}
+	return c.bare, nil
 }
 
 var userAgent = "promrelay/" + cmp.Or(version.Version, "dev")
 
-// post sends r once. The error of the verdict is fit for a person.
-func (c *client) post(ctx context.Context, r *request, attempt int) verdict {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+// post sends r once.
+func (c *client) post(ctx context.Context, r *request, attempt int) answer {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("no answer within %s", c.timeout))
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(r.payload))
+	h := c.current(time.Now())
+	to := c.url
+	for range maxRedirects {
+		req, err := newRequest(ctx, to, r, attempt)
+		if err != nil {
+			return answer{err: err}
+		}
+		resp, err := h.Do(req)
+		if err != nil {
+			if errors.Is(err, context.DeadlineExceeded) && context.Cause(ctx) != nil {
+				err = context.Cause(ctx)
+			}
+			return answer{err: withoutURL(err)}
+		}
+		next := c.redirect(resp, to)
+		if next == nil {
+			return read(resp, time.Now())
+		}
+		read(resp, time.Now())
+		if h, err = c.clientFor(next); err != nil {
+			return answer{err: err}
+		}
+		to = next
+	}
+	return answer{err: fmt.Errorf("more than %d redirects", maxRedirects)}
+}
+
+// redirect returns where a request is to be sent again. Only 307 and 308 say that a POST stays one: after 301, 302 and 303 a
+// login page would be read, and its 200 taken for success.
+func (c *client) redirect(resp *http.Response, from *url.URL) *url.URL {
+	if resp.StatusCode != http.StatusTemporaryRedirect && resp.StatusCode != http.StatusPermanentRedirect || !c.cfg.HTTPClientConfig.FollowRedirects {
+		return nil
+	}
+	to, err := from.Parse(resp.Header.Get("Location"))
+	if err != nil || resp.Header.Get("Location") == "" || to.Scheme != "http" && to.Scheme != "https" {
+		return nil
+	}
+	if from.Scheme == "https" && to.Scheme == "http" {
+		return nil // what was secret stays so
+	}
+	return to
+}
+
+// clientFor returns the client for a host: only that of the configuration gets credentials.
+func (c *client) clientFor(to *url.URL) (*http.Client, error) {
+	if to.Scheme == c.url.Scheme && to.Host == c.url.Host {
+		return c.current(time.Now()), nil
+	}
+	return c.stranger()
+}
+
+// newRequest returns the request of HTTP. See "Protocol" in the specification.
+func newRequest(ctx context.Context, to *url.URL, r *request, attempt int) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), bytes.NewReader(r.payload))
 	if err != nil {
-		return verdict{outcome: hold, written: -1, err: err}
+		return nil, withoutURL(err)
 	}
 	h := req.Header
 	h.Set("Content-Encoding", "snappy")
@@ -90,84 +186,9 @@ func (c *client) post(ctx context.Context, r *request, attempt int) verdict {
 		h.Set("X-Prometheus-Remote-Write-Version", "0.1.0")
 	}
 	if attempt > 0 {
-		h.Set("Retry-Attempt", strconv.Itoa(attempt))
+		h.Set("Retry-Attempt", strconv.Itoa(min(attempt, maxAttempt)))
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return verdict{outcome: retry, written: -1, err: err}
-	}
-	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1024))
-	io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
-	return c.judge(r, resp, strings.ToValidUTF8(strings.TrimSpace(string(body)), "?"), time.Now())
-}
-
-// judge says what an answer means. See the sections "Required Written Response Headers", "Retries & Backoff" and "Unsupported
-// Request Content" of the specification of remote write 2.0.
-func (c *client) judge(r *request, resp *http.Response, body string, now time.Time) verdict {
-	v := verdict{status: resp.StatusCode}
-	v.written, v.exemplars = written(resp.Header)
-	if resp.StatusCode/100 == 2 {
-		if r.version == version2 && v.written < 0 && c.negotiate {
-			v.outcome, v.err = downgrade, fmt.Errorf("answered %s to remote write 2.0 without telling what was written", resp.Status)
-		}
-		return v
-	}
-	v.err = errors.New(resp.Status)
-	if body != "" {
-		v.err = fmt.Errorf("%s: %s", resp.Status, body)
-	}
-	switch code := resp.StatusCode; {
-	case code/100 == 5, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code == http.StatusTooEarly:
-		v.outcome, v.after = retry, retryAfter(resp.Header.Get("Retry-After"), now)
-	case code == http.StatusUnsupportedMediaType && r.version == version2 && c.negotiate:
-		v.outcome = downgrade
-	case code == http.StatusRequestEntityTooLarge:
-		v.outcome = tooLarge
-	case code == http.StatusUnsupportedMediaType, code == http.StatusProxyAuthRequired, code/100 == 3:
-		v.outcome = hold
-	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusNotFound:
-		v.outcome = refused
-		if c.keep {
-			v.outcome = hold
-		}
-	default:
-		v.outcome = refused
-	}
-	return v
-}
-
-// written returns the samples and histograms, and the exemplars, that the answer's headers claim; of samples -1 if there
-// are no such headers.
-func written(h http.Header) (samples, exemplars int) {
-	samples = -1
-	for _, name := range [...]string{"Samples", "Histograms", "Exemplars"} {
-		v, err := strconv.Atoi(h.Get("X-Prometheus-Remote-Write-" + name + "-Written"))
-		if err != nil || v < 0 {
-			continue
-		}
-		samples = max(samples, 0)
-		if name == "Exemplars" {
-			exemplars = v
-		} else {
-			samples += v
-		}
-	}
-	return samples, exemplars
-}
-
-// maxRetryAfter bounds how long a destination may keep the relay waiting by Retry-After.
-const maxRetryAfter = 10 * time.Minute
-
-// retryAfter reads the header Retry-After, which is a time or a number of seconds.
-func retryAfter(v string, now time.Time) time.Duration {
-	var d time.Duration
-	if n, err := strconv.Atoi(v); err == nil {
-		d = time.Duration(min(n, int(maxRetryAfter/time.Second))) * time.Second
-	} else if t, err := http.ParseTime(v); err == nil {
-		d = t.Sub(now)
-	}
-	return max(0, min(d, maxRetryAfter))
+	return req, nil
 }
 
 // backoff is the pause before a retry: it doubles from one to the next, and no two relays take the same.
@@ -176,15 +197,14 @@ type backoff struct {
 	next     time.Duration
 }
 
-// pause returns how long to wait now; after is what the destination asked for.
+// pause returns how long to wait now; after is what the destination asked for. Chance only adds to it.
 func (b *backoff) pause(after time.Duration) time.Duration {
 	if b.next = 2 * b.next; b.next == 0 {
 		b.next = b.min
 	}
 	b.next = min(b.next, b.max)
-	d := b.next/2 + rand.N(b.next/2+1)
-	if after > 0 {
-		d = after + rand.N(after/10+1)
+	if after > b.next {
+		return after + rand.N(after/10+1)
 	}
-	return d
+	return b.next + rand.N(b.next/5+1)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 	"go.uber.org/zap"
 
+	"promrelay/config"
 	"promrelay/record"
 	"promrelay/wal"
 )
@@ -146,4 +147,50 @@ func TestDamagedFrames(t *testing.T) {
 	if len(frames) < 24+6+3 {
 		t.Errorf("%d frames", len(frames))
 	}
+}
+
+// TestDamage flips a byte of a record that was not sent yet: what is lost is counted to the sample.
+func TestDamage(t *testing.T) {
+	dir := t.TempDir()
+	w := openWAL(t, dir)
+	recv := newReceiver(t)
+	settings := Settings{Destinations: []config.Destination{dest(t, recv.URL, "")}}
+	if _, err := w.Destination(settings.Destinations[0].ID()); err != nil {
+		t.Fatal(err)
+	}
+	wr := newWriter(t, w, 1, 50)
+	for range 10 {
+		wr.scrape()
+	}
+	closeWAL(t, w)
+	segments, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := false
+	for _, path := range segments {
+		b, err := os.ReadFile(path)
+		if err == nil && len(b) > 2000 {
+			b[len(b)-300] ^= 4 // in one of the last scrapes
+			flipped = true
+			if err := os.WriteFile(path, b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if !flipped {
+		t.Fatalf("no segment among %v", segments)
+	}
+	w = openWAL(t, dir)
+	defer closeWAL(t, w)
+	r := start(t, w, settings)
+	after := newWriter(t, w, 1, 50)
+	after.now = wr.now
+	after.scrape()
+	r.drain(t)
+	n, _ := recv.count()
+	if lost := wr.samples + after.samples - n; lost != 50 {
+		t.Errorf("%d samples are lost, not those of one scrape", lost)
+	}
+	r.stop()
 }

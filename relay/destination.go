@@ -3,7 +3,6 @@ package relay
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -11,22 +10,18 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/time/rate"
 
 	"promrelay/config"
 	"promrelay/record"
 	"promrelay/wal"
 )
 
-const (
-	// maxBody is the size in bytes, before compression, at which a request is sent whatever its number of samples.
-	maxBody = 1 << 20
-	// asideTime is how long a series that the receiver does not take stays out of requests.
-	asideTime = 10 * time.Minute
-)
+// maxBody is the size in bytes, before compression, at which a request is sent whatever its number of samples.
+const maxBody = 1 << 20
 
 // destination sends the log to one receiver. Its goroutine run reads and puts requests together; a goroutine a shard
-// sends them. Shards are chosen by the hash of the labels, so that the samples of one series go one after the other.
+// sends them. Shards are chosen by the hash of the labels, so that the samples of one series go one after the other. Requests
+// that are refused go to triage, metadata goes beside all of it.
 type destination struct {
 	cfg     config.Destination
 	relay   config.Relay
@@ -37,36 +32,37 @@ type destination struct {
 	client  *client
 	pace    pace
 	drain   <-chan struct{} // closed when the relay stops: nothing waits for more samples then
+	dialect *dialect
+	gate    *gate
+	size    *size
+	tell    *teller
+	triage  *triage
+	meta    *metadataLine
 
 	// Of run alone.
 	src      *source
 	catalog  *catalog
-	version  int
-	most     int       // samples in a request
-	sized    time.Time // when most was changed last
+	version  int // of the batches
 	shards   []*shard
 	cursor   record.Cursor
 	point    point
 	odd      []record.Irregular
-	limiter  *rate.Limiter
+	limiter  *drainPace        // nil: a backlog is sent as fast as it is taken
 	families map[string]family // 1.0: what is to be told of metadata
 	told     time.Time         // when it was told last
-	live     liveRate          // of the log
 	taken    liveRate          // of the acknowledged position
 	blocked  time.Duration     // in which a request waited for its shard, since the last review
 	reviewed time.Time
+	idle     int // reviews in a row in which fewer shards would have done
+
+	passes     atomic.Uint64 // requests of which something was stored
+	lastPassed atomic.Pointer[request]
 
 	mu    sync.Mutex
-	read  wal.Position         // everything before it is in a request, or was sent
-	aside map[uint32]time.Time // by hash of the labels: until when a series is left out
+	read  wal.Position // everything before it is in a request, or was sent
 	state Status
 	retry bool          // a request was retried since the last review
 	busy  time.Duration // of the shards together, since the last review
-
-	splitMinute time.Time
-	splits      int // requests in it that looked for refused series
-
-	hasAside atomic.Bool // aside was ever used
 }
 
 // shard is one line of requests.
@@ -76,122 +72,78 @@ type shard struct {
 	from  []wal.Position // where the oldest samples lie of each request that is not finished, and of the batch; guarded by destination.mu
 }
 
-// event is what a shard cannot settle itself.
-type event struct {
-	outcome outcome
-	err     error
+// inherit takes over what another configuration of the same destination has learnt.
+func (d *destination) inherit(old *destination) {
+	d.lastPassed.Store(old.lastPassed.Load())
+	old.mu.Lock()
+	d.state.Newest = old.state.Newest
+	old.mu.Unlock()
 }
 
 // run sends until ctx ends.
 func (d *destination) run(ctx context.Context) {
 	d.src = newSource(d.src.feed, d.mark.Position())
 	defer d.src.close()
+	d.mu.Lock()
 	d.read = d.src.pos
+	d.mu.Unlock()
 	d.told = time.Now().Add(d.pace.tell - time.Duration(d.cfg.MetadataConfig.SendInterval))
-	shards := d.cfg.QueueConfig.MinShards
-	for ctx.Err() == nil {
-		next := d.session(ctx, shards)
-		if next.shards > 0 {
-			shards = next.shards
-		}
-		switch next.outcome {
-		case downgrade:
-			d.log.Warn("send by remote write 1.0, since the destination does not take 2.0", zap.Error(next.err))
-			d.setVersion(version1)
-		case tooLarge:
-			d.most, d.sized = max(d.most/2, 1), time.Now()
-			d.log.Warn("send smaller requests, since the destination finds them too large", zap.Int("samples", d.most), zap.Error(next.err))
-		default:
-			continue
-		}
-		d.mu.Lock()
-		d.read = d.mark.Position()
-		d.mu.Unlock()
-		d.src.seek(d.read)
-		d.catalog.reset()
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { d.triage.run(ctx) })
+	beside.Go(func() { d.meta.run(ctx) })
+	for shards := d.cfg.QueueConfig.MinShards; ctx.Err() == nil; {
+		shards = d.session(ctx, shards)
 	}
 }
 
-func (d *destination) setVersion(v int) {
-	d.version = v
-	d.mu.Lock()
-	d.state.Version = v
-	d.mu.Unlock()
-}
-
-// ending is why a session ended.
-type ending struct {
-	event
-	shards int // that the next one should have, 0 for no opinion
-}
-
-// session sends with a given number of shards, until something calls for a barrier: everything that was put together is
-// then either delivered, or (after an event) forgotten and to be read again.
-func (d *destination) session(ctx context.Context, shards int) ending {
-	ctx, cancel := context.WithCancel(ctx)
-	events := make(chan event, shards)
+// session sends with a given number of shards. It returns another number when that should be, with everything delivered that was
+// put together, or when ctx has ended.
+func (d *destination) session(ctx context.Context, shards int) (next int) {
 	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	lines := make([]*shard, shards)
 	for i := range lines {
-		lines[i] = &shard{batch: batch{version: d.version, symbols: &d.catalog.symbols}, queue: make(chan *request, 1)}
+		lines[i] = &shard{batch: batch{symbols: &d.catalog.symbols}, queue: make(chan *request, 1)}
 	}
 	d.mu.Lock()
 	d.shards = lines
 	d.mu.Unlock()
+	d.gate.setLines(shards)
 	for _, s := range lines {
-		wg.Go(func() { d.sender(ctx, s, events) })
+		wg.Go(func() { d.lane(ctx, s) })
 	}
 	d.metrics.shards.Set(float64(shards))
 	d.reviewed, d.blocked = time.Now(), 0
-	next := d.pump(ctx, events)
-	if next.outcome == delivered && ctx.Err() == nil {
-		next.event = d.barrier(ctx, events, &wg)
+	next = d.pump(ctx)
+	if ctx.Err() == nil && d.flushAll(ctx) {
+		for _, s := range lines {
+			close(s.queue)
+		}
+		wg.Wait()
 	}
-	cancel()
-	wg.Wait()
 	return next
 }
 
-// barrier waits until all that was put together is delivered.
-func (d *destination) barrier(ctx context.Context, events <-chan event, senders *sync.WaitGroup) event {
-	if e := d.flushAll(ctx, events); e.outcome != delivered {
-		return e
-	}
-	for _, s := range d.shards {
-		close(s.queue)
-	}
-	done := make(chan struct{})
-	go func() { senders.Wait(); close(done) }()
-	select {
-	case e := <-events:
-		return e
-	case <-done:
-		return event{}
-	}
-}
-
-// pump reads the log and hands requests to the shards.
-func (d *destination) pump(ctx context.Context, events <-chan event) ending {
+// pump reads the log and hands requests to the shards, until there should be another number of them or ctx ends.
+func (d *destination) pump(ctx context.Context) (shards int) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
+	for ctx.Err() == nil {
 		now := time.Now()
 		if now.Sub(d.reviewed) >= d.pace.review {
 			if n := d.review(now); n != len(d.shards) {
-				return ending{shards: n}
+				return n
 			}
 		}
-		if e := d.flushOld(ctx, events, now); e.outcome != delivered {
-			return ending{event: e}
+		if !d.flushOld(ctx, now) {
+			break
 		}
 		b, wake, err := d.src.next()
 		if b != nil {
-			if e := d.take(ctx, events, b); e.outcome != delivered {
-				return ending{event: e}
-			}
-			if ctx.Err() != nil {
-				return ending{}
-			}
+			d.take(ctx, b)
 			continue
 		}
 		d.advance()
@@ -203,14 +155,12 @@ func (d *destination) pump(ctx context.Context, events <-chan event) ending {
 		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
-			return ending{}
-		case e := <-events:
-			return ending{event: e}
 		case <-wake:
 		case <-timer.C:
 		case <-d.draining():
 		}
 	}
+	return len(d.shards)
 }
 
 // draining is closed while the relay stops and a batch waits for more samples.
@@ -244,49 +194,58 @@ func (d *destination) patience(now time.Time) time.Duration {
 }
 
 // take puts the samples of a block into requests.
-func (d *destination) take(ctx context.Context, events <-chan event, b *block) event {
+func (d *destination) take(ctx context.Context, b *block) {
 	if b.lost > 0 {
 		d.mark.Skipped(b.start, b.gap)
 		d.metrics.dropped.WithLabelValues(dropLost).Add(float64(b.lost))
 		d.log.Error("samples are lost: damaged, or deleted before they were sent", zap.Uint64("samples", b.lost))
 	}
 	if b.table != nil {
-		if b.start.Segment != d.read.Segment {
-			if e := d.flushAll(ctx, events); e.outcome != delivered {
-				return e
+		if version, _ := d.dialect.inForce(); b.start.Segment != d.read.Segment || version != d.version {
+			if !d.flushAll(ctx) {
+				return
 			}
+			d.version = version
+		}
+		if b.start.Segment != d.read.Segment {
 			d.catalog.reset()
 			d.families = nil
 		}
-		if e := d.encode(ctx, events, b); e.outcome != delivered {
-			return e
+		if !d.encode(ctx, b) {
+			return
 		}
-	}
-	if ctx.Err() != nil {
-		return event{}
 	}
 	d.mu.Lock()
 	d.read = b.end
 	d.mu.Unlock()
-	if d.src.behind() && d.limiter != nil {
+	d.seeTime(b)
+	if d.src.behind() && d.limiter != nil && b.table != nil {
 		d.advance()
-		n := min(b.scrape.Samples(), d.limiter.Burst())
-		if err := d.limiter.WaitN(ctx, n); err != nil {
-			return event{}
-		}
+		d.limiter.wait(ctx, b.scrape.Time)
 	}
-	return event{}
 }
 
-// encode adds the rows of a block to the batches of their shards.
-func (d *destination) encode(ctx context.Context, events <-chan event, b *block) event {
+// seeTime tells how new the samples were that the destination took before it was stopped, until it takes some.
+func (d *destination) seeTime(b *block) {
+	if b.table == nil {
+		return
+	}
+	d.mu.Lock()
+	if d.state.Newest == 0 {
+		d.state.Newest = b.scrape.Time
+	}
+	d.mu.Unlock()
+}
+
+// encode adds the rows of a block to the batches of their shards. False: ctx has ended.
+func (d *destination) encode(ctx context.Context, b *block) bool {
 	v := d.catalog.of(b.table)
 	rows := v.rows(b.table)
 	s := &b.scrape
 	d.odd = append(d.odd[:0], s.Irregular...)
 	slices.SortStableFunc(d.odd, func(a, b record.Irregular) int { return cmp.Compare(a.Row, b.Row) })
 	odd := d.odd
-	oldest := d.oldest()
+	oldest, most := d.oldest(), d.size.samples()
 	d.cursor.Reset(rows)
 	for row := 0; row < len(s.Values) && d.cursor.Next(); row++ {
 		n := 0
@@ -303,33 +262,28 @@ func (d *destination) encode(ctx context.Context, events <-chan event, b *block)
 			continue
 		}
 		p.labels = d.catalog.series(v, rows, &d.cursor)
-		count := len(p.samples) + len(p.distinct)
 		if len(p.labels) == 0 {
-			d.metrics.dropped.WithLabelValues(dropRelabel).Add(float64(count))
+			d.metrics.dropped.WithLabelValues(dropRelabel).Add(float64(len(p.samples) + len(p.distinct)))
 			continue
 		}
-		m := d.catalog.describe(v, b.table, row)
-		p.typ, p.help, p.unit = m.typ, m.help, m.unit
+		if m := d.catalog.describe(v, b.table, row); d.cfg.MetadataConfig.Send {
+			p.typ, p.help, p.unit = m.typ, m.help, m.unit
+		}
 		to := d.shards[0]
-		if len(d.shards) > 1 || d.hasAside.Load() {
-			h := d.catalog.rowHash(v, row, p.labels)
-			if d.leftOut(h) {
-				d.metrics.dropped.WithLabelValues(dropAside).Add(float64(count))
-				continue
-			}
-			to = d.shards[h%uint32(len(d.shards))]
+		if len(d.shards) > 1 {
+			to = d.shards[d.catalog.rowHash(v, row, p.labels)%uint32(len(d.shards))]
 		}
 		if to.batch.empty() {
 			d.open(to, b)
 		}
 		to.batch.add(p)
-		if to.batch.samples+to.batch.histograms >= d.most || len(to.batch.body) >= maxBody {
-			if e := d.flush(ctx, events, to); e.outcome != delivered || ctx.Err() != nil {
-				return e
+		if to.batch.all() >= most || len(to.batch.body) >= maxBody {
+			if !d.flush(ctx, to) {
+				return false
 			}
 		}
 	}
-	return event{}
+	return true
 }
 
 // oldest is the timestamp below which samples are not sent any more.
@@ -363,14 +317,16 @@ func (d *destination) collect(b *block, row int, odd []record.Irregular, oldest 
 	for _, e := range odd {
 		switch {
 		case e.Kind == record.Exemplar:
-			if d.sends(d.cfg.Exemplars) {
+			if d.sends(d.version, d.cfg.Exemplars) {
 				p.trailing = append(p.trailing, e)
+			} else if d.cfg.Exemplars == nil {
+				d.metrics.droppedExemplars.WithLabelValues(dropVersion).Inc()
 			}
 		case e.Time < oldest:
 			old++
 		case e.Kind == record.Sample:
 			p.samples = append(p.samples, sample{e.Value, e.Time, e.Start})
-		case d.sends(d.cfg.NativeHistograms):
+		case d.sends(d.version, d.cfg.NativeHistograms):
 			p.distinct = append(p.distinct, e)
 		default:
 			d.metrics.dropped.WithLabelValues(dropHistogram).Inc()
@@ -381,89 +337,84 @@ func (d *destination) collect(b *block, row int, odd []record.Irregular, oldest 
 	}
 }
 
-// sends tells whether something is sent that the configuration may leave open.
-func (d *destination) sends(configured *bool) bool {
+// sends tells whether something is sent by a version that the configuration may leave open.
+func (d *destination) sends(version int, configured *bool) bool {
 	if configured != nil {
 		return *configured
 	}
-	return d.version == version2
+	return version == version2
 }
 
 // open begins the batch of a shard with samples of b.
 func (d *destination) open(s *shard, b *block) {
-	s.batch.from, s.batch.opened = b.start, time.Now()
+	s.batch.version, s.batch.from, s.batch.opened = d.version, b.start, time.Now()
 	d.mu.Lock()
 	s.from = append(s.from, b.start)
 	d.mu.Unlock()
 }
 
-// flush hands the batch of s to its sender, which may have to finish another request first.
-func (d *destination) flush(ctx context.Context, events <-chan event, s *shard) event {
+// flush hands the batch of s to its lane, which may have to finish another request first. False: ctx has ended.
+func (d *destination) flush(ctx context.Context, s *shard) bool {
 	if s.batch.empty() {
-		return event{}
+		return ctx.Err() == nil
 	}
-	return d.enqueue(ctx, events, s, s.batch.seal())
-}
-
-func (d *destination) enqueue(ctx context.Context, events <-chan event, s *shard, r *request) event {
+	r := s.batch.seal()
 	select {
 	case s.queue <- r:
-		return event{}
+		return true
 	default:
 	}
 	start := time.Now()
 	defer func() { d.blocked += time.Since(start) }()
 	select {
 	case s.queue <- r:
-	case e := <-events:
-		return e
+		return true
 	case <-ctx.Done():
+		return false
 	}
-	return event{}
 }
 
-func (d *destination) flushAll(ctx context.Context, events <-chan event) event {
+func (d *destination) flushAll(ctx context.Context) bool {
 	for _, s := range d.shards {
-		if e := d.flush(ctx, events, s); e.outcome != delivered {
-			return e
+		if !d.flush(ctx, s) {
+			return false
 		}
 	}
-	return event{}
+	return true
 }
 
-// flushOld hands over the batches that have waited long enough, and tells of metadata when it is time to.
-func (d *destination) flushOld(ctx context.Context, events <-chan event, now time.Time) event {
+// flushOld hands over the batches that have waited long enough, and tells of metadata when it is time to. False: ctx has ended.
+func (d *destination) flushOld(ctx context.Context, now time.Time) bool {
 	deadline := time.Duration(d.cfg.QueueConfig.BatchSendDeadline)
 	if d.stopping() {
 		deadline = 0
 	}
 	for _, s := range d.shards {
-		if !s.batch.empty() && now.Sub(s.batch.opened) >= deadline {
-			if e := d.flush(ctx, events, s); e.outcome != delivered {
-				return e
-			}
+		if !s.batch.empty() && now.Sub(s.batch.opened) >= deadline && !d.flush(ctx, s) {
+			return false
 		}
 	}
-	if d.version == version1 && d.cfg.MetadataConfig.Send && now.Sub(d.told) >= time.Duration(d.cfg.MetadataConfig.SendInterval) {
-		d.told = now
-		return d.tellMetadata(ctx, events)
+	if version, _ := d.dialect.inForce(); version == version1 && d.cfg.MetadataConfig.Send && now.Sub(d.told) >= time.Duration(d.cfg.MetadataConfig.SendInterval) {
+		if d.meta.offer(d.families) {
+			d.told = now
+		}
 	}
-	return event{}
+	return true
 }
 
 // advance acknowledges what was delivered.
 func (d *destination) advance() {
 	d.mu.Lock()
-	if d.src != nil {
-		at := d.read
-		for _, s := range d.shards {
-			if len(s.from) > 0 && s.from[0].Before(at) {
-				at = s.from[0]
-			}
+	at := d.read
+	for _, s := range d.shards {
+		if len(s.from) > 0 && s.from[0].Before(at) {
+			at = s.from[0]
 		}
-		d.mark.Acknowledge(at)
 	}
 	d.mu.Unlock()
+	// After the shards: what they hand to triage is there before it is gone here.
+	if held, ok := d.triage.oldest(); ok && held.Before(at) {
+		at = held
+	}
+	d.mark.Acknowledge(at)
 }
-
-func (d *destination) String() string { return fmt.Sprintf("destination %s", d.mark.Label()) }

@@ -57,8 +57,9 @@ func TestLostIsWhatNeverArrived(t *testing.T) {
 			r := start(t, w, Settings{Destinations: []config.Destination{dest(t, recv.URL, "protobuf_message: io.prometheus.write.v2.Request\n")}},
 				func(r *Relay) { r.feed.limit = tt.feed })
 			wr := newWriter(t, w, 2, 50)
-			for range 600 {
+			for i := range uint64(600) {
 				wr.scrape()
+				wait(t, "the feed to have read it", func() bool { return r.feed.end() >= 2*(i+1) })
 			}
 			if sumOf(t, reg, "promrelay_wal_deleted_segments_total") == 0 {
 				t.Fatal("no segment was deleted")

@@ -1,27 +1,43 @@
 package relay
 
 import (
+	"strconv"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Reasons for which a destination does not get samples.
 const (
-	dropLost      = "lost"             // damaged in the log, or deleted by its bounds
-	dropRelabel   = "relabel"          // by write_relabel_configs
-	dropRefused   = "refused"          // by the receiver, for good
-	dropAside     = "set_aside"        // of a series that the receiver refused lately
-	dropOld       = "too_old"          // by sample_age_limit
-	dropHistogram = "native_histogram" // which the destination is not to get
+	dropLost       = "lost"                 // damaged in the log, or deleted by its bounds
+	dropRelabel    = "relabel"              // by write_relabel_configs
+	dropRefused    = "refused"              // by the receiver, for good
+	dropAside      = "set_aside"            // of a series that the receiver refuses, while it is not tried again
+	dropTooLarge   = "too_large"            // alone, for the receiver
+	dropNotWritten = "not_written"          // by the receiver's own words, though it answered 2xx
+	dropOutOfOrder = "out_of_order_at_most" // older than what the receiver has of the series, or there already
+	dropOld        = "too_old"              // by sample_age_limit
+	dropHistogram  = "native_histogram"     // which the destination is not to get
+	dropVersion    = "version"              // exemplars: 1.0 does not carry them
+
+	// atMost ends a reason where the receiver does not tell how many samples it did not store: some may be there.
+	atMost = "_at_most"
 )
 
-var dropReasons = []string{dropLost, dropRelabel, dropRefused, dropAside, dropOld, dropHistogram}
+var (
+	dropReasons = []string{
+		dropLost, dropRelabel, dropRefused, dropRefused + atMost, dropAside, dropTooLarge, dropNotWritten, dropNotWritten + atMost,
+		dropOutOfOrder, dropOld, dropHistogram,
+	}
+	dropExemplarReasons = []string{dropRefused, dropVersion}
+)
 
 type metrics struct {
 	undecodable prometheus.Counter
 
-	samples, exemplars, refusedExemplars, bytes, retries, requests, dropped *prometheus.CounterVec
-	duration                                                                *prometheus.HistogramVec
-	shards                                                                  *prometheus.GaugeVec
+	samples, exemplars, bytes, retries, requests   *prometheus.CounterVec
+	dropped, droppedExemplars, unclear, noMetadata *prometheus.CounterVec
+	duration                                       *prometheus.HistogramVec
+	shards                                         *prometheus.GaugeVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -32,56 +48,73 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		undecodable:      prometheus.NewCounter(prometheus.CounterOpts{Name: "promrelay_relay_undecodable_records_total", Help: "Records of the log that could not be read, though their bytes are sound."}),
 		samples:          vec("sent_samples_total", "Samples and native histograms that the destination took."),
 		exemplars:        vec("sent_exemplars_total", "Exemplars in requests that the destination took."),
-		refusedExemplars: vec("refused_exemplars_total", "Exemplars that the destination did not take while it took samples of the same request."),
 		bytes:            vec("sent_bytes_total", "Bytes of requests, compressed, repeated ones included."),
 		retries:          vec("retries_total", "Requests that had to be sent again."),
 		requests:         vec("requests_total", "Requests by the status of the answer; none means that there was no answer.", "status"),
-		dropped:          vec("dropped_samples_total", "Samples that the destination does not get.", "reason"),
+		dropped:          vec("dropped_samples_total", "Samples that the destination does not get. A reason that ends in at_most is an upper bound: some of them may be stored.", "reason"),
+		droppedExemplars: vec("dropped_exemplars_total", "Exemplars that the destination does not get while it gets the samples.", "reason"),
+		unclear:          vec("unclear_refusals_total", "Requests that the destination refused in part without saying how many samples: they count as sent."),
+		noMetadata:       vec("failed_metadata_requests_total", "Requests with metadata alone, of remote write 1.0, that the destination did not take."),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "promrelay_relay_request_duration_seconds", Help: "Time until a request was answered.", Buckets: prometheus.ExponentialBuckets(0.005, 3, 9),
 		}, []string{"destination"}),
 		shards: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "promrelay_relay_shards", Help: "Requests that may be under way at a time."}, []string{"destination"}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.undecodable, m.samples, m.exemplars, m.refusedExemplars, m.bytes, m.retries, m.requests, m.dropped, m.duration, m.shards)
+		reg.MustRegister(m.undecodable)
+		for _, v := range m.vectors() {
+			reg.MustRegister(v)
+		}
 	}
 	return m
 }
 
+// vector is a family of metrics with the label destination.
+type vector interface {
+	prometheus.Collector
+	DeletePartialMatch(prometheus.Labels) int
+}
+
+func (m *metrics) vectors() []vector {
+	return []vector{m.samples, m.exemplars, m.bytes, m.retries, m.requests, m.dropped, m.droppedExemplars, m.unclear, m.noMetadata, m.duration, m.shards}
+}
+
 // destinationMetrics are those of one destination.
 type destinationMetrics struct {
-	samples, exemplars, refusedExemplars, bytes, retries prometheus.Counter
-	requests, dropped                                    *prometheus.CounterVec
-	duration                                             prometheus.Observer
-	shards                                               prometheus.Gauge
+	samples, exemplars, bytes, retries, unclear, metadataFailures prometheus.Counter
+	requests, dropped, droppedExemplars                           *prometheus.CounterVec
+	duration                                                      prometheus.Observer
+	shards                                                        prometheus.Gauge
 }
 
 func (m *metrics) of(label string) *destinationMetrics {
 	curried := prometheus.Labels{"destination": label}
 	d := &destinationMetrics{
-		samples: m.samples.WithLabelValues(label), exemplars: m.exemplars.WithLabelValues(label), refusedExemplars: m.refusedExemplars.WithLabelValues(label), bytes: m.bytes.WithLabelValues(label),
-		retries: m.retries.WithLabelValues(label), requests: m.requests.MustCurryWith(curried), dropped: m.dropped.MustCurryWith(curried),
+		samples: m.samples.WithLabelValues(label), exemplars: m.exemplars.WithLabelValues(label), bytes: m.bytes.WithLabelValues(label),
+		retries: m.retries.WithLabelValues(label), unclear: m.unclear.WithLabelValues(label), metadataFailures: m.noMetadata.WithLabelValues(label),
+		requests: m.requests.MustCurryWith(curried), dropped: m.dropped.MustCurryWith(curried), droppedExemplars: m.droppedExemplars.MustCurryWith(curried),
 		duration: m.duration.WithLabelValues(label), shards: m.shards.WithLabelValues(label),
 	}
 	for _, r := range dropReasons {
 		d.dropped.WithLabelValues(r)
+	}
+	for _, r := range dropExemplarReasons {
+		d.droppedExemplars.WithLabelValues(r)
 	}
 	return d
 }
 
 // forget drops the metrics of a destination that is no more.
 func (m *metrics) forget(label string) {
-	for _, v := range []interface {
-		DeletePartialMatch(prometheus.Labels) int
-	}{m.samples, m.exemplars, m.refusedExemplars, m.bytes, m.retries, m.requests, m.dropped, m.duration, m.shards} {
+	for _, v := range m.vectors() {
 		v.DeletePartialMatch(prometheus.Labels{"destination": label})
 	}
 }
 
-func (m *destinationMetrics) request(v verdict) {
+func (m *destinationMetrics) request(a answer) {
 	status := "none"
-	if v.status != 0 {
-		status = statusText(v.status)
+	if a.status != 0 {
+		status = strconv.Itoa(a.status)
 	}
 	m.requests.WithLabelValues(status).Inc()
 }

@@ -12,9 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"reflect"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -22,7 +22,6 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"go.uber.org/zap"
-	"golang.org/x/time/rate"
 
 	"promrelay/config"
 	"promrelay/wal"
@@ -46,16 +45,18 @@ type Settings struct {
 // Status is what is known of a destination.
 type Status struct {
 	Name     string // of the destination in logs and metrics
-	URL      string // without credentials
+	URL      string // without what may be secret
 	Version  int    // of remote write: 1 or 2
+	Reason   string // for which it is 1 though the configuration leaves it open: the answer to 2.0
 	Position wal.Position
-	Behind   uint64  // samples between the position and the head of the log
-	Newest   int64   // timestamp of the newest sample that was taken, milliseconds since the epoch, 0 for none
-	Rate     float64 // samples a second that were taken or passed over lately, 0 while requests wait
-	Shards   int
-	Error    string // why requests wait; empty if they do not
-	Refusal  string // the last answer that cost samples
-	Refused  int    // samples that it and the ones before cost
+	Behind   uint64    // samples between the position and the head of the log
+	Newest   int64     // timestamp of the newest sample that was taken, milliseconds since the epoch, 0 for none
+	Rate     float64   // samples a second that were taken or passed over lately, 0 while requests wait
+	Shards   int       // requests that may be under way at a time
+	Error    string    // why requests wait; empty if they do not
+	Advice   string    // what a person can do about it, empty for nothing
+	Aside    int       // series that are set aside, since the receiver refuses them
+	Refusals []Refusal // kinds of answers that cost samples, the last one first
 }
 
 // Relay serves the destinations.
@@ -66,6 +67,8 @@ type Relay struct {
 	feed    *feed
 	drain   chan struct{}
 	pace    pace
+
+	transport http.RoundTripper // of all destinations; nil but in tests
 
 	mu       sync.Mutex // guards what follows
 	settings Settings
@@ -149,7 +152,7 @@ func (r *Relay) Apply(s Settings) error {
 		}
 		d, err := r.destination(own)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("remote_write %q: %w", cfg.ID(), err))
+			errs = append(errs, fmt.Errorf("remote_write %q: %w", cfg.Shown(), err))
 			continue
 		}
 		next = append(next, &runner{destination: d, settings: own, done: make(chan struct{})})
@@ -167,9 +170,11 @@ func Check(s Settings) error {
 	var errs []error
 	for i, cfg := range s.Destinations {
 		if slices.ContainsFunc(s.Destinations[:i], func(d config.Destination) bool { return d.ID() == cfg.ID() }) {
-			errs = append(errs, fmt.Errorf("remote_write %q: another one has the same name or URL; give each a name", cfg.ID()))
-		} else if _, err := newClient(cfg, s.Relay.KeepUnauthorized); err != nil {
-			errs = append(errs, fmt.Errorf("remote_write %q: %w", cfg.ID(), err))
+			errs = append(errs, fmt.Errorf("remote_write %q: another one has the same name or URL; give each a name", cfg.Shown()))
+		} else if scheme := cfg.URL.Scheme; scheme != "http" && scheme != "https" || cfg.URL.Host == "" {
+			errs = append(errs, fmt.Errorf("remote_write %q: url must begin with http:// or https:// and name a host", cfg.Shown()))
+		} else if _, err := newClient(cfg, nil); err != nil {
+			errs = append(errs, fmt.Errorf("remote_write %q: %w", cfg.Shown(), err))
 		}
 	}
 	return errors.Join(errs...)
@@ -209,7 +214,7 @@ func (r *Relay) replace(next []*runner) {
 
 func (r *Relay) destination(s Settings) (*destination, error) {
 	cfg := s.Destinations[0]
-	c, err := newClient(cfg, s.Relay.KeepUnauthorized)
+	c, err := newClient(cfg, r.transport)
 	if err != nil {
 		return nil, err
 	}
@@ -217,20 +222,30 @@ func (r *Relay) destination(s Settings) (*destination, error) {
 	if err != nil {
 		return nil, err
 	}
+	log := r.log.With(zap.String("destination", mark.Label()))
 	d := &destination{
-		cfg: cfg, relay: s.Relay, log: r.log.With(zap.String("destination", mark.Label())), wal: r.wal, mark: mark,
+		cfg: cfg, relay: s.Relay, log: log, wal: r.wal, mark: mark,
 		metrics: r.metrics.of(mark.Label()), client: c, drain: r.drain, pace: r.pace, src: &source{feed: r.feed},
-		catalog: newCatalog(s.ExternalLabels, cfg.WriteRelabelConfigs), most: cfg.QueueConfig.MaxSamplesPerSend, version: version2,
+		catalog: newCatalog(s.ExternalLabels, cfg.WriteRelabelConfigs), limiter: newDrainPace(s.Relay.DrainFactor),
+		gate: newGate(cfg.QueueConfig.MinShards), size: newSize(cfg.QueueConfig.MaxSamplesPerSend), tell: newTeller(log),
 	}
-	d.catalog.described = d.learn
+	version := version2
 	if !cfg.Negotiate && cfg.ProtobufMessage == "prometheus.WriteRequest" {
-		d.version = version1
+		version = version1
 	}
-	d.limiter = rate.NewLimiter(leastDrain, leastDrain)
-	if s.Relay.DrainFactor == 0 {
-		d.limiter = nil
+	url := shown(cfg.URL.String())
+	d.dialect = newDialect(url, cfg.Negotiate, version, mark.Note(), mark.SetNote)
+	d.version, _ = d.dialect.inForce()
+	d.triage, d.meta = newTriage(d), newMetadataLine(d)
+	if cfg.Negotiate || version == version1 {
+		d.catalog.described = d.learn
 	}
-	d.state = Status{Name: mark.Label(), URL: d.cfg.URL.Redacted(), Version: d.version}
+	d.state = Status{Name: mark.Label(), URL: url}
+	for _, old := range r.running {
+		if old.mark.Label() == mark.Label() {
+			d.inherit(old.destination)
+		}
+	}
 	return d, nil
 }
 
@@ -273,6 +288,9 @@ func (r *Relay) Statuses() []Status {
 		s := d.state
 		s.Shards = len(d.shards)
 		d.mu.Unlock()
+		s.Version, s.Reason = d.dialect.inForce()
+		s.Aside = d.triage.asideSeries()
+		d.tell.fill(&s)
 		if s.Error != "" {
 			s.Rate = 0
 		}
@@ -287,20 +305,20 @@ func (r *Relay) Statuses() []Status {
 
 func isStale(v float64) bool { return math.Float64bits(v) == value.StaleNaN }
 
-func statusText(code int) string { return strconv.Itoa(code) }
-
 // collector gives the metrics that are read off the destinations' state.
 type collector struct{ r *Relay }
 
 var (
 	behindDesc = prometheus.NewDesc("promrelay_relay_behind_samples", "Samples in the log that the destination has not taken yet.", []string{"destination"}, nil)
 	newestDesc = prometheus.NewDesc("promrelay_relay_newest_sample_timestamp_seconds", "Timestamp of the newest sample that the destination took.", []string{"destination"}, nil)
+	asideDesc  = prometheus.NewDesc("promrelay_relay_set_aside_series", "Series that are not sent for a while, since the destination refuses them.", []string{"destination"}, nil)
 	brokenDesc = prometheus.NewDesc("promrelay_relay_waiting", "1 while the destination takes nothing and requests wait, else 0.", []string{"destination"}, nil)
 )
 
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- behindDesc
 	ch <- newestDesc
+	ch <- asideDesc
 	ch <- brokenDesc
 }
 
@@ -312,6 +330,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- prometheus.MustNewConstMetric(behindDesc, prometheus.GaugeValue, float64(s.Behind), s.Name)
 		ch <- prometheus.MustNewConstMetric(newestDesc, prometheus.GaugeValue, float64(s.Newest)/1000, s.Name)
+		ch <- prometheus.MustNewConstMetric(asideDesc, prometheus.GaugeValue, float64(s.Aside), s.Name)
 		ch <- prometheus.MustNewConstMetric(brokenDesc, prometheus.GaugeValue, waiting, s.Name)
 	}
 }

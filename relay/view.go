@@ -39,7 +39,7 @@ type catalog struct {
 type view struct {
 	generation uint64
 	symbols    []uint32      // of the catalog plus one, by symbol of the table; 0 until it is needed
-	shapes     [][]part      // by shape of the table, nil until it is needed
+	shapes     [][]labelPart // by shape of the table, nil until it is needed
 	derived    *record.Table // what the rules make of each row; nil without rules
 	hashes     []uint32      // by row, of the labels; only as far as someone asked
 	metas      []description // by metadata entry less one, as far as someone asked
@@ -52,8 +52,8 @@ type description struct {
 	family, help, unit uint32
 }
 
-// part is one label of a shape: its name, and where the value is found.
-type part struct {
+// labelPart is one label of a shape: its name, and where the value is found.
+type labelPart struct {
 	name  uint32 // symbol of the catalog
 	value int    // index into the row's values, or -1
 	fixed uint32 // symbol of the catalog, where value is -1
@@ -61,7 +61,11 @@ type part struct {
 
 func newCatalog(external labels.Labels, rules []*relabel.Config) *catalog {
 	c := &catalog{rules: rules, views: map[uint64]*view{}, full: labels.NewBuilder(labels.EmptyLabels())}
-	external.Range(func(l labels.Label) { c.external = append(c.external, l) })
+	external.Range(func(l labels.Label) {
+		if l.Value != "" { // as that of a variable of the environment that is not set; it is the same as none
+			c.external = append(c.external, l)
+		}
+	})
 	return c
 }
 
@@ -141,14 +145,14 @@ func (c *catalog) series(v *view, t *record.Table, cur *record.Cursor) series {
 }
 
 // parts merges a shape's names with the external labels that it lacks.
-func (c *catalog) parts(v *view, t *record.Table, names []uint32) []part {
-	out := make([]part, 0, len(names)+len(c.external))
+func (c *catalog) parts(v *view, t *record.Table, names []uint32) []labelPart {
+	out := make([]labelPart, 0, len(names)+len(c.external))
 	external := c.external
 	if v.derived != nil {
 		external = nil
 	}
 	add := func(l labels.Label) {
-		out = append(out, part{name: c.symbols.Intern([]byte(l.Name)), value: -1, fixed: c.symbols.Intern([]byte(l.Value))})
+		out = append(out, labelPart{name: c.symbols.Intern([]byte(l.Name)), value: -1, fixed: c.symbols.Intern([]byte(l.Value))})
 	}
 	for i, n := range names {
 		name := string(t.Symbols().Bytes(n))
@@ -159,7 +163,7 @@ func (c *catalog) parts(v *view, t *record.Table, names []uint32) []part {
 		if len(external) > 0 && external[0].Name == name {
 			external = external[1:]
 		}
-		out = append(out, part{name: c.symbol(v, t, n), value: i})
+		out = append(out, labelPart{name: c.symbol(v, t, n), value: i})
 	}
 	for _, l := range external {
 		add(l)

@@ -162,7 +162,7 @@ func (c *clocked) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.mu.Unlock()
 	time.Sleep(wait)
 	return &http.Response{
-		StatusCode: 200, Header: http.Header{"Content-Type": {"application/openmetrics-text; version=1.0.0"}}, Body: io.NopCloser(strings.NewReader(page)), Request: r,
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/openmetrics-text; version=1.0.0"}}, Body: io.NopCloser(strings.NewReader(page)), Request: r,
 	}, nil
 }
 

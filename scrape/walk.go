@@ -131,7 +131,7 @@ func (w *text) expected(l line, b []byte, i int) (int, error) {
 	case errRepeated: //nolint:errorlint // nothing wraps it
 		w.hold(row, explicit)
 		w.repeated++
-	case errClock: //nolint:errorlint // nothing wraps it
+	case errClock:
 		w.hold(row, explicit)
 		w.clocked++
 	default:

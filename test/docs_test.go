@@ -32,7 +32,7 @@ func documents(t *testing.T) map[string]string {
 			out[p] = string(text)
 		}
 	}
-	for _, p := range []string{"README.md", "CHANGELOG.md", "docs/configuration.md", "docs/fidelity.md", "docs/metrics.md", "docs/operations.md"} {
+	for _, p := range []string{"README.md", "CHANGELOG.md", "docs/configuration.md", "docs/fidelity.md", "docs/metrics.md", "docs/operations.md", "docs/remote-write.md"} {
 		if out[p] == "" {
 			t.Fatalf("%s is missing", p)
 		}
@@ -116,13 +116,48 @@ func TestMetricsExist(t *testing.T) {
 
 var logLine = regexp.MustCompile(`(?m)^\| (.*?) \|`)
 
-// TestLogLinesExist: the messages that docs/operations.md explains are said by the code.
-func TestLogLinesExist(t *testing.T) {
+// logSection is what docs/operations.md says of the log.
+func logSection(t *testing.T) string {
 	_, section, ok := strings.Cut(documents(t)["docs/operations.md"], "\n## What the log says\n")
 	if !ok {
 		t.Fatal("docs/operations.md has no such section")
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
+	return section
+}
+
+var logCall = regexp.MustCompile(`log\.(?:Debug|Info|Warn|Error)\("([^"]+)"`)
+
+// TestRelayMessagesAreExplained: docs/operations.md has each message that relay logs.
+func TestRelayMessagesAreExplained(t *testing.T) {
+	section := logSection(t)
+	files, err := fs.Glob(repositoryFS(), "relay/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := fs.ReadFile(repositoryFS(), file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range logCall.FindAllSubmatch(text, -1) {
+			if n++; !strings.Contains(section, "`"+string(m[1])+"`") {
+				t.Errorf("docs/operations.md does not explain %q of %s", m[1], file)
+			}
+		}
+	}
+	if n < 10 {
+		t.Errorf("only %d messages were found", n)
+	}
+}
+
+// TestLogLinesExist: the messages that docs/operations.md explains are said by the code.
+func TestLogLinesExist(t *testing.T) {
+	section := logSection(t)
 	var code strings.Builder
 	err := fs.WalkDir(repositoryFS(), ".", func(p string, d fs.DirEntry, err error) error {
 		top, _, _ := strings.Cut(p, "/")

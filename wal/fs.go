@@ -193,9 +193,9 @@ func (osDisk) Space(dir string) (space, error) {
 	for {
 		err := unix.Statfs(dir, &st)
 		if err == nil {
-			block := int64(st.Bsize)                                                                       //nolint:unconvert // not an int64 on every machine
-			reserved := int64(st.Bfree) - int64(st.Bavail)                                                 //nolint:unconvert // for root
-			return space{free: int64(st.Bavail) * block, size: (int64(st.Blocks) - reserved) * block}, nil //nolint:unconvert // as above
+			block := int64(st.Bsize)                       //nolint:unconvert // not an int64 on every machine
+			reserved := int64(st.Bfree) - int64(st.Bavail) // for root
+			return space{free: int64(st.Bavail) * block, size: (int64(st.Blocks) - reserved) * block}, nil
 		}
 		if !errors.Is(err, unix.EINTR) {
 			return space{}, fmt.Errorf("measure free space of %s: %w", dir, err)

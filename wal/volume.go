@@ -27,8 +27,11 @@ func checkVolume(d disk, dir string, minFree int64) (warning string, err error) 
 		at = filepath.Dir(at)
 		s, err = d.Space(at)
 	}
+	if err != nil { // some file systems do not tell
+		s = space{}
+	}
 	switch {
-	case err != nil || s.size <= 0: // some file systems do not tell
+	case s.size <= 0:
 		return "", nil
 	case s.size <= minFree:
 		return "", fmt.Errorf("wal.min_free_bytes is %s, and the volume of %s has %s in all: every segment would be deleted as soon as it is full; "+

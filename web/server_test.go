@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -260,6 +261,52 @@ func TestTargetsPage(t *testing.T) {
 	}
 	if strings.Index(body, "10.0.0.2:80/metrics") > strings.Index(body, "10.0.0.1:80/metrics") {
 		t.Error("what is down does not stand first")
+	}
+}
+
+// The page says of a destination why it gets 1.0, what it refuses, and what can be done.
+func TestPageOfRefusals(t *testing.T) {
+	w := newWorld(t)
+	w.destinations = []relay.Status{
+		{
+			Name: "central", URL: "http://central/write", Version: 1, Newest: time.Now().UnixMilli(), Aside: 1234, Reason: "415: not <b>2.0</b>",
+			Refusals: []relay.Refusal{
+				{Reason: "refused", Error: "400: bad <i>", Advice: "drop the label", Samples: 12345, Last: time.Now().Add(-time.Minute)},
+				{Reason: "not_written", Error: "204: wrote nothing", Samples: 60, AtMost: true, Last: time.Now().Add(-30 * time.Minute)},
+				{Reason: "out_of_order_at_most", Error: "400: out of order", Samples: 1, Last: time.Now().Add(-59 * time.Minute)},
+				{Reason: "refused, number unknown", Error: "400: limit", AtMost: true, Last: time.Now().Add(-2 * time.Hour)},
+			},
+		},
+		{Name: "dead", URL: "http://dead/write", Version: 2, Error: "503: away", Advice: "start it", Aside: 1},
+		{Name: "old", URL: "http://old/write", Version: 2, Newest: 1, Refusals: []relay.Refusal{{Reason: "refused", Error: "400: once", Samples: 1, Last: time.Now().Add(-61 * time.Minute)}}},
+		{Name: "well", URL: "http://well/write", Version: 2, Newest: 1},
+	}
+	s, srv := newServer(t, nil)
+	s.Ready(w.sources())
+	_, body := ask(t, "GET", srv.URL+"/targets")
+	body = strings.Join(strings.Fields(html.UnescapeString(body)), " ")
+	for _, want := range []string{
+		"Remote write 1.0, since 2.0 was answered so: <q>415: not <b>2.0</b></q>. 2.0 is asked again within the hour.",
+		"1 234 series are set aside for a while or sent apart", "1 series is set aside",
+		"503: away</span><br>What to do: start it.",
+		`<span class="chip waiting" title="promrelay_relay_dropped_samples_total{reason="refused"}">refused</span> <td class="number">12 345 samples<td class="words"><q>400: bad <i></q><br>What to do: drop the label. <td`,
+		`{reason="not_written_at_most"}">not written</span> <td class="number">at most 60 samples<`,
+		`{reason="out_of_order_at_most"}">out of order</span> <td class="number">at most 1 sample<`,
+		`<span class="chip">refused</span> <td class="number">number unknown<td class="words"><q>400: limit</q> <td`,
+		`<span class="chip" title="promrelay_relay_dropped_samples_total{reason="refused"}">refused</span> <td class="number">1 sample<`,
+		"1m0s ago", "2h0m0s ago",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	for text, want := range map[string]int{">refuses samples<": 1, `class="told"`: 3, "within the hour": 1, "What to do": 2} {
+		if n := strings.Count(body, text); n != want {
+			t.Errorf("the page has %q %d times, want %d", text, n, want)
+		}
+	}
+	if _, body := ask(t, "GET", srv.URL+"/targets"); strings.Contains(body, "<i>") || strings.Contains(body, "<b>2.0") {
+		t.Error("the page holds HTML of a receiver")
 	}
 }
 

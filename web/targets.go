@@ -17,7 +17,6 @@ import (
 	"go.uber.org/zap"
 
 	"promrelay/informers"
-	"promrelay/relay"
 	"promrelay/scrape"
 	"promrelay/targets"
 )
@@ -91,12 +90,6 @@ type dropped struct {
 	Name       string
 	Reason     string
 	Discovered []labels.Label
-}
-
-type destination struct {
-	relay.Status
-	State string // up, down, or waiting where nothing was sent yet
-	Lag   string // age of the newest sample that was taken; empty if none was
 }
 
 func (s *Server) targetsPage(w http.ResponseWriter, r *http.Request, src *Sources) {
@@ -249,18 +242,6 @@ func describe(discovered map[string]string) string {
 		words = append(words, a)
 	}
 	return strings.Join(words, ", ")
-}
-
-func newDestination(s relay.Status, now time.Time) destination {
-	d := destination{Status: s, State: "waiting"}
-	if s.Newest > 0 {
-		d.State = "up"
-		d.Lag = seconds(max(now.Sub(time.UnixMilli(s.Newest)), 0))
-	}
-	if s.Error != "" {
-		d.State = "down"
-	}
-	return d
 }
 
 // ago says how long before now t was.

@@ -16,6 +16,8 @@ func TestCheck(t *testing.T) {
 		"warning": {"remote_write:\n- url: http://a/write\n  queue_config: {capacity: 5}\n", "warning: line 3: remote_write[].queue_config.capacity has no effect"},
 		"key":     {"scrape_config: []\n", `unknown key "scrape_config"`},
 		"twice":   {"remote_write:\n- url: http://a/write\n- url: http://a/write\n", `remote_write "http://a/write": another one has the same name or URL`},
+		"query":   {"remote_write:\n- url: http://u:secret@a/write?p=secret\n- url: http://a/write?p=secret\n", `remote_write "http://a/write": another one has the same name or URL`},
+		"status":  {"relay: {retry_status_codes: [204]}\n", "relay.retry_status_codes: 204: want statuses"},
 		"ca":      {"remote_write:\n- url: http://a/write\n  tls_config: {ca_file: none.crt}\n", "none.crt: no such file"},
 		"volume":  {"wal: {dir: a/b, min_free_bytes: 4000000TB}\n", "wal.min_free_bytes is 4000000TB, and the volume of "},
 		"manifests": {
@@ -39,7 +41,7 @@ func TestCheck(t *testing.T) {
 				got = err.Error()
 			}
 			got += out.String()
-			if !strings.Contains(got, c.want) || !strings.Contains(got, path) {
+			if !strings.Contains(got, c.want) || !strings.Contains(got, path) || strings.Contains(got, "secret") {
 				t.Errorf("got %s\nwant %s", got, c.want)
 			}
 		})

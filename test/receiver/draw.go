@@ -131,7 +131,8 @@ func (d dice) kind(bad set) kind {
 	return k
 }
 
-// tellings are ways to tell of a refusal. The last one is not for atomic receivers.
+// tellings are ways to tell of a refusal. The last one is not for atomic receivers. All of them say when samples come too late: a
+// receiver that refuses those without a word has its samples looked into one by one, and not within the times that are demanded here.
 var tellings = []struct {
 	name string
 	tell Telling
@@ -139,7 +140,7 @@ var tellings = []struct {
 	{"told right", Tell(http.StatusBadRequest, Right, prometheusText)},
 	{"told as nothing stored", Tell(http.StatusBadRequest, Zero, cortexText)},
 	{"told by 409", Tell(http.StatusConflict, Absent, thanosText)},
-	{"told by 400", Tell(http.StatusBadRequest, Absent, says("bad request"))},
+	{"told by 400", Tell(http.StatusBadRequest, Absent, terseText)},
 	{"told by 422", Tell(http.StatusUnprocessableEntity, Absent, plainText)},
 	{"told as all stored", Tell(http.StatusBadRequest, All, mimirText)},
 }

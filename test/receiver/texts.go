@@ -10,7 +10,8 @@ import (
 
 // plainText names the first refusal.
 func plainText(o Outcome) string {
-	return fmt.Sprintf("%s: %s (%d refused)", o.Refused[0].Reason, o.Refused[0].Series.Name, len(o.Refused))
+	f := o.Refused[0]
+	return fmt.Sprintf("%s: %s (%d refused)", cmp.Or(stored(f), string(f.Reason)), f.Series.Name, len(o.Refused))
 }
 
 // stored is what Prometheus's storage says of a sample.
@@ -45,6 +46,16 @@ func prometheusText(o Outcome) string {
 		lines = append(lines, text)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// terseText says no more than it must.
+func terseText(o Outcome) string {
+	for _, f := range o.Refused {
+		if text := stored(f); text != "" {
+			return text
+		}
+	}
+	return "bad request"
 }
 
 func clock(f Refusal) string { return time.UnixMilli(f.Sample.Time).UTC().Format(time.RFC3339Nano) }

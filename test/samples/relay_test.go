@@ -99,8 +99,8 @@ func (f *farEnd) arrived(p wal.Position) (got, error) {
 	f.mu.Unlock()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Microsecond) {
 		s := r.Statuses()[0]
-		if s.Refusal != "" {
-			return got{}, errors.New(s.Refusal)
+		if len(s.Refusals) > 0 {
+			return got{}, errors.New(s.Refusals[0].Error)
 		}
 		if !s.Position.Before(p) {
 			return f.recv.result()

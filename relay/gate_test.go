@@ -1,0 +1,165 @@
+package relay
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// through counts the requests that a gate lets pass, each of which waits in a goroutine.
+type through struct {
+	*gate
+	ctx context.Context
+	n   atomic.Int32
+}
+
+func (g *through) come(requests int) {
+	for range requests {
+		go func() {
+			if _, ok := g.wait(g.ctx); ok {
+				g.n.Add(1)
+			}
+		}()
+	}
+}
+
+// passed demands how many have passed by now.
+func (g *through) want(t *testing.T, n int) {
+	t.Helper()
+	synctest.Wait()
+	if got := int(g.n.Load()); got != n {
+		t.Fatalf("%d requests have passed, want %d", got, n)
+	}
+}
+
+func TestGate(t *testing.T) {
+	tests := map[string]func(*testing.T, *through){
+		"open": func(t *testing.T, g *through) {
+			g.come(5)
+			g.want(t, 5)
+		},
+		"a few failures leave it open": func(t *testing.T, g *through) {
+			for range g.lines {
+				g.fail(false, time.Hour)
+			}
+			g.come(5)
+			g.want(t, 5)
+		},
+		"a success between them counts anew": func(t *testing.T, g *through) {
+			for range 10 {
+				g.fail(false, time.Hour)
+				g.passed()
+			}
+			g.come(1)
+			g.want(t, 1)
+		},
+		"one tries at a time": func(t *testing.T, g *through) {
+			g.shutFor(time.Minute)
+			g.come(5)
+			time.Sleep(time.Minute - 1)
+			g.want(t, 0)
+			time.Sleep(time.Nanosecond)
+			g.want(t, 1)
+			time.Sleep(time.Hour)
+			g.want(t, 1)
+			g.leave(false) // one that was under way says nothing of the try
+			time.Sleep(time.Hour)
+			g.want(t, 1)
+			g.fail(true, time.Minute)
+			time.Sleep(time.Minute - 1)
+			g.want(t, 1)
+			time.Sleep(time.Nanosecond)
+			g.want(t, 2)
+		},
+		"the first that is taken opens it for all": func(t *testing.T, g *through) {
+			g.shutFor(time.Minute)
+			g.come(5)
+			time.Sleep(time.Minute)
+			g.want(t, 1)
+			g.passed()
+			g.want(t, 5)
+			g.come(3)
+			g.want(t, 8)
+		},
+		"one that was under way opens it before the pause is over": func(t *testing.T, g *through) {
+			g.shutFor(time.Hour)
+			g.come(5)
+			g.want(t, 0)
+			g.passed()
+			g.want(t, 5)
+		},
+		"after it opened it takes as many failures to shut it": func(t *testing.T, g *through) {
+			g.shutFor(time.Minute)
+			g.passed()
+			g.fail(false, time.Hour)
+			g.come(2)
+			g.want(t, 2)
+		},
+		"one that is cancelled lets the next one try": func(t *testing.T, g *through) {
+			g.shutFor(time.Minute)
+			g.come(3)
+			time.Sleep(time.Minute)
+			g.want(t, 1)
+			g.leave(true)
+			g.want(t, 2)
+			g.leave(true)
+			g.want(t, 3)
+		},
+		"more lines bear more failures": func(t *testing.T, g *through) {
+			g.setLines(5)
+			for range 5 {
+				g.fail(false, time.Hour)
+			}
+			g.come(1)
+			g.want(t, 1)
+			g.fail(false, time.Hour)
+			g.come(1)
+			g.want(t, 1)
+		},
+		"a later failure counts the pause anew": func(t *testing.T, g *through) {
+			g.shutFor(time.Minute)
+			g.come(1)
+			time.Sleep(30 * time.Second)
+			g.fail(false, time.Minute) // of one that was under way
+			time.Sleep(time.Minute - 1)
+			g.want(t, 0)
+			time.Sleep(time.Nanosecond)
+			g.want(t, 1)
+		},
+	}
+	for name, f := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				f(t, &through{gate: newGate(2), ctx: ctx})
+				cancel()
+				synctest.Wait() // nobody stays
+			})
+		})
+	}
+}
+
+// shutFor lets so many requests fail that the gate is shut, with a pause.
+func (g *gate) shutFor(pause time.Duration) {
+	for range g.lines + 1 {
+		g.fail(false, pause)
+	}
+}
+
+func TestGateCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(0)
+		g.fail(false, time.Hour)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if _, ok := g.wait(ctx); ok || time.Since(start) != time.Second {
+			t.Errorf("it waited %s", time.Since(start))
+		}
+		if _, ok := newGate(3).wait(ctx); ok {
+			t.Error("an open gate lets one pass that is cancelled")
+		}
+	})
+}

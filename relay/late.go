@@ -1,0 +1,189 @@
+package relay
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+const (
+	// wholeLife is how long it is believed that the receiver stores nothing of a request that it refuses.
+	wholeLife = 10 * time.Minute
+	// seriesAsked is of how many series single samples are tried.
+	seriesAsked = 3
+	// fewSeries are looked into one by one; of more some speak for all.
+	fewSeries = 16
+	// oldLife is how long it is believed that samples of an age are refused.
+	oldLife = 10 * time.Minute
+)
+
+// late is about samples that the receiver may refuse because it has newer ones, since it stored what was good of the request or its
+// answer was lost, or because they are too old by now. Then every part would be refused again down to single samples. Late looks
+// for the time from which on samples are taken, and sets those before apart: if the others are taken, these are there already,
+// or will never be wanted. It returns the series with samples from that time on, and those without; or, with all, that it takes none of
+// them; or nothing where it found no such time.
+//
+// It asks with single samples of a few series, the oldest first: a receiver that takes them has no such time, and one that does not
+// loses nothing.
+func (f *search) late(ctx context.Context, ts []*timeSeries, v decision) (fresh, stale []*timeSeries, all bool) {
+	t := f.t
+	times := allTimes(ts)
+	if v.reason == dropTooLarge || len(ts) == 1 && (len(times) < 2 || !v.late) || !v.late && (len(times) < 2 || t.storesWhole()) {
+		return nil, nil, false
+	}
+	if try := f.p.rounds%blindRounds == blindRounds-1; !v.late && !try && !t.othersPass(ctx, t.d.passes.Load()) {
+		return nil, nil, false
+	}
+	rest := slices.Clone(ts)
+	rand.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
+	few := rest[:min(seriesAsked, len(rest))]
+	rest = rest[len(few):]
+	ask := asker{t: t, late: v.late}
+	for _, s := range few {
+		if ask.takes(ctx, s, s.times()[0]) {
+			f.taken += ask.taken
+			t.learnWhole()
+			return nil, nil, false
+		}
+	}
+	// Some bad series, or nothing passes, or the receiver has newer ones.
+	from := ask.firstTaken(ctx, few, times)
+	f.taken += ask.taken
+	if ctx.Err() != nil || ask.strayed {
+		return nil, nil, false
+	}
+	if from < 0 {
+		if len(ts) > fewSeries && ask.takesNewest(ctx, rest[:seriesAsked]) {
+			f.taken++
+		}
+		return nil, nil, v.late && (len(ts) == 1 || len(ts) > fewSeries && f.taken == 0 && !ask.strayed)
+	}
+	for _, s := range ts {
+		if own := s.times(); own[len(own)-1] >= times[from] {
+			s.setApart(times[from])
+			fresh = append(fresh, s)
+		} else {
+			stale = append(stale, s)
+		}
+	}
+	return fresh, stale, false
+}
+
+// asker asks with single samples.
+type asker struct {
+	t       *triage
+	late    bool // the receiver speaks of samples that come too late
+	taken   int  // samples
+	strayed bool // it did not each time: something else is wrong
+}
+
+// firstTaken returns the place among times of the first sample that is taken of series of which the oldest are not, -1 for none.
+func (a *asker) firstTaken(ctx context.Context, few []*timeSeries, times []int64) int {
+	for i := 1; i < len(times); i++ {
+		if !a.takes(ctx, few[0], times[i]) {
+			continue
+		}
+		for _, s := range few[1:] {
+			if a.takes(ctx, s, times[i-1]) {
+				return -1
+			}
+		}
+		return i
+	}
+	return -1
+}
+
+// takesNewest tells whether the receiver takes the newest sample of one of some series.
+func (a *asker) takesNewest(ctx context.Context, ts []*timeSeries) bool {
+	return slices.ContainsFunc(ts, func(s *timeSeries) bool {
+		times := s.times()
+		return a.takes(ctx, s, times[len(times)-1])
+	})
+}
+
+// takes tells whether the receiver takes the sample of a time alone. One that is taken is done, unless it is the last one.
+func (a *asker) takes(ctx context.Context, s *timeSeries, ms int64) bool {
+	one := s.between(ms, ms+1)
+	if one.samples() == 0 || ctx.Err() != nil || a.strayed {
+		return false
+	}
+	if v := a.t.send(ctx, []*timeSeries{one}); v != nil {
+		a.strayed = a.strayed || a.late && !v.late
+		return false
+	}
+	a.taken++
+	if s.samples() > one.samples() {
+		before, after := s.between(minTime, ms), s.between(ms+1, maxTime)
+		s.floats, s.histograms = append(before.floats, after.floats...), append(before.histograms, after.histograms...)
+	}
+	return true
+}
+
+// allTimes returns the timestamps of the samples of all series, sorted, each once.
+func allTimes(ts []*timeSeries) (out []int64) {
+	for _, s := range ts {
+		out = append(out, s.times()...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// setApart sets the samples before a time apart.
+func (s *timeSeries) setApart(before int64) {
+	older, rest := s.between(minTime, before), s.between(before, maxTime)
+	if older.samples() == 0 {
+		return
+	}
+	if s.older != nil {
+		older.floats, older.histograms = append(s.older.floats, older.floats...), append(s.older.histograms, older.histograms...)
+	}
+	s.older, s.floats, s.histograms = older, rest.floats, rest.histograms
+}
+
+// join brings back what was set apart.
+func (s *timeSeries) join() {
+	s.exemplars, s.spare = append(s.exemplars, s.spare...), nil
+	if s.older != nil {
+		s.floats, s.histograms = append(s.older.floats, s.floats...), append(s.older.histograms, s.histograms...)
+		s.older = nil
+	}
+}
+
+// storesWhole tells whether the receiver is known to store nothing of a request that it refuses.
+func (t *triage) storesWhole() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Now().Before(t.wholeUntil)
+}
+
+func (t *triage) learnWhole() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wholeUntil = time.Now().Add(wholeLife)
+}
+
+// tooOld tells whether the receiver has refused younger samples than these for their age.
+func (t *triage) tooOld(ts []*timeSeries, v decision, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return v.old && now.Before(t.oldUntil) && now.Sub(time.UnixMilli(newest(ts))) >= t.oldAge
+}
+
+// learnOld takes note that the receiver refuses all of these samples for their age.
+func (t *triage) learnOld(ts []*timeSeries, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.oldAge, t.oldUntil = now.Sub(time.UnixMilli(newest(ts))), now.Add(oldLife)
+}
+
+// newest returns the newest timestamp of some series, in milliseconds since the epoch.
+func newest(ts []*timeSeries) int64 {
+	at := int64(minTime)
+	for _, s := range ts {
+		for _, ms := range s.times() {
+			at = max(at, ms)
+		}
+	}
+	return at
+}

@@ -1,0 +1,229 @@
+package relay
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// tellEvery is how often the log tells of the same kind of trouble or loss.
+const tellEvery = time.Minute
+
+// Refusal is a kind of answers that cost samples, or after which it is not known what was stored.
+type Refusal struct {
+	Reason  string // of promrelay_relay_dropped_samples_total
+	Error   string // the last answer of the kind
+	Advice  string // what a person can do, empty for nothing
+	Samples uint64
+	AtMost  bool // Samples is an upper bound
+	Last    time.Time
+}
+
+// teller tells of losses and trouble: in the log once, then with sums every minute, and to those who ask.
+type teller struct {
+	log *zap.Logger
+
+	mu        sync.Mutex // guards what follows
+	kinds     map[string]*kind
+	waiting   string // why requests wait, empty if they do not
+	advice    string
+	told      map[string]time.Time // when trouble was told last, by rule
+	announced bool                 // the log says that requests wait
+}
+
+// kind is a kind of answers.
+type kind struct {
+	Refusal
+	untold uint64 // samples since the log spoke of it
+	asked  bool   // something was added since
+	told   time.Time
+}
+
+func newTeller(log *zap.Logger) *teller {
+	return &teller{log: log, kinds: map[string]*kind{}, told: map[string]time.Time{}}
+}
+
+// lost takes note of what an answer cost.
+func (t *teller) lost(v decision, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := v.reason + v.rule
+	k := t.kinds[key]
+	if k == nil {
+		if v.bound {
+			v.reason += atMost
+		}
+		k = &kind{Refusal: Refusal{Reason: v.reason, AtMost: v.bound || strings.HasSuffix(v.reason, atMost)}}
+		t.kinds[key] = k
+	}
+	k.Error, k.Advice, k.Last = v.err.Error(), advice(v.err.Error()), now
+	if v.unclear {
+		k.Reason, k.AtMost = unclear, true
+	}
+	k.Samples += uint64(v.lost)
+	k.untold += uint64(v.lost)
+	k.asked = true
+	if now.Sub(k.told) >= tellEvery {
+		t.sayLocked(k, now)
+	}
+}
+
+// flush tells what has added up.
+func (t *teller) flush(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range t.kinds {
+		if k.asked && now.Sub(k.told) >= tellEvery {
+			t.sayLocked(k, now)
+		}
+	}
+}
+
+func (t *teller) sayLocked(k *kind, now time.Time) {
+	t.log.Error("the destination does not store samples", zap.String("reason", k.Reason), zap.Uint64("samples", k.untold),
+		zap.Bool("at_most", k.AtMost), zap.String("advice", k.Advice), zap.String("answer", k.Error))
+	k.untold, k.asked, k.told = 0, false, now
+}
+
+// trouble takes note that requests wait.
+func (t *teller) trouble(v decision, pause time.Duration, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	text := v.err.Error()
+	t.waiting, t.advice = text, advice(text)
+	key := v.rule + text[:min(len(text), 3)] // and the status
+	if now.Sub(t.told[key]) < tellEvery {
+		return
+	}
+	t.told[key], t.announced = now, true
+	t.log.Warn("the destination takes nothing; keep the samples and try again", zap.Duration("pause", pause), zap.String("advice", t.advice), zap.String("answer", text))
+}
+
+// well takes note that a request was settled.
+func (t *teller) well() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.waiting, t.advice = "", ""
+	if t.announced {
+		t.announced = false
+		t.log.Info("the destination takes samples again")
+	}
+}
+
+// fill sets what a status has of it.
+func (t *teller) fill(s *Status) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.Error, s.Advice = t.waiting, t.advice
+	for _, k := range t.kinds {
+		s.Refusals = append(s.Refusals, k.Refusal)
+	}
+	slices.SortFunc(s.Refusals, func(a, b Refusal) int { return cmp.Or(b.Last.Compare(a.Last), strings.Compare(a.Reason, b.Reason)) })
+}
+
+// advices are what a person can do about an answer: by words in it, or the status that it begins with. The first that fits counts.
+var advices = []struct{ words, status, advice string }{
+	{words: "without the headers", advice: "the receiver may not store anything: set protobuf_message: prometheus.WriteRequest"},
+	{words: "no org id", advice: "the receiver wants a tenant: set headers: {X-Scope-OrgID: ...}"},
+	{words: "not followed", advice: "set the URL to where the receiver is; a POST follows 307 and 308 alone"},
+	{status: "401", advice: "check the credentials of this remote_write"},
+	{status: "403", advice: "check the credentials of this remote_write, and what they may do at the receiver"},
+	{status: "404", advice: "check the path of the URL"},
+	{status: "405", advice: "check the path of the URL"},
+	{status: "415", advice: "the receiver takes another version: leave protobuf_message out"},
+	{words: "out of order", advice: "the receiver takes no samples older than the last one of a series: give it an out-of-order window, or find who else writes these series"},
+	{words: "out of bounds", advice: "the samples are older than the receiver takes: give it an out-of-order window, or set sample_age_limit"},
+	{words: "too old", advice: "the samples are older than the receiver takes: give it an out-of-order window, or set sample_age_limit"},
+	{words: "duplicate sample", advice: "another sender writes these series: give each sender a label of its own"},
+	{words: "series limit", advice: "raise the receiver's limit of series, or drop some by write_relabel_configs"},
+	{words: "max series", advice: "raise the receiver's limit of series, or drop some by write_relabel_configs"},
+	{words: "label value", advice: "shorten or drop the label by write_relabel_configs, or raise the receiver's limit"},
+	{words: "label name", advice: "drop labels by write_relabel_configs, or raise the receiver's limit"},
+	{words: "larger than", advice: "lower max_samples_per_send, or raise the receiver's limit"},
+	{status: "413", advice: "lower max_samples_per_send, or raise the receiver's limit"},
+	{status: "429", advice: "raise the receiver's limit of the rate, or send less by write_relabel_configs"},
+	{words: "x509", advice: "set tls_config.ca_file, or tls_config.server_name"},
+	{words: "connection refused", advice: "check that the receiver runs, and the port of the URL"},
+	{words: "no such host", advice: "check the host of the URL"},
+	{words: "no answer within", advice: "the receiver or the network is slow: raise remote_timeout if that is as it should be"},
+}
+
+func advice(text string) string {
+	lower := strings.ToLower(text)
+	for _, a := range advices {
+		if a.words != "" && strings.Contains(lower, a.words) || a.status != "" && strings.HasPrefix(text, a.status+" ") {
+			return a.advice
+		}
+	}
+	return "look at the receiver's words, and at its log"
+}
+
+// unclear is the reason shown for answers after which nobody can tell how many samples are missing.
+const unclear = "refused, number unknown"
+
+// account takes note of how a request ended.
+func (d *destination) account(r *request, v decision) {
+	d.gate.passed()
+	d.tell.well()
+	stored := r.all() - v.lost
+	if v.bound {
+		stored = 0
+	}
+	if stored > 0 {
+		d.passes.Add(1)
+		d.lastPassed.Store(r)
+	}
+	d.metrics.samples.Add(float64(stored))
+	d.metrics.exemplars.Add(float64(r.exemplars - v.exemplars))
+	d.mu.Lock()
+	if stored > 0 {
+		d.state.Newest = max(d.state.Newest, r.newest)
+	}
+	d.mu.Unlock()
+	if n := r.left.histograms; n > 0 {
+		d.metrics.dropped.WithLabelValues(dropHistogram).Add(float64(n))
+	}
+	d.metrics.droppedExemplars.WithLabelValues(dropVersion).Add(float64(r.left.exemplars))
+	d.lose(v)
+}
+
+// lose counts and tells what a decision says is lost.
+func (d *destination) lose(v decision) {
+	d.metrics.droppedExemplars.WithLabelValues(dropRefused).Add(float64(v.exemplars))
+	if v.unclear {
+		d.metrics.unclear.Inc()
+	}
+	if v.lost > 0 {
+		reason := v.reason
+		if v.bound {
+			reason += atMost
+		}
+		d.metrics.dropped.WithLabelValues(reason).Add(float64(v.lost))
+	}
+	if v.err == nil {
+		return
+	}
+	switch {
+	case v.lost > 0 || v.unclear:
+		d.tell.lost(v, time.Now())
+	case v.exemplars > 0:
+		d.log.Debug("the destination refuses exemplars", zap.Int("exemplars", v.exemplars), zap.Error(v.err))
+	}
+}
+
+// trouble takes note that a request must wait.
+func (d *destination) trouble(v decision, pause time.Duration) {
+	d.metrics.retries.Inc()
+	d.mu.Lock()
+	d.retry = true
+	d.mu.Unlock()
+	if v.err == nil {
+		v.err = fmt.Errorf("no request is taken")
+	}
+	d.tell.trouble(v, pause, time.Now())
+}

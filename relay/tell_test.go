@@ -1,0 +1,213 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+func newTold() (*teller, *observer.ObservedLogs) {
+	core, logs := observer.New(zapcore.DebugLevel)
+	return newTeller(zap.New(core)), logs
+}
+
+func refusedBecause(text string, lost int) decision {
+	return decision{action: settle, rule: "refused in part", reason: dropRefused, lost: lost, err: errors.New(text)}
+}
+
+// sums returns the sums that the log tells of losses.
+func sums(t *testing.T, logs *observer.ObservedLogs) (out []uint64) {
+	t.Helper()
+	for _, e := range logs.FilterMessage("the destination does not store samples").All() {
+		n, ok := e.ContextMap()["samples"].(uint64)
+		if !ok || e.Level != zapcore.ErrorLevel {
+			t.Fatalf("%+v", e)
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+// TestTellSums: each sample that is lost is told of once, and by one line a minute for each kind.
+func TestTellSums(t *testing.T) {
+	tell, logs := newTold()
+	now := time.Now()
+	for i := range 600 { // ten minutes, each answer with another id
+		tell.lost(refusedBecause(fmt.Sprintf("400 Bad Request: no, request %d", i), i%3), now)
+		now = now.Add(time.Second)
+	}
+	if got := sums(t, logs); len(got) != 10 || got[1] != 60 {
+		t.Errorf("%d lines in ten minutes: %d", len(got), got)
+	}
+	now = now.Add(tellEvery)
+	tell.flush(now)
+	sum := uint64(0)
+	for _, n := range sums(t, logs) {
+		sum += n
+	}
+	if sum != 600 {
+		t.Errorf("%d samples in all", sum)
+	}
+	last := logs.All()[logs.Len()-1].ContextMap()
+	if last["answer"] != "400 Bad Request: no, request 599" || last["reason"] != dropRefused || last["at_most"] != false {
+		t.Errorf("%v", last)
+	}
+	before := logs.Len()
+	tell.flush(now.Add(time.Hour))
+	if logs.Len() != before {
+		t.Error("it tells of what it told of")
+	}
+}
+
+func TestTellFlush(t *testing.T) {
+	tell, logs := newTold()
+	now := time.Now()
+	tell.lost(refusedBecause("a", 1), now)
+	tell.lost(refusedBecause("b", 2), now.Add(time.Second))
+	tell.flush(now.Add(tellEvery - 1))
+	if got := sums(t, logs); len(got) != 1 || got[0] != 1 {
+		t.Errorf("%d before the minute is over", got)
+	}
+	tell.flush(now.Add(tellEvery))
+	if got := sums(t, logs); len(got) != 2 || got[1] != 2 {
+		t.Errorf("%d when the minute is over", got)
+	}
+}
+
+// TestTellKinds keeps reasons and rules apart, and shows the last one first.
+func TestTellKinds(t *testing.T) {
+	tell, logs := newTold()
+	now := time.Now()
+	for i, v := range []decision{
+		{rule: "refused in part", reason: dropRefused, lost: 1, err: errors.New("first")},
+		{rule: "refused", reason: dropRefused, lost: 2, err: errors.New("second")},
+		{rule: "refused", reason: dropTooLarge, lost: 3, err: errors.New("413 third")},
+		{rule: "2.0 taken without a word", reason: dropNotWritten, lost: 4, bound: true, err: errors.New("fourth")},
+		{rule: "refused, number unknown", unclear: true, err: errors.New("fifth")},
+		{rule: "refused", reason: dropRefused, lost: 20, err: errors.New("sixth")},
+	} {
+		tell.lost(v, now.Add(time.Duration(i)*time.Second))
+	}
+	if got := sums(t, logs); len(got) != 5 {
+		t.Errorf("lines %d", got)
+	}
+	var s Status
+	tell.fill(&s)
+	got := ""
+	for _, r := range s.Refusals {
+		got += fmt.Sprintf("%s %s %d %t\n", r.Error, r.Reason, r.Samples, r.AtMost)
+	}
+	want := "sixth refused 22 false\nfifth refused, number unknown 0 true\nfourth not_written_at_most 4 true\n413 third too_large 3 false\nfirst refused 1 false\n"
+	if got != want || s.Error != "" {
+		t.Errorf("%s%s", got, s.Error)
+	}
+	if a := s.Refusals[3].Advice; a != advice("413 third") {
+		t.Errorf("advice %q", a)
+	}
+}
+
+// TestTellTrouble: that requests wait is told of by rule once a minute, and its end once.
+func TestTellTrouble(t *testing.T) {
+	tell, logs := newTold()
+	now := time.Now()
+	status := func() (s Status) { tell.fill(&s); return s }
+	trouble := func(rule, text string, after time.Duration) {
+		now = now.Add(after)
+		tell.trouble(decision{rule: rule, err: errors.New(text)}, time.Second, now)
+	}
+	count := func(warnings, infos int) {
+		t.Helper()
+		w := logs.FilterLevelExact(zapcore.WarnLevel).Len()
+		i := logs.FilterLevelExact(zapcore.InfoLevel).Len()
+		if w != warnings || i != infos {
+			t.Fatalf("%d warnings and %d infos, want %d and %d", w, i, warnings, infos)
+		}
+	}
+	tell.well()
+	count(0, 0)
+	trouble("later", "503 one", 0)
+	for range 58 {
+		trouble("later", "503 two", time.Second)
+	}
+	count(1, 0)
+	if s := status(); s.Error != "503 two" || s.Advice != advice("") {
+		t.Errorf("%q, %q", s.Error, s.Advice)
+	}
+	trouble("outside of the data", "401 Unauthorized", time.Second)
+	count(2, 0)
+	if s := status(); s.Error != "401 Unauthorized" || s.Advice != advice("401 Unauthorized") {
+		t.Errorf("%q, %q", s.Error, s.Advice)
+	}
+	trouble("later", "503 three", time.Second)
+	count(3, 0)
+	tell.well()
+	tell.well()
+	count(3, 1)
+	if s := status(); s.Error != "" || s.Advice != "" {
+		t.Errorf("%q, %q when all is well", s.Error, s.Advice)
+	}
+	trouble("later", "503 four", time.Second) // which the log spoke of within the minute
+	count(3, 1)
+	tell.well()
+	count(3, 1)
+	trouble("later", "503 five", tellEvery)
+	count(4, 1)
+}
+
+func TestAdvice(t *testing.T) {
+	tests := map[string]struct {
+		text string
+		want string // a part
+	}{
+		"nothing":                 {"500 Internal Server Error", "the receiver's words"},
+		"upper case":              {"400 Bad Request: OUT OF ORDER sample", "out-of-order window"},
+		"tenant before 401":       {"401 Unauthorized: no org id", "X-Scope-OrgID"},
+		"401":                     {"401 Unauthorized", "credentials"},
+		"redirect":                {"302 Found to http://x/, which is not followed", "set the URL"},
+		"headers":                 {"204 No Content: remote write 2.0 is answered without the headers that tell what was written", "protobuf_message"},
+		"timeout":                 {"no answer within 30s", "remote_timeout"},
+		"refused":                 {"dial tcp 127.0.0.1:9: connect: connection refused", "port"},
+		"certificate":             {"tls: failed to verify certificate: x509: certificate signed by unknown authority", "ca_file"},
+		"series limit":            {"400 Bad Request: per-user series limit of 5000 exceeded", "limit of series"},
+		"too large as 400":        {"400 Bad Request: received message larger than max", "max_samples_per_send"},
+		"too large by its status": {"413 Request Entity Too Large", "max_samples_per_send"},
+		"rate":                    {"429 Too Many Requests", "limit of the rate"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := advice(tt.text)
+			if !strings.Contains(got, tt.want) {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestTellAtOnce is for the race detector.
+func TestTellAtOnce(t *testing.T) {
+	tell, _ := newTold()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 100 {
+				tell.lost(refusedBecause("a", 1), time.Now())
+				tell.trouble(refusedBecause("a", 1), time.Second, time.Now())
+				tell.flush(time.Now())
+				tell.well()
+				tell.fill(&Status{})
+			}
+		})
+	}
+	wg.Wait()
+	var s Status
+	if tell.fill(&s); s.Refusals[0].Samples != 400 {
+		t.Errorf("%d samples", s.Refusals[0].Samples)
+	}
+}

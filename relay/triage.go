@@ -1,0 +1,322 @@
+package relay
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"promrelay/wal"
+)
+
+const (
+	// triageWorkers is how many parts are sent at a time.
+	triageWorkers = 4
+	// triageRate and triageBurst bound the requests that look for what is refused: a second, and at once.
+	triageRate, triageBurst = 100, 400
+	// triageBatches is how many full requests are held while parts of them are looked into. Then the live data waits.
+	triageBatches = 10
+	// asideSamples is how many samples of series that are set aside are kept for when they are tried again.
+	asideSamples = 20000
+)
+
+// triage looks into requests that were refused, beside the live data: it sends them in parts until what the receiver does not take
+// is alone. The series of such a request are its members. While a series is a member, lanes leave its samples here, where they wait
+// for those that came before, so that the samples of a series stay in order.
+//
+// Nothing is dropped as long as nothing of the destination passes: then the cause is not in the data, and all of it is tried
+// again. A series whose samples are refused a second time is set aside for some seconds, then twice as long, and so on.
+type triage struct {
+	d      *destination
+	budget *rate.Limiter
+	active atomic.Bool // there are members
+	full   atomic.Bool // a lane had to wait, since the last review
+
+	mu      sync.Mutex         // guards what follows
+	members map[uint32]*member // by the hash of the labels
+	parts   []*part            // to be worked off
+	held    int                // samples in parts and waiting, without those set aside
+	aside   int                // samples of series that are set aside
+	tickets []*ticket
+	strikes map[uint32]strike
+	change  chan struct{}
+
+	wholeUntil time.Time     // until when it is believed that the receiver stores nothing of a request that it refuses
+	oldAge     time.Duration // of samples that the receiver refused for their age
+	oldUntil   time.Time     // until when that is believed
+}
+
+// member is a series that is looked into, or set aside.
+type member struct {
+	pieces  int           // of it in parts
+	waiting []*timeSeries // samples that come after those
+	aside   bool          // set aside
+	until   time.Time     // when a series that is set aside is tried again
+	holds   bool          // the position waits for it all the same
+}
+
+// part is some series that are sent together.
+type part struct {
+	series  []*timeSeries
+	refusal *decision // for which it is sent in parts; nil: it was not sent yet
+	passes  uint64    // how many requests of the destination had passed when it was refused
+	aside   bool      // a series that was set aside
+	pause   backoff   // before it is tried again where nothing passes
+	alone   bool      // a series that was refused before: others are not to join it
+	rounds  int       // in which nothing passed
+	since   time.Time // when it was refused first
+}
+
+// ticket keeps the position from moving past a request of which series are here.
+type ticket struct {
+	from wal.Position
+	left int // series
+}
+
+// strike counts how often new samples of a series were refused.
+type strike struct {
+	count  int
+	by     *part // that counted last: once for each part
+	newest int64 // timestamp of the last one that counted, milliseconds since the epoch
+	at     time.Time
+}
+
+func newTriage(d *destination) *triage {
+	return &triage{
+		d: d, budget: rate.NewLimiter(triageRate, triageBurst), members: map[uint32]*member{}, strikes: map[uint32]strike{},
+		change: make(chan struct{}),
+	}
+}
+
+// run works until ctx ends.
+func (t *triage) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for range triageWorkers {
+		wg.Go(func() {
+			for p := t.next(ctx); p != nil; p = t.next(ctx) {
+				t.work(ctx, p)
+			}
+		})
+	}
+	wg.Wait()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, m := range t.members {
+		for _, s := range m.waiting {
+			if len(s.tickets) == 0 { // for the others the position waits
+				t.d.metrics.dropped.WithLabelValues(dropAside).Add(float64(s.samples()))
+			}
+		}
+	}
+}
+
+// refused takes a request that the receiver refuses.
+func (t *triage) refused(r *request, v decision) {
+	ts, err := r.content()
+	if err != nil {
+		t.d.lose(decision{lost: r.all(), reason: dropRefused, err: err})
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.holdLocked(r.from, ts)
+	for _, s := range ts {
+		if t.members[s.hash] == nil {
+			t.members[s.hash] = &member{}
+		}
+		t.members[s.hash].pieces++
+	}
+	rest := ts
+	if !v.late { // else it is about the samples, and not about the series
+		rest = t.suspectsFirstLocked(ts)
+	}
+	if len(rest) == len(ts) {
+		t.parts = append(t.parts, t.newPart(ts, &v))
+	} else {
+		t.partsLocked(rest, nil)
+	}
+	t.changedLocked()
+}
+
+// suspectsFirstLocked makes a part of each series that was refused before, and returns the others: they may pass together.
+func (t *triage) suspectsFirstLocked(ts []*timeSeries) (rest []*timeSeries) {
+	for _, s := range ts {
+		if t.strikes[s.hash].count == 0 {
+			rest = append(rest, s)
+		} else {
+			p := t.newPart([]*timeSeries{s}, nil)
+			p.alone = true
+			t.parts = append(t.parts, p)
+		}
+	}
+	return rest
+}
+
+func (t *triage) newPart(ts []*timeSeries, v *decision) *part {
+	q := t.d.cfg.QueueConfig
+	return &part{series: ts, since: time.Now(), refusal: v, passes: t.d.passes.Load(), pause: backoff{min: time.Duration(q.MinBackoff), max: time.Duration(q.MaxBackoff)}}
+}
+
+// holdLocked keeps the position before from until all of ts are done.
+func (t *triage) holdLocked(from wal.Position, ts []*timeSeries) {
+	k := &ticket{from: from, left: len(ts)}
+	t.tickets = append(t.tickets, k)
+	for _, s := range ts {
+		s.tickets = append(s.tickets, k)
+		s.held = s.samples()
+		t.held += s.held
+	}
+}
+
+// releaseLocked is the end of holdLocked for s.
+func (t *triage) releaseLocked(s *timeSeries) {
+	for _, k := range s.tickets {
+		k.left--
+	}
+	t.held -= s.held
+	s.tickets, s.held = nil, 0
+}
+
+// oldest returns the position that holds the acknowledged one back. False: there is none.
+func (t *triage) oldest() (at wal.Position, ok bool) {
+	if !t.active.Load() {
+		return at, false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.tickets = slices.DeleteFunc(t.tickets, func(k *ticket) bool { return k.left <= 0 })
+	for i, k := range t.tickets {
+		if i == 0 || k.from.Before(at) {
+			at = k.from
+		}
+	}
+	return at, len(t.tickets) > 0
+}
+
+func (t *triage) changedLocked() {
+	close(t.change)
+	t.change = make(chan struct{})
+	t.active.Store(len(t.members) > 0)
+}
+
+// next returns what is to be done, nil when ctx has ended.
+func (t *triage) next(ctx context.Context) *part {
+	for ctx.Err() == nil {
+		t.mu.Lock()
+		p, wait := t.nextLocked(time.Now())
+		change := t.change
+		t.mu.Unlock()
+		if p != nil {
+			return p
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-change:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
+func (t *triage) nextLocked(now time.Time) (p *part, wait time.Duration) {
+	if len(t.parts) > 0 {
+		p, t.parts = t.parts[0], t.parts[1:]
+		return p, 0
+	}
+	wait = time.Hour
+	for _, m := range t.members {
+		if !m.aside || m.pieces > 0 || len(m.waiting) == 0 {
+			continue
+		}
+		if d := m.until.Sub(now); d > 0 {
+			wait = min(wait, d)
+			continue
+		}
+		p = t.newPart(merge(m.waiting), nil)
+		p.aside, m.pieces = true, len(p.series)
+		n, _ := count(p.series)
+		t.aside -= n
+		m.waiting = nil
+		return p, 0
+	}
+	return nil, wait
+}
+
+// pushLocked makes parts of ts, which are all the pieces of their members. After is the part that they were in, if nothing of it passed.
+func (t *triage) pushLocked(ts []*timeSeries, after *part) {
+	for _, s := range ts {
+		t.members[s.hash].pieces = 0
+	}
+	for _, s := range ts {
+		t.members[s.hash].pieces++
+	}
+	t.partsLocked(ts, after)
+	t.changedLocked()
+}
+
+// partsLocked makes parts of ts, none larger than a request may be.
+func (t *triage) partsLocked(ts []*timeSeries, after *part) {
+	most := t.d.size.samples()
+	if after == nil {
+		ts = t.joinPartLocked(ts, most)
+	}
+	for len(ts) > 0 {
+		n, samples := 0, 0
+		for n < len(ts) && (n == 0 || samples+ts[n].samples() <= most) {
+			samples += ts[n].samples()
+			n++
+		}
+		p := t.newPart(ts[:n:n], nil)
+		if after != nil {
+			p.pause, p.rounds, p.since = after.pause, after.rounds+1, after.since
+		}
+		t.parts = append(t.parts, p)
+		ts = ts[n:]
+	}
+}
+
+// joinPartLocked adds series to the last part, if it was not sent yet and has room, and returns the others: or else series that were
+// looked into one by one would go on one by one.
+func (t *triage) joinPartLocked(ts []*timeSeries, most int) []*timeSeries {
+	if len(t.parts) == 0 {
+		return ts
+	}
+	p := t.parts[len(t.parts)-1]
+	if p.refusal != nil || p.rounds > 0 || p.aside || p.alone {
+		return ts
+	}
+	samples, _ := count(p.series)
+	for len(ts) > 0 && samples+ts[0].samples() <= most {
+		samples += ts[0].samples()
+		p.series, ts = append(p.series, ts[0]), ts[1:]
+	}
+	return ts
+}
+
+// prune forgets old strikes.
+func (t *triage) prune(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for h, k := range t.strikes {
+		if now.Sub(k.at) > strikeLife && (t.members[h] == nil || !t.members[h].aside) {
+			delete(t.strikes, h)
+		}
+	}
+}
+
+// asideSeries is how many series are set aside.
+func (t *triage) asideSeries() (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, m := range t.members {
+		if m.aside {
+			n++
+		}
+	}
+	return n
+}
