@@ -27,6 +27,7 @@ func TestDirectoryRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)
+		synctest.Wait() // timers of the same moment run in any order
 		if err := w.Ready(); err != nil {
 			t.Errorf("not ready: %v", err)
 		}
@@ -37,6 +38,7 @@ func TestDirectoryRemoved(t *testing.T) {
 		for i := range 5 { // as long as nothing can be made, readers at the head get what is appended
 			mustAppend(t, w, Frame{Type: 2, Count: 1, Payload: []byte{byte(i)}})
 			time.Sleep(time.Second)
+			synctest.Wait() // timers of the same moment run in any order
 			if err := w.Ready(); !errors.Is(err, syscall.EROFS) {
 				t.Errorf("ready: %v", err)
 			}
@@ -46,6 +48,7 @@ func TestDirectoryRemoved(t *testing.T) {
 		}
 		mend()
 		time.Sleep(3 * time.Second)
+		synctest.Wait() // timers of the same moment run in any order
 		if err := w.Ready(); err != nil {
 			t.Errorf("not ready after the directory was made: %v", err)
 		}
@@ -108,6 +111,7 @@ func TestActiveSegmentRemoved(t *testing.T) {
 			t.Errorf("read what is not there: %v", err)
 		}
 		time.Sleep(2 * time.Second)
+		synctest.Wait() // timers of the same moment run in any order
 		mustAppend(t, w, numbered(0))
 		if got := readOn(t, late); len(got) != 1 || got[0].Lost != lost.Count {
 			t.Errorf("read %+v", got)
@@ -137,6 +141,7 @@ func TestReady(t *testing.T) {
 		}
 		mend()
 		time.Sleep(3 * time.Second)
+		synctest.Wait() // timers of the same moment run in any order
 		if err := w.Ready(); err != nil {
 			t.Errorf("nobody appends, and it is not ready again: %v", err)
 		}
