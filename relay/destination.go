@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"sync"
@@ -53,7 +54,10 @@ type destination struct {
 	taken    liveRate          // of the acknowledged position
 	blocked  time.Duration     // in which a request waited for its shard, since the last review
 	reviewed time.Time
-	idle     int // reviews in a row in which fewer shards would have done
+	idle     int                   // reviews in a row in which fewer shards would have done
+	taking   *block                // that is being put into requests
+	poison   map[wal.Position]bool // blocks over which the destination panicked
+	broke    func(error)           // ends the destination
 
 	passes     atomic.Uint64 // requests of which something was stored
 	lastPassed atomic.Pointer[request]
@@ -80,8 +84,19 @@ func (d *destination) inherit(old *destination) {
 	old.mu.Unlock()
 }
 
-// run sends until ctx ends.
-func (d *destination) run(ctx context.Context) {
+// run sends until ctx ends. It returns an error when one of its goroutines has panicked.
+func (d *destination) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	d.broke = cancel
+	d.safely(func() { d.work(ctx) })
+	if p := new(panicError); errors.As(context.Cause(ctx), &p) {
+		return p
+	}
+	return nil
+}
+
+func (d *destination) work(ctx context.Context) {
 	d.src = newSource(d.src.feed, d.mark.Position())
 	defer d.src.close()
 	d.mu.Lock()
@@ -90,8 +105,8 @@ func (d *destination) run(ctx context.Context) {
 	d.told = time.Now().Add(d.pace.tell - time.Duration(d.cfg.MetadataConfig.SendInterval))
 	var beside sync.WaitGroup
 	defer beside.Wait()
-	beside.Go(func() { d.triage.run(ctx) })
-	beside.Go(func() { d.meta.run(ctx) })
+	beside.Go(func() { d.safely(func() { d.triage.run(ctx) }) })
+	beside.Go(func() { d.safely(func() { d.meta.run(ctx) }) })
 	for shards := d.cfg.QueueConfig.MinShards; ctx.Err() == nil; {
 		shards = d.session(ctx, shards)
 	}
@@ -113,11 +128,11 @@ func (d *destination) session(ctx context.Context, shards int) (next int) {
 	d.mu.Unlock()
 	d.gate.setLines(shards)
 	for _, s := range lines {
-		wg.Go(func() { d.lane(ctx, s) })
+		wg.Go(func() { d.safely(func() { d.lane(ctx, s) }) })
 	}
 	d.metrics.shards.Set(float64(shards))
 	d.reviewed, d.blocked = time.Now(), 0
-	next = d.pump(ctx)
+	d.safely(func() { next = d.pump(ctx) })
 	if ctx.Err() == nil && d.flushAll(ctx) {
 		for _, s := range lines {
 			close(s.queue)
@@ -200,7 +215,8 @@ func (d *destination) take(ctx context.Context, b *block) {
 		d.metrics.dropped.WithLabelValues(dropLost).Add(float64(b.lost))
 		d.log.Error("samples are lost: damaged, or deleted before they were sent", zap.Uint64("samples", b.lost))
 	}
-	if b.table != nil {
+	if b.table != nil && !d.poisoned(b) {
+		d.taking = b
 		if version, _ := d.dialect.inForce(); b.start.Segment != d.read.Segment || version != d.version {
 			if !d.flushAll(ctx) {
 				return
@@ -215,6 +231,7 @@ func (d *destination) take(ctx context.Context, b *block) {
 			return
 		}
 	}
+	d.taking = nil
 	d.mu.Lock()
 	d.read = b.end
 	d.mu.Unlock()

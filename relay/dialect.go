@@ -14,6 +14,8 @@ const (
 	askAgain = time.Hour
 	// askSoon is that time where the destination took 2.0 before: it doubles, up to askAgain.
 	askSoon = time.Minute
+	// barrenAfter is after how long without a sample that is taken a confirmed 2.0 is doubted: another receiver may stand there now.
+	barrenAfter = 10 * time.Second
 )
 
 // dialect knows which version of remote write a destination speaks. Where the configuration leaves it open, that is 2.0
@@ -25,9 +27,10 @@ type dialect struct {
 
 	mu        sync.Mutex
 	version   int
-	confirmed bool // 2.0
-	taken     bool // 1.0
-	odd       int  // answers in a row that do not fit a confirmed 2.0
+	confirmed bool      // 2.0
+	taken     bool      // 1.0
+	odd       int       // answers in a row that do not fit a confirmed 2.0
+	heard     time.Time // when 2.0 was confirmed last, or this began
 	again     time.Duration
 	askAt     time.Time // when 2.0 is asked for again, while the version is 1.0
 	reason    string    // the answer to 2.0 for which it is
@@ -47,7 +50,7 @@ const maxReason = 300
 // newDialect returns what is known of a destination, note being what an earlier one has stored. Version is that of
 // the configuration, which holds where negotiate is false.
 func newDialect(url string, negotiate bool, version int, note string, keep func(string) error) *dialect {
-	d := &dialect{negotiate: negotiate, url: url, keep: keep, version: version, again: askAgain}
+	d := &dialect{negotiate: negotiate, url: url, keep: keep, version: version, heard: time.Now(), again: askAgain}
 	var l learnt
 	if json.Unmarshal([]byte(note), &l) != nil || l.URL != url || !negotiate && l.Version != version {
 		return d
@@ -84,10 +87,11 @@ func (d *dialect) inForce() (version int, reason string) {
 }
 
 // fill sets what a decision needs to know.
-func (d *dialect) fill(k *known) {
+func (d *dialect) fill(k *known, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	k.negotiate, k.confirmed, k.taken, k.odd = d.negotiate, d.confirmed && d.version == version2, d.taken, d.odd
+	k.barren = k.confirmed && now.Sub(d.heard) > barrenAfter
 }
 
 // confirm takes note that 2.0 was understood. Changed tells that it is news.
@@ -95,7 +99,7 @@ func (d *dialect) confirm() (changed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	changed = !d.confirmed || d.version != version2
-	d.odd = 0
+	d.odd, d.heard = 0, time.Now()
 	if !changed {
 		return false
 	}

@@ -90,6 +90,9 @@ func (d *destination) deliver(ctx context.Context, r *request) outcome {
 			d.account(q, v)
 			return outcome{end: settled}
 		case separate:
+			if v.late {
+				d.gate.passed() // it works, and has what it refuses
+			}
 			d.gate.leave(try)
 			return outcome{end: refused, request: r, decision: v}
 		case hold:
@@ -232,6 +235,6 @@ func (d *destination) describe(r *request, s sent) sent {
 // knows returns what a decision needs to know of the destination.
 func (d *destination) knows() known {
 	k := known{split: d.relay.SplitRefused, keep: d.relay.KeepUnauthorized, retryStatus: d.relay.RetryStatusCodes}
-	d.dialect.fill(&k)
+	d.dialect.fill(&k, time.Now())
 	return k
 }

@@ -77,14 +77,6 @@ type Relay struct {
 	wg       sync.WaitGroup
 }
 
-// runner is a destination and its goroutine.
-type runner struct {
-	*destination
-	settings Settings // that it was made with, for this one destination
-	stop     context.CancelFunc
-	done     chan struct{}
-}
-
 // New returns a relay without destinations.
 func New(o Options) (*Relay, error) {
 	if o.WAL == nil {
@@ -128,7 +120,7 @@ func (r *Relay) start(d *runner) {
 	r.wg.Go(func() {
 		defer close(d.done)
 		defer stop()
-		d.run(ctx)
+		r.supervise(ctx, d)
 	})
 }
 
@@ -155,7 +147,12 @@ func (r *Relay) Apply(s Settings) error {
 			errs = append(errs, fmt.Errorf("remote_write %q: %w", cfg.Shown(), err))
 			continue
 		}
-		next = append(next, &runner{destination: d, settings: own, done: make(chan struct{})})
+		for _, old := range r.running {
+			if was := old.current.Load(); was.mark.Label() == d.mark.Label() {
+				d.inherit(was)
+			}
+		}
+		next = append(next, newRunner(d, own))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -200,8 +197,9 @@ func (r *Relay) replace(next []*runner) {
 			old.stop()
 			<-old.done
 		}
-		if !slices.ContainsFunc(next, func(d *runner) bool { return d.mark.Label() == old.mark.Label() }) {
-			r.metrics.forget(old.mark.Label())
+		label := old.current.Load().mark.Label()
+		if !slices.ContainsFunc(next, func(d *runner) bool { return d.current.Load().mark.Label() == label }) {
+			r.metrics.forget(label)
 		}
 	}
 	for _, d := range next {
@@ -241,11 +239,6 @@ func (r *Relay) destination(s Settings) (*destination, error) {
 		d.catalog.described = d.learn
 	}
 	d.state = Status{Name: mark.Label(), URL: url}
-	for _, old := range r.running {
-		if old.mark.Label() == mark.Label() {
-			d.inherit(old.destination)
-		}
-	}
 	return d, nil
 }
 
@@ -283,7 +276,8 @@ func (r *Relay) Statuses() []Status {
 	defer r.mu.Unlock()
 	head := r.wal.Head()
 	out := make([]Status, 0, len(r.running))
-	for _, d := range r.running {
+	for _, n := range r.running {
+		d := n.current.Load()
 		d.mu.Lock()
 		s := d.state
 		s.Shards = len(d.shards)
