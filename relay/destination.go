@@ -3,7 +3,6 @@ package relay
 import (
 	"cmp"
 	"context"
-	"errors"
 	"math"
 	"slices"
 	"sync"
@@ -82,64 +81,6 @@ func (d *destination) inherit(old *destination) {
 	old.mu.Lock()
 	d.state.Newest = old.state.Newest
 	old.mu.Unlock()
-}
-
-// run sends until ctx ends. It returns an error when one of its goroutines has panicked.
-func (d *destination) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	d.broke = cancel
-	d.safely(func() { d.work(ctx) })
-	if p := new(panicError); errors.As(context.Cause(ctx), &p) {
-		return p
-	}
-	return nil
-}
-
-func (d *destination) work(ctx context.Context) {
-	d.src = newSource(d.src.feed, d.mark.Position())
-	defer d.src.close()
-	d.mu.Lock()
-	d.read = d.src.pos
-	d.mu.Unlock()
-	d.told = time.Now().Add(d.pace.tell - time.Duration(d.cfg.MetadataConfig.SendInterval))
-	var beside sync.WaitGroup
-	defer beside.Wait()
-	beside.Go(func() { d.safely(func() { d.triage.run(ctx) }) })
-	beside.Go(func() { d.safely(func() { d.meta.run(ctx) }) })
-	for shards := d.cfg.QueueConfig.MinShards; ctx.Err() == nil; {
-		shards = d.session(ctx, shards)
-	}
-}
-
-// session sends with a given number of shards. It returns another number when that should be, with everything delivered that was
-// put together, or when ctx has ended.
-func (d *destination) session(ctx context.Context, shards int) (next int) {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	lines := make([]*shard, shards)
-	for i := range lines {
-		lines[i] = &shard{batch: batch{symbols: &d.catalog.symbols}, queue: make(chan *request, 1)}
-	}
-	d.mu.Lock()
-	d.shards = lines
-	d.mu.Unlock()
-	d.gate.setLines(shards)
-	for _, s := range lines {
-		wg.Go(func() { d.safely(func() { d.lane(ctx, s) }) })
-	}
-	d.metrics.shards.Set(float64(shards))
-	d.reviewed, d.blocked = time.Now(), 0
-	d.safely(func() { next = d.pump(ctx) })
-	if ctx.Err() == nil && d.flushAll(ctx) {
-		for _, s := range lines {
-			close(s.queue)
-		}
-		wg.Wait()
-	}
-	return next
 }
 
 // pump reads the log and hands requests to the shards, until there should be another number of them or ctx ends.
