@@ -243,3 +243,35 @@ func TestDialectNoteIsText(t *testing.T) {
 		}
 	}
 }
+
+// TestDialectBarren: a confirmed 2.0 is doubted after refusals for a while, and not after a while without requests.
+func TestDialectBarren(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := (&slot{room: 1000}).dialect()
+		barren := func() bool {
+			var k known
+			d.fill(&k, time.Now())
+			return k.barren
+		}
+		d.refusal(time.Now())
+		time.Sleep(2 * barrenAfter)
+		if barren() {
+			t.Error("2.0 is doubted before it was confirmed")
+		}
+		d.confirm()
+		time.Sleep(time.Hour)
+		d.refusal(time.Now())
+		if barren() {
+			t.Error("one refusal after an hour without requests is enough")
+		}
+		time.Sleep(barrenAfter / 2)
+		d.refusal(time.Now())
+		time.Sleep(barrenAfter/2 + time.Second)
+		if !barren() {
+			t.Error("refusals for a while are not enough")
+		}
+		if d.confirm(); barren() {
+			t.Error("2.0 is doubted though a sample was taken")
+		}
+	})
+}

@@ -215,6 +215,9 @@ func (d *destination) exchange(ctx context.Context, r *request, s sent, instead 
 	case r.version == version1 && a.ok() && d.dialect.took(time.Now(), instead):
 		d.log.Warn("send by remote write 1.0, since the destination does not take 2.0; it is asked again later", zap.String("answer", instead))
 	}
+	if r.version == version2 && (v.action == hold || v.action == separate) {
+		d.dialect.refusal(time.Now())
+	}
 	switch {
 	case v.action == settle:
 		d.size.taken(r.all(), time.Now())
