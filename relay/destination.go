@@ -57,6 +57,7 @@ type destination struct {
 	taking   *block                // that is being put into requests
 	poison   map[wal.Position]bool // blocks over which the destination panicked
 	broke    func(error)           // ends the destination
+	leave    <-chan struct{}       // closed when it is to end with what is under way
 
 	passes     atomic.Uint64 // requests of which something was stored
 	lastPassed atomic.Pointer[request]
@@ -87,7 +88,7 @@ func (d *destination) inherit(old *destination) {
 func (d *destination) pump(ctx context.Context) (shards int) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !d.leaving() {
 		now := time.Now()
 		if now.Sub(d.reviewed) >= d.pace.review {
 			if n := d.review(now); n != len(d.shards) {
@@ -114,6 +115,7 @@ func (d *destination) pump(ctx context.Context) (shards int) {
 		case <-wake:
 		case <-timer.C:
 		case <-d.draining():
+		case <-d.leave:
 		}
 	}
 	return len(d.shards)

@@ -18,6 +18,8 @@ const (
 	// lateSpent is how much time, of all workers, may be spent on single samples that are late before the newest one of a series speaks for
 	// those before it. One second of it is forgotten every lateForgotten seconds.
 	lateSpent, lateForgotten = 20 * time.Second, 6
+	// mostLatency is what an answer takes at the most from a receiver that is there.
+	mostLatency = 500 * time.Millisecond
 	// oldLife is how long it is believed that samples of an age are refused.
 	oldLife = 10 * time.Minute
 )
@@ -55,9 +57,7 @@ func (f *search) late(ctx context.Context, ts []*timeSeries, v decision) (fresh,
 		}
 	}
 	// Some bad series, or nothing passes, or the receiver has newer ones.
-	begun := time.Now()
 	from := ask.firstTaken(ctx, few, times)
-	t.spendLate(begun)
 	f.taken += ask.taken
 	if ctx.Err() != nil || ask.strayed {
 		return nil, nil, false
@@ -97,11 +97,12 @@ func (t *triage) hasty(now time.Time) bool {
 	return t.lateSpent-now.Sub(t.lateAt)/lateForgotten > lateSpent
 }
 
-func (t *triage) spendLate(begun time.Time) {
+// spendLate counts the time of a question; what it waited for a receiver that was away is no part of it.
+func (t *triage) spendLate(took time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
-	t.lateSpent = max(0, t.lateSpent-now.Sub(t.lateAt)/lateForgotten) + now.Sub(begun)
+	t.lateSpent = max(0, t.lateSpent-now.Sub(t.lateAt)/lateForgotten) + min(took, mostLatency)
 	t.lateAt = now
 }
 
@@ -143,7 +144,9 @@ func (a *asker) takes(ctx context.Context, s *timeSeries, ms int64) bool {
 	if one.samples() == 0 || ctx.Err() != nil || a.strayed {
 		return false
 	}
+	begun := time.Now()
 	if v := a.t.send(ctx, []*timeSeries{one}); v != nil {
+		a.t.spendLate(time.Since(begun))
 		a.strayed = a.strayed || a.late && !v.late
 		return false
 	}

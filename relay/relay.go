@@ -187,17 +187,27 @@ func (r *Relay) find(own Settings) *runner {
 	return nil
 }
 
+// leaveTime is how long a destination that ends, since its settings changed, may take for what is under way.
+const leaveTime = time.Second
+
 // replace ends the destinations that are not among next, then starts those that are new.
 func (r *Relay) replace(next []*runner) {
-	for _, old := range r.running {
-		if slices.Contains(next, old) {
-			continue
+	old := slices.DeleteFunc(slices.Clone(r.running), func(d *runner) bool { return slices.Contains(next, d) })
+	for _, d := range old {
+		close(d.leave)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	for _, d := range old {
+		if d.stop != nil {
+			select {
+			case <-d.done:
+			case <-ctx.Done():
+			}
+			d.stop()
+			<-d.done
 		}
-		if old.stop != nil {
-			old.stop()
-			<-old.done
-		}
-		label := old.current.Load().mark.Label()
+		label := d.current.Load().mark.Label()
 		if !slices.ContainsFunc(next, func(d *runner) bool { return d.current.Load().mark.Label() == label }) {
 			r.metrics.forget(label)
 		}

@@ -31,12 +31,13 @@ func (e *panicError) Error() string {
 type runner struct {
 	settings Settings // that it was made with, for this one destination
 	stop     context.CancelFunc
+	leave    chan struct{} // closed when what is under way is to be the last
 	done     chan struct{}
 	current  atomic.Pointer[destination]
 }
 
 func newRunner(d *destination, s Settings) *runner {
-	r := &runner{settings: s, done: make(chan struct{})}
+	r := &runner{settings: s, leave: make(chan struct{}), done: make(chan struct{})}
 	r.current.Store(d)
 	return r
 }
@@ -50,7 +51,7 @@ func (r *Relay) supervise(ctx context.Context, n *runner) {
 	var told time.Time
 	for {
 		d := n.current.Load()
-		d.poison = poison
+		d.poison, d.leave = poison, n.leave
 		err := d.run(ctx)
 		if err == nil {
 			return
@@ -69,6 +70,8 @@ func (r *Relay) supervise(ctx context.Context, n *runner) {
 			d.tell.trouble(decision{err: err, rule: "panic"}, pause, time.Now())
 			select {
 			case <-ctx.Done():
+				return
+			case <-n.leave:
 				return
 			case <-time.After(pause):
 			}
@@ -97,6 +100,8 @@ func (d *destination) run(ctx context.Context) error {
 }
 
 func (d *destination) work(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	d.src = newSource(d.src.feed, d.mark.Position())
 	defer d.src.close()
 	d.mu.Lock()
@@ -104,11 +109,24 @@ func (d *destination) work(ctx context.Context) {
 	d.mu.Unlock()
 	d.told = time.Now().Add(d.pace.tell - time.Duration(d.cfg.MetadataConfig.SendInterval))
 	var beside sync.WaitGroup
-	defer beside.Wait()
+	defer func() {
+		cancel()
+		beside.Wait()
+	}()
 	beside.Go(func() { d.safely(func() { d.triage.run(ctx) }) })
 	beside.Go(func() { d.safely(func() { d.meta.run(ctx) }) })
-	for shards := d.cfg.QueueConfig.MinShards; ctx.Err() == nil; {
+	for shards := d.cfg.QueueConfig.MinShards; ctx.Err() == nil && !d.leaving(); {
 		shards = d.session(ctx, shards)
+	}
+}
+
+// leaving tells whether the destination is to end with what is under way.
+func (d *destination) leaving() bool {
+	select {
+	case <-d.leave:
+		return true
+	default:
+		return false
 	}
 }
 

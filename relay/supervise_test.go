@@ -114,3 +114,37 @@ func TestPanicInEncoding(t *testing.T) {
 		}
 	})
 }
+
+// TestReloadFinishesWhatIsUnderWay: a changed configuration makes nothing come twice where the receiver answers, and does not wait long
+// where it does not.
+func TestReloadFinishesWhatIsUnderWay(t *testing.T) {
+	tests := map[string]struct {
+		profile  fake.Profile
+		most     time.Duration // that a reload may take
+		repeated bool
+	}{
+		"well": {fake.Plain().With(fake.Back(fake.Latency(300 * time.Millisecond))), time.Second, false},
+		"slow": {fake.Plain().With(fake.Back(fake.Latency(5 * time.Second))), leaveTime + time.Millisecond, true},
+		"away": {fake.Plain().With(fake.OnWire(fake.NoConnection())), leaveTime + time.Millisecond, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, tt.profile, 50, "")
+				for i := range uint64(5) {
+					w.play(100*time.Millisecond, 3*time.Second)
+					begun := time.Now()
+					w.reload(i + 1)
+					if took := time.Since(begun); took > tt.most {
+						t.Errorf("a reload took %s", took)
+					}
+				}
+				w.receiver.Set(fake.Plain())
+				w.drain()
+				if b := w.audit(); b.missing > 0 || b.repeated > 0 && !tt.repeated {
+					t.Errorf("%d samples are missing, %d came twice", b.missing, b.repeated)
+				}
+			})
+		})
+	}
+}
