@@ -4,6 +4,8 @@ import (
 	"time"
 
 	promconfig "github.com/prometheus/prometheus/config"
+
+	"promrelay/config/redact"
 )
 
 // Destination is one remote_write block, with what Prometheus's own type cannot say of it.
@@ -32,9 +34,7 @@ func (d Destination) Shown() string {
 	if d.Name != "" {
 		return d.Name
 	}
-	u := *d.URL.URL
-	u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
-	return u.String()
+	return redact.BareURL(d.URL.String())
 }
 
 // Relay says how destinations are served beyond what a remote_write block can say.

