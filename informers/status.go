@@ -74,7 +74,7 @@ func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
 	for _, j := range d.set.Jobs(owner) {
 		s := JobStatus{Job: j, Problems: d.external.why(j.Name)}
 		for _, drop := range d.set.Dropped(j.Name) {
-			s.Dropped = append(s.Dropped, Dropped{Discovered: d.set.Discovered(j.Name, drop).Map(), Reason: drop.Reason(j)})
+			s.Dropped = append(s.Dropped, Dropped{Discovered: targets.ShownLabels(d.set.Discovered(j.Name, drop)).Map(), Reason: drop.Reason(j)})
 		}
 		out = append(out, s)
 	}
