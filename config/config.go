@@ -9,6 +9,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,22 +43,36 @@ type Config struct {
 	// of lines.
 	Warnings []string
 
-	doc   document
-	named []namedFile      // the files that the configuration names
-	fit   *redact.Redactor // knows the secrets in the file
+	doc      document
+	warnings Problems
+	named    []namedFile      // the files that the configuration names
+	fit      *redact.Redactor // knows the secrets in the file
 }
 
-// At is where a key stands in the file, such as wal.min_free_bytes, as the begin of a sentence: "line 3: ". Empty if it is not there.
-func (c *Config) At(path string) string {
-	if line := c.doc.line(strings.Split(path, ".")...); line > 0 {
-		return fmt.Sprintf("line %d: ", line)
+// Line is where a key stands in the file, such as wal.min_free_bytes, or the nearest one above it; 0 if none of them is there.
+func (c *Config) Line(path string) int { return c.doc.line(strings.Split(path, ".")...) }
+
+// DestinationLine is where a destination begins in the file.
+func (c *Config) DestinationLine(i int) int {
+	if node := c.doc.get("remote_write", i); node != nil {
+		return node.Line
 	}
-	return ""
+	return 0
 }
+
+// Locate makes a problem of what another room says of the configuration: with the line that it is likely to be about, and without
+// secrets.
+func (c *Config) Locate(err error) Problem { return c.doc.guess(c.Shown(err).Error()) }
 
 // Shown makes an error fit to be shown: without the secrets that the configuration holds, in it and in the files that it names.
 func (c *Config) Shown(err error) error {
 	return redact.Of(c.Prometheus, c.ScrapeConfigs, c.Nodes).Error(c.fit.Error(err))
+}
+
+// Examine returns the warnings, and what is wrong with the files that the configuration names, in the order of lines. Those are warnings
+// too: another machine may have what this one lacks.
+func (c *Config) Examine() Problems {
+	return slices.Concat(c.warnings, c.fileProblems()).ordered(c.fit)
 }
 
 // Kubernetes says which API server is read.

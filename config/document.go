@@ -202,11 +202,19 @@ func (d document) guess(text string) Problem {
 			break
 		}
 	}
-	if where := d.placeOf(p.Line); where != "" {
+	if where := d.placeOf(p.Line); where != "" && !startsWithKey(text) {
 		p.Text = where + ": " + text
 	}
 	return p
 }
+
+// startsWithKey tells whether a text names its block already.
+func startsWithKey(text string) bool {
+	end := strings.IndexAny(text, ":.[ ")
+	return end > 0 && (slices.Contains(ownKeys, text[:end]) || isPrometheus(text[:end]))
+}
+
+func isPrometheus(key string) bool { return slices.Contains(prometheusKeys, key) }
 
 // placeOf names the block, or the item of it, that a line is in.
 func (d document) placeOf(line int) (where string) {

@@ -51,16 +51,14 @@ func (w *walker) noteFile(n *yaml.Node, at place) {
 	w.files = append(w.files, f)
 }
 
-// FileWarnings looks at the files that the configuration names, and tells what is wrong with them, in the order of lines. They are
-// warnings: another machine may have what this one lacks.
-func (c *Config) FileWarnings() []string {
-	var out Problems
+// fileProblems looks at the files that the configuration names.
+func (c *Config) fileProblems() (out Problems) {
 	for _, f := range c.named {
 		for _, why := range f.look() {
 			out = append(out, Problem{f.File, f.Line, f.Text + ": " + why})
 		}
 	}
-	return out.ordered(c.fit).Strings()
+	return out
 }
 
 // look tells what is wrong with a file, and with each that a pattern stands for.

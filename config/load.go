@@ -48,8 +48,18 @@ func (l *loader) warn(line int, format string, args ...any) {
 	l.warnings = append(l.warnings, Problem{Line: line, Text: fmt.Sprintf(format, args...)})
 }
 
-// LoadFile reads the configuration file at path; relative paths in it start at its directory. An error wraps Problems where it is
-// what the file says that is wrong.
+// FileError is what is wrong with a configuration file.
+type FileError struct {
+	Path string
+	Err  error // Problems, mostly
+}
+
+func (e *FileError) Error() string { return e.Path + ": " + e.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (e *FileError) Unwrap() error { return e.Err }
+
+// LoadFile reads the configuration file at path; relative paths in it start at its directory. What is wrong with it is a FileError.
 func LoadFile(path string) (*Config, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -57,7 +67,7 @@ func LoadFile(path string) (*Config, error) {
 	}
 	c, err := Load(text, filepath.Dir(path))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, &FileError{path, err}
 	}
 	return c, nil
 }
@@ -94,7 +104,8 @@ func (l *loader) result() (*Config, error) {
 		return nil, problems
 	}
 	c.named = slices.Concat(l.walker.files, l.files)
-	c.Warnings = l.warnings.ordered(c.fit).Strings()
+	c.warnings = l.warnings.ordered(c.fit)
+	c.Warnings = c.warnings.Strings()
 	return c, nil
 }
 

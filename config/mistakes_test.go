@@ -222,7 +222,7 @@ func TestGlobalBesideMonitors(t *testing.T) {
 	}
 }
 
-func TestFileWarnings(t *testing.T) {
+func TestExamine(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"here": "x", "good.yaml": "- targets: [a]\n", "bad.yaml": "- targets: a\n- lables: {}\n", "bad.json": `[{"targets": ["a"], "x": 1}]`,
@@ -268,7 +268,7 @@ remote_write:
 		`line 16: remote_write "r": authorization.credentials_file: ` + at + "gone: there is no such file",
 		at + `more.yaml: line 3: scrape_configs: job_name "m": bearer_token_file: ` + at + "gone-too: there is no such file",
 	}
-	got := c.FileWarnings()
+	got := c.Examine().Strings()
 	slices.Sort(got)
 	slices.Sort(want)
 	if d := cmp.Diff(want, got); d != "" {

@@ -45,6 +45,9 @@ func (p Problems) Strings() []string {
 	return out
 }
 
+// Sorted returns the problems in the order of files and lines, each once.
+func (p Problems) Sorted() Problems { return p.ordered(nil) }
+
 // ordered sorts the problems, leaves each in once, and makes one line of each that is fit to be shown.
 func (p Problems) ordered(fit *redact.Redactor) Problems {
 	out := slices.Clone(p)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	promversion "github.com/prometheus/common/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"promrelay/config"
 )
 
 const name = "promrelay"
@@ -20,9 +23,27 @@ var version = cmp.Or(promversion.Version, "dev")
 
 func main() {
 	if err := command(os.Args[1:]); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", name, oneLine(err))
+		for _, line := range lines(err) {
+			fmt.Fprintf(os.Stderr, "%s: %s\n", name, line)
+		}
 		os.Exit(1)
 	}
+}
+
+// lines are what to tell of an error: a line for each problem of a configuration, and one for any other error.
+func lines(err error) (out []string) {
+	file, ok := errors.AsType[*config.FileError](err)
+	if !ok {
+		return []string{oneLine(err)}
+	}
+	problems, ok := errors.AsType[config.Problems](file.Err)
+	if !ok {
+		return []string{oneLine(err)}
+	}
+	for _, p := range problems.Strings() {
+		out = append(out, file.Path+": "+p)
+	}
+	return out
 }
 
 // oneLine is the text of an error in one line.
@@ -59,6 +80,8 @@ func command(args []string) error {
 
 	checkCmd := app.Command("check", "Check a configuration file, and the files that it names.")
 	var checked string
+	var strict bool
+	checkCmd.Flag("strict", "Take warnings for errors.").BoolVar(&strict)
 	checkCmd.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&checked)
 
 	targetsCmd := app.Command("targets", "List the targets of a cluster that has the objects of a directory of manifests.")
@@ -77,7 +100,7 @@ func command(args []string) error {
 	case runCmd.FullCommand():
 		return run(r)
 	case checkCmd.FullCommand():
-		return check(os.Stdout, checked)
+		return check(os.Stdout, checked, strict)
 	case targetsCmd.FullCommand():
 		return listTargets(os.Stdout, t)
 	case versionCmd.FullCommand():
