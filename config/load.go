@@ -143,7 +143,7 @@ func (l *loader) walkBlocks() {
 // topSuggestion is what may have been meant by a key at the top.
 func topSuggestion(key string) string {
 	known := append(slices.Clone(prometheusKeys), ownKeys...)
-	if s := suggestion(key, slices.Clone(known)); s != "" {
+	if s := Suggest(key, slices.Clone(known)); s != "" {
 		return s
 	}
 	return "; known are " + strings.Join(known, ", ")

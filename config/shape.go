@@ -163,8 +163,9 @@ func (k keys) find(name string) reflect.Type {
 	return k.rest
 }
 
-// suggestion names the key that was perhaps meant, in words that go on a sentence; empty if none is near. Where there are few, it names all.
-func suggestion(key string, known []string) string {
+// Suggest names the one of known words that was perhaps meant, in words that go on a sentence; empty if none is near. Where there are
+// few, it names all. It sorts known.
+func Suggest(key string, known []string) string {
 	best, least := "", min(4, len(key)/2+2)
 	slices.Sort(known)
 	for _, k := range known {

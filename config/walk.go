@@ -148,7 +148,7 @@ func (w *walker) mapping(n *yaml.Node, t reflect.Type, at place) bool {
 			good = w.walk(value, of, at.under(key.Value)) && good
 		case t == monitorsType && slices.Contains(serverFields, key.Value): // of which warnings tell
 		default:
-			good = w.mistake(key, "unknown key %q%s%s", key.Value, at.in(), suggestion(key.Value, names(known)))
+			good = w.mistake(key, "unknown key %q%s%s", key.Value, at.in(), Suggest(key.Value, names(known)))
 		}
 		seen[key.Value] = true
 	}

@@ -3,23 +3,19 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
-	promversion "github.com/prometheus/common/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"promrelay/config"
 )
 
 const name = "promrelay"
-
-// version is what the linker sets in prometheus/common.
-var version = cmp.Or(promversion.Version, "dev")
 
 func main() {
 	if err := command(os.Args[1:]); err != nil {
@@ -66,6 +62,8 @@ func command(args []string) error {
 	app := kingpin.New(name, "Relay of ServiceMonitors, PodMonitors, Probes and scrape configurations to Prometheus remote write.")
 	app.UsageWriter(os.Stdout)
 	app.HelpFlag.Short('h')
+	app.Version(versionText())
+	app.VersionFlag.NoEnvar()
 	const configHelp = "Path to the configuration file: one of Prometheus, with the blocks kubernetes, monitors, nodes, manifests, wal and relay beside its own."
 
 	runCmd := app.Command("run", "Scrape and relay, until SIGTERM.")
@@ -92,6 +90,9 @@ func command(args []string) error {
 
 	versionCmd := app.Command("version", "Print the version.")
 
+	if err := knownCommand(app.Model(), args); err != nil {
+		return err
+	}
 	cmd, err := app.Parse(args)
 	if err != nil {
 		return fmt.Errorf("%w, try --help", err)
@@ -104,7 +105,22 @@ func command(args []string) error {
 	case targetsCmd.FullCommand():
 		return listTargets(os.Stdout, t)
 	case versionCmd.FullCommand():
-		fmt.Println(promversion.Print(name))
+		fmt.Println(versionText())
 	}
 	return nil
+}
+
+// knownCommand refuses a first argument that is no command, with the nearest one.
+func knownCommand(app *kingpin.ApplicationModel, args []string) error {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return nil
+	}
+	known := []string{"help"}
+	for _, c := range app.Commands {
+		known = append(known, c.Name)
+	}
+	if slices.Contains(known, args[0]) {
+		return nil
+	}
+	return fmt.Errorf("unknown command %q%s", args[0], config.Suggest(args[0], known))
 }

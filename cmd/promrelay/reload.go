@@ -61,7 +61,9 @@ func (r *reloader) run(ctx context.Context) error {
 func (r *reloader) reload() error {
 	next, err := load(r.path)
 	if err == nil {
-		err = r.apply(next)
+		if err = r.apply(next); err != nil {
+			err = next.Shown(err)
+		}
 	}
 	if err != nil {
 		r.success.Set(0)

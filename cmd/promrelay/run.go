@@ -93,7 +93,7 @@ func run(o runOptions) error {
 		SyncInterval: cfg.WAL.SyncInterval, Logger: log, Registerer: reg,
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("--wal.dir=%s: %w", dir, err), pages.Close())
+		return errors.Join(walError(o, cfg, err), pages.Close())
 	}
 	guard := scrape.NewGuard()
 	if err := restore(guard, store); err != nil {
@@ -124,7 +124,7 @@ func run(o runOptions) error {
 
 	// 7. What the configuration says, now and again.
 	if err := reload.apply(cfg); err != nil {
-		return errors.Join(fmt.Errorf("%s: %w", o.ConfigFile, err), store.Close(), pages.Close())
+		return errors.Join(fmt.Errorf("%s: %w", o.ConfigFile, cfg.Shown(err)), store.Close(), pages.Close())
 	}
 	pages.Ready(web.Sources{Monitors: discovery, Targets: pool, Destinations: delivery, Problems: problems, Working: store.Ready})
 	log.Info("start", zap.String("version", version), zap.String("config", o.ConfigFile), zap.String("wal", dir), zap.Strings("address", *o.Web.WebListenAddresses))
@@ -145,6 +145,17 @@ func run(o runOptions) error {
 	)
 	log.Info("end")
 	return err
+}
+
+// walError tells who named the directory that cannot be used.
+func walError(o runOptions, cfg *config.Config, err error) error {
+	switch {
+	case o.WALDir != "":
+		return fmt.Errorf("--wal.dir=%s: %w", o.WALDir, err)
+	case cfg.WAL.Dir != "":
+		return &config.FileError{Path: o.ConfigFile, Err: config.Problems{{Line: cfg.Line("wal.dir"), Text: fmt.Sprintf("wal.dir: %s: %v", cfg.WAL.Dir, err)}}}
+	}
+	return fmt.Errorf("directory of the WAL by default, %s: %w; name another by --wal.dir or wal.dir", defaultWALDir, err)
 }
 
 // newBackend returns nil where no objects are needed. Problems is nil where there are no manifests.
