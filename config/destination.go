@@ -48,9 +48,10 @@ type Relay struct {
 	KeepUnauthorized bool `yaml:"keep_unauthorized"`
 	// RetryStatusCodes are answers that mean "later", beside 5xx, 408, 425, 429 and 499.
 	RetryStatusCodes []int `yaml:"retry_status_codes"`
-	// DrainTimeout is how long destinations may take to catch up when the relay stops.
+	// DrainTimeout is how long destinations may take to catch up when the relay stops. Nothing is scraped meanwhile, and what is left
+	// stays in the log.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
 }
 
 // DefaultRelay is what holds without a relay block.
-var DefaultRelay = Relay{DrainFactor: 3, SplitRefused: true, KeepUnauthorized: true, DrainTimeout: 10 * time.Second}
+var DefaultRelay = Relay{DrainFactor: 3, SplitRefused: true, KeepUnauthorized: true, DrainTimeout: 2 * time.Second}

@@ -69,6 +69,7 @@ func command(args []string) error {
 	runCmd := app.Command("run", "Scrape and relay, until SIGTERM.")
 	r := runOptions{Web: toolkit.AddFlags(runCmd, ":9099")}
 	runCmd.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&r.ConfigFile)
+	runCmd.Flag("config.watch", "Load the configuration file again when it changes. --no-config.watch leaves that to SIGHUP and /-/reload.").Default("true").BoolVar(&r.Watch)
 	runCmd.Flag("wal.dir", "Directory of the write-ahead log; before wal.dir of the configuration file. (default data/wal)").StringVar(&r.WALDir)
 	runCmd.Flag("web.enable-lifecycle", "Let POST /-/reload load the configuration file again.").BoolVar(&r.Lifecycle)
 	runCmd.Flag("web.enable-pprof", "Serve /debug/pprof.").BoolVar(&r.Pprof)

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
@@ -31,6 +32,7 @@ type runOptions struct {
 	ConfigFile, WALDir  string
 	Web                 *toolkit.FlagConfig
 	Lifecycle, Pprof    bool
+	Watch               bool // the configuration file
 	LogLevel, LogFormat string
 }
 
@@ -59,6 +61,8 @@ func run(o runOptions) error {
 		return err
 	}
 	defer func() { _ = log.Sync() }()
+	followMemoryLimit(memlimit.FromCgroup, log)
+	seen, _ := fingerprint(o.ConfigFile, nil)
 	cfg, err := load(o.ConfigFile)
 	if err != nil {
 		return err
@@ -71,6 +75,8 @@ func run(o runOptions) error {
 
 	// 2. Pages: they take their addresses now, and tell that the relay is starting.
 	reload := newReloader(o.ConfigFile, cfg, reg, log)
+	reload.watch, reload.seen = o.Watch, seen
+	reload.seeMore()
 	wo := web.Options{Flags: o.Web, Pprof: o.Pprof, Version: version, Gatherer: reg, Logger: log}
 	if o.Lifecycle {
 		wo.Reload = reload.reload
