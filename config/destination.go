@@ -48,6 +48,8 @@ type Relay struct {
 	KeepUnauthorized bool `yaml:"keep_unauthorized"`
 	// RetryStatusCodes are answers that mean "later", beside 5xx, 408, 425, 429 and 499.
 	RetryStatusCodes []int `yaml:"retry_status_codes"`
+	// RedirectHosts are hosts, without a port, to which a receiver may redirect samples. Its own host is always among them.
+	RedirectHosts []string `yaml:"redirect_hosts"`
 	// DrainTimeout is how long destinations may take to catch up when the relay stops. Nothing is scraped meanwhile, and what is left
 	// stays in the log.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -9,6 +10,8 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 	"go.yaml.in/yaml/v3"
 	k8slabels "k8s.io/apimachinery/pkg/labels"
+
+	"promrelay/config/redact"
 )
 
 // meaningless are options of Prometheus that the relay accepts and has no use for, with the reason.
@@ -89,6 +92,11 @@ func (r Relay) validate(bad bad) {
 	}
 	if r.DrainTimeout < 0 {
 		bad("relay.drain_timeout", "%s is negative", r.DrainTimeout)
+	}
+	for _, host := range r.RedirectHosts {
+		if u, err := url.Parse("https://" + host); err != nil || host == "" || u.Host != host || u.Port() != "" {
+			bad("relay.redirect_hosts", "%q: want a host without a scheme and a port, such as receiver.example.com", redact.BareURL(host))
+		}
 	}
 	for _, status := range r.RetryStatusCodes {
 		if status < 400 || status > 599 {

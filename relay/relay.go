@@ -170,7 +170,7 @@ func Check(s Settings) error {
 			errs = append(errs, fmt.Errorf("remote_write %q: another one has the same name or URL; give each a name", cfg.Shown()))
 		} else if scheme := cfg.URL.Scheme; scheme != "http" && scheme != "https" || cfg.URL.Host == "" {
 			errs = append(errs, fmt.Errorf("remote_write %q: url must begin with http:// or https:// and name a host", cfg.Shown()))
-		} else if _, err := newClient(cfg, nil); err != nil {
+		} else if _, err := newClient(cfg, nil, nil); err != nil {
 			errs = append(errs, fmt.Errorf("remote_write %q: %w", cfg.Shown(), err))
 		}
 	}
@@ -222,7 +222,7 @@ func (r *Relay) replace(next []*runner) {
 
 func (r *Relay) destination(s Settings) (*destination, error) {
 	cfg := s.Destinations[0]
-	c, err := newClient(cfg, r.transport)
+	c, err := newClient(cfg, s.Relay.RedirectHosts, r.transport)
 	if err != nil {
 		return nil, err
 	}
