@@ -71,7 +71,8 @@ func changes(ctx context.Context, path string, out chan<- struct{}, log *zap.Log
 		case <-events:
 			settled = time.After(settleFor)
 			continue
-		case _ = <-errs: // what was missed the ticker finds
+		case err := <-errs: // what was missed the ticker finds
+			log.Debug("watch the configuration file", zap.Error(err))
 		case <-settled:
 		case <-look.C:
 			if w != nil {
