@@ -64,6 +64,13 @@ type Monitors struct {
 	LastGoodDirectory string `json:"lastGoodDirectory"`
 }
 
+// defaultMonitors is what an empty monitors block means: monitors read no files of the relay.
+func defaultMonitors() *Monitors {
+	m := &Monitors{}
+	m.ArbitraryFSAccessThroughSMs.Deny = true
+	return m
+}
+
 // Manifests says where objects are read from instead of a cluster.
 type Manifests struct {
 	// Directory holds YAML or JSON files, and directories of them.
@@ -250,7 +257,7 @@ func (c *Config) setDefaults(doc document) {
 		c.Kubernetes = &Kubernetes{}
 	}
 	if c.Monitors == nil && cluster {
-		c.Monitors = &Monitors{}
+		c.Monitors = defaultMonitors()
 	}
 	global := c.Prometheus.GlobalConfig
 	said := find(doc.root, "global")

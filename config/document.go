@@ -179,6 +179,7 @@ func (m *Monitors) UnmarshalYAML(node *yaml.Node) error {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	type plain Monitors
+	*m = *defaultMonitors()
 	if err := dec.Decode((*plain)(m)); err != nil {
 		what := strings.TrimPrefix(err.Error(), "json: ")
 		if typed := (*json.UnmarshalTypeError)(nil); errors.As(err, &typed) {

@@ -81,8 +81,12 @@ func away(err error) bool {
 // interrupt notes that nothing is heard from the API server, or not what it should say. What is known stays.
 func (w *watched) interrupt(p *part, err error) {
 	w.mu.Lock()
+	news := p.silent == "" && !p.synced()
 	p.silent = "the watch is interrupted, go on with what is known: " + err.Error()
 	w.mu.Unlock()
+	if news { // others may wait for it
+		w.note(w.resource, stateChange)
+	}
 	if time.Now().Unix()-w.complained.Load() > 60 { // it is asked again every second
 		w.complained.Store(time.Now().Unix())
 		w.log.Warn("watch is interrupted, go on with what is known", zap.Error(err))

@@ -1,7 +1,6 @@
 package targets
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"runtime/debug"
@@ -316,5 +315,3 @@ func parseSelector(sel metav1.LabelSelector) (k8slabels.Selector, error) {
 func byRelabelling(m *monitoringv1.SelectorMechanism) bool {
 	return m == nil || *m == monitoringv1.SelectorMechanismRelabel
 }
-
-var errFiles = errors.New("names a file, which arbitraryFSAccessThroughSMs denies")

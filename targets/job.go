@@ -22,6 +22,8 @@ type Job struct {
 	Static []*targetgroup.Group
 	// Select are the first of Config's rules, as many as need nothing but a group's labels to drop all of its targets.
 	Select []*relabel.Config
+	// OwnToken tells that its targets get the token of the relay's service account, those alone that CheckToken lets by.
+	OwnToken bool
 	// Notes say what a user may wonder at.
 	Notes []string
 }

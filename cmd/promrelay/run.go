@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -112,6 +113,7 @@ func run(o runOptions) error {
 	pool, err := scrape.New(scrape.Options{
 		Log: store, Guard: guard, ExternalLabels: cfg.Prometheus.GlobalConfig.ExternalLabels, Logger: log, Registerer: reg,
 		Unauthorized: func(t *targets.Target) { discovery.Hurry(t) },
+		Trusted:      func(at netip.AddrPort) error { return discovery.Trusted(at) },
 	})
 	if err != nil {
 		return errors.Join(err, store.Close(), pages.Close())
