@@ -85,6 +85,8 @@ type Nodes struct {
 	ScrapeTimeout  model.Duration `yaml:"scrape_timeout"`
 	// InsecureSkipVerify does without the check of the kubelets' certificates.
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
+	// BesideMonitors scrapes also the pages that a monitor scrapes with the same job label.
+	BesideMonitors bool `yaml:"beside_monitors"`
 	// HTTPClientConfig reaches the kubelets; by default with the token and CA of the pod's service account.
 	HTTPClientConfig config_util.HTTPClientConfig `yaml:",inline"`
 

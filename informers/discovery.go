@@ -64,6 +64,8 @@ type Discovery struct {
 	kinds    map[targets.Kind]bool // all monitors of the kind were compiled since settings changed
 	sources  map[targets.Source]*source
 	running  sync.WaitGroup
+	// unreachable are the Nodes that were told to have no address to use.
+	unreachable map[string]bool
 }
 
 // notes are what has changed and was not worked off.
@@ -92,6 +94,7 @@ func New(o Options) (*Discovery, error) {
 		backend: o.Backend, sink: o.Sink, offline: o.Offline, log: o.Logger.Named("informers"), metrics: newMetrics(o.Registerer), wake: make(chan struct{}, 1),
 		set: targets.NewSet(), monitors: map[targets.Owner]*monitorState{}, byRef: map[targets.Ref]map[targets.Owner]bool{},
 		blocks: map[targets.Owner]bool{}, watched: map[string]*watched{}, kinds: map[targets.Kind]bool{}, sources: map[targets.Source]*source{},
+		unreachable: map[string]bool{},
 	}
 	d.refs = newReferences(o.Backend, d.log, d.metrics, d.noteRef)
 	d.external = newExternal(o.Registerer, d.log, d.noteExternal)

@@ -33,6 +33,9 @@ func newBuilder(ctx context.Context, src targets.Source, of func(resource string
 	}
 	b := &builder{ch: make(chan []*targetgroup.Group)}
 	main := &standIn{objects: filtered(of, src.Role, selectors), captured: &b.ask}
+	if src.Kubelets {
+		main.objects = addressed{main.objects}
+	}
 	other := func(role string, wanted bool) cache.SharedInformer {
 		if !wanted {
 			return nil

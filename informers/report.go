@@ -73,7 +73,7 @@ func (d *Discovery) Report() (Report, error) {
 			if err != nil {
 				return r, fmt.Errorf("report job %s: %w", j.Job.Name, err)
 			}
-			job := ReportedJob{Name: j.Job.Name, Config: string(text), Targets: []ReportedTarget{}, Notes: j.Job.Notes}
+			job := ReportedJob{Name: j.Job.Name, Config: string(text), Targets: []ReportedTarget{}, Notes: j.Notes}
 			for _, t := range d.targets(j.Job.Name) {
 				job.Targets = append(job.Targets, ReportedTarget{
 					URL: t.URL, Labels: t.Labels.Map(), Discovered: t.Discovered().Map(),

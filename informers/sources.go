@@ -177,7 +177,8 @@ func (d *Discovery) ready(s *source) bool {
 			return false
 		}
 	}
-	return true
+	nodes := d.watched["nodes"] // Trusted asks for them: no target is to be down for their being listed a moment later
+	return s.Role == targets.RoleNode || nodes.stop == nil || nodes.ready() || nodes.why() != ""
 }
 
 // keysFor returns the keys of the objects whose groups the jobs may take.
@@ -208,6 +209,9 @@ const chunk = 500
 func (d *Discovery) offer(ctx context.Context, s *source, keys []string, onlyNew bool) {
 	for part := range slices.Chunk(keys, chunk) {
 		groups := s.builder.build(ctx, part)
+		if s.Kubelets {
+			d.reachKubelets(groups)
+		}
 		d.metrics.builds.WithLabelValues(s.Role).Add(float64(len(groups)))
 		d.mu.Lock()
 		for _, g := range groups {

@@ -32,6 +32,8 @@ type MonitorStatus struct {
 type JobStatus struct {
 	Job     *targets.Job
 	Dropped []Dropped
+	// Notes say what a user may wonder at: those of the job, and what follows from other jobs and from objects.
+	Notes []string
 	// Problems are what keeps the job from finding targets by some means, at the moment.
 	Problems []string
 }
@@ -72,7 +74,7 @@ func (d *Discovery) Monitors() []MonitorStatus {
 func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
 	var out []JobStatus
 	for _, j := range d.set.Jobs(owner) {
-		s := JobStatus{Job: j, Problems: d.external.why(j.Name)}
+		s := JobStatus{Job: j, Problems: d.external.why(j.Name), Notes: slices.Concat(j.Notes, d.set.Shared(j.Name))}
 		for _, drop := range d.set.Dropped(j.Name) {
 			s.Dropped = append(s.Dropped, Dropped{Discovered: d.set.Discovered(j.Name, drop).Map(), Reason: drop.Reason(j)})
 		}

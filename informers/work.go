@@ -52,6 +52,9 @@ func (d *Discovery) work(ctx context.Context) {
 	d.build(ctx, needy)
 	d.mu.Lock()
 	changes := d.set.Settle(d.unknown)
+	for _, t := range d.set.NewTwice() {
+		d.log.Warn("two jobs scrape the same page with the same job label, so that its series count twice", zap.String("job", t.A), zap.String("other", t.B))
+	}
 	d.mu.Unlock()
 	if len(changes) > 0 && ctx.Err() == nil {
 		d.sink(changes)

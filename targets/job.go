@@ -24,6 +24,8 @@ type Job struct {
 	Select []*relabel.Config
 	// OwnToken tells that its targets get the token of the relay's service account, those alone that CheckToken lets by.
 	OwnToken bool
+	// Yields tells that it leaves a target to a monitor that scrapes the same page with the same job label.
+	Yields bool
 	// Notes say what a user may wonder at.
 	Notes []string
 }
@@ -52,6 +54,9 @@ func allOr(namespaces []string) []string {
 type Source struct {
 	Role   string
 	Attach Attach
+	// Kubelets, with the role node, gives each Node the address and the port that prometheus-operator gives its kubelet; one without
+	// such an address has none.
+	Kubelets bool
 	// Selectors are role=label-selector|field-selector, for each role that has one, sorted and joined by ";".
 	Selectors string
 }

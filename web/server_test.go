@@ -85,7 +85,7 @@ func newWorld(t *testing.T) *world {
 	empty.Name = "serviceMonitor/shop/empty/0"
 	return &world{
 		monitors: []informers.MonitorStatus{
-			monitor("cart", informers.Accepted, "", informers.JobStatus{Job: job, Dropped: []informers.Dropped{drop}}),
+			monitor("cart", informers.Accepted, "", informers.JobStatus{Job: job, Notes: job.Notes, Dropped: []informers.Dropped{drop}}),
 			monitor("broken", informers.Rejected, "endpoints[0].relabelings[0].regex: missing )"),
 			keeps(monitor("kept", informers.Rejected, "endpoints[0]: port: missing closing )", informers.JobStatus{Job: &empty})),
 			monitor("empty", informers.Accepted, "", informers.JobStatus{Job: &empty}),

@@ -195,7 +195,7 @@ func whyNone(g group) string {
 }
 
 func newJob(j informers.JobStatus, statuses []scrape.Status, all bool) job {
-	out := job{Name: j.Job.Name, Notes: j.Job.Notes, Problems: j.Problems, Interval: j.Job.Config.ScrapeInterval.String()}
+	out := job{Name: j.Job.Name, Notes: j.Notes, Problems: j.Problems, Interval: j.Job.Config.ScrapeInterval.String()}
 	slices.SortFunc(statuses, func(a, b scrape.Status) int {
 		return cmp.Or(cmp.Compare(rank(a.Health), rank(b.Health)), cmp.Compare(a.Target.URL, b.Target.URL), labels.Compare(a.Target.Labels, b.Target.Labels))
 	})
