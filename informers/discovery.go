@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -66,6 +67,9 @@ type Discovery struct {
 	running  sync.WaitGroup
 	// unreachable are the Nodes that were told to have no address to use.
 	unreachable map[string]bool
+
+	batches atomic.Uint64 // of changes that were worked off
+	whys    whyMemory
 }
 
 // notes are what has changed and was not worked off.

@@ -26,12 +26,17 @@ type MonitorStatus struct {
 	// LastGood tells of a rejected monitor that its jobs are those of its last good version.
 	LastGood bool
 	Jobs     []JobStatus
+	// Why says why an accepted one has no targets; empty if it has some.
+	Why string
 }
 
 // JobStatus is what discovery knows of a job.
 type JobStatus struct {
 	Job     *targets.Job
+	Targets int // how many it has
 	Dropped []Dropped
+	// Why says why a job of an accepted monitor has no targets; empty if it has some.
+	Why string
 	// Notes say what a user may wonder at: those of the job, and what follows from other jobs and from objects.
 	Notes []string
 	// Problems are what keeps the job from finding targets by some means, at the moment.
@@ -56,6 +61,12 @@ type monitorState struct {
 
 // Monitors tells of all monitors and blocks, in the order of their names.
 func (d *Discovery) Monitors() []MonitorStatus {
+	out := d.statuses()
+	d.explain(out)
+	return out
+}
+
+func (d *Discovery) statuses() []MonitorStatus {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	var out []MonitorStatus
@@ -74,7 +85,7 @@ func (d *Discovery) Monitors() []MonitorStatus {
 func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
 	var out []JobStatus
 	for _, j := range d.set.Jobs(owner) {
-		s := JobStatus{Job: j, Problems: d.external.why(j.Name), Notes: slices.Concat(j.Notes, d.set.Shared(j.Name))}
+		s := JobStatus{Job: j, Targets: d.set.Count(j.Name), Problems: d.external.why(j.Name), Notes: slices.Concat(j.Notes, d.set.Shared(j.Name))}
 		for _, drop := range d.set.Dropped(j.Name) {
 			s.Dropped = append(s.Dropped, Dropped{Discovered: d.set.Discovered(j.Name, drop).Map(), Reason: drop.Reason(j)})
 		}

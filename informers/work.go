@@ -59,6 +59,7 @@ func (d *Discovery) work(ctx context.Context) {
 	if len(changes) > 0 && ctx.Err() == nil {
 		d.sink(changes)
 	}
+	d.batches.Add(1)
 	d.finish()
 }
 

@@ -29,6 +29,14 @@ func (s *Set) Targets(job string) []*Target {
 	return slices.SortedFunc(maps.Values(state.live), func(a, b *Target) int { return strings.Compare(a.URL, b.URL) })
 }
 
+// Count returns how many targets of a job were told.
+func (s *Set) Count(job string) int {
+	if state := s.jobs[job]; state != nil {
+		return len(state.live)
+	}
+	return 0
+}
+
 // Dropped returns the targets that a job was offered and did not take, though its selector let them by.
 func (s *Set) Dropped(job string) []Drop {
 	state := s.jobs[job]

@@ -81,6 +81,7 @@ func newWorld(t *testing.T) *world {
 		return informers.MonitorStatus{Owner: targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: name}, State: state, Reason: reason, Jobs: jobs}
 	}
 	keeps := func(m informers.MonitorStatus) informers.MonitorStatus { m.LastGood = true; return m }
+	why := func(m informers.MonitorStatus, why string) informers.MonitorStatus { m.Why = why; return m }
 	empty := *job
 	empty.Name = "serviceMonitor/shop/empty/0"
 	return &world{
@@ -88,8 +89,8 @@ func newWorld(t *testing.T) *world {
 			monitor("cart", informers.Accepted, "", informers.JobStatus{Job: job, Notes: job.Notes, Dropped: []informers.Dropped{drop}}),
 			monitor("broken", informers.Rejected, "endpoints[0].relabelings[0].regex: missing )"),
 			keeps(monitor("kept", informers.Rejected, "endpoints[0]: port: missing closing )", informers.JobStatus{Job: &empty})),
-			monitor("empty", informers.Accepted, "", informers.JobStatus{Job: &empty}),
-			monitor("stuck", informers.Accepted, "", informers.JobStatus{Job: &empty, Problems: []string{"consul_sd_configs cannot be started: no such file"}}),
+			why(monitor("empty", informers.Accepted, "", informers.JobStatus{Job: &empty}), "no Service in namespace shop matches its selector app=empty (3 there)"),
+			why(monitor("stuck", informers.Accepted, "", informers.JobStatus{Job: &empty, Problems: []string{"consul_sd_configs cannot be started: no such file"}}), "service discovery fails: consul_sd_configs cannot be started: no such file"),
 			monitor("foreign", informers.Unselected, "labels do not match serviceMonitorSelector"),
 		},
 		off: map[string]string{"probes": "the CRD is not installed"},
@@ -244,7 +245,7 @@ func TestTargetsPage(t *testing.T) {
 	for _, want := range []string{
 		"shop/cart", "http://10.0.0.1:80/metrics", `instance="10.0.0.1:80"`, "1 up", "1 down", "12 ms", "1\u2009234\u2009567",
 		"server returned HTTP status 500: &lt;script&gt;", "service cart&lt;b&gt;, 10.0.0.3:81", "rule 0: keep where port matches",
-		"endpoints[0].relabelings[0].regex: missing )", "its selector matches nothing", "labels do not match serviceMonitorSelector",
+		"endpoints[0].relabelings[0].regex: missing )", "No targets: no Service in namespace shop matches its selector app=empty (3 there)", "labels do not match serviceMonitorSelector",
 		"probes: the CRD is not installed", "bad.yaml: no kind", "connection refused", "123\u2009456", "7 : 99", "runs by Endpoints",
 		"rejected; its last good version is still scraped. endpoints[0]: port: missing closing )",
 		"No targets: service discovery fails", "consul_sd_configs cannot be started: no such file",
