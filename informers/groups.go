@@ -32,7 +32,7 @@ func newBuilder(ctx context.Context, src targets.Source, of func(resource string
 		return nil, err
 	}
 	b := &builder{ch: make(chan []*targetgroup.Group)}
-	main := &standIn{objects: filtered(of, src.Role, selectors), captured: &b.ask}
+	main := &standIn{objects: decided{filtered(of, src.Role, selectors)}, captured: &b.ask}
 	if src.Kubelets {
 		main.objects = addressed{main.objects}
 	}
@@ -40,7 +40,7 @@ func newBuilder(ctx context.Context, src targets.Source, of func(resource string
 		if !wanted {
 			return nil
 		}
-		return &standIn{objects: filtered(of, role, selectors)}
+		return &standIn{objects: decided{filtered(of, role, selectors)}}
 	}
 	log := slog.New(slog.DiscardHandler)
 	count := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "events"}, []string{"role", "event"})

@@ -85,7 +85,7 @@ func (d *Discovery) statuses() []MonitorStatus {
 func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
 	var out []JobStatus
 	for _, j := range d.set.Jobs(owner) {
-		s := JobStatus{Job: j, Targets: d.set.Count(j.Name), Problems: d.external.why(j.Name), Notes: slices.Concat(j.Notes, d.set.Shared(j.Name))}
+		s := JobStatus{Job: j, Targets: d.set.Count(j.Name), Problems: d.external.why(j.Name), Notes: slices.Concat(j.Notes, d.set.Shared(j.Name), d.alikeNotes(j))}
 		for _, drop := range d.set.Dropped(j.Name) {
 			s.Dropped = append(s.Dropped, Dropped{Discovered: d.set.Discovered(j.Name, drop).Map(), Reason: drop.Reason(j)})
 		}

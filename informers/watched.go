@@ -22,7 +22,8 @@ type watched struct {
 
 	mu    sync.RWMutex
 	parts []*part
-	off   string // why the resource is not watched at all, empty if it is
+	off   string          // why the resource is not watched at all, empty if it is
+	alike map[string]bool // objects with labels that are one for discovery
 
 	complained atomic.Int64 // when an interrupted watch was last told of, in seconds since the epoch
 
@@ -185,6 +186,7 @@ func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 	})
 	tell := func(obj any) {
 		if m, err := metaOf(obj); err == nil {
+			w.noteAlike(namespacedKey(m), m, false)
 			w.note(w.resource, namespacedKey(m))
 		}
 	}
@@ -196,11 +198,16 @@ func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 			}
 		},
 		DeleteFunc: func(obj any) {
+			key := ""
 			if lost, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				w.note(w.resource, lost.Key)
+				key = lost.Key
+			} else if m, err := metaOf(obj); err == nil {
+				key = namespacedKey(m)
+			} else {
 				return
 			}
-			tell(obj)
+			w.noteAlike(key, nil, true)
+			w.note(w.resource, key)
 		},
 	})
 }
@@ -229,7 +236,7 @@ func unversioned(obj any) (any, error) {
 func (w *watched) forget() {
 	w.mu.Lock()
 	parts := w.parts
-	w.parts = nil
+	w.parts, w.alike = nil, nil
 	if w.off == "" {
 		w.off = notBegun
 	}

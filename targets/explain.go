@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
 )
@@ -82,4 +83,18 @@ func describe(r *relabel.Config) string {
 		return fmt.Sprintf("%s where %s and %s are equal", r.Action, labels, r.TargetLabel)
 	}
 	return fmt.Sprintf("%s where %s matches %q", r.Action, labels, r.Regex.String())
+}
+
+// Reads tells whether the job's rules look at a label of discovery, or at whether it is there.
+func (j *Job) Reads(label string) bool {
+	present := strings.Replace(label, "_label_", "_labelpresent_", 1)
+	for _, r := range j.Config.RelabelConfigs {
+		switch {
+		case slices.Contains(r.SourceLabels, model.LabelName(label)) || slices.Contains(r.SourceLabels, model.LabelName(present)):
+			return true
+		case r.Action == relabel.LabelMap && r.Regex.MatchString(label):
+			return true
+		}
+	}
+	return false
 }
