@@ -84,8 +84,14 @@ func (d *Discovery) statuses() []MonitorStatus {
 
 func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
 	var out []JobStatus
+	var remarks []string
+	if b, ok := d.backend.(interface {
+		remarks(r *resource, key string) []string
+	}); ok && owner.Namespace != "" {
+		remarks = b.remarks(monitorResource(owner.Kind), owner.Namespace+"/"+owner.Name)
+	}
 	for _, j := range d.set.Jobs(owner) {
-		s := JobStatus{Job: j, Targets: d.set.Count(j.Name), Problems: d.external.why(j.Name), Notes: slices.Concat(j.Notes, d.set.Shared(j.Name), d.alikeNotes(j))}
+		s := JobStatus{Job: j, Targets: d.set.Count(j.Name), Problems: d.external.why(j.Name), Notes: slices.Concat(remarks, j.Notes, d.set.Shared(j.Name), d.alikeNotes(j))}
 		for _, drop := range d.set.Dropped(j.Name) {
 			s.Dropped = append(s.Dropped, Dropped{Discovered: d.set.Discovered(j.Name, drop).Map(), Reason: drop.Reason(j)})
 		}
