@@ -85,11 +85,20 @@ func onlyDistinct(labels map[string]string) map[string]string {
 	return out
 }
 
-// decided shows a discoverer objects of which no two labels, and no two annotations, have one name.
-type decided struct{ cache.Indexer }
+// decided shows a discoverer objects of which no two labels, and no two annotations, have one name. It is called in a goroutine of the
+// discoverer's, so that a panic is to be caught here: the object is not there then.
+type decided struct {
+	cache.Indexer
+	panics *panics
+}
 
-func (s decided) GetByKey(key string) (any, bool, error) {
-	obj, ok, err := s.Indexer.GetByKey(key)
+func (s decided) GetByKey(key string) (obj any, ok bool, err error) {
+	defer func() {
+		if s.panics.caught(recover(), partGroup, key) {
+			obj, ok, err = nil, false, nil
+		}
+	}()
+	obj, ok, err = s.Indexer.GetByKey(key)
 	if !ok || err != nil {
 		return obj, ok, err
 	}

@@ -11,6 +11,7 @@ package informers
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,7 @@ type Discovery struct {
 	sink     func([]targets.Change)
 	log      *zap.Logger
 	metrics  *metrics
+	panics   *panics
 	refs     *references
 	external *external
 	offline  bool // external is not asked, and good not opened
@@ -100,11 +102,14 @@ func New(o Options) (*Discovery, error) {
 		blocks: map[targets.Owner]bool{}, watched: map[string]*watched{}, kinds: map[targets.Kind]bool{}, sources: map[targets.Source]*source{},
 		unreachable: map[string]bool{},
 	}
+	d.panics = newPanics(d.log, d.metrics)
 	d.refs = newReferences(o.Backend, d.log, d.metrics, d.noteRef)
 	d.external = newExternal(o.Registerer, d.log, d.noteExternal)
+	d.external.panics = d.panics
 	d.good = newLastGood(d.log)
 	for name, r := range resources {
 		d.watched[name] = newWatched(r, d.log, d.noteObject)
+		d.watched[name].panics = d.panics
 	}
 	return d, nil
 }
@@ -219,8 +224,38 @@ func (d *Discovery) Run(ctx context.Context) error {
 		case <-time.After(gather):
 		}
 		start := time.Now()
-		d.work(ctx)
+		d.workAlone(ctx)
 		d.metrics.work.Observe(time.Since(start).Seconds())
+	}
+}
+
+// workAlone is work, of which a panic leaves what it was about to be worked off again, all of it and in a while.
+func (d *Discovery) workAlone(ctx context.Context) {
+	n := d.take()
+	if d.panics.try(partBatch, "", func() { d.work(ctx, n) }) {
+		return
+	}
+	for _, s := range d.sources {
+		s.built = false
+	}
+	time.AfterFunc(tryAgainEvery, func() { d.tell(func(now *notes) { now.add(n) }) })
+	d.finish()
+}
+
+// add notes what was noted before.
+func (n *notes) add(before notes) {
+	objects, refs := maps.Clone(before.objects), maps.Clone(before.refs)
+	if objects == nil {
+		objects = map[note]bool{}
+	}
+	if refs == nil {
+		refs = map[targets.Ref]bool{}
+	}
+	maps.Copy(objects, n.objects)
+	maps.Copy(refs, n.refs)
+	n.objects, n.refs, n.external = objects, refs, true
+	if n.plan == nil {
+		n.plan = before.plan
 	}
 }
 

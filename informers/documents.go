@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"go.uber.org/zap"
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,6 +29,18 @@ type document struct {
 	file *manifest // that takes what is found
 	text []byte    // YAML, with so many empty lines before it that lines are those of the file
 	path string    // of an item in the text
+}
+
+// decodeAlone is decode, of which a panic costs one file.
+func (m *Manifests) decodeAlone(path string, text []byte) (f manifest) {
+	defer func() {
+		if p := recover(); p != nil {
+			f = manifest{text: text}
+			f.lose(fmt.Errorf("panic: %v", p))
+			m.log.Error("a manifest caused a panic", zap.String("file", path), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+		}
+	}()
+	return m.decode(text)
 }
 
 // decode reads the documents of a file.

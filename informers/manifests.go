@@ -161,7 +161,7 @@ func (m *Manifests) reread() {
 		news = true
 		f := manifest{errs: []error{err}, lost: true}
 		if err == nil {
-			f = m.decode(text)
+			f = m.decodeAlone(path, text)
 		}
 		if f.lost {
 			f.objects = append(slices.Clone(old.objects), f.objects...) // the later one counts

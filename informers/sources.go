@@ -65,7 +65,7 @@ func (d *Discovery) openSources(ctx context.Context) {
 			continue
 		}
 		own, cancel := context.WithCancel(ctx)
-		b, err := newBuilder(own, src, d.indexer)
+		b, err := newBuilder(own, src, d.indexer, d.panics)
 		if err != nil {
 			d.log.Error("no groups can be made", zap.String("role", src.Role), zap.Error(err))
 		}
@@ -210,12 +210,12 @@ func (d *Discovery) offer(ctx context.Context, s *source, keys []string, onlyNew
 	for part := range slices.Chunk(keys, chunk) {
 		groups := s.builder.build(ctx, part)
 		if s.Kubelets {
-			d.reachKubelets(groups)
+			d.panics.try(partGroup, s.Role, func() { d.reachKubelets(groups) })
 		}
 		d.metrics.builds.WithLabelValues(s.Role).Add(float64(len(groups)))
 		d.mu.Lock()
 		for _, g := range groups {
-			d.set.Offer(s.Source, namespaceOf(g.Source), g, onlyNew)
+			d.panics.try(partGroup, g.Source, func() { d.set.Offer(s.Source, namespaceOf(g.Source), g, onlyNew) })
 		}
 		d.mu.Unlock()
 	}

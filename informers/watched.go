@@ -19,6 +19,8 @@ type watched struct {
 	*resource
 	log  *zap.Logger
 	note func(r *resource, key string) // an object came, changed or went
+	// panics is set before the first watch; nil in tests.
+	panics *panics
 
 	mu    sync.RWMutex
 	parts []*part
@@ -167,9 +169,11 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 	// None of these can fail on an informer that has not run.
 	_ = inf.SetTransform(func(obj any) (any, error) {
-		if o, ok := obj.(runtime.Object); ok {
-			w.transform(o)
-		}
+		w.panics.try(partHandler, w.name, func() {
+			if o, ok := obj.(runtime.Object); ok {
+				w.transform(o)
+			}
+		})
 		return obj, nil
 	})
 	_ = inf.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
@@ -190,26 +194,32 @@ func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 			w.note(w.resource, namespacedKey(m))
 		}
 	}
+	safely := func(f func()) { w.panics.try(partHandler, w.name, f) }
 	_, _ = inf.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: tell,
+		AddFunc: func(obj any) { safely(func() { tell(obj) }) },
 		UpdateFunc: func(old, obj any) {
-			if !sameButVersion(old, obj) {
-				tell(obj)
-			}
+			safely(func() {
+				if !sameButVersion(old, obj) {
+					tell(obj)
+				}
+			})
 		},
-		DeleteFunc: func(obj any) {
-			key := ""
-			if lost, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				key = lost.Key
-			} else if m, err := metaOf(obj); err == nil {
-				key = namespacedKey(m)
-			} else {
-				return
-			}
-			w.noteAlike(key, nil, true)
-			w.note(w.resource, key)
-		},
+		DeleteFunc: func(obj any) { safely(func() { w.gone(obj) }) },
 	})
+}
+
+// gone notes that an object is no more.
+func (w *watched) gone(obj any) {
+	key := ""
+	if lost, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		key = lost.Key
+	} else if m, err := metaOf(obj); err == nil {
+		key = namespacedKey(m)
+	} else {
+		return
+	}
+	w.noteAlike(key, nil, true)
+	w.note(w.resource, key)
 }
 
 // sameButVersion tells whether two states of an object are alike, after the transforms.
