@@ -70,6 +70,8 @@ type Discovery struct {
 	// unreachable are the Nodes that were told to have no address to use.
 	unreachable map[string]bool
 
+	outage  *outage
+	first   firstLists
 	batches atomic.Uint64 // of changes that were worked off
 	whys    whyMemory
 }
@@ -102,6 +104,7 @@ func New(o Options) (*Discovery, error) {
 		blocks: map[targets.Owner]bool{}, watched: map[string]*watched{}, kinds: map[targets.Kind]bool{}, sources: map[targets.Source]*source{},
 		unreachable: map[string]bool{},
 	}
+	d.outage = newOutage(o.Backend, d.log)
 	d.panics = newPanics(d.log, d.metrics)
 	d.refs = newReferences(o.Backend, d.log, d.metrics, d.noteRef)
 	d.external = newExternal(o.Registerer, d.log, d.noteExternal)
@@ -109,7 +112,7 @@ func New(o Options) (*Discovery, error) {
 	d.good = newLastGood(d.log)
 	for name, r := range resources {
 		d.watched[name] = newWatched(r, d.log, d.noteObject)
-		d.watched[name].panics = d.panics
+		d.watched[name].panics, d.watched[name].outage = d.panics, d.outage
 	}
 	return d, nil
 }
@@ -192,6 +195,7 @@ const gather = 20 * time.Millisecond
 
 // Run finds targets until ctx ends.
 func (d *Discovery) Run(ctx context.Context) error {
+	d.first.start()
 	ctx, cancel := context.WithCancel(ctx)
 	defer d.running.Wait()
 	defer cancel()

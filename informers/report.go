@@ -124,6 +124,7 @@ func (d *Discovery) finish() {
 	for _, m := range d.monitors {
 		complete = complete && m.state != Pending
 	}
+	d.first.set(d.unlisted())
 	d.notesMu.Lock()
 	d.busy, d.complete = false, complete
 	d.notesMu.Unlock()

@@ -100,11 +100,16 @@ func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
 	return out
 }
 
-// Off tells of resources that are wanted and not watched, or not heard of at the moment: their name and why.
+// Off tells of resources that are wanted and not watched, or not heard of at the moment: their name and why. An API server that does not
+// answer is one of them, in the place of all that it does not tell.
 func (d *Discovery) Off() map[string]string {
 	out := map[string]string{}
+	outage := d.outage.line()
+	if outage != "" {
+		out["API server"] = outage
+	}
 	for name, w := range d.watched {
-		if why := w.why(); why != "" && why != notBegun {
+		if why := w.why(); why != "" && why != notBegun && (outage == "" || !w.isAway()) {
 			out[name] = why
 		}
 	}

@@ -199,6 +199,9 @@ func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
 		}
 	default:
 		d.good.keep(owner, obj)
+		if old != nil && old.state == Rejected {
+			d.log.Info("monitor accepted again", zap.Stringer("monitor", owner))
+		}
 	}
 	d.setRefs(owner, next.refs)
 	d.monitors[owner] = next

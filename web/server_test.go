@@ -203,6 +203,30 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// TestReadyWaitsForTheFirstLists, and says what it is ready with.
+func TestReadyWaitsForTheFirstLists(t *testing.T) {
+	s, srv := newServer(t, nil)
+	src := newWorld(t).sources()
+	remark, err, known := "", errors.New("the first lists are not read yet: nodes"), false
+	src.FirstLists = func() (string, error) { return remark, err }
+	src.Known = func() bool { return known }
+	src.Monitors = &world{}
+	s.Ready(src)
+	if got, body := ask(t, "GET", srv.URL+"/-/ready"); got != 503 || !strings.Contains(body, "not read yet: nodes") {
+		t.Errorf("%d %s", got, body)
+	}
+	if _, body := ask(t, "GET", srv.URL+"/targets"); strings.Contains(body, "There are no monitors") || !strings.Contains(body, "which monitors there are is not known") {
+		t.Error("the page knows what nobody knows")
+	}
+	remark, err, known = "The first lists were read.", nil, true
+	if got, body := ask(t, "GET", srv.URL+"/-/ready"); got != 200 || !strings.Contains(body, "promrelay is ready. The first lists were read.") {
+		t.Errorf("%d %s", got, body)
+	}
+	if _, body := ask(t, "GET", srv.URL+"/targets"); !strings.Contains(body, "There are no monitors and no jobs.") {
+		t.Error("the page does not say that there are none")
+	}
+}
+
 // Prometheus's own client reads what we answer.
 func TestTargetsForClientsOfPrometheus(t *testing.T) {
 	s, srv := newServer(t, nil)

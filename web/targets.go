@@ -44,6 +44,7 @@ type page struct {
 	Destinations []destination
 	Groups       []group
 	Unselected   []group
+	NotKnown     bool // not all objects were read yet
 }
 
 // group is a monitor, or a block of the configuration.
@@ -110,7 +111,7 @@ func (s *Server) targetsPage(w http.ResponseWriter, r *http.Request, src *Source
 
 // newPage gathers the page, of one job if only is not empty.
 func newPage(src *Sources, only string, now time.Time) *page {
-	p := &page{Only: only}
+	p := &page{Only: only, NotKnown: src.Known != nil && !src.Known()}
 	if src.Problems != nil {
 		p.Problems = src.Problems()
 	}

@@ -128,7 +128,7 @@ func run(o runOptions) error {
 	if err := reload.apply(cfg); err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", o.ConfigFile, err), store.Close(), pages.Close())
 	}
-	pages.Ready(web.Sources{Monitors: discovery, Targets: pool, Destinations: delivery, Problems: problems, Working: store.Ready})
+	pages.Ready(web.Sources{Monitors: discovery, Targets: pool, Destinations: delivery, Problems: problems, Working: store.Ready, FirstLists: discovery.Ready, Known: discovery.Known})
 	log.Info("start", zap.String("version", version), zap.String("config", o.ConfigFile), zap.String("wal", dir), zap.Strings("address", *o.Web.WebListenAddresses))
 
 	// 8. All of it, in the order in which it stops.
