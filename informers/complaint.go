@@ -95,15 +95,11 @@ func (l *loan) problem(now time.Time) string {
 // longest is how many bytes of a complaint are kept: some errors hold the page of a server.
 const longest = 1000
 
-var (
-	userOfURL  = regexp.MustCompile(`://[^\s/?#"'@]*@`)
-	queryOfURL = regexp.MustCompile(`(://[^\s?"']*\?)[^\s"']*`)
-)
+var queryOfURL = regexp.MustCompile(`(://[^\s?"']*\?)[^\s"']*`)
 
 // clean makes of an error what a page may show. Queries of URLs go, too: some servers want their tokens there.
 func (l *loan) clean(text string) string {
 	text = targets.Redact(text, l.secrets)
-	text = userOfURL.ReplaceAllString(text, "://<secret>@")
 	text = queryOfURL.ReplaceAllString(text, "${1}...")
 	if len(text) > longest {
 		text = strings.ToValidUTF8(text[:longest], "") + "..."

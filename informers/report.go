@@ -78,7 +78,7 @@ func (d *Discovery) Report() (Report, error) {
 			job := ReportedJob{Name: j.Job.Name, Config: string(text), Targets: []ReportedTarget{}, Notes: j.Notes, Why: j.Why}
 			for _, t := range d.targets(j.Job.Name) {
 				job.Targets = append(job.Targets, ReportedTarget{
-					URL: t.URL, Labels: t.Labels.Map(), Discovered: t.Discovered().Map(),
+					URL: t.ShownURL(), Labels: targets.ShownLabels(t.Labels).Map(), Discovered: targets.ShownLabels(t.Discovered()).Map(),
 					Interval: model.Duration(t.Interval).String(), Timeout: model.Duration(t.Timeout).String(),
 				})
 			}

@@ -188,7 +188,7 @@ func newJob(j informers.JobStatus, statuses []scrape.Status, all bool) job {
 			break
 		}
 		out.Targets = append(out.Targets, row{
-			URL: s.Target.URL, Health: s.Health, Labels: list(s.Target.Public()), Discovered: list(s.Target.Discovered()),
+			URL: s.Target.ShownURL(), Health: s.Health, Labels: list(s.Target.Public()), Discovered: list(targets.ShownLabels(s.Target.Discovered())),
 			LastScrape: s.LastScrape, Duration: s.Duration, Samples: s.Samples, Series: s.Series, Error: s.Error,
 		})
 	}
