@@ -93,6 +93,13 @@ type Monitors struct {
 	LastGoodDirectory string `json:"lastGoodDirectory"`
 }
 
+// defaultMonitors is what an empty monitors block means: monitors read no files of the relay.
+func defaultMonitors() *Monitors {
+	m := &Monitors{}
+	m.ArbitraryFSAccessThroughSMs.Deny = true
+	return m
+}
+
 // Manifests says where objects are read from instead of a cluster.
 type Manifests struct {
 	// Directory holds YAML or JSON files, and directories of them.
@@ -107,6 +114,8 @@ type Nodes struct {
 	ScrapeTimeout  model.Duration `yaml:"scrape_timeout"`
 	// InsecureSkipVerify does without the check of the kubelets' certificates.
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
+	// BesideMonitors scrapes also the pages that a monitor scrapes with the same job label.
+	BesideMonitors bool `yaml:"beside_monitors"`
 	// HTTPClientConfig reaches the kubelets; by default with the token and CA of the pod's service account.
 	HTTPClientConfig config_util.HTTPClientConfig `yaml:",inline"`
 
@@ -182,7 +191,7 @@ func (l *loader) setDefaults() {
 		c.Kubernetes = &Kubernetes{}
 	}
 	if c.Monitors == nil && cluster {
-		c.Monitors = &Monitors{}
+		c.Monitors = defaultMonitors()
 	}
 	global := c.Prometheus.GlobalConfig
 	said := find(l.doc.root, "global")

@@ -252,3 +252,19 @@ func TestSecretsOfURLs(t *testing.T) {
 		}
 	}
 }
+
+// TestFilesAreDenied to monitors, unless the configuration says otherwise.
+func TestFilesAreDenied(t *testing.T) {
+	for text, want := range map[string]bool{
+		"monitors: {}": true, "kubernetes: {}": true, "monitors: {arbitraryFSAccessThroughSMs: {}}": true, "monitors: {arbitraryFSAccessThroughSMs: {deny: true}}": true,
+		"monitors: {arbitraryFSAccessThroughSMs: {deny: false}}": false, "monitors: {scrapeInterval: 1m}": true,
+	} {
+		c, err := Load([]byte(text), "")
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if got := c.Monitors.ArbitraryFSAccessThroughSMs.Deny; got != want {
+			t.Errorf("%s: deny is %t, want %t", text, got, want)
+		}
+	}
+}

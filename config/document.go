@@ -139,6 +139,7 @@ func (d document) get(key string, i int) *yaml.Node {
 // UnmarshalYAML reads a block in the names of JSON, which are those of PrometheusAgent.spec. The walk has seen that there are no other keys.
 func (m *Monitors) UnmarshalYAML(node *yaml.Node) error {
 	type plain Monitors
+	*m = *defaultMonitors()
 	return decodeAs(node, (*plain)(m), jsonTags)
 }
 

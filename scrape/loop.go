@@ -86,6 +86,9 @@ func (l *loop) prepare() (*targets.Target, *settings, *client, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	err := l.forced
+	if err == nil {
+		err = l.pool.checkToken(l.target)
+	}
 	if l.client == nil && err == nil {
 		l.client, err = l.pool.clients.get(l.target.Job.Config.HTTPClientConfig, l.target.Labels.Get(targets.UnixSocketLabel))
 	}

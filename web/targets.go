@@ -44,6 +44,7 @@ type page struct {
 	Destinations []destination
 	Groups       []group
 	Unselected   []group
+	NotKnown     bool // not all objects were read yet
 }
 
 // group is a monitor, or a block of the configuration.
@@ -110,7 +111,7 @@ func (s *Server) targetsPage(w http.ResponseWriter, r *http.Request, src *Source
 
 // newPage gathers the page, of one job if only is not empty.
 func newPage(src *Sources, only string, now time.Time) *page {
-	p := &page{Only: only}
+	p := &page{Only: only, NotKnown: src.Known != nil && !src.Known()}
 	if src.Problems != nil {
 		p.Problems = src.Problems()
 	}
@@ -167,35 +168,17 @@ func (p *page) group(src *Sources, m informers.MonitorStatus) group {
 		g.Dropped += len(j.Dropped)
 		g.Jobs = append(g.Jobs, newJob(j, statuses, p.Only != ""))
 	}
-	if g.Reason == "" && g.Up+g.Down+g.Unknown == 0 && p.Only == "" {
-		g.Reason = whyNone(g)
+	if g.Reason == "" && g.Up+g.Down+g.Unknown == 0 && m.Why != "" {
+		g.Reason = "No targets: " + m.Why
 	}
 	return g
 }
 
-// whyNone says why an accepted monitor has no targets.
-func whyNone(g group) string {
-	if len(g.Jobs) == 0 {
-		return "No targets: it has no endpoints."
-	}
-	for _, j := range g.Jobs {
-		if len(j.Problems) > 0 {
-			return "No targets: service discovery fails, as told below."
-		}
-	}
-	if g.Dropped == 0 {
-		return "No targets: its selector matches nothing in the namespaces that it looks at."
-	}
-	for _, j := range g.Jobs {
-		if len(j.Dropped) > 0 {
-			return fmt.Sprintf("No targets: all %d that it discovered were dropped, the first one by %s", g.Dropped, j.Dropped[0].Reason)
-		}
-	}
-	return ""
-}
-
 func newJob(j informers.JobStatus, statuses []scrape.Status, all bool) job {
-	out := job{Name: j.Job.Name, Notes: j.Job.Notes, Problems: j.Problems, Interval: j.Job.Config.ScrapeInterval.String()}
+	if j.Why != "" && len(statuses) == 0 {
+		j.Notes = append(slices.Clip(j.Notes), "no targets: "+j.Why)
+	}
+	out := job{Name: j.Job.Name, Notes: j.Notes, Problems: j.Problems, Interval: j.Job.Config.ScrapeInterval.String()}
 	slices.SortFunc(statuses, func(a, b scrape.Status) int {
 		return cmp.Or(cmp.Compare(rank(a.Health), rank(b.Health)), cmp.Compare(a.Target.URL, b.Target.URL), labels.Compare(a.Target.Labels, b.Target.Labels))
 	})

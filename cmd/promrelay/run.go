@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -118,6 +119,7 @@ func run(o runOptions) error {
 	pool, err := scrape.New(scrape.Options{
 		Log: store, Guard: guard, ExternalLabels: cfg.Prometheus.GlobalConfig.ExternalLabels, Logger: log, Registerer: reg,
 		Unauthorized: func(t *targets.Target) { discovery.Hurry(t) },
+		Trusted:      func(at netip.AddrPort) error { return discovery.Trusted(at) },
 	})
 	if err != nil {
 		return errors.Join(err, store.Close(), pages.Close())
@@ -132,7 +134,7 @@ func run(o runOptions) error {
 	if err := reload.apply(cfg); err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", o.ConfigFile, cfg.Shown(err)), store.Close(), pages.Close())
 	}
-	pages.Ready(web.Sources{Monitors: discovery, Targets: pool, Destinations: delivery, Problems: problems, Working: store.Ready})
+	pages.Ready(web.Sources{Monitors: discovery, Targets: pool, Destinations: delivery, Problems: problems, Working: store.Ready, FirstLists: discovery.Ready, Known: discovery.Known})
 	log.Info("start", zap.String("version", version), zap.String("config", o.ConfigFile), zap.String("wal", dir), zap.Strings("address", *o.Web.WebListenAddresses))
 
 	// 8. All of it, in the order in which it stops.
