@@ -134,7 +134,7 @@ var rules = []rule{
 		"2.0 not understood",
 		func(s sent, a answer, k known) bool {
 			return s.version == version2 && k.negotiate && !s.otherTried &&
-				(a.ok() || a.status == http.StatusUnsupportedMediaType || k.barren && !a.told && !later(a, k) && !lateText.MatchString(a.text) || !k.confirmed && (!later(a, k) || s.attempt >= patience-1 && a.status != http.StatusTooManyRequests))
+				(a.ok() || a.status == http.StatusUnsupportedMediaType || k.barren && !a.told && !later(a, k) && !lateText.MatchString(a.text) && !oldText.MatchString(a.text) || !k.confirmed && (!later(a, k) || s.attempt >= patience-1 && a.status != http.StatusTooManyRequests))
 		},
 		always(other),
 	},

@@ -40,24 +40,26 @@ type destination struct {
 	meta    *metadataLine
 
 	// Of run alone.
-	src      *source
-	catalog  *catalog
-	version  int // of the batches
-	shards   []*shard
-	cursor   record.Cursor
-	point    point
-	odd      []record.Irregular
-	limiter  *drainPace        // nil: a backlog is sent as fast as it is taken
-	families map[string]family // 1.0: what is to be told of metadata
-	told     time.Time         // when it was told last
-	taken    liveRate          // of the acknowledged position
-	blocked  time.Duration     // in which a request waited for its shard, since the last review
-	reviewed time.Time
-	idle     int                   // reviews in a row in which fewer shards would have done
-	taking   *block                // that is being put into requests
-	poison   map[wal.Position]bool // blocks over which the destination panicked
-	broke    func(error)           // ends the destination
-	leave    <-chan struct{}       // closed when it is to end with what is under way
+	src          *source
+	catalog      *catalog
+	version      int // of the batches
+	shards       []*shard
+	cursor       record.Cursor
+	point        point
+	odd          []record.Irregular
+	limiter      *drainPace        // nil: a backlog is sent as fast as it is taken
+	families     map[string]family // 1.0: what is to be told of metadata
+	told         time.Time         // when it was told last
+	taken        liveRate          // of the acknowledged position
+	blocked      time.Duration     // in which a request waited for its shard, since the last review
+	reviewed     time.Time
+	idle         int    // reviews in a row in which fewer shards would have done
+	segment      uint64 // of the catalog
+	taking       bool   // a block is being put into requests
+	skip         bool   // the next block is passed over
+	carefulUntil time.Time
+	broke        func(error)     // ends the destination
+	leave        <-chan struct{} // closed when it is to end with what is under way
 
 	passes     atomic.Uint64 // requests of which something was stored
 	lastPassed atomic.Pointer[request]
@@ -158,23 +160,21 @@ func (d *destination) take(ctx context.Context, b *block) {
 		d.metrics.dropped.WithLabelValues(dropLost).Add(float64(b.lost))
 		d.log.Error("samples are lost: damaged, or deleted before they were sent", zap.Uint64("samples", b.lost))
 	}
-	if b.table != nil && !d.poisoned(b) {
-		d.taking = b
-		if version, _ := d.dialect.inForce(); b.start.Segment != d.read.Segment || version != d.version {
+	if b.table != nil {
+		if version, _ := d.dialect.inForce(); b.start.Segment != d.segment || version != d.version || d.careful() {
 			if !d.flushAll(ctx) {
 				return
 			}
 			d.version = version
 		}
-		if b.start.Segment != d.read.Segment {
+		if b.start.Segment != d.segment {
 			d.catalog.reset()
-			d.families = nil
+			d.families, d.segment = nil, b.start.Segment
 		}
-		if !d.encode(ctx, b) {
+		if !d.put(ctx, b) {
 			return
 		}
 	}
-	d.taking = nil
 	d.mu.Lock()
 	d.read = b.end
 	d.mu.Unlock()

@@ -25,15 +25,16 @@ type dialect struct {
 	url       string             // whose answers it knows
 	keep      func(string) error // stores what was learnt beside the position; may be nil
 
-	mu        sync.Mutex
-	version   int
-	confirmed bool      // 2.0
-	taken     bool      // 1.0
-	odd       int       // answers in a row that do not fit a confirmed 2.0
-	refused   time.Time // when the first refusal came since 2.0 was confirmed last, zero for none
-	again     time.Duration
-	askAt     time.Time // when 2.0 is asked for again, while the version is 1.0
-	reason    string    // the answer to 2.0 for which it is
+	mu          sync.Mutex
+	version     int
+	confirmed   bool // 2.0
+	taken       bool // 1.0
+	odd         int  // answers in a row that do not fit a confirmed 2.0
+	confirmedAt time.Time
+	refused     time.Time // when the first refusal came since 2.0 was confirmed last, zero for none
+	again       time.Duration
+	askAt       time.Time // when 2.0 is asked for again, while the version is 1.0
+	reason      string    // the answer to 2.0 for which it is
 }
 
 // learnt is what a dialect stores.
@@ -99,7 +100,7 @@ func (d *dialect) confirm() (changed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	changed = !d.confirmed || d.version != version2
-	d.odd, d.refused = 0, time.Time{}
+	d.odd, d.refused, d.confirmedAt = 0, time.Time{}, time.Now()
 	if !changed {
 		return false
 	}
@@ -115,6 +116,13 @@ func (d *dialect) doubt() {
 	d.odd++
 }
 
+// understood takes note of an answer that shows that a confirmed 2.0 is understood, though it refuses something.
+func (d *dialect) understood() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.refused = time.Time{}
+}
+
 // refusal takes note of a refusal by 2.0.
 func (d *dialect) refusal(now time.Time) {
 	d.mu.Lock()
@@ -124,9 +132,9 @@ func (d *dialect) refusal(now time.Time) {
 	}
 }
 
-// took takes note that 1.0 was understood, which 2.0 was not for the reason; empty where 2.0 was not tried. Changed tells that
-// the version has changed.
-func (d *dialect) took(now time.Time, reason string) (changed bool) {
+// took takes note that 1.0 was understood by a request that was sent at a time, which 2.0 was not for the reason; empty where 2.0 was not
+// tried. Changed tells that the version has changed.
+func (d *dialect) took(sent time.Time, reason string) (changed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	news := !d.taken
@@ -137,11 +145,18 @@ func (d *dialect) took(now time.Time, reason string) (changed bool) {
 		}
 		return false
 	}
+	if d.confirmedAt.After(sent) {
+		return false
+	}
 	d.again = askAgain
 	if d.confirmed {
 		d.again = askSoon
 	}
-	d.version, d.odd, d.refused, d.askAt = version1, 0, time.Time{}, now.Add(d.again)
+	d.askAt = sent.Add(d.again)
+	if d.confirmed && !d.refused.IsZero() {
+		d.askAt = sent // it may be that the receiver is well since a moment ago, by 2.0 too
+	}
+	d.version, d.odd, d.refused = version1, 0, time.Time{}
 	d.reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")
 	d.storeLocked()
 	return true

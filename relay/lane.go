@@ -212,10 +212,13 @@ func (d *destination) exchange(ctx context.Context, r *request, s sent, instead 
 		d.log.Info("the destination takes remote write 2.0")
 	case v.rule == ruleOdd:
 		d.dialect.doubt()
-	case r.version == version1 && a.ok() && d.dialect.took(time.Now(), instead):
+	case r.version == version1 && a.ok() && d.dialect.took(start, instead):
 		d.log.Warn("send by remote write 1.0, since the destination does not take 2.0; it is asked again later", zap.String("answer", instead))
 	}
-	if r.version == version2 && (v.action == hold || v.action == separate) {
+	switch {
+	case r.version == version2 && a.told && a.samples > 0 && v.action == settle:
+		d.dialect.understood()
+	case r.version == version2 && (v.action == hold || v.action == separate):
 		d.dialect.refusal(time.Now())
 	}
 	switch {

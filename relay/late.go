@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"cmp"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -15,11 +14,12 @@ const (
 	seriesAsked = 3
 	// fewSeries are looked into one by one; of more some speak for all.
 	fewSeries = 16
-	// lateSpent is how much time, of all workers, may be spent on single samples that are late before the newest one of a series speaks for
-	// those before it. One second of it is forgotten every lateForgotten seconds.
+	// lateSpent is how much time, of all workers, may be spent on single samples that are late before the search hurries. One second of it is forgotten every lateForgotten seconds.
 	lateSpent, lateForgotten = 20 * time.Second, 6
 	// mostLatency is what an answer takes at the most from a receiver that is there.
 	mostLatency = 500 * time.Millisecond
+	// hurryAsked is how many series speak for all of many where the search hurries.
+	hurryAsked = 6
 	// oldLife is how long it is believed that samples of an age are refused.
 	oldLife = 10 * time.Minute
 )
@@ -38,13 +38,10 @@ func (f *search) late(ctx context.Context, ts []*timeSeries, v decision) (fresh,
 	if v.reason == dropTooLarge || len(ts) == 1 && (len(times) < 2 || !v.late) || !v.late && (len(times) < 2 || t.storesWhole()) {
 		return nil, nil, false
 	}
-	if try := f.p.rounds%blindRounds == blindRounds-1; !v.late && !try && !t.othersPass(ctx, t.d.passes.Load()) {
+	if !v.late && !t.othersPass(ctx, t.d.passes.Load()) {
 		return nil, nil, false
 	}
 	ask := asker{t: t, late: v.late}
-	if v.late && f.newestLate(ctx, ts, &ask) {
-		return nil, nil, true
-	}
 	rest := slices.Clone(ts)
 	rand.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
 	few := rest[:min(seriesAsked, len(rest))]
@@ -79,15 +76,47 @@ func (f *search) late(ctx context.Context, ts []*timeSeries, v decision) (fresh,
 	return fresh, stale, false
 }
 
-// newestLate tells whether the newest sample is late, where it was found lately that many are: a long backlog that the receiver has already is
-// passed over so. Where that sample is taken after all, older ones of its series may be lost.
-func (f *search) newestLate(ctx context.Context, ts []*timeSeries, ask *asker) bool {
-	if !f.t.hasty(time.Now()) {
+// hurry is for late samples where it was found lately that many are: a long backlog that the receiver has already is passed over so. Where
+// some random series are refused alone, and so are their newest samples, all is late. It returns false where it is not to be used.
+func (f *search) hurry(ctx context.Context, ts []*timeSeries, v decision) bool {
+	t := f.t
+	if !v.late || !t.hasty(time.Now()) {
 		return false
 	}
-	last := func(s *timeSeries) int64 { return slices.Max(s.times()) }
-	s := slices.MaxFunc(ts, func(a, b *timeSeries) int { return cmp.Compare(last(a), last(b)) })
-	return !ask.takes(ctx, s, last(s)) && ctx.Err() == nil && !ask.strayed
+	if len(ts) > 1 && len(ts) <= fewSeries { // those that were divided may have late ones above the average
+		f.part(ts)
+		return true
+	}
+	ask := asker{t: t, late: true}
+	for i := range min(hurryAsked, len(ts)) {
+		j := i + rand.IntN(len(ts)-i)
+		ts[i], ts[j] = ts[j], ts[i]
+		s := ts[i]
+		if len(ts) > 1 {
+			if r := t.send(ctx, []*timeSeries{s}); r == nil {
+				f.taken++
+				t.done([]*timeSeries{s}, true)
+				f.part(slices.Delete(ts, i, i+1))
+				return true
+			}
+		}
+		times := s.times()
+		if ask.takes(ctx, s, times[len(times)-1]) || ask.strayed || ctx.Err() != nil {
+			f.part(ts)
+			return true
+		}
+	}
+	t.giveUp(ts, v)
+	return true
+}
+
+// part divides series for the next steps, if it can.
+func (f *search) part(ts []*timeSeries) {
+	if parts := f.t.halves(ts); parts != nil {
+		f.stack = append(f.stack, parts...)
+	} else {
+		f.stack = append(f.stack, ts)
+	}
 }
 
 // hasty tells whether to look no longer for each sample that may not be late.

@@ -15,8 +15,6 @@ const (
 	lateTime = 10 * time.Second
 	// wordsAsked is how many samples of a series are tried in turn for the first one that is not too late.
 	wordsAsked = 30
-	// blindRounds is in which of the rounds in which nothing passes newer samples of a series are tried though older ones are refused.
-	blindRounds = 6
 )
 
 // search is the way through a part that was refused, down to single samples.
@@ -80,7 +78,7 @@ func (t *triage) resolve(ctx context.Context, p *part) (open []*timeSeries) {
 
 // tryNewest asks whether anything passes with the newest sample of one series, the one that has the fewest. A receiver that has newer
 // samples than those of the part, and says nothing of that, refuses all else. As it may cost that series its older samples, if an outage
-// ends just now, it is not done in each round, and not where the receiver's words allow to ask for the first sample that is not too late.
+// ends just now, it is not done in each round, and not where the receiver's words lead to a sample that is not too late.
 func (t *triage) tryNewest(ctx context.Context, p *part) bool {
 	if p.rounds%4 != 1 {
 		return false
@@ -89,7 +87,9 @@ func (t *triage) tryNewest(ctx context.Context, p *part) bool {
 	times := s.times()
 	if p.refusal.words {
 		ask := asker{t: t}
-		return slices.ContainsFunc(times[:min(len(times), wordsAsked)], func(ms int64) bool { return ask.takes(ctx, s, ms) })
+		if slices.ContainsFunc(times[:min(len(times), wordsAsked)], func(ms int64) bool { return ask.takes(ctx, s, ms) }) {
+			return true
+		}
 	}
 	return t.send(ctx, []*timeSeries{s.between(times[len(times)-1], maxTime)}) == nil
 }
@@ -123,6 +123,9 @@ func (f *search) step(ctx context.Context, ts []*timeSeries) {
 
 // divide prepares the next steps for series that were refused together.
 func (f *search) divide(ctx context.Context, ts []*timeSeries, v decision) {
+	if f.hurry(ctx, ts, v) {
+		return
+	}
 	fresh, stale, all := f.late(ctx, ts, v)
 	if all {
 		if v.old {
@@ -143,10 +146,8 @@ func (f *search) divide(ctx context.Context, ts []*timeSeries, v decision) {
 		return
 	}
 	if h := ts[0].hash; !v.late && f.hasNewer(h) {
-		// Newer samples must not overtake this one because an outage ends just now. Only where nothing has passed yet, and
-		// nothing does for a while, is it tried all the same: it may be that just these old ones are refused.
-		try := f.p.rounds%blindRounds == blindRounds-1 && v.reason != dropTooLarge
-		if !try && !f.t.othersPass(ctx, f.t.d.passes.Load()) {
+		// Newer samples must not overtake this one because an outage ends just now.
+		if !f.t.othersPass(ctx, f.t.d.passes.Load()) {
 			f.open = append(f.open, ts[0])
 			for ; f.hasNewer(h); f.stack = f.stack[:len(f.stack)-1] {
 				f.open = append(f.open, f.stack[len(f.stack)-1]...)

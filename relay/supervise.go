@@ -14,8 +14,17 @@ import (
 	"promrelay/wal"
 )
 
-// panicTellEvery is how often the log has the stack of a destination that panics again and again.
-const panicTellEvery = 10 * time.Minute
+const (
+	// panicTellEvery is how often the log has the stack of a destination that panics again and again.
+	panicTellEvery = 10 * time.Minute
+	// carefulFor is how long each block of the log gets requests of its own after a panic.
+	carefulFor = 10 * time.Minute
+	// panicsInPlace is how many panics in a row a block may cause that is sent in vain.
+	panicsInPlace = 5
+)
+
+// panicPause is the pause after a panic.
+var panicPause = backoff{min: time.Second, max: time.Minute}
 
 // panicError is a panic in one of a destination's goroutines.
 type panicError struct {
@@ -44,47 +53,113 @@ func newRunner(d *destination, s Settings) *runner {
 
 // supervise runs a destination until ctx ends. Where one of its goroutines panics, the destination is made anew and goes on from its
 // position after a pause; so a fault that one receiver's answer brings out costs that destination some time, and no other one anything.
-// A block of the log that cannot be put into requests without a panic is passed over.
+// A block of the log that cannot be put into requests without a panic, or that is in the way of all that follow, is passed over.
 func (r *Relay) supervise(ctx context.Context, n *runner) {
-	poison := map[wal.Position]bool{}
-	b := backoff{min: time.Second, max: time.Minute}
+	b := panicPause
 	var told time.Time
+	var at wal.Position // at which it panicked last
+	inPlace := 0        // panics there in a row
 	for {
 		d := n.current.Load()
-		d.poison, d.leave = poison, n.leave
+		d.leave = n.leave
+		begun := time.Now()
 		err := d.run(ctx)
 		if err == nil {
 			return
 		}
 		d.metrics.panics.Inc()
+		if time.Since(begun) > carefulFor {
+			b = panicPause
+		}
 		pause := b.pause(0)
-		if d.taking != nil {
-			poison[d.taking.start] = true
-			pause = 0
+		if d.taking {
+			pause = 0 // the next one is careful
+		}
+		if inPlace++; d.mark.Position() != at {
+			at, inPlace = d.mark.Position(), 1
 		}
 		if p := new(panicError); errors.As(err, &p) && time.Since(told) >= panicTellEvery {
 			told = time.Now()
 			d.log.Error("a destination panicked; it begins again at its position", zap.Any("panic", p.value), zap.Duration("pause", pause), zap.ByteString("stack", p.stack))
 		}
-		for {
-			d.tell.trouble(decision{err: err, rule: "panic"}, pause, time.Now())
-			select {
-			case <-ctx.Done():
-				return
-			case <-n.leave:
-				return
-			case <-time.After(pause):
-			}
-			next, made := r.destination(n.settings)
-			if made == nil {
-				next.inherit(d)
-				next.tell = d.tell
-				n.current.Store(next)
-				break
-			}
-			err, pause = made, b.pause(0)
+		next := r.again(ctx, n, d, err, pause)
+		if next == nil {
+			return
 		}
+		next.carefulUntil = d.carefulUntil
+		if d.taking || inPlace > 1 {
+			next.carefulUntil = time.Now().Add(carefulFor)
+		}
+		if inPlace >= panicsInPlace {
+			next.skip, inPlace = true, 0
+		}
+		n.current.Store(next)
 	}
+}
+
+// again makes the destination that follows one which panicked, after a pause. It returns nil when there is to be none.
+func (r *Relay) again(ctx context.Context, n *runner, d *destination, err error, pause time.Duration) *destination {
+	for {
+		d.tell.trouble(decision{err: err, rule: "panic"}, pause, time.Now())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.leave:
+			return nil
+		case <-time.After(pause):
+		}
+		next, made := r.destination(n.settings)
+		if made == nil {
+			next.inherit(d)
+			next.tell = d.tell
+			return next
+		}
+		err, pause = made, panicPause.max
+	}
+}
+
+// careful tells whether each block of the log gets requests of its own, so that one over which the destination panics can be passed over alone.
+func (d *destination) careful() bool { return time.Now().Before(d.carefulUntil) }
+
+// put adds a block to the batches. A block over which that panics is passed over, at the second time. False: ctx has ended.
+func (d *destination) put(ctx context.Context, b *block) (ok bool) {
+	if d.skip {
+		d.skip = false
+		d.passOver(b, "in sending")
+		return true
+	}
+	if !d.careful() {
+		d.taking = true
+		ok = d.encode(ctx, b)
+		d.taking = false
+		return ok
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			d.carefulUntil = time.Now().Add(carefulFor)
+			d.metrics.panics.Inc()
+			d.passOver(b, v)
+			ok = true
+		}
+	}()
+	return d.encode(ctx, b)
+}
+
+// passOver drops what the batches have of a block, and counts all of it as lost.
+func (d *destination) passOver(b *block, v any) {
+	for _, s := range d.shards {
+		if s.batch.empty() {
+			continue
+		}
+		s.batch.reset()
+		d.mu.Lock()
+		s.from = s.from[:len(s.from)-1]
+		d.mu.Unlock()
+	}
+	d.catalog.reset()
+	n := b.scrape.Samples()
+	d.metrics.dropped.WithLabelValues(dropLost).Add(float64(n))
+	d.log.Error("samples are lost: the relay panics over them", zap.Int("samples", n), zap.Uint64("segment", b.start.Segment), zap.Int64("offset", b.start.Offset), zap.Any("panic", v))
 }
 
 // run sends until ctx ends. It returns an error when one of its goroutines has panicked.
@@ -168,15 +243,4 @@ func (d *destination) safely(part func()) {
 		}
 	}()
 	part()
-}
-
-// poisoned tells whether a block is to be passed over, since it made the destination panic before, and counts it then.
-func (d *destination) poisoned(b *block) bool {
-	if !d.poison[b.start] {
-		return false
-	}
-	n := b.end.Count - b.start.Count
-	d.metrics.dropped.WithLabelValues(dropLost).Add(float64(n))
-	d.log.Error("samples are lost: the relay panics over them", zap.Uint64("samples", n), zap.Uint64("segment", b.start.Segment), zap.Int64("offset", b.start.Offset))
-	return true
 }

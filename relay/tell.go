@@ -147,6 +147,7 @@ var advices = []struct{ words, status, advice string }{
 	{words: "larger than", advice: "lower max_samples_per_send, or raise the receiver's limit"},
 	{status: "413", advice: "lower max_samples_per_send, or raise the receiver's limit"},
 	{status: "429", advice: "raise the receiver's limit of the rate, or send less by write_relabel_configs"},
+	{words: "the relay has a fault", advice: "please report it with the stack from the relay's log"},
 	{words: "x509", advice: "set tls_config.ca_file, or tls_config.server_name"},
 	{words: "connection refused", advice: "check that the receiver runs, and the port of the URL"},
 	{words: "no such host", advice: "check the host of the URL"},

@@ -210,10 +210,7 @@ func (t *triage) changedLocked() {
 // next returns what is to be done, nil when ctx has ended.
 func (t *triage) next(ctx context.Context) *part {
 	for ctx.Err() == nil {
-		t.mu.Lock()
-		p, wait := t.nextLocked(time.Now())
-		change := t.change
-		t.mu.Unlock()
+		p, wait, change := t.tryNext()
 		if p != nil {
 			return p
 		}
@@ -226,6 +223,13 @@ func (t *triage) next(ctx context.Context) *part {
 		timer.Stop()
 	}
 	return nil
+}
+
+func (t *triage) tryNext() (p *part, wait time.Duration, change <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, wait = t.nextLocked(time.Now())
+	return p, wait, t.change
 }
 
 func (t *triage) nextLocked(now time.Time) (p *part, wait time.Duration) {

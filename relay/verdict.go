@@ -171,7 +171,8 @@ func (t *triage) giveUp(ts []*timeSeries, v decision) {
 	t.done(ts, false)
 }
 
-// lastTry sends series that it took too long to look into, then their newest samples alone, and gives up what is refused even so.
+// lastTry sends series that it took too long to look into, then their newest samples alone, then each half of them, and gives up single
+// series that are refused even so.
 func (t *triage) lastTry(ctx context.Context, ts []*timeSeries, v decision) {
 	got := t.send(ctx, ts)
 	if got != nil && ctx.Err() == nil {
@@ -184,6 +185,12 @@ func (t *triage) lastTry(ctx context.Context, ts []*timeSeries, v decision) {
 	switch {
 	case got == nil:
 		t.done(ts, true)
+	case ctx.Err() == nil && len(ts) > 1: // one that is late is not to cost the others
+		for _, s := range ts {
+			s.join()
+		}
+		t.lastTry(ctx, ts[:len(ts)/2], v)
+		t.lastTry(ctx, ts[len(ts)/2:], v)
 	case ctx.Err() == nil:
 		t.giveUp(ts, v)
 	}
