@@ -198,6 +198,9 @@ func (d document) guess(text string) Problem {
 		p.Line = at.Line
 	}
 	for _, n := range scalars(d.root) {
+		if p.Line == 0 && isNull(n) { // an empty value takes the place of a default
+			p.Line = n.Line
+		}
 		if n.Value != "" && strings.Contains(text, strconv.Quote(n.Value)) {
 			p.Line = n.Line
 			break

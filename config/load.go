@@ -79,8 +79,13 @@ func Load(text []byte, dir string) (*Config, error) {
 		return nil, err
 	}
 	l := &loader{dir: dir, doc: doc, walker: walker{dir: dir}, c: &Config{doc: doc}, secrets: secretsOf(doc.root), bad: map[string]bool{}}
-	l.walkBlocks()
-	l.loadPrometheus()
+	cfg, err := loadText(doc)
+	l.walkBlocks(err == nil)
+	if err == nil {
+		l.take(cfg)
+	} else {
+		l.explain(err)
+	}
 	whole := l.loadOwn()
 	c := l.c
 	if whole && c.Prometheus != nil {
@@ -109,30 +114,32 @@ func (l *loader) result() (*Config, error) {
 	return c, nil
 }
 
-// walkBlocks finds the mistakes that the types tell of.
-func (l *loader) walkBlocks() {
+// walkBlocks finds the mistakes that the types tell of, in Prometheus's blocks unless its loader has taken them.
+func (l *loader) walkBlocks(taken bool) {
 	if l.doc.root == nil {
 		return
 	}
-	known := keysOf(reflect.TypeFor[promconfig.Config](), yamlTags)
+	known := keys{of: map[string]reflect.Type{}}
+	known.merge(keysOf(reflect.TypeFor[promconfig.Config](), yamlTags))
 	known.merge(keysOf(reflect.TypeFor[own](), yamlTags))
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(l.doc.root.Content); i += 2 {
 		key, value := l.doc.root.Content[i], l.doc.root.Content[i+1]
 		reason, no := refused[key.Value]
 		before := len(l.walker.mistakes)
+		l.walker.trusting = taken && isPrometheus(key.Value)
 		switch t := known.find(key.Value); {
 		case t == nil:
 			l.problem(key.Line, "unknown key %q%s", key.Value, topSuggestion(key.Value))
 		case seen[key.Value]:
-			l.walker.mistake(key, "key %q stands twice", key.Value)
+			l.problem(key.Line, "key %q stands twice", key.Value)
 		case no && nonEmpty(value):
 			l.problem(key.Line, "%s: is refused: %s", key.Value, reason)
 		case !no:
 			l.walker.walk(value, t, place{by: yamlTags}.under(key.Value))
 		}
 		seen[key.Value] = true
-		if found := l.walker.mistakes[before:]; len(found) > 0 && slices.Contains(ownKeys, key.Value) {
+		if found := l.walker.mistakes[before:]; len(found) > 0 && !isPrometheus(key.Value) {
 			l.problems = append(l.problems, found...)
 			l.walker.mistakes = l.walker.mistakes[:before]
 			l.bad[key.Value] = true

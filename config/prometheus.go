@@ -1,11 +1,11 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
 
 	config_util "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
@@ -15,49 +15,42 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// loadPrometheus has Prometheus's own code read its blocks and the files that they name. What that says counts; where it is the walk
-// through the file has found.
-func (l *loader) loadPrometheus() {
-	global := l.global()
-	first := map[string]string{}
+// take has what Prometheus's loader has taken. Whether something is wrong with its blocks it says, and nobody else.
+func (l *loader) take(cfg *promconfig.Config) {
+	l.c.Prometheus = cfg
+	cfg.SetDirectory(l.dir)
+	l.destinations(cfg.GlobalConfig)
+	l.scrapeFiles(cfg)
+}
+
+// explain finds where the mistakes are for which Prometheus's loader refuses its blocks.
+func (l *loader) explain(err error) {
 	w := &l.walker
+	w.trusting = false
+	global := l.global()
 	if global != nil {
-		l.jobs(w, find(l.doc.root, "scrape_configs"), *global, first)
+		l.jobs(w, find(l.doc.root, "scrape_configs"), *global, map[string]string{})
 		l.destinations(*global)
-	}
-	if poisonous(l.doc.root) { // of which the walk has told
-		return
-	}
-	cfg, err := loadText(l.doc)
-	switch {
-	case err == nil:
-		w.mistakes = nil // what Prometheus takes is right, whatever else reads it
-	case len(w.mistakes) == 0 && !l.told(err) || len(w.mistakes) > 0 && !l.doc.flow() && !w.covers(err):
-		l.problems = append(l.problems, l.doc.guess(readable(err).Error()))
-	}
-	if err == nil {
-		l.c.Prometheus = cfg
-		cfg.SetDirectory(l.dir)
-		l.scrapeFiles(cfg, first)
-		return
-	}
-	if global != nil {
 		l.c.Prometheus = &promconfig.Config{GlobalConfig: *global}
 	}
+	switch {
+	case errors.Is(err, errPoison): // of which the walk has told
+	case l.doc.flow() && len(w.mistakes)+len(l.problems) > 0: // lines of the text that the loader saw are others
+	case !w.covers(err, l.problems):
+		l.problems = append(l.problems, l.doc.guess(readable(err).Error()))
+	}
 }
 
-// told tells whether an error is one of those of several items together, of which problems speak with their lines.
-func (l *loader) told(err error) bool {
-	return len(l.problems) > 0 && strings.HasPrefix(err.Error(), "found multiple")
-}
-
-// loadText is Prometheus's loader, which may panic.
+// loadText is Prometheus's loader, which may panic, and must not see some regular expressions.
 func loadText(doc document) (cfg *promconfig.Config, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w %v", errPanic, p)
 		}
 	}()
+	if poisonous(doc.root) {
+		return nil, errPoison
+	}
 	text, err := doc.only(prometheusKeys)
 	if err != nil {
 		return nil, err
@@ -164,52 +157,84 @@ func decodeSafely(n *yaml.Node, out any) (err error) {
 	return n.Decode(out)
 }
 
-// scrapeFiles looks at scrape_config_files as at the configuration itself, then has Prometheus read them.
-func (l *loader) scrapeFiles(cfg *promconfig.Config, first map[string]string) {
-	bad := false
+// scrapeFiles reads scrape_config_files, and finds where mistakes in them are.
+func (l *loader) scrapeFiles(cfg *promconfig.Config) {
+	var files []scrapeFile
+	poison, unread := false, false
 	for _, pattern := range cfg.ScrapeConfigFiles {
 		paths, _ := filepath.Glob(pattern) // Prometheus tells of a bad one
 		for _, path := range paths {
-			bad = !l.scrapeFile(path, cfg.GlobalConfig, first) || bad
+			f, err := readScrapeFile(path)
+			if err != nil {
+				l.problems = append(l.problems, Problem{File: path, Text: err.Error()})
+				unread = true
+				continue
+			}
+			poison = poison || poisonous(f.root)
+			files = append(files, f)
 		}
 	}
-	if bad {
+	if unread {
 		return
 	}
 	var err error
-	if l.c.ScrapeConfigs, err = cfg.GetScrapeConfigs(); err != nil {
-		l.problems = append(l.problems, Problem{Line: l.doc.line("scrape_config_files"), Text: "scrape_config_files: " + readable(err).Error()})
+	if poison {
+		err = errPoison
+	} else {
+		l.c.ScrapeConfigs, err = cfg.GetScrapeConfigs()
+	}
+	before := len(l.problems)
+	first := map[string]string{}
+	if err != nil {
+		l.jobs(&walker{}, find(l.doc.root, "scrape_configs"), cfg.GlobalConfig, first)
+	}
+	for _, f := range files {
+		l.walkScrapeFile(f, err == nil, cfg.GlobalConfig, first)
+	}
+	if err != nil && len(l.problems) == before {
+		l.problem(l.doc.line("scrape_config_files"), "scrape_config_files: %s", readable(err))
 	}
 }
 
-// scrapeFile looks at one of scrape_config_files, and tells whether nothing is wrong with it.
-func (l *loader) scrapeFile(path string, global promconfig.GlobalConfig, first map[string]string) bool {
-	w := walker{file: path, dir: filepath.Dir(path)}
+// scrapeFile is one of scrape_config_files.
+type scrapeFile struct {
+	path string
+	root *yaml.Node // nil: it is empty
+}
+
+func readScrapeFile(path string) (f scrapeFile, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		l.problems = append(l.problems, Problem{File: path, Text: cause(err).Error()})
-		return false
+		return f, cause(err)
 	}
 	var node yaml.Node
 	if err := yaml.Unmarshal(text, &node); err != nil {
-		l.problems = append(l.problems, Problem{File: path, Text: readable(err).Error()})
-		return false
+		return f, readable(err)
 	}
-	if len(node.Content) == 0 {
-		return true
+	f.path = path
+	if len(node.Content) > 0 {
+		f.root = node.Content[0]
+		if budget := maxNodes; !countable(f.root, &budget) {
+			return f, errTooLarge
+		}
 	}
-	root := node.Content[0]
-	if budget := maxNodes; !countable(root, &budget) {
-		l.problems = append(l.problems, Problem{File: path, Text: errTooLarge.Error()})
-		return false
+	return f, nil
+}
+
+// walkScrapeFile looks at one of scrape_config_files as at the configuration itself.
+func (l *loader) walkScrapeFile(f scrapeFile, taken bool, global promconfig.GlobalConfig, first map[string]string) {
+	if f.root == nil {
+		return
 	}
-	l.secrets = append(l.secrets, secretsOf(root)...)
-	w.walk(root, reflect.TypeFor[promconfig.ScrapeConfigs](), place{by: yamlTags})
-	l.jobs(&w, find(root, "scrape_configs"), global, first)
+	l.secrets = append(l.secrets, secretsOf(f.root)...)
+	w := walker{file: f.path, dir: filepath.Dir(f.path), trusting: taken}
+	w.walk(f.root, reflect.TypeFor[promconfig.ScrapeConfigs](), place{by: yamlTags})
+	if !taken {
+		l.jobs(&w, find(f.root, "scrape_configs"), global, first)
+	}
 	l.problems = append(l.problems, w.mistakes...)
 	l.problems = append(l.problems, w.findings...)
 	l.files = append(l.files, w.files...)
-	return len(w.mistakes) == 0 && !poisonous(root)
 }
 
 func newDestination(rw *promconfig.RemoteWriteConfig, node *yaml.Node) Destination {

@@ -6,9 +6,11 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/prometheus/discovery"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
+	"github.com/prometheus/prometheus/model/labels"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -42,6 +44,7 @@ var (
 	// stand are types in the place of others which read themselves.
 	stand = map[reflect.Type]reflect.Type{
 		reflect.TypeFor[targetgroup.Group](): reflect.TypeFor[staticGroup](),
+		reflect.TypeFor[labels.Labels]():     reflect.TypeFor[map[string]string](),
 	}
 	// mechanisms are all lists of service discoveries there are.
 	mechanisms = func() reflect.Type {
@@ -109,11 +112,28 @@ func shapeOf(t reflect.Type, by tags) shape {
 	return scalar
 }
 
-// keysOf are the keys of a struct or map.
+// known holds what keysOf has found: there are some hundred types, and thousands of nodes for one of them.
+var known sync.Map // of typeBy, keys
+
+type typeBy struct {
+	reflect.Type
+	tags
+}
+
+// keysOf are the keys of a struct or map. They are not to be changed.
 func keysOf(t reflect.Type, by tags) keys {
 	if t.Kind() == reflect.Map {
 		return keys{rest: t.Elem()}
 	}
+	if k, ok := known.Load(typeBy{t, by}); ok {
+		return k.(keys)
+	}
+	k := findKeys(t, by)
+	known.Store(typeBy{t, by}, k)
+	return k
+}
+
+func findKeys(t reflect.Type, by tags) keys {
 	k := keys{of: map[string]reflect.Type{}}
 	untagged := !readsItself(t, by) // a URL that reads itself has no keys, though it has fields
 	for i := range t.NumField() {

@@ -20,7 +20,9 @@ import (
 type walker struct {
 	file string // "" for the configuration file
 	dir  string // where relative paths in it start
-	// mistakes are what the types refuse. Of Prometheus's blocks they only say where something is: whether it is wrong
+	// trusting is set where the types have read the file already, and found nothing: then only what they do not look at is.
+	trusting bool
+	// mistakes are what the types refuse. Of Prometheus's blocks they only say where something is: whether something is wrong
 	// Prometheus's loader says.
 	mistakes Problems
 	// findings are what can never work although the types take it.
@@ -67,7 +69,11 @@ func (p place) item(i int, node *yaml.Node) place {
 	return at
 }
 
+// mistake returns false.
 func (w *walker) mistake(n *yaml.Node, format string, args ...any) bool {
+	if w.trusting {
+		return false
+	}
 	w.mistakes = append(w.mistakes, Problem{w.file, n.Line, fmt.Sprintf(format, args...)})
 	return false
 }
@@ -119,7 +125,7 @@ func (w *walker) walk(n *yaml.Node, t reflect.Type, at place) bool {
 	if !good {
 		return false
 	}
-	return w.decode(n, t, at) && w.look(n, t, at)
+	return (w.trusting || w.decode(n, t, at)) && w.look(n, t, at)
 }
 
 func (w *walker) item(n *yaml.Node, t reflect.Type, at place) bool {
@@ -319,28 +325,32 @@ func wanted(t reflect.Type) string {
 
 var linePrefix = regexp.MustCompile(`^(line \d+: )+`)
 
-// covers tells whether the mistakes speak of an error of Prometheus's loader, which has lines in its text or is one of those that a
+// covers tells whether the mistakes, or others that are known, speak of an error of Prometheus's loader, which has lines in its text or is one of those that a
 // type's own code makes.
-func (w *walker) covers(err error) bool {
+func (w *walker) covers(err error, others Problems) bool {
 	if errors.Is(err, errPanic) {
-		return true
+		return len(w.mistakes) > 0
 	}
 	text := ofJob.ReplaceAllString(readable(err).Error(), "")
 	if lines := lineNumber.FindAllStringSubmatch(text, -1); len(lines) > 0 {
 		for _, l := range lines {
-			if !slices.ContainsFunc(w.mistakes, func(p Problem) bool { return fmt.Sprint(p.Line) == l[1] }) {
+			is := func(p Problem) bool { return fmt.Sprint(p.Line) == l[1] }
+			if !slices.ContainsFunc(w.mistakes, is) && !slices.ContainsFunc(others, is) {
 				return false
 			}
 		}
 		return true
 	}
-	return strings.HasPrefix(text, "found multiple") || strings.HasPrefix(text, "empty or null ") || // which stand there in other words
-		slices.ContainsFunc(w.mistakes, func(p Problem) bool { return strings.Contains(p.Text, text) })
+	if strings.HasPrefix(text, "found multiple") || strings.HasPrefix(text, "empty or null ") { // which stand there in other words
+		return len(w.mistakes)+len(others) > 0
+	}
+	return slices.ContainsFunc(w.mistakes, func(p Problem) bool { return strings.Contains(p.Text, text) })
 }
 
 var (
 	lineNumber = regexp.MustCompile(`\bline (\d+): `)
 	ofJob      = regexp.MustCompile(` for scrape config with job name "(?:[^"\\]|\\.)*"`)
 	errEmpty   = errors.New("the item is empty")
+	errPoison  = errors.New("a regular expression that Prometheus's loader must not see")
 	errPanic   = errors.New("a block of Prometheus's cannot be read, is an item of a list empty?")
 )
