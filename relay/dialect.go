@@ -83,6 +83,13 @@ func (d *dialect) inForce() (version int, reason string) {
 	return d.version, d.reason
 }
 
+// understood tells whether an answer has shown that the version in force is understood.
+func (d *dialect) understood() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.version == version2 && d.confirmed || d.version == version1 && d.taken
+}
+
 // fill sets what a decision needs to know.
 func (d *dialect) fill(k *known) {
 	d.mu.Lock()

@@ -71,7 +71,7 @@ func run(o runOptions) error {
 
 	// 2. Pages: they take their addresses now, and tell that the relay is starting.
 	reload := newReloader(o.ConfigFile, cfg, reg, log)
-	wo := web.Options{Flags: o.Web, Pprof: o.Pprof, Version: version, Gatherer: reg, Logger: log}
+	wo := web.Options{Flags: o.Web, Pprof: o.Pprof, Refused: reload.refused.Load, Version: version, Gatherer: reg, Registerer: reg, Logger: log}
 	if o.Lifecycle {
 		wo.Reload = reload.reload
 	}

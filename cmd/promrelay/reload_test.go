@@ -1,0 +1,33 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"promrelay/config"
+)
+
+// What was refused, and when, is kept for the pages.
+func TestRefusedFileIsKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "promrelay.yml")
+	if err := os.WriteFile(path, []byte("scrap_configs: []\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := newReloader(path, &config.Config{}, prometheus.NewRegistry(), zap.NewNop())
+	if got := r.refused.Load(); got != nil {
+		t.Fatalf("before it was read: %+v", got)
+	}
+	start := time.Now()
+	if err := r.reload(); err == nil {
+		t.Fatal("the file was taken")
+	}
+	if got := r.refused.Load(); got == nil || !strings.Contains(got.Error, "scrap_configs") || got.At.Before(start) {
+		t.Errorf("got %+v", got)
+	}
+}
