@@ -64,7 +64,8 @@ clean: ## remove what was built
 
 .PHONY: demo
 demo: ## the relay with exporters, manifests and a receiver, until Ctrl-C; CHECK=1 verifies and exits
-	$(GO) run ./demo $(if $(CHECK),-check)
+	@echo "compiling the demo itself"
+	@CGO_ENABLED=0 $(GO) run -trimpath ./demo $(if $(CHECK),-check)
 
 ##### test
 
