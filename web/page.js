@@ -7,7 +7,17 @@ const opened = new Map(); // by key of a group: whether a person opened it, or c
 const discovered = new Map(); // by address: the labels that a person asked for
 const trouble = document.getElementById("trouble"), pause = document.getElementById("pause");
 const form = document.getElementById("filter");
-let paused = localStorage.getItem("promrelay-paused") === "1", timer, asked = 0;
+let paused = remembered() === "1", timer, asked = 0;
+
+// remembered is whether a person has paused the page before. A browser that keeps nothing says so by an exception.
+function remembered(value) {
+  try {
+    if (value) localStorage.setItem("promrelay-paused", value);
+    return localStorage.getItem("promrelay-paused");
+  } catch {
+    return value ?? null;
+  }
+}
 
 const groups = root => [...root.querySelectorAll("details.group")];
 
@@ -135,7 +145,7 @@ function show() {
 }
 pause.addEventListener("click", () => {
   paused = !paused;
-  localStorage.setItem("promrelay-paused", paused ? "1" : "0");
+  remembered(paused ? "1" : "0");
   show();
   paused ? clearTimeout(timer) : load();
 });
