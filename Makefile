@@ -5,7 +5,8 @@ SHELL   := /bin/sh
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # The version is told by `promrelay version`, and to targets and receivers in User-Agent.
-LDFLAGS := -s -w -X github.com/prometheus/common/version.Version=$(VERSION)
+BRANCH  ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
+LDFLAGS := -s -w -X github.com/prometheus/common/version.Version=$(VERSION) -X github.com/prometheus/common/version.Branch=$(BRANCH)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 
 # Modules beside that of the repository: they keep its go.mod free of what only tests and tools need. Some only pin

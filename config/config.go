@@ -8,12 +8,8 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,11 +18,12 @@ import (
 	monitoringv1alpha1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1"
 	config_util "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/common/promslog"
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/model/relabel"
 	_ "github.com/prometheus/prometheus/plugins" // scrape_configs name service discoveries, which register themselves
 	"go.yaml.in/yaml/v3"
+
+	"promrelay/config/redact"
 )
 
 // Config is a configuration that was loaded and found valid. It is not to be changed.
@@ -42,8 +39,40 @@ type Config struct {
 	Manifests     *Manifests  // nil: no manifests are read
 	WAL           WAL
 	Relay         Relay
-	// Warnings name options that were accepted though they have no meaning here.
+	// Warnings name options that were accepted though they have no meaning here, and what is likely to be a mistake, in the order
+	// of lines.
 	Warnings []string
+
+	doc      document
+	warnings Problems
+	named    []namedFile      // the files that the configuration names
+	fit      *redact.Redactor // knows the secrets in the file
+}
+
+// Line is where a key stands in the file, such as wal.min_free_bytes, or the nearest one above it; 0 if none of them is there.
+func (c *Config) Line(path string) int { return c.doc.line(strings.Split(path, ".")...) }
+
+// DestinationLine is where a destination begins in the file.
+func (c *Config) DestinationLine(i int) int {
+	if node := c.doc.get("remote_write", i); node != nil {
+		return node.Line
+	}
+	return 0
+}
+
+// Locate makes a problem of what another room says of the configuration: with the line that it is likely to be about, and without
+// secrets.
+func (c *Config) Locate(err error) Problem { return c.doc.guess(c.Shown(err).Error()) }
+
+// Shown makes an error fit to be shown: without the secrets that the configuration holds, in it and in the files that it names.
+func (c *Config) Shown(err error) error {
+	return redact.Of(c.Prometheus, c.ScrapeConfigs, c.Nodes).Error(c.fit.Error(err))
+}
+
+// Examine returns the warnings, and what is wrong with the files that the configuration names, in the order of lines. Those are warnings
+// too: another machine may have what this one lacks.
+func (c *Config) Examine() Problems {
+	return slices.Concat(c.warnings, c.fileProblems()).ordered(c.fit)
 }
 
 // Kubernetes says which API server is read.
@@ -64,6 +93,13 @@ type Monitors struct {
 	LastGoodDirectory string `json:"lastGoodDirectory"`
 }
 
+// defaultMonitors is what an empty monitors block means: monitors read no files of the relay.
+func defaultMonitors() *Monitors {
+	m := &Monitors{}
+	m.ArbitraryFSAccessThroughSMs.Deny = true
+	return m
+}
+
 // Manifests says where objects are read from instead of a cluster.
 type Manifests struct {
 	// Directory holds YAML or JSON files, and directories of them.
@@ -78,6 +114,8 @@ type Nodes struct {
 	ScrapeTimeout  model.Duration `yaml:"scrape_timeout"`
 	// InsecureSkipVerify does without the check of the kubelets' certificates.
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
+	// BesideMonitors scrapes also the pages that a monitor scrapes with the same job label.
+	BesideMonitors bool `yaml:"beside_monitors"`
 	// HTTPClientConfig reaches the kubelets; by default with the token and CA of the pod's service account.
 	HTTPClientConfig config_util.HTTPClientConfig `yaml:",inline"`
 
@@ -145,117 +183,21 @@ func (b *Bytes) UnmarshalYAML(node *yaml.Node) error {
 	return nil
 }
 
-// own are the blocks that Prometheus does not know.
-type own struct {
-	Kubernetes *Kubernetes `yaml:"kubernetes"`
-	Monitors   *Monitors   `yaml:"monitors"`
-	Nodes      *Nodes      `yaml:"nodes"`
-	Manifests  *Manifests  `yaml:"manifests"`
-	WAL        WAL         `yaml:"wal"`
-	Relay      Relay       `yaml:"relay"`
-}
-
-// LoadFile reads the configuration file at path; relative paths in it start at its directory.
-func LoadFile(path string) (*Config, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
-	}
-	c, err := Load(text, filepath.Dir(path))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return c, nil
-}
-
-// Load reads a configuration; relative paths in it start at dir.
-func Load(text []byte, dir string) (*Config, error) {
-	doc, err := parse(text)
-	if err != nil {
-		return nil, err
-	}
-	c := &Config{}
-	if err := c.loadPrometheus(doc, dir); err != nil {
-		return nil, err
-	}
-	for i, rw := range c.Prometheus.RemoteWriteConfigs {
-		c.Destinations = append(c.Destinations, newDestination(rw, doc.get("remote_write", i)))
-	}
-	o := own{Relay: DefaultRelay}
-	if err := doc.decode(&o); err != nil {
-		return nil, doc.locate(err)
-	}
-	c.Kubernetes, c.Monitors, c.Nodes, c.Manifests, c.WAL, c.Relay = o.Kubernetes, o.Monitors, o.Nodes, o.Manifests, o.WAL, o.Relay
-	c.setPaths(dir)
-	c.setDefaults(doc)
-	c.Warnings = doc.warnings()
-	return c, c.validate(doc)
-}
-
-// loadPrometheus has Prometheus's own code read its blocks and the files that they name.
-func (c *Config) loadPrometheus(doc document, dir string) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("a block of Prometheus's cannot be read, is an item of a list empty? %v", p)
-		}
-	}()
-	if err := poisonous(doc.root); err != nil {
-		return err
-	}
-	if c.Prometheus, err = promconfig.Load(doc.without(ownKeys), promslog.NewNopLogger()); err != nil {
-		return doc.locate(readable(err))
-	}
-	c.Prometheus.SetDirectory(dir)
-	if err := poisonousFiles(c.Prometheus.ScrapeConfigFiles); err != nil {
-		return err
-	}
-	if c.ScrapeConfigs, err = c.Prometheus.GetScrapeConfigs(); err != nil {
-		return readable(err)
-	}
-	return nil
-}
-
-func newDestination(rw *promconfig.RemoteWriteConfig, node *yaml.Node) Destination {
-	d := Destination{RemoteWriteConfig: rw, Negotiate: find(node, "protobuf_message") == nil}
-	if find(node, "send_exemplars") != nil {
-		d.Exemplars = &rw.SendExemplars
-	}
-	if find(node, "send_native_histograms") != nil {
-		d.NativeHistograms = &rw.SendNativeHistograms
-	}
-	return d
-}
-
-func (c *Config) setPaths(dir string) {
-	join := func(p *string) { *p = config_util.JoinDir(dir, *p) }
-	if c.Kubernetes != nil {
-		join(&c.Kubernetes.Kubeconfig)
-	}
-	if c.Manifests != nil {
-		join(&c.Manifests.Directory)
-	}
-	if c.Monitors != nil {
-		join(&c.Monitors.LastGoodDirectory)
-	}
-	if c.Nodes != nil {
-		c.Nodes.HTTPClientConfig.SetDirectory(dir)
-	}
-	join(&c.WAL.Dir)
-}
-
 // setDefaults fills in what follows from other blocks.
-func (c *Config) setDefaults(doc document) {
+func (l *loader) setDefaults() {
+	c := l.c
 	cluster := c.Kubernetes != nil || c.Manifests != nil
 	if (c.Monitors != nil || c.Nodes != nil) && !cluster {
 		c.Kubernetes = &Kubernetes{}
 	}
 	if c.Monitors == nil && cluster {
-		c.Monitors = &Monitors{}
+		c.Monitors = defaultMonitors()
 	}
 	global := c.Prometheus.GlobalConfig
-	said := find(doc.root, "global")
+	said := find(l.doc.root, "global")
 	if m := c.Monitors; m != nil {
 		m.selectAll()
+		m.fallBack(global, said)
 		if m.ScrapeInterval == "" {
 			m.ScrapeInterval = "30s"
 			if find(said, "scrape_interval") != nil {
@@ -301,41 +243,4 @@ func (m *Monitors) selectAll() {
 	for _, s := range selectors {
 		*s = &labelSelector{}
 	}
-}
-
-var (
-	unknownField = regexp.MustCompile(`field (\S+) (not found|already set) in type \S+`)
-	lineSpaces   = regexp.MustCompile(`\s*\n\s*`)
-	quoted       = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
-)
-
-// readable makes one line for a person of what Prometheus's loader says.
-func readable(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = fmt.Errorf("parse URL %q: %s", shownRaw(u.URL), quoted.ReplaceAllString(u.Err.Error(), "..."))
-	}
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	text = strings.TrimPrefix(text, "unmarshal errors:\n  ")
-	text = strings.ReplaceAll(text, "yaml: unmarshal errors:\n", "")
-	text = unknownField.ReplaceAllStringFunc(text, func(s string) string {
-		m := unknownField.FindStringSubmatch(s)
-		if m[2] == "already set" {
-			return fmt.Sprintf("key %q stands twice", m[1])
-		}
-		return fmt.Sprintf("unknown key %q", m[1])
-	})
-	return errors.New(lineSpaces.ReplaceAllString(text, "; "))
-}
-
-// shownRaw is what may be shown of a URL that cannot be parsed: nothing of it where it may have a user with a password, for nobody knows
-// then where these end.
-func shownRaw(raw string) string {
-	if strings.Contains(raw, "@") {
-		return "..."
-	}
-	if end := strings.IndexAny(raw, "?#"); end >= 0 {
-		return raw[:end]
-	}
-	return raw
 }

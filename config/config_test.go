@@ -181,8 +181,8 @@ func TestFullFile(t *testing.T) {
 
 func TestLastGoodDirectory(t *testing.T) {
 	c := load(t, "last-good.good.yaml")
-	if c.Monitors.LastGoodDirectory != "kept" || c.Monitors.ServiceMonitorSelector == nil || len(c.Warnings) > 0 {
-		t.Errorf("%q, warnings %q", c.Monitors.LastGoodDirectory, c.Warnings)
+	if c.Monitors.LastGoodDirectory != "kept" || c.Monitors.ServiceMonitorSelector == nil {
+		t.Errorf("%q", c.Monitors.LastGoodDirectory)
 	}
 	if c := load(t, "monitors-only.good.yaml"); c.Monitors.LastGoodDirectory != "" {
 		t.Errorf("%q without being asked for", c.Monitors.LastGoodDirectory)
@@ -204,7 +204,7 @@ func TestNullRegexInScrapeConfigFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Load([]byte("scrape_config_files: ['*.yml']\n"), dir)
-	if err == nil || !strings.HasPrefix(err.Error(), file+`: line 3: regex: "~" would become`) {
+	if err == nil || !strings.HasPrefix(err.Error(), file+`: line 3: scrape_configs: job_name "a": relabel_configs[0].regex: "~" would become`) {
 		t.Errorf("error is %v", err)
 	}
 	if got := relabel.DefaultRelabelConfig.Regex.String(); got != "(.*)" {
@@ -249,6 +249,22 @@ func TestSecretsOfURLs(t *testing.T) {
 		_, err := Load([]byte("remote_write:\n- url: "+text+"\n"), ".")
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "cret") {
 			t.Errorf("%s gives %v, want %s", text, err, want)
+		}
+	}
+}
+
+// TestFilesAreDenied to monitors, unless the configuration says otherwise.
+func TestFilesAreDenied(t *testing.T) {
+	for text, want := range map[string]bool{
+		"monitors: {}": true, "kubernetes: {}": true, "monitors: {arbitraryFSAccessThroughSMs: {}}": true, "monitors: {arbitraryFSAccessThroughSMs: {deny: true}}": true,
+		"monitors: {arbitraryFSAccessThroughSMs: {deny: false}}": false, "monitors: {scrapeInterval: 1m}": true,
+	} {
+		c, err := Load([]byte(text), "")
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if got := c.Monitors.ArbitraryFSAccessThroughSMs.Deny; got != want {
+			t.Errorf("%s: deny is %t, want %t", text, got, want)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	promconfig "github.com/prometheus/prometheus/config"
+
+	"promrelay/config/redact"
 )
 
 // Destination is one remote_write block, with what Prometheus's own type cannot say of it.
@@ -32,9 +34,7 @@ func (d Destination) Shown() string {
 	if d.Name != "" {
 		return d.Name
 	}
-	u := *d.URL.URL
-	u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
-	return u.String()
+	return redact.BareURL(d.URL.String())
 }
 
 // Relay says how destinations are served beyond what a remote_write block can say.
@@ -48,9 +48,12 @@ type Relay struct {
 	KeepUnauthorized bool `yaml:"keep_unauthorized"`
 	// RetryStatusCodes are answers that mean "later", beside 5xx, 408, 425, 429 and 499.
 	RetryStatusCodes []int `yaml:"retry_status_codes"`
-	// DrainTimeout is how long destinations may take to catch up when the relay stops.
+	// RedirectHosts are hosts, without a port, to which a receiver may redirect samples. Its own host is always among them.
+	RedirectHosts []string `yaml:"redirect_hosts"`
+	// DrainTimeout is how long destinations may take to catch up when the relay stops. Nothing is scraped meanwhile, and what is left
+	// stays in the log.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
 }
 
 // DefaultRelay is what holds without a relay block.
-var DefaultRelay = Relay{DrainFactor: 3, SplitRefused: true, KeepUnauthorized: true, DrainTimeout: 10 * time.Second}
+var DefaultRelay = Relay{DrainFactor: 3, SplitRefused: true, KeepUnauthorized: true, DrainTimeout: 2 * time.Second}

@@ -37,20 +37,3 @@ func BadRefreshInterval(sd discovery.Config) string {
 	}
 	return ""
 }
-
-// validateDiscovery refuses service discovery that would panic.
-func (c *Config) validateDiscovery(bad func(path, format string, args ...any)) {
-	for i, sc := range c.ScrapeConfigs {
-		block := "scrape_configs"
-		if i >= len(c.Prometheus.ScrapeConfigs) {
-			block = "scrape_config_files"
-		}
-		n := map[string]int{}
-		for _, sd := range sc.ServiceDiscoveryConfigs {
-			if why := BadRefreshInterval(sd); why != "" {
-				bad(block, "job_name %q: %s_sd_configs[%d]: refresh_interval: %s", sc.JobName, sd.Name(), n[sd.Name()], why)
-			}
-			n[sd.Name()]++
-		}
-	}
-}

@@ -2,11 +2,11 @@ package config
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -49,78 +49,58 @@ func parse(text []byte) (document, error) {
 		return d, nil
 	}
 	if d.root.Kind != yaml.MappingNode {
-		return d, fmt.Errorf("line %d: want a mapping such as \"scrape_configs:\"", d.root.Line)
+		return d, Problems{{Line: d.root.Line, Text: "want a mapping such as \"scrape_configs:\""}}
 	}
-	var errs []error
-	for i := 0; i < len(d.root.Content); i += 2 {
-		key := d.root.Content[i]
-		if !slices.Contains(ownKeys, key.Value) && !slices.Contains(prometheusKeys, key.Value) {
-			errs = append(errs, fmt.Errorf("line %d: unknown key %q%s", key.Line, key.Value, suggest(key.Value)))
-		}
-		if d.root.Style == yaml.FlowStyle && slices.Contains(ownKeys, key.Value) {
-			errs = append(errs, fmt.Errorf("line %d: write %q on a line of its own, not in braces", key.Line, key.Value))
-		}
+	budget := maxNodes
+	if !countable(d.root, &budget) {
+		return d, errTooLarge
 	}
-	return d, oneLine(errs)
+	return d, nil
 }
 
-// oneLine joins errors so that they stand in one line.
-func oneLine(errs []error) error {
-	var texts []string
-	for _, err := range errs {
-		if err != nil {
-			texts = append(texts, err.Error())
+// maxNodes bounds how large a configuration may be, with what aliases stand for counted each time.
+const maxNodes = 1_000_000
+
+var errTooLarge = fmt.Errorf("the file has more than %d values, aliases written out; does an anchor hold an alias to itself?", maxNodes)
+
+// countable tells whether a tree has no more nodes than the budget allows.
+func countable(n *yaml.Node, budget *int) bool {
+	if *budget--; *budget < 0 {
+		return false
+	}
+	if n.Kind == yaml.AliasNode {
+		return countable(n.Alias, budget)
+	}
+	for _, c := range n.Content {
+		if !countable(c, budget) {
+			return false
 		}
 	}
-	if len(texts) == 0 {
-		return nil
-	}
-	return errors.New(strings.Join(texts, "; "))
+	return true
 }
 
-// suggest finds the key that was perhaps meant.
-func suggest(key string) string {
-	best, least := "", 4
-	for _, k := range append(slices.Clone(ownKeys), prometheusKeys...) {
-		if d := distance(key, k); d < least {
-			best, least = k, d
-		}
-	}
-	if best == "" {
-		return fmt.Sprintf("; known are %s", strings.Join(append(slices.Clone(prometheusKeys), ownKeys...), ", "))
-	}
-	return fmt.Sprintf(", did you mean %q?", best)
-}
+// flow tells whether the top of the file is in braces, as in JSON.
+func (d document) flow() bool { return d.root != nil && d.root.Style&yaml.FlowStyle != 0 }
 
-// distance counts the letters to change, add or take away that make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
-}
-
-// without returns the text with the blocks of some keys left blank, so that line numbers stay.
-func (d document) without(keys []string) string {
+// only returns the text of some blocks, unless they are refused. Where it can, it leaves the others blank, so that line numbers stay.
+func (d document) only(keys []string) (string, error) {
 	if d.root == nil {
-		return d.text
+		return d.text, nil
+	}
+	wanted := func(key string) bool { return slices.Contains(keys, key) && refused[key] == "" }
+	if d.flow() {
+		part := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+		for i := 0; i+1 < len(d.root.Content); i += 2 {
+			if wanted(d.root.Content[i].Value) {
+				part.Content = append(part.Content, d.root.Content[i], d.root.Content[i+1])
+			}
+		}
+		text, err := yaml.Marshal(part)
+		return string(text), err
 	}
 	lines := strings.Split(d.text, "\n")
 	for i := 0; i < len(d.root.Content); i += 2 {
-		if !slices.Contains(keys, d.root.Content[i].Value) {
+		if wanted(d.root.Content[i].Value) {
 			continue
 		}
 		end := len(lines)
@@ -131,22 +111,12 @@ func (d document) without(keys []string) string {
 			lines[n] = ""
 		}
 	}
-	return strings.Join(lines, "\n")
-}
-
-// decode reads the blocks that are ours.
-func (d document) decode(o *own) error {
-	dec := yaml.NewDecoder(strings.NewReader(d.without(prometheusKeys)))
-	dec.KnownFields(true)
-	if err := dec.Decode(o); err != nil && !errors.Is(err, io.EOF) {
-		return readable(err)
-	}
-	return nil
+	return strings.Join(lines, "\n"), nil
 }
 
 // find returns the value of a key of a mapping, nil if there is none.
 func find(node *yaml.Node, key string) *yaml.Node {
-	if node == nil || node.Kind != yaml.MappingNode {
+	if node = resolved(node); node == nil || node.Kind != yaml.MappingNode {
 		return nil
 	}
 	for i := 0; i < len(node.Content); i += 2 {
@@ -159,62 +129,108 @@ func find(node *yaml.Node, key string) *yaml.Node {
 
 // get returns item i of the list under a key.
 func (d document) get(key string, i int) *yaml.Node {
-	list := find(d.root, key)
+	list := resolved(find(d.root, key))
 	if list == nil || i >= len(list.Content) {
 		return nil
 	}
 	return list.Content[i]
 }
 
-// UnmarshalYAML reads a block in the names of JSON, which are those of PrometheusAgent.spec.
+// UnmarshalYAML reads a block in the names of JSON, which are those of PrometheusAgent.spec. The walk has seen that there are no other keys.
 func (m *Monitors) UnmarshalYAML(node *yaml.Node) error {
-	var tree any
-	if err := node.Decode(&tree); err != nil {
-		return err
-	}
-	text, err := json.Marshal(tree)
-	if err != nil {
-		return fmt.Errorf("line %d: monitors: %w", node.Line, err)
-	}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
 	type plain Monitors
-	if err := dec.Decode((*plain)(m)); err != nil {
-		what := strings.TrimPrefix(err.Error(), "json: ")
-		if typed := (*json.UnmarshalTypeError)(nil); errors.As(err, &typed) {
-			what = fmt.Sprintf("%s is a %s, want a %s", lastName(typed.Field), typed.Value, typed.Type)
+	*m = *defaultMonitors()
+	return decodeAs(node, (*plain)(m), jsonTags)
+}
+
+// lookup returns the keys at the end of a path that are there; * stands for each item of a list.
+func lookup(node *yaml.Node, path []string) []*yaml.Node {
+	if node = resolved(node); node == nil {
+		return nil
+	}
+	if path[0] == "*" {
+		var out []*yaml.Node
+		for _, item := range node.Content {
+			out = append(out, lookup(item, path[1:])...)
 		}
-		return fmt.Errorf("line %d: monitors: %s", lineOfJSONError(node, err), what)
+		return out
+	}
+	if node.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i < len(node.Content); i += 2 {
+		if node.Content[i].Value == path[0] {
+			if len(path) == 1 {
+				return node.Content[i : i+1]
+			}
+			return lookup(node.Content[i+1], path[1:])
+		}
 	}
 	return nil
 }
 
-func lastName(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
-
-// lineOfJSONError finds the line that a JSON error is about by the field's name.
-func lineOfJSONError(node *yaml.Node, err error) int {
-	name := ""
-	if _, quoted, ok := strings.Cut(err.Error(), `unknown field "`); ok {
-		name, _, _ = strings.Cut(quoted, `"`)
+// line is that of a key at the top of the file or in one of its blocks, of the last key of the path that is there; 0 if none is.
+func (d document) line(path ...string) int {
+	for n := len(path); n > 0; n-- {
+		if keys := lookup(d.root, path[:n]); len(keys) > 0 {
+			return keys[0].Line
+		}
 	}
-	if typed := (*json.UnmarshalTypeError)(nil); errors.As(err, &typed) {
-		name = lastName(typed.Field)
-	}
-	if key := findKey(node, name); key != nil && name != "" {
-		return key.Line
-	}
-	return node.Line
+	return 0
 }
 
-// findKey finds a key anywhere in a tree.
-func findKey(node *yaml.Node, name string) *yaml.Node {
-	for i, c := range node.Content {
-		if node.Kind == yaml.MappingNode && i%2 == 0 && c.Value == name {
-			return c
-		}
-		if found := findKey(c, name); found != nil {
-			return found
+// value is what stands under a path of keys, nil if nothing does.
+func (d document) value(path ...string) *yaml.Node {
+	n := d.root
+	for _, key := range path {
+		n = find(n, key)
+	}
+	return n
+}
+
+// guess finds the place that a text of Prometheus's loader is about, by the values that it quotes and the keys that it names.
+func (d document) guess(text string) Problem {
+	p := Problem{Text: text}
+	if d.root == nil || lineNumber.MatchString(text) {
+		return p
+	}
+	if at := mentioned(d.root, text); at != d.root {
+		p.Line = at.Line
+	}
+	for _, n := range scalars(d.root) {
+		if n.Value != "" && strings.Contains(text, strconv.Quote(n.Value)) {
+			p.Line = n.Line
+			break
 		}
 	}
-	return nil
+	if where := d.placeOf(p.Line); where != "" && !startsWithKey(text) {
+		p.Text = where + ": " + text
+	}
+	return p
+}
+
+// startsWithKey tells whether a text names its block already.
+func startsWithKey(text string) bool {
+	end := strings.IndexAny(text, ":.[ ")
+	return end > 0 && (slices.Contains(ownKeys, text[:end]) || isPrometheus(text[:end]))
+}
+
+func isPrometheus(key string) bool { return slices.Contains(prometheusKeys, key) }
+
+// placeOf names the block, or the item of it, that a line is in.
+func (d document) placeOf(line int) (where string) {
+	for i := 0; i+1 < len(d.root.Content) && d.root.Content[i].Line <= line; i += 2 {
+		at := place{by: yamlTags}.under(d.root.Content[i].Value)
+		where = at.text
+		list := resolved(d.root.Content[i+1])
+		if list.Kind != yaml.SequenceNode {
+			continue
+		}
+		for j, item := range list.Content {
+			if item.Line <= line {
+				where = at.item(j, resolved(item)).text
+			}
+		}
+	}
+	return where
 }

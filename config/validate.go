@@ -2,36 +2,17 @@ package config
 
 import (
 	"fmt"
-	"os"
+	"net/url"
 	"path/filepath"
-	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/common/promslog"
-	promconfig "github.com/prometheus/prometheus/config"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
 	"go.yaml.in/yaml/v3"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	k8slabels "k8s.io/apimachinery/pkg/labels"
-)
 
-// monitorFields are the fields of PrometheusAgent.spec that say which monitors are taken or how they are translated.
-// The others tell an operator how to run Prometheus.
-var monitorFields = []string{
-	"serviceMonitorSelector", "serviceMonitorNamespaceSelector", "podMonitorSelector", "podMonitorNamespaceSelector",
-	"probeSelector", "probeNamespaceSelector", "scrapeConfigSelector", "scrapeConfigNamespaceSelector",
-	"scrapeInterval", "scrapeTimeout", "scrapeProtocols", "externalLabels", "arbitraryFSAccessThroughSMs", "overrideHonorLabels",
-	"overrideHonorTimestamps", "ignoreNamespaceSelectors", "enforcedNamespaceLabel", "enforcedSampleLimit", "enforcedTargetLimit",
-	"enforcedLabelLimit", "enforcedLabelNameLengthLimit", "enforcedLabelValueLengthLimit", "enforcedKeepDroppedTargets",
-	"enforcedBodySizeLimit", "nameValidationScheme", "nameEscapingScheme", "convertClassicHistogramsToNHCB",
-	"scrapeNativeHistograms", "scrapeClassicHistograms", "excludedFromEnforcement", "podTargetLabels", "bodySizeLimit", "sampleLimit",
-	"targetLimit", "labelLimit", "labelNameLengthLimit", "labelValueLengthLimit", "keepDroppedTargets", "scrapeClasses",
-	"serviceDiscoveryRole", "scrapeFailureLogFile",
-	"lastGoodDirectory", // ours
-}
+	"promrelay/config/redact"
+)
 
 // meaningless are options of Prometheus that the relay accepts and has no use for, with the reason.
 var meaningless = []struct {
@@ -50,16 +31,6 @@ var meaningless = []struct {
 	{"remote_write.*.failed_request_logging", "refused requests are logged in any case"},
 }
 
-// instead are fields of PrometheusAgent.spec whose meaning has another place in the file.
-var instead = map[string]string{
-	"additionalScrapeConfigs":     "write its jobs as scrape_configs",
-	"remoteWrite":                 "write remote_write",
-	"prometheusExternalLabelName": "there is no Prometheus; write the label as one of externalLabels, if something asks for it",
-	"replicaExternalLabelName":    "there are no replicas; write the label as one of externalLabels, if something asks for it",
-	"shards":                      "one relay scrapes everything",
-	"version":                     "monitors are translated for the Prometheus that the relay is built with",
-}
-
 // refused are blocks that an agent has no use for and a user may miss.
 var refused = map[string]string{
 	"alerting":    "the relay sends no alerts",
@@ -67,122 +38,83 @@ var refused = map[string]string{
 	"remote_read": "the relay answers no queries",
 }
 
-func (d document) warnings() []string {
-	var out []string
+// tellMeaningless warns of options that have no effect.
+func (l *loader) tellMeaningless() {
 	for _, m := range meaningless {
-		for _, key := range lookup(d.root, strings.Split(m.path, ".")) {
-			out = append(out, fmt.Sprintf("line %d: %s has no effect: %s", key.Line, strings.ReplaceAll(m.path, ".*", "[]"), m.reason))
+		for _, key := range lookup(l.doc.root, strings.Split(m.path, ".")) {
+			l.warn(key.Line, "%s has no effect: %s", strings.ReplaceAll(m.path, ".*", "[]"), m.reason)
 		}
 	}
-	if block := find(d.root, "monitors"); block != nil {
-		for i := 0; i+1 < len(block.Content); i += 2 {
-			if key := block.Content[i]; !slices.Contains(monitorFields, key.Value) {
-				why, ok := instead[key.Value]
-				if !ok {
-					why = "it does not say how monitors are translated"
-				}
-				out = append(out, fmt.Sprintf("line %d: monitors.%s has no effect: %s", key.Line, key.Value, why))
-			}
-		}
+	if len(l.c.Destinations) == 0 {
+		l.warn(l.doc.line("remote_write"), "no remote_write: what is scraped goes nowhere")
 	}
-	return out
 }
 
-// lookup returns the keys at the end of a path that are there.
-func lookup(node *yaml.Node, path []string) []*yaml.Node {
-	if node == nil {
-		return nil
-	}
-	if path[0] == "*" {
-		var out []*yaml.Node
-		for _, item := range node.Content {
-			out = append(out, lookup(item, path[1:])...)
-		}
-		return out
-	}
-	if node.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 0; i < len(node.Content); i += 2 {
-		if node.Content[i].Value == path[0] {
-			if len(path) == 1 {
-				return node.Content[i : i+1]
-			}
-			return lookup(node.Content[i+1], path[1:])
-		}
-	}
-	return nil
-}
+// bad is a way to tell of what is wrong with the value of a key.
+type bad func(path, format string, args ...any)
 
-// at names the line of a key at the top of the file or in one of its blocks.
-func (d document) at(path ...string) string {
-	if keys := lookup(d.root, path); len(keys) > 0 {
-		return fmt.Sprintf("line %d: ", keys[0].Line)
+func (l *loader) validate() {
+	c := l.c
+	var bad bad = func(path, format string, args ...any) {
+		l.problem(l.doc.line(strings.Split(path, ".")...), "%s: %s", path, fmt.Sprintf(format, args...))
 	}
-	return ""
-}
-
-func (c *Config) validate(doc document) error {
-	var errs []error
-	bad := func(path, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s%s: %s", doc.at(strings.Split(path, ".")...), path, fmt.Sprintf(format, args...)))
-	}
-	for _, key := range prometheusKeys {
-		if reason, ok := refused[key]; ok && nonEmpty(find(doc.root, key)) {
-			bad(key, "is refused: %s", reason)
-		}
-	}
+	l.tellMeaningless()
 	c.validateSources(bad)
 	c.validateLastGood(bad)
-	c.validateJobNames(bad)
-	c.validateDiscovery(bad)
-	c.takeExternalLabels(bad)
+	l.validateJobs()
+	l.externalLabels(bad)
 	if c.Monitors != nil {
+		l.tellIdleFields()
 		c.Monitors.validate(bad)
 	}
 	if c.Nodes != nil {
 		c.Nodes.validate(bad)
 	}
-	if c.WAL.MaxBytes < 0 {
-		bad("wal.max_bytes", "%d is negative", c.WAL.MaxBytes)
+	c.WAL.validate(bad)
+	c.Relay.validate(bad)
+}
+
+func (w WAL) validate(bad bad) {
+	if w.MaxBytes < 0 {
+		bad("wal.max_bytes", "%d is negative", w.MaxBytes)
 	}
-	if c.WAL.SegmentBytes < 0 {
-		bad("wal.segment_bytes", "%d is negative", c.WAL.SegmentBytes)
+	if w.SegmentBytes < 0 {
+		bad("wal.segment_bytes", "%d is negative", w.SegmentBytes)
 	}
-	if c.WAL.SyncInterval < 0 {
-		bad("wal.sync_interval", "%s is negative", c.WAL.SyncInterval)
+	if w.SyncInterval < 0 {
+		bad("wal.sync_interval", "%s is negative", w.SyncInterval)
 	}
-	if c.Relay.DrainFactor != 0 && c.Relay.DrainFactor < 1 {
-		bad("relay.drain_factor", "%g: want 1 or more, or 0 for no bound", c.Relay.DrainFactor)
+}
+
+func (r Relay) validate(bad bad) {
+	if r.DrainFactor != 0 && r.DrainFactor < 1 {
+		bad("relay.drain_factor", "%g: want 1 or more, or 0 for no bound", r.DrainFactor)
 	}
-	if c.Relay.DrainTimeout < 0 {
-		bad("relay.drain_timeout", "%s is negative", c.Relay.DrainTimeout)
+	if r.DrainTimeout < 0 {
+		bad("relay.drain_timeout", "%s is negative", r.DrainTimeout)
 	}
-	for _, status := range c.Relay.RetryStatusCodes {
+	for _, host := range r.RedirectHosts {
+		if u, err := url.Parse("https://" + host); err != nil || host == "" || u.Host != host || u.Port() != "" {
+			bad("relay.redirect_hosts", "%q: want a host without a scheme and a port, such as receiver.example.com", redact.BareURL(host))
+		}
+	}
+	for _, status := range r.RetryStatusCodes {
 		if status < 400 || status > 599 {
 			bad("relay.retry_status_codes", "%d: want statuses of answers that are errors, 400 to 599", status)
 		}
 	}
-	return oneLine(errs)
 }
 
 func nonEmpty(node *yaml.Node) bool {
 	return node != nil && (len(node.Content) > 0 || node.Value != "" && node.Tag != "!!null")
 }
 
-func (c *Config) validateSources(bad func(path, format string, args ...any)) {
+func (c *Config) validateSources(bad bad) {
 	if c.Kubernetes != nil && c.Manifests != nil {
 		bad("manifests", "cannot stand beside kubernetes: objects come from the cluster or from the directory")
 	}
-	if c.Manifests != nil {
-		switch info, err := os.Stat(c.Manifests.Directory); {
-		case c.Manifests.Directory == "":
-			bad("manifests.directory", "is missing")
-		case err != nil:
-			bad("manifests.directory", "%v", err)
-		case !info.IsDir():
-			bad("manifests.directory", "%s is not a directory", c.Manifests.Directory)
-		}
+	if c.Manifests != nil && c.Manifests.Directory == "" {
+		bad("manifests.directory", "is missing")
 	}
 	if k := c.Kubernetes; k != nil {
 		if k.Context != "" && k.Kubeconfig == "" {
@@ -200,7 +132,7 @@ func (c *Config) validateSources(bad func(path, format string, args ...any)) {
 }
 
 // validateLastGood keeps the relay's own files out of directories that are read for something else.
-func (c *Config) validateLastGood(bad func(path, format string, args ...any)) {
+func (c *Config) validateLastGood(bad bad) {
 	if c.Monitors == nil || c.Monitors.LastGoodDirectory == "" {
 		return
 	}
@@ -229,84 +161,29 @@ func within(path, dir string) bool {
 // jobPrefixes begin the names of jobs that monitors and the nodes block make.
 var jobPrefixes = []string{"serviceMonitor/", "podMonitor/", "probe/", "scrapeConfig/", "nodes/"}
 
-// validateJobNames keeps scrape_configs from the names of other jobs.
-func (c *Config) validateJobNames(bad func(path, format string, args ...any)) {
-	if c.Monitors == nil && c.Nodes == nil {
-		return
-	}
-	for _, sc := range c.ScrapeConfigs {
+// validateJobs keeps scrape_configs from the names of other jobs, and from service discovery that would panic.
+func (l *loader) validateJobs() {
+	for i, sc := range l.c.ScrapeConfigs {
+		line, block := l.doc.line("scrape_config_files"), "scrape_config_files"
+		if i < len(l.c.Prometheus.ScrapeConfigs) {
+			line, block = mentioned(resolved(l.doc.get("scrape_configs", i)), "job_name").Line, "scrape_configs"
+		}
 		for _, p := range jobPrefixes {
-			if strings.HasPrefix(sc.JobName, p) {
-				bad("scrape_configs", "job_name %q could be that of a monitor: want one that does not begin with %s", sc.JobName, p)
+			if strings.HasPrefix(sc.JobName, p) && (l.c.Monitors != nil || l.c.Nodes != nil) {
+				l.problem(line, "%s: job_name %q could be that of a monitor: want one that does not begin with %s", block, sc.JobName, p)
 			}
 		}
-	}
-}
-
-// takeExternalLabels adds those of the monitors block to the global ones.
-func (c *Config) takeExternalLabels(bad func(path, format string, args ...any)) {
-	if c.Monitors == nil || len(c.Monitors.ExternalLabels) == 0 {
-		return
-	}
-	block := map[string]any{"external_labels": c.Monitors.ExternalLabels}
-	if s := c.Monitors.NameValidationScheme; s != nil {
-		block["metric_name_validation_scheme"] = strings.ToLower(string(*s))
-	}
-	text, err := yaml.Marshal(map[string]any{"global": block})
-	if err != nil {
-		bad("monitors.externalLabels", "%v", err)
-		return
-	}
-	own, err := promconfig.Load(string(text), promslog.NewNopLogger()) // which puts in the environment's variables, too
-	if err != nil {
-		bad("monitors.externalLabels", "%v", readable(err))
-		return
-	}
-	global := &c.Prometheus.GlobalConfig.ExternalLabels
-	b := labels.NewBuilder(*global)
-	own.GlobalConfig.ExternalLabels.Range(func(l labels.Label) {
-		if had := global.Get(l.Name); had != "" && had != l.Value {
-			bad("monitors.externalLabels", "%s is %q, which global.external_labels says is %q", l.Name, l.Value, had)
-		}
-		b.Set(l.Name, l.Value)
-	})
-	*global = b.Labels()
-}
-
-func (m *Monitors) validate(bad func(path, format string, args ...any)) {
-	spec := reflect.ValueOf(m.CommonPrometheusFields)
-	for i := range spec.NumField() {
-		if s, ok := spec.Field(i).Interface().(*labelSelector); ok && s != nil {
-			name, _, _ := strings.Cut(spec.Type().Field(i).Tag.Get("json"), ",")
-			if _, err := metav1.LabelSelectorAsSelector(s); err != nil {
-				bad("monitors."+name, "%v", err)
+		n := map[string]int{}
+		for _, sd := range sc.ServiceDiscoveryConfigs {
+			if why := BadRefreshInterval(sd); why != "" {
+				l.problem(line, "%s: job_name %q: %s_sd_configs[%d]: refresh_interval: %s", block, sc.JobName, sd.Name(), n[sd.Name()], why)
 			}
+			n[sd.Name()]++
 		}
-	}
-	interval, err := model.ParseDuration(string(m.ScrapeInterval))
-	if err != nil || interval == 0 {
-		bad("monitors.scrapeInterval", "%q: want a duration such as 30s", m.ScrapeInterval)
-	}
-	if m.ScrapeTimeout != "" {
-		switch timeout, err := model.ParseDuration(string(m.ScrapeTimeout)); {
-		case err != nil:
-			bad("monitors.scrapeTimeout", "%q: want a duration such as 10s", m.ScrapeTimeout)
-		case timeout > interval:
-			bad("monitors.scrapeTimeout", "%s is longer than scrapeInterval, %s", timeout, interval)
-		}
-	}
-	defaults := 0
-	for _, c := range m.ScrapeClasses {
-		if c.Default != nil && *c.Default {
-			defaults++
-		}
-	}
-	if defaults > 1 {
-		bad("monitors.scrapeClasses", "%d of them are the default; one can be", defaults)
 	}
 }
 
-func (n *Nodes) validate(bad func(path, format string, args ...any)) {
+func (n *Nodes) validate(bad bad) {
 	if _, err := k8slabels.Parse(n.Selector); err != nil {
 		bad("nodes.selector", "%q: %v", n.Selector, err)
 	}

@@ -210,6 +210,9 @@ func nonNil(m map[string][]byte) map[string][]byte {
 	return m
 }
 
+// server is the URL of the API server.
+func (c *Cluster) server() string { return c.host }
+
 func (c *Cluster) namespaces() ([]string, string) { return c.only, c.home }
 
 func (c *Cluster) rejected(monitor corev1.ObjectReference, reason string) {

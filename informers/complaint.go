@@ -38,12 +38,30 @@ func (e ear) Handle(ctx context.Context, r slog.Record) error {
 	if !e.Handler.Enabled(ctx, r.Level) {
 		return nil
 	}
-	return e.Handler.Handle(ctx, r)
+	fit := slog.NewRecord(r.Time, r.Level, targets.Redact(r.Message, e.loan.secrets), r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		fit.AddAttrs(e.loan.fit(a))
+		return true
+	})
+	return e.Handler.Handle(ctx, fit)
+}
+
+// fit takes secrets out of what an attribute says: of an error and of a text.
+func (l *loan) fit(a slog.Attr) slog.Attr {
+	v := a.Value.Resolve()
+	if _, isError := v.Any().(error); isError || v.Kind() == slog.KindString {
+		return slog.String(a.Key, targets.Redact(v.String(), l.secrets))
+	}
+	return a
 }
 
 // WithAttrs implements slog.Handler.
 func (e ear) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return ear{e.Handler.WithAttrs(attrs), e.loan}
+	fit := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		fit[i] = e.loan.fit(a)
+	}
+	return ear{e.Handler.WithAttrs(fit), e.loan}
 }
 
 // WithGroup implements slog.Handler.
@@ -95,15 +113,11 @@ func (l *loan) problem(now time.Time) string {
 // longest is how many bytes of a complaint are kept: some errors hold the page of a server.
 const longest = 1000
 
-var (
-	userOfURL  = regexp.MustCompile(`://[^\s/?#"'@]*@`)
-	queryOfURL = regexp.MustCompile(`(://[^\s?"']*\?)[^\s"']*`)
-)
+var queryOfURL = regexp.MustCompile(`(://[^\s?"']*\?)[^\s"']*`)
 
 // clean makes of an error what a page may show. Queries of URLs go, too: some servers want their tokens there.
 func (l *loan) clean(text string) string {
 	text = targets.Redact(text, l.secrets)
-	text = userOfURL.ReplaceAllString(text, "://<secret>@")
 	text = queryOfURL.ReplaceAllString(text, "${1}...")
 	if len(text) > longest {
 		text = strings.ToValidUTF8(text[:longest], "") + "..."

@@ -3,6 +3,7 @@ package informers
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strings"
@@ -55,13 +56,13 @@ func TestComplaints(t *testing.T) {
 
 // TestNoSecrets: what a page shows of an error has none in it.
 func TestNoSecrets(t *testing.T) {
-	sd := &scout{Mechanism: "http", Password: "abc", URL: "http://me:p%40ss@host/"}
+	sd := &scout{Mechanism: "http", Password: "abcd", URL: "http://me:p%40ss@host/"}
 	l := newLoan(1, sd, zap.NewNop(), func() {})
 	for message, want := range map[string]string{
-		`Get "http://me:***@host/?token=xyz": no route`: `Get "http://<secret>@host/?...": no route`,
-		`parse "http://me:p%40ss@host:x/"`:              `parse "http://<secret>@host:x/"`,
-		"abc and p@ss\n\tand not ab":                    "<secret> and <secret> and not ab",
-		"why? http://host/a/b?":                         "why? http://host/a/b?...",
+		`Get "http://me:***@host/?token=xyz": no route`: `Get "http://host/?...": no route`,
+		`parse "http://me:p%40ss@host:x/"`:              `parse "..."`,
+		"abcd and p@ss\n\tand not ab":                   "<secret> and <secret> and not ab",
+		"why? http://host/a/b?c=d":                      "why? http://host/a/b?...",
 		"a@b://c/d@e":                                   "a@b://c/d@e",
 		strings.Repeat("ö", 600):                        strings.Repeat("ö", 500) + "...",
 	} {
@@ -79,5 +80,17 @@ func TestNoSecrets(t *testing.T) {
 	slices.Sort(got)
 	if want := []string{"s1", "s2", "s3", "s4", "s5", "s6"}; !slices.Equal(got, want) {
 		t.Errorf("secrets are %s, want %s", fmt.Sprint(got), want)
+	}
+}
+
+// TestNoSecretsInTheLog: what a discoverer logs has none in it either.
+func TestNoSecretsInTheLog(t *testing.T) {
+	var out strings.Builder
+	l := newLoan(1, &scout{Mechanism: "http", Password: "SEKRET-pass", URL: "http://me:SEKRET-2@host/"}, zap.NewNop(), func() {})
+	log := l.listen(slog.New(slog.NewTextHandler(&out, nil))).With("url", "http://me:SEKRET-2@host/?token=SEKRET-3")
+	log.Error("Unable to refresh with SEKRET-pass", "err", errors.New(`Get "http://me:SEKRET-2@host/?token=SEKRET-3": no SEKRET-pass`), "n", 3)
+	got := out.String()
+	if strings.Contains(got, "SEKRET") || !strings.Contains(got, "http://host/?token=<secret>") || !strings.Contains(got, "n=3") {
+		t.Error(got)
 	}
 }

@@ -11,7 +11,9 @@ package informers
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,6 +42,7 @@ type Discovery struct {
 	sink     func([]targets.Change)
 	log      *zap.Logger
 	metrics  *metrics
+	panics   *panics
 	refs     *references
 	external *external
 	offline  bool // external is not asked, and good not opened
@@ -64,6 +67,13 @@ type Discovery struct {
 	kinds    map[targets.Kind]bool // all monitors of the kind were compiled since settings changed
 	sources  map[targets.Source]*source
 	running  sync.WaitGroup
+	// unreachable are the Nodes that were told to have no address to use.
+	unreachable map[string]bool
+
+	outage  *outage
+	first   firstLists
+	batches atomic.Uint64 // of changes that were worked off
+	whys    whyMemory
 }
 
 // notes are what has changed and was not worked off.
@@ -92,12 +102,17 @@ func New(o Options) (*Discovery, error) {
 		backend: o.Backend, sink: o.Sink, offline: o.Offline, log: o.Logger.Named("informers"), metrics: newMetrics(o.Registerer), wake: make(chan struct{}, 1),
 		set: targets.NewSet(), monitors: map[targets.Owner]*monitorState{}, byRef: map[targets.Ref]map[targets.Owner]bool{},
 		blocks: map[targets.Owner]bool{}, watched: map[string]*watched{}, kinds: map[targets.Kind]bool{}, sources: map[targets.Source]*source{},
+		unreachable: map[string]bool{},
 	}
+	d.outage = newOutage(o.Backend, d.log)
+	d.panics = newPanics(d.log, d.metrics)
 	d.refs = newReferences(o.Backend, d.log, d.metrics, d.noteRef)
 	d.external = newExternal(o.Registerer, d.log, d.noteExternal)
+	d.external.panics = d.panics
 	d.good = newLastGood(d.log)
 	for name, r := range resources {
 		d.watched[name] = newWatched(r, d.log, d.noteObject)
+		d.watched[name].panics, d.watched[name].outage = d.panics, d.outage
 	}
 	return d, nil
 }
@@ -180,6 +195,7 @@ const gather = 20 * time.Millisecond
 
 // Run finds targets until ctx ends.
 func (d *Discovery) Run(ctx context.Context) error {
+	d.first.start()
 	ctx, cancel := context.WithCancel(ctx)
 	defer d.running.Wait()
 	defer cancel()
@@ -212,8 +228,38 @@ func (d *Discovery) Run(ctx context.Context) error {
 		case <-time.After(gather):
 		}
 		start := time.Now()
-		d.work(ctx)
+		d.workAlone(ctx)
 		d.metrics.work.Observe(time.Since(start).Seconds())
+	}
+}
+
+// workAlone is work, of which a panic leaves what it was about to be worked off again, all of it and in a while.
+func (d *Discovery) workAlone(ctx context.Context) {
+	n := d.take()
+	if d.panics.try(partBatch, "", func() { d.work(ctx, n) }) {
+		return
+	}
+	for _, s := range d.sources {
+		s.built = false
+	}
+	time.AfterFunc(tryAgainEvery, func() { d.tell(func(now *notes) { now.add(n) }) })
+	d.finish()
+}
+
+// add notes what was noted before.
+func (n *notes) add(before notes) {
+	objects, refs := maps.Clone(before.objects), maps.Clone(before.refs)
+	if objects == nil {
+		objects = map[note]bool{}
+	}
+	if refs == nil {
+		refs = map[targets.Ref]bool{}
+	}
+	maps.Copy(objects, n.objects)
+	maps.Copy(refs, n.refs)
+	n.objects, n.refs, n.external = objects, refs, true
+	if n.plan == nil {
+		n.plan = before.plan
 	}
 }
 

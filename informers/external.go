@@ -25,6 +25,8 @@ type external struct {
 	reg  prometheus.Registerer
 	log  *zap.Logger
 	note func()
+	// panics is set before anything is wanted.
+	panics *panics
 
 	manager *discovery.Manager // nil before start
 
@@ -176,6 +178,7 @@ func (e *external) lend(sd discovery.Config) *loan {
 	}
 	e.count++
 	l := newLoan(e.count, sd, e.log, e.note)
+	l.panics = e.panics
 	e.loans = append(e.loans, l)
 	return l
 }

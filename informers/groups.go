@@ -26,18 +26,21 @@ type builder struct {
 }
 
 // newBuilder starts a discoverer, which ends with ctx. Of gives the objects of a resource.
-func newBuilder(ctx context.Context, src targets.Source, of func(resource string) cache.Indexer) (*builder, error) {
+func newBuilder(ctx context.Context, src targets.Source, of func(resource string) cache.Indexer, p *panics) (*builder, error) {
 	selectors, err := parseSelectors(src.Selectors)
 	if err != nil {
 		return nil, err
 	}
 	b := &builder{ch: make(chan []*targetgroup.Group)}
-	main := &standIn{objects: filtered(of, src.Role, selectors), captured: &b.ask}
+	main := &standIn{objects: decided{filtered(of, src.Role, selectors), p}, captured: &b.ask}
+	if src.Kubelets {
+		main.objects = decided{addressed{main.objects}, p}
+	}
 	other := func(role string, wanted bool) cache.SharedInformer {
 		if !wanted {
 			return nil
 		}
-		return &standIn{objects: filtered(of, role, selectors)}
+		return &standIn{objects: decided{filtered(of, role, selectors), p}}
 	}
 	log := slog.New(slog.DiscardHandler)
 	count := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "events"}, []string{"role", "event"})

@@ -27,6 +27,7 @@ type loan struct {
 	secrets []string         // values that no message may show
 	log     *zap.Logger
 	note    func() // of groups to look at
+	panics  *panics
 
 	mu         sync.Mutex
 	broken     string // why there is no discoverer, empty if there is one
@@ -96,7 +97,9 @@ func (l *loan) begin(o discovery.DiscovererOptions) (d discovery.Discoverer, err
 func (l *loan) rescue(say func(what string)) {
 	if p := recover(); p != nil {
 		what := l.clean(fmt.Sprintf("panic: %v", p))
-		l.log.Error("a service discovery panicked", zap.String("discovery", l.Name()), zap.String("panic", what), zap.ByteString("stack", debug.Stack()))
+		if l.panics.first(partDiscovery, l.Name(), what) {
+			l.log.Error("a service discovery panicked", zap.String("discovery", l.Name()), zap.String("panic", what), zap.ByteString("stack", debug.Stack()))
+		}
 		say(what)
 	}
 }

@@ -3,26 +3,20 @@ package informers
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
-	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/prometheus-operator/prometheus-operator/pkg/client/versioned/scheme"
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 )
 
@@ -39,15 +33,23 @@ type Manifests struct {
 	log  *zap.Logger
 	json runtime.Decoder
 
+	scheme *runtime.Scheme
+	// What follows is that of whoever rereads.
+	files map[string]manifest
+	root  os.FileInfo // of the directory that was read last
+	dirs  []string    // that it consists of, without links
+	wrong []string    // with what was published
+
 	mu       sync.Mutex
-	files    map[string]manifest
 	problems []string
+	unknown  map[string][]string // fields that nobody knows, by resource and key
 }
 
 // manifest is what stands in one file.
 type manifest struct {
 	text    []byte
 	objects []runtime.Object
+	unknown map[string][]string // see Manifests.unknown
 	errs    []error
 	lost    bool // some of the file could not be read
 }
@@ -71,7 +73,7 @@ func NewManifests(dir string, log *zap.Logger) (*Manifests, error) {
 		}
 	}
 	m := &Manifests{
-		shelf: newShelf(), dir: dir, log: log, files: map[string]manifest{},
+		shelf: newShelf(), dir: dir, log: log, scheme: s, files: map[string]manifest{},
 		json: oneByOne{json.NewSerializerWithOptions(json.DefaultMetaFactory, s, s, json.SerializerOptions{Strict: true})},
 	}
 	m.reread()
@@ -100,48 +102,56 @@ func (m *Manifests) run(ctx context.Context) error {
 	every := time.NewTicker(readAgainEvery)
 	defer every.Stop()
 	for {
-		m.follow(w)
 		m.reread()
-		select {
-		case <-ctx.Done():
+		m.follow(w)
+		if !m.await(ctx, w, every.C) {
 			return nil
-		case <-every.C:
-			continue
-		case err := <-w.Errors:
-			m.log.Warn("watch of the directory is interrupted", zap.Error(err))
-			continue
-		case <-w.Events:
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(settleFor):
-		}
-		for len(w.Events) > 0 {
-			<-w.Events
 		}
 	}
 }
 
-// follow watches the directory and those in it.
-func (m *Manifests) follow(w *fsnotify.Watcher) {
-	have := w.WatchList()
-	_ = filepath.WalkDir(m.dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && !slices.Contains(have, path) {
-			if err := w.Add(path); err != nil {
-				m.log.Debug("not watched, only read from time to time", zap.String("directory", path), zap.Error(err))
+// await returns when the directory is to be read again; false when ctx ends.
+func (m *Manifests) await(ctx context.Context, w *fsnotify.Watcher, every <-chan time.Time) bool {
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-every:
+			return true
+		case err := <-w.Errors:
+			m.log.Warn("watch of the directory is interrupted", zap.Error(err))
+			return true
+		case e := <-w.Events:
+			if m.concerns(e.Name) {
+				return m.settleDown(ctx, w)
 			}
 		}
-		return nil
-	})
+	}
 }
 
-// reread reads the directory now.
+// settleDown waits for what comes together with a first event.
+func (m *Manifests) settleDown(ctx context.Context, w *fsnotify.Watcher) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(settleFor):
+	}
+	for len(w.Events) > 0 {
+		<-w.Events
+	}
+	return true
+}
+
+// reread reads the directory now. While it is not there, what was read last counts.
 func (m *Manifests) reread() {
-	paths, problems := m.list()
+	found, err := m.list()
+	if err != nil {
+		m.setProblems(append([]string{"manifests.directory: " + err.Error() + ": go on with what was read before"}, m.wrong...))
+		return
+	}
 	files := map[string]manifest{}
-	news := len(paths) != len(m.files)
-	for _, path := range paths {
+	news := len(found.paths) != len(m.files)
+	for _, path := range found.paths {
 		text, err := os.ReadFile(path)
 		old, known := m.files[path]
 		if known && err == nil && bytes.Equal(old.text, text) {
@@ -151,39 +161,38 @@ func (m *Manifests) reread() {
 		news = true
 		f := manifest{errs: []error{err}, lost: true}
 		if err == nil {
-			f = m.decode(text)
+			f = m.decodeAlone(path, text)
 		}
 		if f.lost {
 			f.objects = append(slices.Clone(old.objects), f.objects...) // the later one counts
 		}
 		files[path] = f
 	}
-	if news {
-		problems = append(problems, m.publish(paths, files)...)
-		m.setProblems(problems)
+	for path, f := range m.files { // of a directory that cannot be read
+		if found.hides(path) {
+			files[path] = f
+			found.paths = append(found.paths, path)
+		}
 	}
-	m.files = files
+	if news {
+		slices.Sort(found.paths)
+		m.wrong = m.publish(found.paths, files)
+	}
+	m.setProblems(slices.Concat(found.problems, m.wrong))
+	m.files, m.root, m.dirs = files, found.root, found.dirs
 }
 
-// list returns the paths of the files, in order.
-func (m *Manifests) list() (paths, problems []string) {
-	err := filepath.WalkDir(m.dir, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			problems = append(problems, err.Error())
-		case strings.HasPrefix(d.Name(), ".") && path != m.dir: // ..data of a mounted ConfigMap, and what editors leave
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-		case !d.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)):
-			paths = append(paths, path)
-		}
-		return nil
-	})
-	if err != nil {
-		problems = append(problems, err.Error())
-	}
-	return paths, problems
+func (m *Manifests) setUnknown(unknown map[string][]string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unknown = unknown
+}
+
+// remarks are the fields of an object that nobody knows.
+func (m *Manifests) remarks(r *resource, key string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.unknown[r.name+" "+key]
 }
 
 func (m *Manifests) setProblems(problems []string) {
@@ -201,6 +210,8 @@ func (m *Manifests) setProblems(problems []string) {
 func (m *Manifests) publish(paths []string, files map[string]manifest) (problems []string) {
 	all := map[string]map[string]runtime.Object{}
 	from := map[string]string{}
+	unknown := map[string][]string{}
+	defer func() { m.setUnknown(unknown) }()
 	for _, path := range paths {
 		for _, err := range files[path].errs {
 			problems = append(problems, path+": "+err.Error())
@@ -216,6 +227,9 @@ func (m *Manifests) publish(paths []string, files map[string]manifest) (problems
 				problems = append(problems, fmt.Sprintf("%s: %s %s stands in %s too", path, r.name, key, first))
 			}
 			from[r.name+" "+key] = path
+			if delete(unknown, r.name+" "+key); files[path].unknown[r.name+" "+key] != nil {
+				unknown[r.name+" "+key] = files[path].unknown[r.name+" "+key]
+			}
 			if all[r.name] == nil {
 				all[r.name] = map[string]runtime.Object{}
 			}
@@ -243,90 +257,6 @@ func resourceFor(o runtime.Object) *resource {
 		if fmt.Sprintf("%T", r.example) == fmt.Sprintf("%T", o) {
 			return r
 		}
-	}
-	return nil
-}
-
-// decode reads the documents of a file.
-func (m *Manifests) decode(text []byte) manifest {
-	f := manifest{text: text}
-	var doc []byte
-	end := func() {
-		objects, err := m.object(doc)
-		if err != nil {
-			f.errs = append(f.errs, err)
-			f.lost = f.lost || !runtime.IsStrictDecodingError(err)
-		}
-		f.objects = append(f.objects, objects...)
-	}
-	for line := range bytes.Lines(text) {
-		if bytes.HasPrefix(line, []byte("---")) {
-			end()
-			doc = bytes.Repeat([]byte("\n"), bytes.Count(doc, []byte("\n"))) // so that errors tell the line in the file
-			doc = append(doc, bytes.TrimPrefix(line, []byte("---"))...)
-			continue
-		}
-		doc = append(doc, line...)
-	}
-	end()
-	return f
-}
-
-// object reads one document, which may be a list. The error is a StrictDecodingError if nothing is lost but fields that nobody knows.
-func (m *Manifests) object(doc []byte) ([]runtime.Object, error) {
-	js, err := utilyaml.ToJSON(doc)
-	if err != nil {
-		return nil, err
-	}
-	if s := string(bytes.TrimSpace(js)); s == "" || s == "null" {
-		return nil, nil
-	}
-	o, _, err := m.json.Decode(js, nil, nil)
-	switch {
-	case runtime.IsNotRegisteredError(err):
-		return nil, nil
-	case runtime.IsMissingKind(err) || runtime.IsMissingVersion(err):
-		return nil, errors.New("an object without kind or apiVersion")
-	case err != nil && !runtime.IsStrictDecodingError(err):
-		return nil, err
-	}
-	if !meta.IsListType(o) {
-		return []runtime.Object{o}, complete(o, err)
-	}
-	items, extractErr := meta.ExtractList(o)
-	errs := []error{err, extractErr}
-	var out []runtime.Object
-	for _, item := range items {
-		if raw, ok := item.(*runtime.Unknown); ok {
-			os, err := m.object(raw.Raw)
-			out, errs = append(out, os...), append(errs, err)
-			continue
-		}
-		out, errs = append(out, item), append(errs, complete(item, nil))
-	}
-	return out, errors.Join(errs...)
-}
-
-// complete sets what the API server would have set, and names the object in the error about it.
-func complete(o runtime.Object, err error) error {
-	obj, metaErr := meta.Accessor(o)
-	if metaErr != nil {
-		return metaErr
-	}
-	if r := resourceFor(o); r != nil && !r.unspaced && obj.GetNamespace() == "" {
-		obj.SetNamespace("default")
-	}
-	if p, ok := o.(*monitoringv1.Probe); ok && p.Spec.ProberSpec.Path == "" {
-		p.Spec.ProberSpec.Path = "/probe" // the default of the CRD
-	}
-	u, ok := o.(*undecoded)
-	switch {
-	case ok: // it is rejected as a monitor, too
-		return runtime.NewStrictDecodingError([]error{fmt.Errorf("%s %s: %w", u.resource.kind, namespacedKey(u), u.err)})
-	case err != nil:
-		return runtime.NewStrictDecodingError([]error{fmt.Errorf("%T %s: %w", o, namespacedKey(obj), err)})
-	case obj.GetName() == "":
-		return fmt.Errorf("%T: metadata.name is missing", o)
 	}
 	return nil
 }

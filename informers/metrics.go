@@ -13,6 +13,7 @@ type metrics struct {
 	builds   *prometheus.CounterVec
 	monitors *prometheus.GaugeVec
 	work     prometheus.Histogram
+	panics   *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -31,6 +32,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "promrelay_discovery_batch_duration_seconds", Help: "How long it took to make targets of a batch of changes.",
 			NativeHistogramBucketFactor: 1.1, Buckets: []float64{.001, .01, .1, 1, 10},
 		}),
+	}
+	m.panics = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "promrelay_discovery_panics_total", Help: "Panics that were caught, by the part of discovery that each of them cost.",
+	}, []string{"part"})
+	for _, part := range panicParts {
+		m.panics.WithLabelValues(part)
 	}
 	for _, result := range []string{"ok", "forbidden", "error"} {
 		m.reads.WithLabelValues(result)

@@ -49,7 +49,7 @@ func parts(t reflect.Type, doc []byte) (out []fieldPart) {
 	var list []json.RawMessage
 	var object map[string]json.RawMessage
 	switch {
-	case ownDecoder(t):
+	case ownDecoder(t) || t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
 	case t.Kind() == reflect.Slice:
 		_ = json.Unmarshal(doc, &list) // what is no list has no items
 		for i, item := range list {
@@ -95,6 +95,9 @@ func fieldType(t reflect.Type, name string) reflect.Type {
 func explain(t reflect.Type, err error) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
+	}
+	if t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 { // a Secret's value
+		return "it is no string in base64"
 	}
 	wrong := (*json.UnmarshalTypeError)(nil)
 	if ownDecoder(t) || !errors.As(err, &wrong) {

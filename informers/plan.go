@@ -23,6 +23,7 @@ func newPlan(c *config.Config, home string) (*plan, error) {
 		if p.settings, err = targets.NewSettings(c.Monitors.CommonPrometheusFields, home); err != nil {
 			return nil, fmt.Errorf("monitors: %w", err)
 		}
+		p.settings.SetExtraScrapeMetrics(c.Prometheus.GlobalConfig.ExtraScrapeMetrics)
 		p.lastGood = c.Monitors.LastGoodDirectory
 	}
 	if c.Nodes != nil {

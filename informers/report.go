@@ -25,6 +25,7 @@ type ReportedMonitor struct {
 	State     State         `json:"state"`
 	Reason    string        `json:"reason,omitempty"` // empty if accepted
 	Jobs      []ReportedJob `json:"jobs,omitempty"`
+	Why       string        `json:"why,omitempty"` // why an accepted one has no targets
 }
 
 // ReportedJob is one job.
@@ -35,6 +36,7 @@ type ReportedJob struct {
 	Targets []ReportedTarget `json:"targets"`
 	Dropped []ReportedDrop   `json:"dropped,omitempty"`
 	Notes   []string         `json:"notes,omitempty"`
+	Why     string           `json:"why,omitempty"` // why it has no targets
 }
 
 // ReportedTarget is one target.
@@ -67,16 +69,16 @@ type ReportedDrop struct {
 func (d *Discovery) Report() (Report, error) {
 	r := Report{Monitors: []ReportedMonitor{}}
 	for _, m := range d.Monitors() {
-		out := ReportedMonitor{Kind: m.Owner.Kind, Namespace: m.Owner.Namespace, Name: m.Owner.Name, State: m.State, Reason: m.Reason}
+		out := ReportedMonitor{Kind: m.Owner.Kind, Namespace: m.Owner.Namespace, Name: m.Owner.Name, State: m.State, Reason: m.Reason, Why: m.Why}
 		for _, j := range m.Jobs {
 			text, err := yaml.Marshal(j.Job.Config)
 			if err != nil {
 				return r, fmt.Errorf("report job %s: %w", j.Job.Name, err)
 			}
-			job := ReportedJob{Name: j.Job.Name, Config: string(text), Targets: []ReportedTarget{}, Notes: j.Job.Notes}
+			job := ReportedJob{Name: j.Job.Name, Config: string(text), Targets: []ReportedTarget{}, Notes: j.Notes, Why: j.Why}
 			for _, t := range d.targets(j.Job.Name) {
 				job.Targets = append(job.Targets, ReportedTarget{
-					URL: t.URL, Labels: t.Labels.Map(), Discovered: t.Discovered().Map(),
+					URL: t.ShownURL(), Labels: targets.ShownLabels(t.Labels).Map(), Discovered: targets.ShownLabels(t.Discovered()).Map(),
 					Interval: model.Duration(t.Interval).String(), Timeout: model.Duration(t.Timeout).String(),
 				})
 			}
@@ -122,6 +124,7 @@ func (d *Discovery) finish() {
 	for _, m := range d.monitors {
 		complete = complete && m.state != Pending
 	}
+	d.first.set(d.unlisted())
 	d.notesMu.Lock()
 	d.busy, d.complete = false, complete
 	d.notesMu.Unlock()

@@ -53,7 +53,7 @@ func init() {
 			byReplicaSet: index(func(p *corev1.Pod) []string { return controller(p, "ReplicaSet") }),
 			byJob:        index(func(p *corev1.Pod) []string { return controller(p, "Job") }),
 		}},
-		{name: "nodes", version: "v1", example: &corev1.Node{}, transform: trimNode, unspaced: true},
+		{name: "nodes", version: "v1", example: &corev1.Node{}, transform: trimNode, unspaced: true, indexers: cache.Indexers{byKubelet: index(kubeletAddresses)}},
 		{name: "namespaces", version: "v1", example: &corev1.Namespace{}, transform: trimNamespace, unspaced: true},
 		{name: "endpoints", version: "v1", example: &corev1.Endpoints{}, transform: trimMeta, indexers: cache.Indexers{ //nolint:staticcheck // the role endpoints reads them
 			byPod: index(endpointsPods), byNode: index(endpointsNodes),

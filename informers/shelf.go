@@ -155,6 +155,9 @@ func (s *shelf) find(resource, key string) runtime.Object {
 	return s.objects[resource][key]
 }
 
+// has tells whether there is an object.
+func (s *shelf) has(resource, key string) bool { return s.find(resource, key) != nil }
+
 // serves implements part of Backend.
 func (s *shelf) serves(context.Context, *resource) (bool, error) { return true, nil }
 

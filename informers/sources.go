@@ -65,7 +65,7 @@ func (d *Discovery) openSources(ctx context.Context) {
 			continue
 		}
 		own, cancel := context.WithCancel(ctx)
-		b, err := newBuilder(own, src, d.indexer)
+		b, err := newBuilder(own, src, d.indexer, d.panics)
 		if err != nil {
 			d.log.Error("no groups can be made", zap.String("role", src.Role), zap.Error(err))
 		}
@@ -177,7 +177,8 @@ func (d *Discovery) ready(s *source) bool {
 			return false
 		}
 	}
-	return true
+	nodes := d.watched["nodes"] // Trusted asks for them: no target is to be down for their being listed a moment later
+	return s.Role == targets.RoleNode || nodes.stop == nil || nodes.ready() || nodes.why() != ""
 }
 
 // keysFor returns the keys of the objects whose groups the jobs may take.
@@ -208,10 +209,13 @@ const chunk = 500
 func (d *Discovery) offer(ctx context.Context, s *source, keys []string, onlyNew bool) {
 	for part := range slices.Chunk(keys, chunk) {
 		groups := s.builder.build(ctx, part)
+		if s.Kubelets {
+			d.panics.try(partGroup, s.Role, func() { d.reachKubelets(groups) })
+		}
 		d.metrics.builds.WithLabelValues(s.Role).Add(float64(len(groups)))
 		d.mu.Lock()
 		for _, g := range groups {
-			d.set.Offer(s.Source, namespaceOf(g.Source), g, onlyNew)
+			d.panics.try(partGroup, g.Source, func() { d.set.Offer(s.Source, namespaceOf(g.Source), g, onlyNew) })
 		}
 		d.mu.Unlock()
 	}

@@ -26,12 +26,19 @@ type MonitorStatus struct {
 	// LastGood tells of a rejected monitor that its jobs are those of its last good version.
 	LastGood bool
 	Jobs     []JobStatus
+	// Why says why an accepted one has no targets; empty if it has some.
+	Why string
 }
 
 // JobStatus is what discovery knows of a job.
 type JobStatus struct {
 	Job     *targets.Job
+	Targets int // how many it has
 	Dropped []Dropped
+	// Why says why a job of an accepted monitor has no targets; empty if it has some.
+	Why string
+	// Notes say what a user may wonder at: those of the job, and what follows from other jobs and from objects.
+	Notes []string
 	// Problems are what keeps the job from finding targets by some means, at the moment.
 	Problems []string
 }
@@ -54,6 +61,12 @@ type monitorState struct {
 
 // Monitors tells of all monitors and blocks, in the order of their names.
 func (d *Discovery) Monitors() []MonitorStatus {
+	out := d.statuses()
+	d.explain(out)
+	return out
+}
+
+func (d *Discovery) statuses() []MonitorStatus {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	var out []MonitorStatus
@@ -71,21 +84,32 @@ func (d *Discovery) Monitors() []MonitorStatus {
 
 func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
 	var out []JobStatus
+	var remarks []string
+	if b, ok := d.backend.(interface {
+		remarks(r *resource, key string) []string
+	}); ok && owner.Namespace != "" {
+		remarks = b.remarks(monitorResource(owner.Kind), owner.Namespace+"/"+owner.Name)
+	}
 	for _, j := range d.set.Jobs(owner) {
-		s := JobStatus{Job: j, Problems: d.external.why(j.Name)}
+		s := JobStatus{Job: j, Targets: d.set.Count(j.Name), Problems: d.external.why(j.Name), Notes: slices.Concat(remarks, j.Notes, d.set.Shared(j.Name), d.alikeNotes(j))}
 		for _, drop := range d.set.Dropped(j.Name) {
-			s.Dropped = append(s.Dropped, Dropped{Discovered: d.set.Discovered(j.Name, drop).Map(), Reason: drop.Reason(j)})
+			s.Dropped = append(s.Dropped, Dropped{Discovered: targets.ShownLabels(d.set.Discovered(j.Name, drop)).Map(), Reason: drop.Reason(j)})
 		}
 		out = append(out, s)
 	}
 	return out
 }
 
-// Off tells of resources that are wanted and not watched, or not heard of at the moment: their name and why.
+// Off tells of resources that are wanted and not watched, or not heard of at the moment: their name and why. An API server that does not
+// answer is one of them, in the place of all that it does not tell.
 func (d *Discovery) Off() map[string]string {
 	out := map[string]string{}
+	outage := d.outage.line()
+	if outage != "" {
+		out["API server"] = outage
+	}
 	for name, w := range d.watched {
-		if why := w.why(); why != "" && why != notBegun {
+		if why := w.why(); why != "" && why != notBegun && (outage == "" || !w.isAway()) {
 			out[name] = why
 		}
 	}

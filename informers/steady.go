@@ -81,8 +81,18 @@ func away(err error) bool {
 // interrupt notes that nothing is heard from the API server, or not what it should say. What is known stays.
 func (w *watched) interrupt(p *part, err error) {
 	w.mu.Lock()
-	p.silent = "the watch is interrupted, go on with what is known: " + err.Error()
+	news := p.silent == "" && !p.synced()
+	p.silent, p.away = "the watch is interrupted, go on with what is known: "+err.Error(), away(err)
+	isAway := p.away
 	w.mu.Unlock()
+	if news { // others may wait for it
+		w.note(w.resource, stateChange)
+	}
+	if isAway && w.outage != nil {
+		w.outage.begin(p, err)
+		return
+	}
+	w.outage.end(p, false)
 	if time.Now().Unix()-w.complained.Load() > 60 { // it is asked again every second
 		w.complained.Store(time.Now().Unix())
 		w.log.Warn("watch is interrupted, go on with what is known", zap.Error(err))
@@ -93,8 +103,9 @@ func (w *watched) interrupt(p *part, err error) {
 func (w *watched) refuse(p *part, why string) {
 	w.mu.Lock()
 	news := p.refused != why
-	p.refused, p.silent = why, ""
+	p.refused, p.silent, p.away = why, "", false
 	w.mu.Unlock()
+	w.outage.end(p, true)
 	if news {
 		w.log.Warn("not watched", zap.String("reason", why))
 		w.note(w.resource, stateChange)
@@ -105,8 +116,9 @@ func (w *watched) refuse(p *part, why string) {
 func (w *watched) resume(p *part) {
 	w.mu.Lock()
 	was := p.refused
-	p.refused, p.silent = "", ""
+	p.refused, p.silent, p.away = "", "", false
 	w.mu.Unlock()
+	w.outage.end(p, true)
 	if was != "" {
 		w.log.Info("watched after all")
 	}

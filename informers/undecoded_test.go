@@ -158,8 +158,8 @@ func TestManifestsThatDoNotDecode(t *testing.T) {
 	w.state(targets.Owner{Kind: targets.ScrapeConfig, Namespace: "default", Name: "a"}, Rejected, "spec.sampleLimit: it is a string")
 	w.becomes(targetOf("good"), targetOf("typo"))
 	for _, want := range []string{
-		"a.yaml: strict decoding error: ScrapeConfig default/a: spec.sampleLimit: it is a string", "ScrapeConfig shop/old: spec.proxyConnectHeader.X: it is",
-		"items[2]: strict decoding error: unknown field", "ScrapeConfig shop/listed: spec.sampleLimit: it is an object",
+		"a.yaml: line 6: ScrapeConfig default/a: spec.sampleLimit: it is a string", "ScrapeConfig shop/old: spec.proxyConnectHeader.X: it is",
+		"ScrapeConfig shop/typo: unknown field \"spec.staticConfig\"", "ScrapeConfig shop/listed: spec.sampleLimit: it is an object",
 	} {
 		within(t, "a problem is "+want, func() bool { return strings.Contains(strings.Join(w.d.backend.(*Manifests).Problems(), "\n"), want) })
 	}

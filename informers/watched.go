@@ -19,10 +19,15 @@ type watched struct {
 	*resource
 	log  *zap.Logger
 	note func(r *resource, key string) // an object came, changed or went
+	// panics and outage are set before the first watch; nil in tests.
+	panics *panics
+	outage *outage
 
 	mu    sync.RWMutex
 	parts []*part
-	off   string // why the resource is not watched at all, empty if it is
+	away  bool            // off is for an API server that does not answer
+	off   string          // why the resource is not watched at all, empty if it is
+	alike map[string]bool // objects with labels that are one for discovery
 
 	complained atomic.Int64 // when an interrupted watch was last told of, in seconds since the epoch
 
@@ -36,6 +41,7 @@ type part struct {
 	synced  cache.InformerSynced
 	refused string // what the API server had against a watch, empty if nothing
 	silent  string // why nothing is heard of at the moment, empty if all is well
+	away    bool   // silent is for an API server that does not answer
 }
 
 // notBegun is why a resource is not watched before anything wants it.
@@ -90,28 +96,39 @@ func (w *watched) await(ctx context.Context, b Backend) bool {
 		switch {
 		case err != nil:
 			pause = awayEvery
-			w.turnOff("the API server does not answer: " + err.Error())
+			if isAway := away(err); isAway && ctx.Err() == nil {
+				w.outage.begin(w, err)
+				w.turnOff("the API server does not answer: "+cause(err), true)
+				break
+			}
+			w.outage.end(w, false)
+			w.turnOff("the API server does not answer: "+err.Error(), false)
 		case ok:
+			w.outage.end(w, true)
 			return true
 		default:
-			w.turnOff("the CRD " + w.name + "." + w.group + " is not installed")
+			w.outage.end(w, true)
+			w.turnOff("the CRD "+w.name+"."+w.group+" is not installed", false)
 		}
 		select {
 		case <-ctx.Done():
+			w.outage.end(w, false)
 			return false
 		case <-time.After(pause):
 		}
 	}
 }
 
-// turnOff says why there are no objects, once.
-func (w *watched) turnOff(why string) {
+// turnOff says why there are no objects, once. That the API server is away is said by the outage.
+func (w *watched) turnOff(why string, isAway bool) {
 	w.mu.Lock()
 	news := w.off != why
-	w.off = why
+	w.off, w.away = why, isAway
 	w.mu.Unlock()
 	if news {
-		w.log.Warn("not watched", zap.String("reason", why))
+		if !isAway {
+			w.log.Warn("not watched", zap.String("reason", why))
+		}
 		w.note(w.resource, stateChange)
 	}
 }
@@ -127,7 +144,7 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 	if len(only) == 0 {
 		only = []string{""}
 	} else if w.unspaced {
-		w.turnOff("the relay is confined to namespaces (kubernetes.namespaces)")
+		w.turnOff("the relay is confined to namespaces (kubernetes.namespaces)", false)
 		<-ctx.Done()
 		return
 	}
@@ -147,7 +164,7 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 		informers, parts, synced = append(informers, inf), append(parts, p), append(synced, inf.HasSynced)
 	}
 	w.mu.Lock()
-	w.parts, w.off = parts, ""
+	w.parts, w.off, w.away = parts, "", false
 	w.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, inf := range informers {
@@ -166,9 +183,11 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 	// None of these can fail on an informer that has not run.
 	_ = inf.SetTransform(func(obj any) (any, error) {
-		if o, ok := obj.(runtime.Object); ok {
-			w.transform(o)
-		}
+		w.panics.try(partHandler, w.name, func() {
+			if o, ok := obj.(runtime.Object); ok {
+				w.transform(o)
+			}
+		})
 		return obj, nil
 	})
 	_ = inf.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
@@ -185,24 +204,36 @@ func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 	})
 	tell := func(obj any) {
 		if m, err := metaOf(obj); err == nil {
+			w.noteAlike(namespacedKey(m), m, false)
 			w.note(w.resource, namespacedKey(m))
 		}
 	}
+	safely := func(f func()) { w.panics.try(partHandler, w.name, f) }
 	_, _ = inf.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: tell,
+		AddFunc: func(obj any) { safely(func() { tell(obj) }) },
 		UpdateFunc: func(old, obj any) {
-			if !sameButVersion(old, obj) {
-				tell(obj)
-			}
+			safely(func() {
+				if !sameButVersion(old, obj) {
+					tell(obj)
+				}
+			})
 		},
-		DeleteFunc: func(obj any) {
-			if lost, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				w.note(w.resource, lost.Key)
-				return
-			}
-			tell(obj)
-		},
+		DeleteFunc: func(obj any) { safely(func() { w.gone(obj) }) },
 	})
+}
+
+// gone notes that an object is no more.
+func (w *watched) gone(obj any) {
+	key := ""
+	if lost, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		key = lost.Key
+	} else if m, err := metaOf(obj); err == nil {
+		key = namespacedKey(m)
+	} else {
+		return
+	}
+	w.noteAlike(key, nil, true)
+	w.note(w.resource, key)
 }
 
 // sameButVersion tells whether two states of an object are alike, after the transforms.
@@ -229,12 +260,13 @@ func unversioned(obj any) (any, error) {
 func (w *watched) forget() {
 	w.mu.Lock()
 	parts := w.parts
-	w.parts = nil
+	w.parts, w.alike = nil, nil
 	if w.off == "" {
 		w.off = notBegun
 	}
 	w.mu.Unlock()
 	for _, p := range parts {
+		w.outage.end(p, false)
 		for _, key := range p.store.ListKeys() {
 			w.note(w.resource, key)
 		}
@@ -277,6 +309,23 @@ func (w *watched) why() string {
 		why = cmp.Or(why, p.refused, p.silent)
 	}
 	return why
+}
+
+// isAway tells whether nothing is heard since the API server does not answer.
+func (w *watched) isAway() bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.off != "" {
+		return w.away
+	}
+	away := false
+	for _, p := range w.parts {
+		if p.refused != "" || p.silent != "" && !p.away {
+			return false // there is something else to tell
+		}
+		away = away || p.silent != ""
+	}
+	return away
 }
 
 // The methods below make the stores one.

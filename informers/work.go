@@ -14,8 +14,7 @@ import (
 
 // work works off what has been noted: it compiles the monitors that it concerns, makes the groups anew that it
 // concerns, and tells the sink what came of it. Only the worker runs it.
-func (d *Discovery) work(ctx context.Context) {
-	n := d.take()
+func (d *Discovery) work(ctx context.Context, n notes) {
 	if n.plan != nil {
 		if !d.offline {
 			d.good.open(n.plan.lastGood)
@@ -25,15 +24,32 @@ func (d *Discovery) work(ctx context.Context) {
 	dirty := d.dirtyMonitors(n)
 	loaded, all := d.loadKinds()
 	maps.Copy(dirty, all)
+	needy := d.takeIn(n, loaded, dirty)
+	if !d.offline {
+		d.external.apply()
+	}
+	d.openSources(ctx)
+	d.markSources(n.objects)
+	d.build(ctx, needy)
+	changes := d.settle()
+	if len(changes) > 0 && ctx.Err() == nil {
+		d.sink(changes)
+	}
+	d.batches.Add(1)
+	d.finish()
+}
+
+// takeIn gives the set the jobs of what has changed. It returns those that are to be offered groups.
+func (d *Discovery) takeIn(n notes, loaded []targets.Kind, dirty map[targets.Owner]bool) (needy []*targets.Job) {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	if n.external { // before jobs change: what was found is for them as they were
 		for job, groups := range d.external.latest() {
-			d.set.OfferAll(job, groups)
+			d.panics.try(partGroup, job, func() { d.set.OfferAll(job, groups) })
 		}
 	}
-	var needy []*targets.Job
 	for owner := range dirty {
-		needy = append(needy, d.compile(owner)...)
+		needy = append(needy, d.compileAlone(owner)...)
 	}
 	if n.plan != nil {
 		needy = append(needy, d.replaceBlocks(n.plan)...)
@@ -43,20 +59,18 @@ func (d *Discovery) work(ctx context.Context) {
 		d.refs.keep(func(ref targets.Ref) bool { return len(d.byRef[ref]) > 0 })
 		d.count()
 	}
-	d.mu.Unlock()
-	if !d.offline {
-		d.external.apply()
-	}
-	d.openSources(ctx)
-	d.markSources(n.objects)
-	d.build(ctx, needy)
+	return needy
+}
+
+// settle returns what has changed of targets.
+func (d *Discovery) settle() []targets.Change {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	changes := d.set.Settle(d.unknown)
-	d.mu.Unlock()
-	if len(changes) > 0 && ctx.Err() == nil {
-		d.sink(changes)
+	for _, t := range d.set.NewTwice() {
+		d.log.Warn("two jobs scrape the same page with the same job label, so that its series count twice", zap.String("job", t.A), zap.String("other", t.B))
 	}
-	d.finish()
+	return changes
 }
 
 // apply lets a plan count from now on: every monitor is to be compiled.
@@ -178,11 +192,16 @@ func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
 		if old == nil || old.reason != next.reason || old.lastGood != next.lastGood {
 			d.log.Warn("monitor rejected", zap.Stringer("monitor", owner), zap.String("reason", next.reason), zap.Bool("last_good", next.lastGood))
 			if p := (*targets.PanicError)(nil); errors.As(r.Err, &p) {
-				d.log.Error("a monitor caused a panic", zap.Stringer("monitor", owner), zap.Any("panic", p.Value), zap.ByteString("stack", p.Stack))
+				if d.panics.first(partMonitor, owner.String(), p.Error()) {
+					d.log.Error("a monitor caused a panic", zap.Stringer("monitor", owner), zap.Any("panic", p.Value), zap.ByteString("stack", p.Stack))
+				}
 			}
 		}
 	default:
 		d.good.keep(owner, obj)
+		if old != nil && old.state == Rejected {
+			d.log.Info("monitor accepted again", zap.Stringer("monitor", owner))
+		}
 	}
 	d.setRefs(owner, next.refs)
 	d.monitors[owner] = next

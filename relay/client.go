@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/prometheus/prometheus/storage/remote"
 
 	"promrelay/config"
+	"promrelay/config/redact"
 )
 
 const (
@@ -32,6 +34,8 @@ const (
 // client is one destination's end of HTTP.
 type client struct {
 	cfg       config.Destination
+	hosts     []string // to which requests may be redirected, beside the URL's own
+	secrets   *redact.Redactor
 	url       *url.URL
 	timeout   time.Duration
 	transport http.RoundTripper // in place of that of the configuration; nil but in tests
@@ -44,8 +48,8 @@ type client struct {
 
 // newClient makes the HTTP client with storage/remote: authentication, TLS and proxy are Prometheus's. The exchange
 // is ours, for its status and headers.
-func newClient(d config.Destination, transport http.RoundTripper) (*client, error) {
-	c := &client{cfg: d, url: d.URL.URL, timeout: time.Duration(d.RemoteTimeout), transport: transport, renewed: time.Now()}
+func newClient(d config.Destination, hosts []string, transport http.RoundTripper) (*client, error) {
+	c := &client{cfg: d, hosts: hosts, secrets: redact.Of(d.RemoteWriteConfig), url: d.URL.URL, timeout: time.Duration(d.RemoteTimeout), transport: transport, renewed: time.Now()}
 	var err error
 	c.http, err = c.newHTTPClient(d)
 	return c, err
@@ -114,8 +118,14 @@ func (c *client) stranger() (*http.Client, error) {
 
 var userAgent = "promrelay/" + cmp.Or(version.Version, "dev")
 
-// post sends r once.
+// post sends r once. The answer's words are fit to be shown: a receiver or a proxy may repeat credentials in them.
 func (c *client) post(ctx context.Context, r *request, attempt int) answer {
+	a := c.exchange(ctx, r, attempt)
+	a.text, a.location, a.err = c.secrets.Text(a.text), c.secrets.Text(a.location), c.secrets.Error(a.err)
+	return a
+}
+
+func (c *client) exchange(ctx context.Context, r *request, attempt int) answer {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("no answer within %s", c.timeout))
 	defer cancel()
 	h := c.current(time.Now())
@@ -146,7 +156,7 @@ func (c *client) post(ctx context.Context, r *request, attempt int) answer {
 }
 
 // redirect returns where a request is to be sent again. Only 307 and 308 say that a POST stays one: after 301, 302 and 303 a
-// login page would be read, and its 200 taken for success.
+// login page would be read, and its 200 taken for success. To another host samples go where the configuration names it.
 func (c *client) redirect(resp *http.Response, from *url.URL) *url.URL {
 	if resp.StatusCode != http.StatusTemporaryRedirect && resp.StatusCode != http.StatusPermanentRedirect || !c.cfg.HTTPClientConfig.FollowRedirects {
 		return nil
@@ -157,6 +167,9 @@ func (c *client) redirect(resp *http.Response, from *url.URL) *url.URL {
 	}
 	if from.Scheme == "https" && to.Scheme == "http" {
 		return nil // what was secret stays so
+	}
+	if to.Hostname() != c.url.Hostname() && !slices.Contains(c.hosts, to.Hostname()) {
+		return nil
 	}
 	return to
 }

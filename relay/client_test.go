@@ -62,7 +62,7 @@ func redirect(code int, to string) http.HandlerFunc {
 // clientOf makes a client for the URL, with more lines of YAML.
 func clientOf(t *testing.T, to, more string) *client {
 	t.Helper()
-	c, err := newClient(dest(t, to, more), nil)
+	c, err := newClient(dest(t, to, more), []string{"localhost"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestBackoff(t *testing.T) {
 // TestRemoteTimeoutCoversAll: the time is that of the exchange with all its redirects and its body.
 func TestRemoteTimeoutCoversAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, err := newClient(dest(t, "http://host.test/?p=secret", "remote_timeout: 10s\n"), roundTrip(func(r *http.Request) (*http.Response, error) {
+		c, err := newClient(dest(t, "http://host.test/?p=secret", "remote_timeout: 10s\n"), nil, roundTrip(func(r *http.Request) (*http.Response, error) {
 			select {
 			case <-r.Context().Done():
 				return nil, r.Context().Err()

@@ -39,6 +39,7 @@ type sent struct {
 type known struct {
 	negotiate   bool  // the configuration leaves the version open
 	confirmed   bool  // 2.0 was answered with Written headers, and nothing since says otherwise
+	barren      bool  // confirmed, but nothing was taken for a while
 	taken       bool  // 1.0 was answered with 2xx
 	odd         int   // answers in a row that do not fit a confirmed 2.0
 	split       bool  // relay.split_refused
@@ -62,8 +63,9 @@ type decision struct {
 	bound     bool          // lost is an upper bound
 	unclear   bool          // samples were refused, nobody can tell how many
 	exemplars int           // that are not stored
-	late      bool          // the receiver's words say that samples come too late
-	old       bool          // and that it is for their age
+	words     bool          // the receiver's words say that samples come too late
+	late      bool          // and it has understood something before, so that they count
+	old       bool          // late, for their age
 	tiny      bool          // found too large, which cannot be: the cause is outside of the data
 	err       error         // for a person: what was wrong, nil if nothing
 }
@@ -132,7 +134,7 @@ var rules = []rule{
 		"2.0 not understood",
 		func(s sent, a answer, k known) bool {
 			return s.version == version2 && k.negotiate && !s.otherTried &&
-				(a.ok() || a.status == http.StatusUnsupportedMediaType || !k.confirmed && (!later(a, k) || s.attempt >= patience-1 && a.status != http.StatusTooManyRequests))
+				(a.ok() || a.status == http.StatusUnsupportedMediaType || k.barren && !a.told && !later(a, k) && !lateText.MatchString(a.text) || !k.confirmed && (!later(a, k) || s.attempt >= patience-1 && a.status != http.StatusTooManyRequests))
 		},
 		always(other),
 	},
@@ -202,10 +204,9 @@ var rules = []rule{
 		"refused",
 		func(_ sent, a answer, k known) bool { return refusal(a) && k.split },
 		func(s sent, a answer, k known) decision {
-			// Words count from a receiver that has understood something before.
-			old := oldText.MatchString(a.text) && k.understood(s.version)
-			late := old || lateText.MatchString(a.text) && k.understood(s.version)
-			return decision{action: separate, reason: dropRefused, late: late, old: old}
+			old := oldText.MatchString(a.text)
+			words, understood := old || lateText.MatchString(a.text), k.understood(s.version)
+			return decision{action: separate, reason: dropRefused, words: words, late: words && understood, old: old && understood}
 		},
 	},
 	{

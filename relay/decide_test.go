@@ -22,6 +22,8 @@ func (k known) with(f func(*known)) known { f(&k); return k }
 
 func noSplit(k *known) { k.split = false }
 
+func barren(k *known) { k.barren = true }
+
 func noKeep(k *known) { k.keep = false }
 
 // said20 is an answer whose headers say so many samples and exemplars.
@@ -84,6 +86,10 @@ func TestDecide(t *testing.T) {
 		"500 to the first 2.0, thrice":     {"2.0 not understood", is20.with(attempt(2)), answer{status: 500}, asked, want{action: other}},
 		"501 to the first 2.0":             {"2.0 not understood", is20, answer{status: 501}, asked, want{action: other}},
 		"404 to 2.0 in the hourly try":     {"2.0 not understood", is20, answer{status: 404}, by10, want{action: other}},
+		"400 for long, after a 2.0":        {"2.0 not understood", is20, answer{status: 400}, by20.with(barren), want{action: other}},
+		"404 for long, after a 2.0":        {"2.0 not understood", is20, answer{status: 404}, by20.with(barren), want{action: other}},
+		"503 for long, after a 2.0":        {"later", is20, answer{status: 503}, by20.with(barren), want{action: retry}},
+		"partly refused for long":          {"refused in part", is20, said20(400, 50, 10, ""), by20.with(barren), want{action: settle, lost: 50, reason: dropRefused}},
 		"415 to 1.0":                       {"1.0 not understood", is10, answer{status: 415}, by10, want{action: other}},
 		"415 to forced 1.0":                {"outside of the data", is10, answer{status: 415}, forced, want{action: hold}},
 		"415 to both":                      {"outside of the data", is10.with(tried), answer{status: 415}, asked, want{action: hold}},
@@ -252,6 +258,7 @@ func TestDecideSpace(t *testing.T) {
 	}{
 		"2.0 asked":     {version2, known{negotiate: true}},
 		"2.0 confirmed": {version2, known{negotiate: true, confirmed: true}},
+		"2.0 barren":    {version2, known{negotiate: true, confirmed: true, barren: true}},
 		"2.0 odd":       {version2, known{negotiate: true, confirmed: true, odd: oddAnswers}},
 		"2.0 after 1.0": {version2, known{negotiate: true, taken: true}},
 		"2.0 forced":    {version2, known{}},

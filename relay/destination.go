@@ -53,7 +53,11 @@ type destination struct {
 	taken    liveRate          // of the acknowledged position
 	blocked  time.Duration     // in which a request waited for its shard, since the last review
 	reviewed time.Time
-	idle     int // reviews in a row in which fewer shards would have done
+	idle     int                   // reviews in a row in which fewer shards would have done
+	taking   *block                // that is being put into requests
+	poison   map[wal.Position]bool // blocks over which the destination panicked
+	broke    func(error)           // ends the destination
+	leave    <-chan struct{}       // closed when it is to end with what is under way
 
 	passes     atomic.Uint64 // requests of which something was stored
 	lastPassed atomic.Pointer[request]
@@ -80,58 +84,11 @@ func (d *destination) inherit(old *destination) {
 	old.mu.Unlock()
 }
 
-// run sends until ctx ends.
-func (d *destination) run(ctx context.Context) {
-	d.src = newSource(d.src.feed, d.mark.Position())
-	defer d.src.close()
-	d.mu.Lock()
-	d.read = d.src.pos
-	d.mu.Unlock()
-	d.told = time.Now().Add(d.pace.tell - time.Duration(d.cfg.MetadataConfig.SendInterval))
-	var beside sync.WaitGroup
-	defer beside.Wait()
-	beside.Go(func() { d.triage.run(ctx) })
-	beside.Go(func() { d.meta.run(ctx) })
-	for shards := d.cfg.QueueConfig.MinShards; ctx.Err() == nil; {
-		shards = d.session(ctx, shards)
-	}
-}
-
-// session sends with a given number of shards. It returns another number when that should be, with everything delivered that was
-// put together, or when ctx has ended.
-func (d *destination) session(ctx context.Context, shards int) (next int) {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	lines := make([]*shard, shards)
-	for i := range lines {
-		lines[i] = &shard{batch: batch{symbols: &d.catalog.symbols}, queue: make(chan *request, 1)}
-	}
-	d.mu.Lock()
-	d.shards = lines
-	d.mu.Unlock()
-	d.gate.setLines(shards)
-	for _, s := range lines {
-		wg.Go(func() { d.lane(ctx, s) })
-	}
-	d.metrics.shards.Set(float64(shards))
-	d.reviewed, d.blocked = time.Now(), 0
-	next = d.pump(ctx)
-	if ctx.Err() == nil && d.flushAll(ctx) {
-		for _, s := range lines {
-			close(s.queue)
-		}
-		wg.Wait()
-	}
-	return next
-}
-
 // pump reads the log and hands requests to the shards, until there should be another number of them or ctx ends.
 func (d *destination) pump(ctx context.Context) (shards int) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !d.leaving() {
 		now := time.Now()
 		if now.Sub(d.reviewed) >= d.pace.review {
 			if n := d.review(now); n != len(d.shards) {
@@ -158,6 +115,7 @@ func (d *destination) pump(ctx context.Context) (shards int) {
 		case <-wake:
 		case <-timer.C:
 		case <-d.draining():
+		case <-d.leave:
 		}
 	}
 	return len(d.shards)
@@ -200,7 +158,8 @@ func (d *destination) take(ctx context.Context, b *block) {
 		d.metrics.dropped.WithLabelValues(dropLost).Add(float64(b.lost))
 		d.log.Error("samples are lost: damaged, or deleted before they were sent", zap.Uint64("samples", b.lost))
 	}
-	if b.table != nil {
+	if b.table != nil && !d.poisoned(b) {
+		d.taking = b
 		if version, _ := d.dialect.inForce(); b.start.Segment != d.read.Segment || version != d.version {
 			if !d.flushAll(ctx) {
 				return
@@ -215,6 +174,7 @@ func (d *destination) take(ctx context.Context, b *block) {
 			return
 		}
 	}
+	d.taking = nil
 	d.mu.Lock()
 	d.read = b.end
 	d.mu.Unlock()

@@ -14,6 +14,8 @@ const (
 	askAgain = time.Hour
 	// askSoon is that time where the destination took 2.0 before: it doubles, up to askAgain.
 	askSoon = time.Minute
+	// barrenAfter is after how long of refusals, with no sample taken, a confirmed 2.0 is doubted: another receiver may stand there now.
+	barrenAfter = 10 * time.Second
 )
 
 // dialect knows which version of remote write a destination speaks. Where the configuration leaves it open, that is 2.0
@@ -25,9 +27,10 @@ type dialect struct {
 
 	mu        sync.Mutex
 	version   int
-	confirmed bool // 2.0
-	taken     bool // 1.0
-	odd       int  // answers in a row that do not fit a confirmed 2.0
+	confirmed bool      // 2.0
+	taken     bool      // 1.0
+	odd       int       // answers in a row that do not fit a confirmed 2.0
+	refused   time.Time // when the first refusal came since 2.0 was confirmed last, zero for none
 	again     time.Duration
 	askAt     time.Time // when 2.0 is asked for again, while the version is 1.0
 	reason    string    // the answer to 2.0 for which it is
@@ -91,10 +94,11 @@ func (d *dialect) understood() bool {
 }
 
 // fill sets what a decision needs to know.
-func (d *dialect) fill(k *known) {
+func (d *dialect) fill(k *known, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	k.negotiate, k.confirmed, k.taken, k.odd = d.negotiate, d.confirmed && d.version == version2, d.taken, d.odd
+	k.barren = k.confirmed && !d.refused.IsZero() && now.Sub(d.refused) > barrenAfter
 }
 
 // confirm takes note that 2.0 was understood. Changed tells that it is news.
@@ -102,7 +106,7 @@ func (d *dialect) confirm() (changed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	changed = !d.confirmed || d.version != version2
-	d.odd = 0
+	d.odd, d.refused = 0, time.Time{}
 	if !changed {
 		return false
 	}
@@ -116,6 +120,15 @@ func (d *dialect) doubt() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.odd++
+}
+
+// refusal takes note of a refusal by 2.0.
+func (d *dialect) refusal(now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.refused.IsZero() {
+		d.refused = now
+	}
 }
 
 // took takes note that 1.0 was understood, which 2.0 was not for the reason; empty where 2.0 was not tried. Changed tells that
@@ -135,7 +148,7 @@ func (d *dialect) took(now time.Time, reason string) (changed bool) {
 	if d.confirmed {
 		d.again = askSoon
 	}
-	d.version, d.odd, d.askAt = version1, 0, now.Add(d.again)
+	d.version, d.odd, d.refused, d.askAt = version1, 0, time.Time{}, now.Add(d.again)
 	d.reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")
 	d.storeLocked()
 	return true

@@ -60,7 +60,7 @@ func TestDialectNote(t *testing.T) {
 			var got want
 			var k known
 			got.version, got.reason = d.inForce()
-			d.fill(&k)
+			d.fill(&k, time.Now())
 			got.confirmed, got.taken = k.confirmed, k.taken
 			if got != tt.want {
 				t.Errorf("%+v, want %+v, of %s", got, tt.want, s.note)
@@ -107,7 +107,7 @@ func TestDialectStrangeNotes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var k known
 			d := (&slot{note: note}).dialect()
-			d.fill(&k)
+			d.fill(&k, time.Now())
 			if version, reason := d.inForce(); version != version2 || reason != "" || k.confirmed || k.taken {
 				t.Errorf("version %d for %q, %+v", version, reason, k)
 			}
@@ -202,7 +202,7 @@ func TestDialectOdd(t *testing.T) {
 	d := (&slot{room: 1000}).dialect()
 	odd := func() int {
 		var k known
-		d.fill(&k)
+		d.fill(&k, time.Now())
 		return k.odd
 	}
 	if !d.confirm() || d.confirm() {
@@ -222,7 +222,7 @@ func TestDialectOdd(t *testing.T) {
 		t.Errorf("%d odd answers after the change to 1.0", odd())
 	}
 	var k known
-	if d.fill(&k); k.confirmed {
+	if d.fill(&k, time.Now()); k.confirmed {
 		t.Error("2.0 counts as confirmed while 1.0 is in force")
 	}
 	if !d.confirm() {
@@ -266,4 +266,36 @@ func TestDialectUnderstood(t *testing.T) {
 			t.Errorf("%s: %v after a restart", name, got)
 		}
 	}
+}
+
+// TestDialectBarren: a confirmed 2.0 is doubted after refusals for a while, and not after a while without requests.
+func TestDialectBarren(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := (&slot{room: 1000}).dialect()
+		barren := func() bool {
+			var k known
+			d.fill(&k, time.Now())
+			return k.barren
+		}
+		d.refusal(time.Now())
+		time.Sleep(2 * barrenAfter)
+		if barren() {
+			t.Error("2.0 is doubted before it was confirmed")
+		}
+		d.confirm()
+		time.Sleep(time.Hour)
+		d.refusal(time.Now())
+		if barren() {
+			t.Error("one refusal after an hour without requests is enough")
+		}
+		time.Sleep(barrenAfter / 2)
+		d.refusal(time.Now())
+		time.Sleep(barrenAfter/2 + time.Second)
+		if !barren() {
+			t.Error("refusals for a while are not enough")
+		}
+		if d.confirm(); barren() {
+			t.Error("2.0 is doubted though a sample was taken")
+		}
+	})
 }

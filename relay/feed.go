@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -46,7 +47,25 @@ func (d *decoder) decode(e wal.Entry, b *block) bool {
 		d.segment, d.tables = e.Start.Segment, record.Tables{}
 	}
 	b.start, b.end, b.lost, b.gap, b.table = e.Start, e.End, e.Lost, e.Lost, nil
-	var err error
+	if err := d.read(e, b); err != nil {
+		b.table = nil
+		d.metrics.undecodable.Inc()
+		d.log.Warn("pass over a record", zap.Uint64("segment", e.Start.Segment), zap.Int64("offset", e.Start.Offset), zap.Error(err))
+	}
+	return b.table != nil || b.lost > 0
+}
+
+// read reads the record of an entry. A panic is a fault of the reader that this record brings out, and costs it alone.
+func (d *decoder) read(e wal.Entry, b *block) (err error) {
+	lost := b.lost
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v at %s", v, debug.Stack())
+		}
+		if err != nil {
+			b.lost = lost + uint64(e.Count)
+		}
+	}()
 	switch e.Type {
 	case record.FrameTable:
 		_, err = d.tables.Apply(e.Payload)
@@ -54,19 +73,10 @@ func (d *decoder) decode(e wal.Entry, b *block) bool {
 		var missing int
 		b.table, missing, err = d.tables.Scrape(e.Payload, &b.scrape)
 		b.lost += uint64(missing)
-		if err != nil {
-			b.lost += uint64(e.Count)
-		}
 	default:
 		err = fmt.Errorf("frame of unknown type %d", e.Type)
-		b.lost += uint64(e.Count)
 	}
-	if err != nil {
-		b.table = nil
-		d.metrics.undecodable.Inc()
-		d.log.Warn("pass over a record", zap.Uint64("segment", e.Start.Segment), zap.Int64("offset", e.Start.Offset), zap.Error(err))
-	}
-	return b.table != nil || b.lost > 0
+	return err
 }
 
 // feedBytes bounds the blocks that the feed holds for destinations which are not quite at the head.

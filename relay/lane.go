@@ -90,6 +90,9 @@ func (d *destination) deliver(ctx context.Context, r *request) outcome {
 			d.account(q, v)
 			return outcome{end: settled}
 		case separate:
+			if v.late {
+				d.gate.passed() // it works, and has what it refuses
+			}
 			d.gate.leave(try)
 			return outcome{end: refused, request: r, decision: v}
 		case hold:
@@ -212,6 +215,9 @@ func (d *destination) exchange(ctx context.Context, r *request, s sent, instead 
 	case r.version == version1 && a.ok() && d.dialect.took(time.Now(), instead):
 		d.log.Warn("send by remote write 1.0, since the destination does not take 2.0; it is asked again later", zap.String("answer", instead))
 	}
+	if r.version == version2 && (v.action == hold || v.action == separate) {
+		d.dialect.refusal(time.Now())
+	}
 	switch {
 	case v.action == settle:
 		d.size.taken(r.all(), time.Now())
@@ -232,6 +238,6 @@ func (d *destination) describe(r *request, s sent) sent {
 // knows returns what a decision needs to know of the destination.
 func (d *destination) knows() known {
 	k := known{split: d.relay.SplitRefused, keep: d.relay.KeepUnauthorized, retryStatus: d.relay.RetryStatusCodes}
-	d.dialect.fill(&k)
+	d.dialect.fill(&k, time.Now())
 	return k
 }

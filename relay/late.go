@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -14,6 +15,11 @@ const (
 	seriesAsked = 3
 	// fewSeries are looked into one by one; of more some speak for all.
 	fewSeries = 16
+	// lateSpent is how much time, of all workers, may be spent on single samples that are late before the newest one of a series speaks for
+	// those before it. One second of it is forgotten every lateForgotten seconds.
+	lateSpent, lateForgotten = 20 * time.Second, 6
+	// mostLatency is what an answer takes at the most from a receiver that is there.
+	mostLatency = 500 * time.Millisecond
 	// oldLife is how long it is believed that samples of an age are refused.
 	oldLife = 10 * time.Minute
 )
@@ -35,11 +41,14 @@ func (f *search) late(ctx context.Context, ts []*timeSeries, v decision) (fresh,
 	if try := f.p.rounds%blindRounds == blindRounds-1; !v.late && !try && !t.othersPass(ctx, t.d.passes.Load()) {
 		return nil, nil, false
 	}
+	ask := asker{t: t, late: v.late}
+	if v.late && f.newestLate(ctx, ts, &ask) {
+		return nil, nil, true
+	}
 	rest := slices.Clone(ts)
 	rand.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
 	few := rest[:min(seriesAsked, len(rest))]
 	rest = rest[len(few):]
-	ask := asker{t: t, late: v.late}
 	for _, s := range few {
 		if ask.takes(ctx, s, s.times()[0]) {
 			f.taken += ask.taken
@@ -68,6 +77,33 @@ func (f *search) late(ctx context.Context, ts []*timeSeries, v decision) (fresh,
 		}
 	}
 	return fresh, stale, false
+}
+
+// newestLate tells whether the newest sample is late, where it was found lately that many are: a long backlog that the receiver has already is
+// passed over so. Where that sample is taken after all, older ones of its series may be lost.
+func (f *search) newestLate(ctx context.Context, ts []*timeSeries, ask *asker) bool {
+	if !f.t.hasty(time.Now()) {
+		return false
+	}
+	last := func(s *timeSeries) int64 { return slices.Max(s.times()) }
+	s := slices.MaxFunc(ts, func(a, b *timeSeries) int { return cmp.Compare(last(a), last(b)) })
+	return !ask.takes(ctx, s, last(s)) && ctx.Err() == nil && !ask.strayed
+}
+
+// hasty tells whether to look no longer for each sample that may not be late.
+func (t *triage) hasty(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lateSpent-now.Sub(t.lateAt)/lateForgotten > lateSpent
+}
+
+// spendLate counts the time of a question; what it waited for a receiver that was away is no part of it.
+func (t *triage) spendLate(took time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	t.lateSpent = max(0, t.lateSpent-now.Sub(t.lateAt)/lateForgotten) + min(took, mostLatency)
+	t.lateAt = now
 }
 
 // asker asks with single samples.
@@ -108,7 +144,9 @@ func (a *asker) takes(ctx context.Context, s *timeSeries, ms int64) bool {
 	if one.samples() == 0 || ctx.Err() != nil || a.strayed {
 		return false
 	}
+	begun := time.Now()
 	if v := a.t.send(ctx, []*timeSeries{one}); v != nil {
+		a.t.spendLate(time.Since(begun))
 		a.strayed = a.strayed || a.late && !v.late
 		return false
 	}

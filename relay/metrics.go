@@ -34,10 +34,10 @@ var (
 type metrics struct {
 	undecodable prometheus.Counter
 
-	samples, exemplars, bytes, retries, requests   *prometheus.CounterVec
-	dropped, droppedExemplars, unclear, noMetadata *prometheus.CounterVec
-	duration                                       *prometheus.HistogramVec
-	shards                                         *prometheus.GaugeVec
+	samples, exemplars, bytes, retries, requests           *prometheus.CounterVec
+	dropped, droppedExemplars, unclear, noMetadata, panics *prometheus.CounterVec
+	duration                                               *prometheus.HistogramVec
+	shards                                                 *prometheus.GaugeVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -55,6 +55,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		droppedExemplars: vec("dropped_exemplars_total", "Exemplars that the destination does not get while it gets the samples.", "reason"),
 		unclear:          vec("unclear_refusals_total", "Requests that the destination refused in part without saying how many samples: they count as sent."),
 		noMetadata:       vec("failed_metadata_requests_total", "Requests with metadata alone, of remote write 1.0, that the destination did not take."),
+		panics:           vec("panics_total", "Faults of the relay itself, after which the destination began again at its position."),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "promrelay_relay_request_duration_seconds", Help: "Time until a request was answered.", Buckets: prometheus.ExponentialBuckets(0.005, 3, 9),
 		}, []string{"destination"}),
@@ -76,15 +77,15 @@ type vector interface {
 }
 
 func (m *metrics) vectors() []vector {
-	return []vector{m.samples, m.exemplars, m.bytes, m.retries, m.requests, m.dropped, m.droppedExemplars, m.unclear, m.noMetadata, m.duration, m.shards}
+	return []vector{m.samples, m.exemplars, m.bytes, m.retries, m.requests, m.dropped, m.droppedExemplars, m.unclear, m.noMetadata, m.panics, m.duration, m.shards}
 }
 
 // destinationMetrics are those of one destination.
 type destinationMetrics struct {
-	samples, exemplars, bytes, retries, unclear, metadataFailures prometheus.Counter
-	requests, dropped, droppedExemplars                           *prometheus.CounterVec
-	duration                                                      prometheus.Observer
-	shards                                                        prometheus.Gauge
+	samples, exemplars, bytes, retries, unclear, metadataFailures, panics prometheus.Counter
+	requests, dropped, droppedExemplars                                   *prometheus.CounterVec
+	duration                                                              prometheus.Observer
+	shards                                                                prometheus.Gauge
 }
 
 func (m *metrics) of(label string) *destinationMetrics {
@@ -92,6 +93,7 @@ func (m *metrics) of(label string) *destinationMetrics {
 	d := &destinationMetrics{
 		samples: m.samples.WithLabelValues(label), exemplars: m.exemplars.WithLabelValues(label), bytes: m.bytes.WithLabelValues(label),
 		retries: m.retries.WithLabelValues(label), unclear: m.unclear.WithLabelValues(label), metadataFailures: m.noMetadata.WithLabelValues(label),
+		panics:   m.panics.WithLabelValues(label),
 		requests: m.requests.MustCurryWith(curried), dropped: m.dropped.MustCurryWith(curried), droppedExemplars: m.droppedExemplars.MustCurryWith(curried),
 		duration: m.duration.WithLabelValues(label), shards: m.shards.WithLabelValues(label),
 	}

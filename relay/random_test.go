@@ -57,7 +57,7 @@ func random(t *testing.T, seed uint64) (flaw string) {
 	s := fake.Draw(rng)
 	shards := 1 + rng.IntN(3)
 	more := fmt.Sprintf("queue_config: {batch_send_deadline: 500ms, min_shards: %d, max_samples_per_send: %d}\n", shards, 20+rng.IntN(200))
-	w := newWorld(t, fake.Plain(), 5+rng.IntN(60), more)
+	w := newWorld(t, s.Phases[0].Profile, 5+rng.IntN(60), more)
 	done := make(chan struct{})
 	go func() { defer close(done); s.Play(t.Context(), w.receiver) }()
 	begin, interval := time.Now(), time.Duration(200+rng.IntN(1800))*time.Millisecond
@@ -180,8 +180,8 @@ func (w *world) trace(begin time.Time, from, to time.Duration) {
 
 // state tells what triage holds.
 func (w *world) state() {
-	for _, d := range w.relay.running {
-		t := d.triage
+	for _, n := range w.relay.running {
+		t := n.current.Load().triage
 		t.mu.Lock()
 		w.t.Logf("%d members, %d parts, %d tickets, held %d, aside %d", len(t.members), len(t.parts), len(t.tickets), t.held, t.aside)
 		for h, m := range t.members {

@@ -226,3 +226,52 @@ func TestRedirectFromTLS(t *testing.T) {
 		t.Errorf("%+v, %d requests to the other", a, len(other.came))
 	}
 }
+
+// TestRedirectToAnotherHost: samples go to a host that the configuration names.
+func TestRedirectToAnotherHost(t *testing.T) {
+	tests := map[string]struct {
+		hosts    []string
+		followed bool
+	}{
+		"named":         {[]string{"receiver.example.com", "localhost"}, true},
+		"none named":    {nil, false},
+		"another named": {[]string{"receiver.example.com"}, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			other := newVisits(t, status(204))
+			to := strings.Replace(other.URL, "127.0.0.1", "localhost", 1)
+			v := newVisits(t, redirect(307, to+"/w"))
+			c, err := newClient(dest(t, v.URL, ""), tt.hosts, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := c.post(t.Context(), someRequest(), 0)
+			if tt.followed != (a.status == 204) || tt.followed != (len(other.came) == 1) {
+				t.Errorf("%+v, and %d requests to the other host", a, len(other.came))
+			}
+			if want := to + "/w, which is not followed"; !tt.followed && !strings.Contains(fmt.Sprint(a.problem()), want) {
+				t.Errorf("%v, want %q in it", a.problem(), want)
+			}
+		})
+	}
+}
+
+// TestAnswerRepeatsCredentials: what a receiver or a proxy says is shown without the credentials that it repeats.
+func TestAnswerRepeatsCredentials(t *testing.T) {
+	for name, cred := range credentials {
+		t.Run(name, func(t *testing.T) {
+			more := strings.ReplaceAll(cred.more, "secret", "s3cr3t-w0rd")
+			if strings.Contains(more, "secrets: ") || name == "headers, auth" {
+				more = "http_headers: {X-Other: {secrets: [s3cr3t-w0rd]}}\n"
+			}
+			v := newVisits(t, func(w http.ResponseWriter, r *http.Request) {
+				http.Error(w, fmt.Sprintf("not allowed: %v s3cr3t-w0rd", r.Header), http.StatusForbidden)
+			})
+			a := clientOf(t, v.URL, more).post(t.Context(), someRequest(), 0)
+			if text := fmt.Sprint(a.problem()); strings.Contains(text, "s3cr3t") || strings.Contains(text, "Ym9iOn") || !strings.Contains(text, "not allowed") {
+				t.Errorf("%q", text)
+			}
+		})
+	}
+}

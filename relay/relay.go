@@ -82,14 +82,6 @@ type Relay struct {
 	wg       sync.WaitGroup
 }
 
-// runner is a destination and its goroutine.
-type runner struct {
-	*destination
-	settings Settings // that it was made with, for this one destination
-	stop     context.CancelFunc
-	done     chan struct{}
-}
-
 // New returns a relay without destinations.
 func New(o Options) (*Relay, error) {
 	if o.WAL == nil {
@@ -133,7 +125,7 @@ func (r *Relay) start(d *runner) {
 	r.wg.Go(func() {
 		defer close(d.done)
 		defer stop()
-		d.run(ctx)
+		r.supervise(ctx, d)
 	})
 }
 
@@ -160,7 +152,12 @@ func (r *Relay) Apply(s Settings) error {
 			errs = append(errs, fmt.Errorf("remote_write %q: %w", cfg.Shown(), err))
 			continue
 		}
-		next = append(next, &runner{destination: d, settings: own, done: make(chan struct{})})
+		for _, old := range r.running {
+			if was := old.current.Load(); was.mark.Label() == d.mark.Label() {
+				d.inherit(was)
+			}
+		}
+		next = append(next, newRunner(d, own))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -178,7 +175,7 @@ func Check(s Settings) error {
 			errs = append(errs, fmt.Errorf("remote_write %q: another one has the same name or URL; give each a name", cfg.Shown()))
 		} else if scheme := cfg.URL.Scheme; scheme != "http" && scheme != "https" || cfg.URL.Host == "" {
 			errs = append(errs, fmt.Errorf("remote_write %q: url must begin with http:// or https:// and name a host", cfg.Shown()))
-		} else if _, err := newClient(cfg, nil); err != nil {
+		} else if _, err := newClient(cfg, nil, nil); err != nil {
 			errs = append(errs, fmt.Errorf("remote_write %q: %w", cfg.Shown(), err))
 		}
 	}
@@ -195,18 +192,29 @@ func (r *Relay) find(own Settings) *runner {
 	return nil
 }
 
+// leaveTime is how long a destination that ends, since its settings changed, may take for what is under way.
+const leaveTime = time.Second
+
 // replace ends the destinations that are not among next, then starts those that are new.
 func (r *Relay) replace(next []*runner) {
-	for _, old := range r.running {
-		if slices.Contains(next, old) {
-			continue
+	old := slices.DeleteFunc(slices.Clone(r.running), func(d *runner) bool { return slices.Contains(next, d) })
+	for _, d := range old {
+		close(d.leave)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	for _, d := range old {
+		if d.stop != nil {
+			select {
+			case <-d.done:
+			case <-ctx.Done():
+			}
+			d.stop()
+			<-d.done
 		}
-		if old.stop != nil {
-			old.stop()
-			<-old.done
-		}
-		if !slices.ContainsFunc(next, func(d *runner) bool { return d.mark.Label() == old.mark.Label() }) {
-			r.metrics.forget(old.mark.Label())
+		label := d.current.Load().mark.Label()
+		if !slices.ContainsFunc(next, func(d *runner) bool { return d.current.Load().mark.Label() == label }) {
+			r.metrics.forget(label)
 		}
 	}
 	for _, d := range next {
@@ -219,7 +227,7 @@ func (r *Relay) replace(next []*runner) {
 
 func (r *Relay) destination(s Settings) (*destination, error) {
 	cfg := s.Destinations[0]
-	c, err := newClient(cfg, r.transport)
+	c, err := newClient(cfg, s.Relay.RedirectHosts, r.transport)
 	if err != nil {
 		return nil, err
 	}
@@ -246,11 +254,6 @@ func (r *Relay) destination(s Settings) (*destination, error) {
 		d.catalog.described = d.learn
 	}
 	d.state = Status{Name: mark.Label(), URL: url}
-	for _, old := range r.running {
-		if old.mark.Label() == mark.Label() {
-			d.inherit(old.destination)
-		}
-	}
 	return d, nil
 }
 
@@ -288,7 +291,8 @@ func (r *Relay) Statuses() []Status {
 	defer r.mu.Unlock()
 	head := r.wal.Head()
 	out := make([]Status, 0, len(r.running))
-	for _, d := range r.running {
+	for _, n := range r.running {
+		d := n.current.Load()
 		d.mu.Lock()
 		s := d.state
 		s.Shards = len(d.shards)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -33,7 +34,8 @@ type world struct {
 	registry *prometheus.Registry
 	logs     *observer.ObservedLogs
 	receiver *fake.Receiver
-	watch    *watch // nil unless WATCH names a series
+	watch    *watch                                    // nil unless WATCH names a series
+	through  func(http.RoundTripper) http.RoundTripper // nil: requests go straight to the receiver
 	settings Settings
 	table    *record.Table
 	written  uint64             // segment in which the table was written last
@@ -75,6 +77,9 @@ func (w *world) open() {
 			w.watch = &watch{RoundTripper: w.receiver, series: name, begin: time.Now()}
 		}
 		r.transport = w.watch
+	}
+	if w.through != nil {
+		r.transport = w.through(r.transport)
 	}
 	if err := r.Apply(w.settings); err != nil {
 		w.t.Fatal(err)

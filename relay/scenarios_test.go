@@ -73,8 +73,16 @@ func scenarios() []scenario {
 			live: 15 * time.Second, length: 60 * time.Second, reason: dropOutOfOrder, upTo: true, repeated: true,
 		},
 		{
+			number: "2, one backend of two", receiver: "1.0; every second request meets a backend that answers 400 to everything", more: v1,
+			profile: ok.With(fake.Fault(fake.Status(400, "bad").When(fake.Every(2)))), live: 5 * time.Second, repeated: true,
+		},
+		{
 			number: "3", receiver: "1.0; 400 to everything for 5 s, then 204", more: v1, profile: ok.With(fake.Fault(fake.Status(400, "bad"))),
 			trouble: 5 * time.Second, after: ok, live: 8 * time.Second,
+		},
+		{
+			number: "3, another receiver", receiver: "takes 2.0 for 5 s; then one stands there that takes 1.0 alone, and answers 400 to 2.0",
+			profile: ok, trouble: 5 * time.Second, after: only10(400), live: 20 * time.Second, repeated: true, version: version1, told: "400",
 		},
 		{
 			number: "4", receiver: "1.0; refuses one sample of one series once, and with it the request", more: v1,

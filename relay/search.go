@@ -13,6 +13,8 @@ const (
 	badRun = 3
 	// lateTime is how long samples are looked into of which the receiver says that they come too late.
 	lateTime = 10 * time.Second
+	// wordsAsked is how many samples of a series are tried in turn for the first one that is not too late.
+	wordsAsked = 30
 	// blindRounds is in which of the rounds in which nothing passes newer samples of a series are tried though older ones are refused.
 	blindRounds = 6
 )
@@ -78,13 +80,17 @@ func (t *triage) resolve(ctx context.Context, p *part) (open []*timeSeries) {
 
 // tryNewest asks whether anything passes with the newest sample of one series, the one that has the fewest. A receiver that has newer
 // samples than those of the part, and says nothing of that, refuses all else. As it may cost that series its older samples, if an outage
-// ends just now, it is not done in each round.
+// ends just now, it is not done in each round, and not where the receiver's words allow to ask for the first sample that is not too late.
 func (t *triage) tryNewest(ctx context.Context, p *part) bool {
 	if p.rounds%4 != 1 {
 		return false
 	}
 	s := slices.MinFunc(p.series, func(a, b *timeSeries) int { return cmp.Compare(a.samples(), b.samples()) })
 	times := s.times()
+	if p.refusal.words {
+		ask := asker{t: t}
+		return slices.ContainsFunc(times[:min(len(times), wordsAsked)], func(ms int64) bool { return ask.takes(ctx, s, ms) })
+	}
 	return t.send(ctx, []*timeSeries{s.between(times[len(times)-1], maxTime)}) == nil
 }
 

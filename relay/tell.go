@@ -130,7 +130,7 @@ func (t *teller) fill(s *Status) {
 var advices = []struct{ words, status, advice string }{
 	{words: "without the headers", advice: "the receiver may not store anything: set protobuf_message: prometheus.WriteRequest"},
 	{words: "no org id", advice: "the receiver wants a tenant: set headers: {X-Scope-OrgID: ...}"},
-	{words: "not followed", advice: "set the URL to where the receiver is; a POST follows 307 and 308 alone"},
+	{words: "not followed", advice: "set the URL to where the receiver is; a POST follows 307 and 308 alone, and to another host only where relay.redirect_hosts names it"},
 	{status: "401", advice: "check the credentials of this remote_write"},
 	{status: "403", advice: "check the credentials of this remote_write, and what they may do at the receiver"},
 	{status: "404", advice: "check the path of the URL"},

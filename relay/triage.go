@@ -44,9 +44,12 @@ type triage struct {
 	strikes map[uint32]strike
 	change  chan struct{}
 
-	wholeUntil time.Time     // until when it is believed that the receiver stores nothing of a request that it refuses
-	oldAge     time.Duration // of samples that the receiver refused for their age
-	oldUntil   time.Time     // until when that is believed
+	wholeUntil  time.Time     // until when it is believed that the receiver stores nothing of a request that it refuses
+	oldAge      time.Duration // of samples that the receiver refused for their age
+	oldUntil    time.Time     // until when that is believed
+	lateSpent   time.Duration // on such searches, at lateAt
+	lateAt      time.Time
+	fickleUntil time.Time // until when it is believed that the receiver refuses what it could take
 }
 
 // member is a series that is looked into, or set aside.
@@ -96,9 +99,11 @@ func (t *triage) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for range triageWorkers {
 		wg.Go(func() {
-			for p := t.next(ctx); p != nil; p = t.next(ctx) {
-				t.work(ctx, p)
-			}
+			t.d.safely(func() {
+				for p := t.next(ctx); p != nil; p = t.next(ctx) {
+					t.work(ctx, p)
+				}
+			})
 		})
 	}
 	wg.Wait()

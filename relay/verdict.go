@@ -21,7 +21,10 @@ const (
 	// tinyHold is how long a tiny request that is found too large is tried again before that is believed.
 	tinyHold = 2 * time.Minute
 	// confirmations is how often a suspect is sent again before it is convicted: one backend of several may refuse everything.
-	confirmations = 1
+	// A receiver that was seen to take what it had refused is asked more often for a while, and what it takes is sent to it again as often.
+	confirmations, fickleConfirmations = 2, 8
+	// fickleLife is how long a receiver is fickle after that.
+	fickleLife = 10 * time.Minute
 )
 
 // suspect is a sample that was refused alone.
@@ -37,7 +40,7 @@ func (t *triage) judge(ctx context.Context, p *part, f *search) (open []*timeSer
 	for _, s := range f.suspects {
 		h := s.series.hash
 		_, ok := tried[h]
-		if !ok && !s.refusal.late {
+		if (!ok || tried[h] && t.fickle()) && !s.refusal.late {
 			bad := t.othersPass(ctx, s.passes) && !(s.refusal.tiny && time.Since(p.since) < tinyHold) && t.confirm(ctx, s.series)
 			tried[h] = bad && ctx.Err() == nil
 		}
@@ -53,12 +56,26 @@ func (t *triage) judge(ctx context.Context, p *part, f *search) (open []*timeSer
 // confirm sends a suspect again, and tells whether it is refused each time. What is taken is sent once more, with what else there is of
 // the series.
 func (t *triage) confirm(ctx context.Context, s *timeSeries) bool {
-	for range confirmations {
+	for n := 0; n < confirmations || n < fickleConfirmations && t.fickle(); n++ {
 		if t.send(ctx, []*timeSeries{s}) == nil {
+			t.learnFickle()
 			return false
 		}
 	}
 	return ctx.Err() == nil
+}
+
+// fickle tells whether the receiver took something lately that it had refused.
+func (t *triage) fickle() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Now().Before(t.fickleUntil)
+}
+
+func (t *triage) learnFickle() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fickleUntil = time.Now().Add(fickleLife)
 }
 
 // othersPass tells whether the receiver has taken something since so many requests had passed. If there was nothing that it could

@@ -38,7 +38,7 @@ func (f *failureLogs) add(t *targets.Target, failure error, log *zap.Logger) {
 		f.files[path] = file
 	}
 	if file != nil {
-		slog.New(file).Error(failure.Error(), "job_name", t.Job.Name, "target", t.URL)
+		slog.New(file).Error(t.ShownError(failure), "job_name", t.Job.Name, "target", t.ShownURL())
 	}
 }
 

@@ -86,6 +86,9 @@ func (l *loop) prepare() (*targets.Target, *settings, *client, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	err := l.forced
+	if err == nil {
+		err = l.pool.checkToken(l.target)
+	}
 	if l.client == nil && err == nil {
 		l.client, err = l.pool.clients.get(l.target.Job.Config.HTTPClientConfig, l.target.Labels.Get(targets.UnixSocketLabel))
 	}
@@ -355,7 +358,7 @@ func (l *loop) account(p *page, start time.Time, duration time.Duration, size in
 	health := HealthUp
 	text := ""
 	if err != nil {
-		health, text = HealthDown, strings.ToValidUTF8(err.Error(), "?")
+		health, text = HealthDown, strings.ToValidUTF8(l.target.ShownError(err), "?")
 	}
 	m.scrapes.WithLabelValues(string(health)).Inc()
 	m.duration.Observe(time.Since(start).Seconds())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"net/netip"
 	"os"
 	"reflect"
 	"sync"
@@ -35,8 +36,10 @@ type Options struct {
 	ExternalLabels labels.Labels
 	// Unauthorized is called after a scrape that the target refused with 401 or 403. It must not block.
 	Unauthorized func(*targets.Target)
-	Logger       *zap.Logger           // nil means none
-	Registerer   prometheus.Registerer // nil means none
+	// Trusted tells what is wrong with an address to which the relay's own token would go; nil is trusted. A nil one trusts nobody.
+	Trusted    func(netip.AddrPort) error
+	Logger     *zap.Logger           // nil means none
+	Registerer prometheus.Registerer // nil means none
 	// Host is the host's name, "" for the one that the system tells. HTTPClientOptions are for the clients of all jobs.
 	Host              string
 	HTTPClientOptions []config_util.HTTPClientOption
@@ -53,6 +56,7 @@ type Pool struct {
 	logger       *zap.Logger
 	offsetSeed   uint64
 	unauthorized func(*targets.Target)
+	trusted      func(netip.AddrPort) error
 
 	mu      sync.Mutex // guards what follows
 	jobs    map[string]*job
@@ -95,7 +99,7 @@ func New(o Options) (*Pool, error) {
 	m := newMetrics(o.Registerer, o.Guard)
 	p := &Pool{
 		writer: writer{guard: o.Guard, log: o.Log, metrics: m, clock: newClock(), saved: repeatSaved},
-		guard:  o.Guard, metrics: m, logger: o.Logger.Named("scrape"), offsetSeed: h.Sum64(), unauthorized: o.Unauthorized,
+		guard:  o.Guard, metrics: m, logger: o.Logger.Named("scrape"), offsetSeed: h.Sum64(), unauthorized: o.Unauthorized, trusted: o.Trusted,
 		clients: clients{options: o.HTTPClientOptions}, jobs: map[string]*job{},
 	}
 	p.clock = p.writer.clock

@@ -1,7 +1,6 @@
 package targets
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"runtime/debug"
@@ -312,9 +311,16 @@ func parseSelector(sel metav1.LabelSelector) (k8slabels.Selector, error) {
 	return s, nil
 }
 
+// selectorText is a selector as a person writes it, empty for one that takes all.
+func selectorText(sel metav1.LabelSelector) string {
+	s, err := parseSelector(sel)
+	if err != nil {
+		return ""
+	}
+	return s.String()
+}
+
 // byRelabelling tells whether a monitor selects by rules, which is the default.
 func byRelabelling(m *monitoringv1.SelectorMechanism) bool {
 	return m == nil || *m == monitoringv1.SelectorMechanismRelabel
 }
-
-var errFiles = errors.New("names a file, which arbitraryFSAccessThroughSMs denies")

@@ -5,6 +5,7 @@ import (
 
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
 )
 
@@ -22,6 +23,12 @@ type Job struct {
 	Static []*targetgroup.Group
 	// Select are the first of Config's rules, as many as need nothing but a group's labels to drop all of its targets.
 	Select []*relabel.Config
+	// Selector is the label selector of a monitor's objects, as a person writes it; empty for all objects.
+	Selector string
+	// OwnToken tells that its targets get the token of the relay's service account, those alone that CheckToken lets by.
+	OwnToken bool
+	// Yields tells that it leaves a target to a monitor that scrapes the same page with the same job label.
+	Yields bool
 	// Notes say what a user may wonder at.
 	Notes []string
 }
@@ -29,6 +36,35 @@ type Job struct {
 // static tells whether a group is one of Static.
 func (j *Job) static(name string) bool {
 	return slices.ContainsFunc(j.Static, func(g *targetgroup.Group) bool { return g.Source == name })
+}
+
+// Refuses returns the first of Select that drops an object with these labels of discovery, nil if none does.
+func (j *Job) Refuses(discovered map[string]string) *relabel.Config {
+	for _, r := range j.Select {
+		b := labels.NewBuilder(labels.EmptyLabels())
+		for _, name := range r.SourceLabels {
+			b.Set(string(name), discovered[string(name)])
+		}
+		if !relabel.ProcessBuilder(b, r) {
+			return r
+		}
+	}
+	return nil
+}
+
+// PortRule returns the rule by which a monitor keeps one port, and the label that it looks at; nil where it takes all ports.
+func (j *Job) PortRule() (r *relabel.Config, label string) {
+	for _, r := range j.Config.RelabelConfigs {
+		if r.Action != relabel.Keep || len(r.SourceLabels) != 1 {
+			continue
+		}
+		switch name := string(r.SourceLabels[0]); name {
+		case "__meta_kubernetes_endpointslice_port_name", "__meta_kubernetes_endpoint_port_name",
+			"__meta_kubernetes_pod_container_port_name", "__meta_kubernetes_pod_container_port_number":
+			return r, name
+		}
+	}
+	return nil, ""
 }
 
 // Discovery is one way in which a job finds groups.
@@ -50,6 +86,9 @@ func allOr(namespaces []string) []string {
 type Source struct {
 	Role   string
 	Attach Attach
+	// Kubelets, with the role node, gives each Node the address and the port that prometheus-operator gives its kubelet; one without
+	// such an address has none.
+	Kubelets bool
 	// Selectors are role=label-selector|field-selector, for each role that has one, sorted and joined by ";".
 	Selectors string
 }

@@ -2,6 +2,7 @@ package targets
 
 import (
 	"fmt"
+	"net"
 	"strconv"
 
 	"github.com/prometheus/common/model"
@@ -56,11 +57,61 @@ func NodeJobs(n *config.Nodes, global promconfig.GlobalConfig) ([]*Job, error) {
 		if err := cfg.Validate(global); err != nil {
 			return nil, fmt.Errorf("nodes: %s: %w", page.name, err)
 		}
-		j := &Job{Name: cfg.JobName, Owner: Owner{Kind: NodesBlock}, Config: &cfg, Discoveries: []Discovery{{Source: Source{Role: RoleNode}}}}
+		j := &Job{Name: cfg.JobName, Owner: Owner{Kind: NodesBlock}, Config: &cfg, Yields: !n.BesideMonitors, Discoveries: []Discovery{{Source: Source{Role: RoleNode, Kubelets: true}}}}
 		if n.Selector != "" {
 			j.Discoveries[0].Selectors = RoleNode + "=" + n.Selector + "|"
 		}
 		jobs = append(jobs, j)
 	}
 	return jobs, nil
+}
+
+// Labels by which the role node tells of a Node.
+const (
+	nodeNameLabel  = "__meta_kubernetes_node_name"
+	nodeReadyLabel = "__meta_kubernetes_node_condition_ready"
+)
+
+// livingNodes are the names of Nodes whose readiness is known, by their addresses.
+type livingNodes map[string]string
+
+// livingNodes finds them in the groups of a node job; nil of other jobs.
+func (state *jobState) livingNodes() livingNodes {
+	if state.job.Owner.Kind != NodesBlock {
+		return nil
+	}
+	out := livingNodes{}
+	for _, gs := range state.groups {
+		if ready := gs.group.Labels[nodeReadyLabel]; ready == "" || ready == "unknown" {
+			continue
+		}
+		name := string(gs.group.Labels[nodeNameLabel])
+		for _, t := range gs.group.Targets {
+			if host := nodeHost(t); host != "" && (out[host] == "" || name < out[host]) {
+				out[host] = name
+			}
+		}
+	}
+	return out
+}
+
+// heir returns the Node that has got the address of a target whose Node is not heard of; empty if there is none (getNodeAddresses of the
+// operator). One whose address nobody else has stays a target, so that it is seen to be down.
+func (l livingNodes) heir(t *Target) string {
+	if len(l) == 0 {
+		return ""
+	}
+	ready := t.group.Labels[nodeReadyLabel]
+	if ready != "" && ready != "unknown" {
+		return ""
+	}
+	return l[nodeHost(t.group.Targets[t.index])]
+}
+
+func nodeHost(discovered model.LabelSet) string {
+	host, _, err := net.SplitHostPort(string(discovered[model.AddressLabel]))
+	if err != nil {
+		return ""
+	}
+	return host
 }

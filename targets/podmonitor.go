@@ -44,6 +44,7 @@ func (c *compiler) podEndpoint(j *Job, m *monitoringv1.PodMonitor, e *monitoring
 	if err != nil {
 		return err
 	}
+	j.Selector = selectorText(m.Spec.Selector)
 	j.Discoveries = []Discovery{{Source: src, Namespaces: c.namespaces(m.Spec.NamespaceSelector, m.Namespace)}}
 	if err := c.limits(cfg, limits{
 		samples: m.Spec.SampleLimit, targets: m.Spec.TargetLimit, labels: m.Spec.LabelLimit, nameLength: m.Spec.LabelNameLengthLimit,

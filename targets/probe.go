@@ -144,6 +144,7 @@ func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv
 	if m.Spec.JobName != "" {
 		j.Select = l.rules[2:]
 	}
+	j.Selector = selectorText(ingress.Selector)
 	j.Discoveries = []Discovery{{Source: Source{Role: RoleIngress}, Namespaces: c.namespaces(ingress.NamespaceSelector, m.Namespace)}}
 	l.replace("__param_target", "${1}://${2}${3}", threeParts, "__meta_kubernetes_ingress_scheme", "__address__", "__meta_kubernetes_ingress_path")
 	l.copyLabel("namespace", "__meta_kubernetes_namespace")

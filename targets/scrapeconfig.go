@@ -20,6 +20,9 @@ func (c *compiler) scrapeConfig(owner Owner, m *monitoringv1alpha1.ScrapeConfig)
 	if err != nil {
 		return nil, err
 	}
+	if err := c.discoveryFiles(m); err != nil {
+		return nil, err
+	}
 	j := c.job(owner, "scrapeConfig/"+m.Namespace+"/"+m.Name)
 	cfg := j.Config
 	if err := c.scrapeSettings(cfg, spec); err != nil {

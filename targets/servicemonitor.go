@@ -29,10 +29,6 @@ func (c *compiler) serviceMonitor(owner Owner, m *monitoringv1.ServiceMonitor) (
 
 func (c *compiler) serviceEndpoint(j *Job, m *monitoringv1.ServiceMonitor, e *monitoringv1.Endpoint, class monitoringv1.ScrapeClass) error {
 	cfg := j.Config
-	if t := e.TLSConfig; c.spec.ArbitraryFSAccessThroughSMs.Deny &&
-		(e.BearerTokenFile != "" || t != nil && (t.CAFile != "" || t.CertFile != "" || t.KeyFile != "")) {
-		return errFiles
-	}
 	if err := e.Validate(); err != nil {
 		return err
 	}
@@ -41,6 +37,9 @@ func (c *compiler) serviceEndpoint(j *Job, m *monitoringv1.ServiceMonitor, e *mo
 		honorLabels: e.HonorLabels, honorTimestamps: e.HonorTimestamps, trackStaleness: e.TrackTimestampsStaleness,
 		followRedirects: e.FollowRedirects, enableHTTP2: e.EnableHTTP2,
 	}); err != nil {
+		return err
+	}
+	if err := c.files(j, e); err != nil {
 		return err
 	}
 	if err := c.serviceHTTP(j, m.Namespace, e, class); err != nil {
@@ -57,6 +56,7 @@ func (c *compiler) serviceEndpoint(j *Job, m *monitoringv1.ServiceMonitor, e *mo
 	if err != nil {
 		return err
 	}
+	j.Selector = selectorText(m.Spec.Selector)
 	j.Discoveries = []Discovery{{Source: src, Namespaces: c.namespaces(m.Spec.NamespaceSelector, m.Namespace)}}
 	if err := c.limits(cfg, limits{
 		samples: m.Spec.SampleLimit, targets: m.Spec.TargetLimit, labels: m.Spec.LabelLimit, nameLength: m.Spec.LabelNameLengthLimit,

@@ -1,8 +1,6 @@
 package targets
 
 import (
-	"cmp"
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -23,6 +21,12 @@ type Set struct {
 	touched map[*jobState]bool     // since the last Settle
 	gone    map[string]*jobState   // of jobs that were told and removed since
 	builder *labels.Builder
+	// places holds the names of the jobs that have live targets at a place, one for each target.
+	places   map[place][]string
+	crowded  map[place]bool     // that have got a job beside another since the last Settle
+	yielding map[*jobState]bool // the jobs that yield
+	twice    map[Twice]bool     // that were told
+	newTwice []Twice            // that were not
 }
 
 // NewSet returns a set without jobs.
@@ -30,6 +34,7 @@ func NewSet() *Set {
 	return &Set{
 		jobs: map[string]*jobState{}, owners: map[Owner][]string{}, sources: map[Source]*sourceJobs{},
 		touched: map[*jobState]bool{}, gone: map[string]*jobState{}, builder: labels.NewBuilder(labels.EmptyLabels()),
+		places: map[place][]string{}, yielding: map[*jobState]bool{}, twice: map[Twice]bool{}, crowded: map[place]bool{},
 	}
 }
 
@@ -41,6 +46,9 @@ type jobState struct {
 	live map[uint64]*Target
 	told *Job
 	new  bool // its groups have not been offered yet
+	// yielded are targets that it leaves to others, as of the last Settle; at are the places of all that it could have.
+	yielded []Drop
+	at      map[place]bool
 }
 
 // groupKey names a group among those of a job.
@@ -103,7 +111,7 @@ func (s *Set) Replace(owner Owner, jobs []*Job) (needy []*Job) {
 
 // sameJob tells whether b is as a.
 func sameJob(a, b *Job) bool {
-	return a.Owner == b.Owner && reflect.DeepEqual(a.Discoveries, b.Discoveries) && reflect.DeepEqual(a.Static, b.Static) &&
+	return a.Owner == b.Owner && a.OwnToken == b.OwnToken && a.Yields == b.Yields && reflect.DeepEqual(a.Discoveries, b.Discoveries) && reflect.DeepEqual(a.Static, b.Static) &&
 		reflect.DeepEqual(a.Config, b.Config) && slices.Equal(a.Notes, b.Notes)
 }
 
@@ -120,6 +128,9 @@ func (s *Set) put(j *Job) {
 	}
 	s.jobs[j.Name] = state
 	s.touched[state] = true
+	if j.Yields {
+		s.yielding[state] = true
+	}
 	for _, d := range j.Discoveries {
 		src := s.sources[d.Source]
 		if src == nil {
@@ -159,6 +170,7 @@ func (s *Set) remove(name string) {
 }
 
 func (s *Set) unindex(state *jobState) {
+	delete(s.yielding, state)
 	for _, d := range state.job.Discoveries {
 		src := s.sources[d.Source]
 		if src == nil {
@@ -359,128 +371,4 @@ func (s *Set) culprit(j *Job, g *targetgroup.Group, i int) int {
 		}
 	}
 	return -1
-}
-
-// Settle returns what has changed since it was called last. Jobs that were told before and take groups of a source that is unknown as
-// yet keep their targets until it is known; nil means that all are.
-func (s *Set) Settle(unknown func(Source) bool) []Change {
-	var out []Change
-	waiting := map[*jobState]bool{}
-	for _, state := range s.gone {
-		out = append(out, Change{Job: state.told, Gone: true})
-	}
-	clear(s.gone)
-	for state := range s.touched {
-		if unknown != nil && state.told != nil && slices.ContainsFunc(state.job.Discoveries, func(d Discovery) bool { return unknown(d.Source) }) {
-			waiting[state] = true
-			continue
-		}
-		state.new = false
-		if c, changed := state.settle(); changed {
-			out = append(out, c)
-		}
-	}
-	s.touched = waiting
-	slices.SortFunc(out, func(a, b Change) int { return strings.Compare(a.Job.Name, b.Job.Name) })
-	return out
-}
-
-// settle compares the job's targets with those that were told before.
-func (state *jobState) settle() (Change, bool) {
-	c := Change{Job: state.job}
-	now := map[uint64]*Target{}
-	for _, key := range slices.SortedFunc(maps.Keys(state.groups), compareKeys) {
-		for _, t := range state.groups[key].targets {
-			if _, ok := now[t.Hash]; !ok { // the same target of two groups is one
-				now[t.Hash] = t
-			}
-		}
-	}
-	for h, t := range now {
-		if old := state.live[h]; old != t {
-			c.Added = append(c.Added, t)
-		}
-	}
-	for h, t := range state.live {
-		if _, ok := now[h]; !ok {
-			c.Removed = append(c.Removed, t)
-		}
-	}
-	changed := len(c.Added) > 0 || len(c.Removed) > 0 || state.told != state.job
-	state.live, state.told = now, state.job
-	byURL := func(a, b *Target) int { return strings.Compare(a.URL, b.URL) }
-	slices.SortFunc(c.Added, byURL)
-	slices.SortFunc(c.Removed, byURL)
-	return c, changed
-}
-
-func compareKeys(a, b groupKey) int {
-	n := cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.source.Role, b.source.Role), strings.Compare(a.source.Selectors, b.source.Selectors))
-	if n == 0 && a.source.Attach != b.source.Attach {
-		n = strings.Compare(fmt.Sprint(a.source.Attach), fmt.Sprint(b.source.Attach))
-	}
-	return n
-}
-
-// Jobs returns the jobs of an owner.
-func (s *Set) Jobs(owner Owner) []*Job {
-	var out []*Job
-	for _, name := range s.owners[owner] {
-		out = append(out, s.jobs[name].job)
-	}
-	return out
-}
-
-// Targets returns the targets of a job that were told.
-func (s *Set) Targets(job string) []*Target {
-	state := s.jobs[job]
-	if state == nil {
-		return nil
-	}
-	return slices.SortedFunc(maps.Values(state.live), func(a, b *Target) int { return strings.Compare(a.URL, b.URL) })
-}
-
-// Dropped returns the targets that a job was offered and did not take, though its selector let them by.
-func (s *Set) Dropped(job string) []Drop {
-	state := s.jobs[job]
-	if state == nil {
-		return nil
-	}
-	var out []Drop
-	for _, key := range slices.SortedFunc(maps.Keys(state.groups), compareKeys) {
-		out = append(out, state.groups[key].dropped...)
-	}
-	return out
-}
-
-// Discovered returns the labels that a dropped target had before relabelling.
-func (s *Set) Discovered(job string, d Drop) labels.Labels {
-	b := labels.NewBuilder(labels.EmptyLabels())
-	discovered(b, s.jobs[job].job.Config, d.Group.Targets[d.Index], d.Group.Labels)
-	return b.Labels()
-}
-
-// Reason says why a target was dropped, in the words of the job's rules.
-func (d Drop) Reason(j *Job) string {
-	switch {
-	case d.Err != nil:
-		return d.Err.Error()
-	case d.Rule < 0 || d.Rule >= len(j.Config.RelabelConfigs):
-		return "no labels were left"
-	}
-	return fmt.Sprintf("rule %d: %s", d.Rule, describe(j.Config.RelabelConfigs[d.Rule]))
-}
-
-// describe says in a line what a rule that drops targets does.
-func describe(r *relabel.Config) string {
-	var from []string
-	for _, n := range r.SourceLabels {
-		from = append(from, string(n))
-	}
-	labels := strings.Join(from, r.Separator)
-	switch r.Action {
-	case relabel.KeepEqual, relabel.DropEqual:
-		return fmt.Sprintf("%s where %s and %s are equal", r.Action, labels, r.TargetLabel)
-	}
-	return fmt.Sprintf("%s where %s matches %q", r.Action, labels, r.Regex.String())
 }

@@ -280,7 +280,7 @@ func TestDropsTellWhy(t *testing.T) {
 	l.copyLabel("a", "b")
 	l.filterBy(relabel.Keep, "port", "http", "__meta_port")
 	cfg.RelabelConfigs = valid(l.rules)
-	j := &Job{Name: "j", Owner: Owner{Kind: NodesBlock}, Config: &cfg, Static: []*targetgroup.Group{{Source: "static/0", Targets: []model.LabelSet{
+	j := &Job{Name: "j", Owner: Owner{Kind: ScrapeConfigBlock, Name: "j"}, Config: &cfg, Static: []*targetgroup.Group{{Source: "static/0", Targets: []model.LabelSet{
 		{"__address__": "a:1", "__meta_port": "grpc"}, {"__address__": "", "__meta_port": "http"}, {"__address__": "b:1", "__meta_port": "http"},
 	}}}}
 	s := NewSet()

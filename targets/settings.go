@@ -77,6 +77,10 @@ func NewSettings(spec monitoringv1.CommonPrometheusFields, own string) (*Setting
 	return s, nil
 }
 
+// SetExtraScrapeMetrics says whether scrapes write the extra series of themselves. PrometheusAgent.spec has no field for it: Prometheus
+// has it in its section global.
+func (s *Settings) SetExtraScrapeMetrics(on *bool) { s.global.ExtraScrapeMetrics = on }
+
 func (s *Settings) addClass(c monitoringv1.ScrapeClass) error {
 	if _, ok := s.classes[c.Name]; ok {
 		return fmt.Errorf("stands twice")

@@ -106,6 +106,8 @@ func discovered(b *labels.Builder, cfg *promconfig.ScrapeConfig, own, group mode
 	}
 }
 
+var errNoAddress = errors.New("no address")
+
 // populate relabels what discovered made of a target and returns the labels of the result, or
 // empty labels if a rule dropped it (PopulateLabels of prometheus/scrape).
 func populate(b *labels.Builder, rules []*relabel.Config) (labels.Labels, error) {
@@ -115,7 +117,7 @@ func populate(b *labels.Builder, rules []*relabel.Config) (labels.Labels, error)
 	}
 	addr := b.Get(model.AddressLabel)
 	if addr == "" {
-		return none, errors.New("no address")
+		return none, errNoAddress
 	}
 	if err := promconfig.CheckTargetAddress(model.LabelValue(addr)); err != nil {
 		return none, err

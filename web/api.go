@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+
+	"promrelay/targets"
 )
 
 // What /api/v1/targets answers, as Prometheus's API has it.
@@ -85,7 +87,7 @@ func (a *apiTargets) addActive(src *Sources, job string) {
 	for _, s := range src.Targets.Statuses(job) {
 		t := s.Target
 		a.ActiveTargets = append(a.ActiveTargets, apiTarget{
-			DiscoveredLabels: t.Discovered(), Labels: t.Public(), ScrapePool: job, ScrapeURL: t.URL, GlobalURL: t.URL,
+			DiscoveredLabels: targets.ShownLabels(t.Discovered()), Labels: t.Public(), ScrapePool: job, ScrapeURL: t.ShownURL(), GlobalURL: t.ShownURL(),
 			LastError: s.Error, LastScrape: s.LastScrape, LastScrapeDuration: s.Duration.Seconds(), Health: string(s.Health),
 			ScrapeInterval: model.Duration(t.Interval).String(), ScrapeTimeout: model.Duration(t.Timeout).String(),
 		})

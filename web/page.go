@@ -56,7 +56,8 @@ type page struct {
 	Groups       []*group
 	MoreGroups   int
 	Unselected   []*group
-	MoreSkipped  int // of Unselected
+	MoreSkipped  int  // of Unselected
+	NotKnown     bool // not all objects were read yet
 
 	counts     map[string]int // by what a chip chooses
 	rows       int            // that groups may still show which nobody has opened
@@ -124,7 +125,7 @@ func file(name, contentType string) http.HandlerFunc {
 
 // newPage gathers what a view shows.
 func newPage(src *Sources, v view, now time.Time) *page {
-	p := &page{View: v, Now: now, counts: map[string]int{}, rows: rowsPerPage, rowsOpened: rowsOfOpened}
+	p := &page{View: v, Now: now, NotKnown: src.Known != nil && !src.Known(), counts: map[string]int{}, rows: rowsPerPage, rowsOpened: rowsOfOpened}
 	if src.Problems != nil {
 		p.Problems = src.Problems()
 	}

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -81,6 +82,10 @@ type Sources struct {
 	Problems func() []string
 	// Working tells why /-/ready is to refuse, or nil; a nil one never does.
 	Working func() error
+	// FirstLists tells why /-/ready is to wait for the first lists of objects, and else what it is ready with; a nil one waits for nothing.
+	FirstLists func() (remark string, err error)
+	// Known tells whether all objects were read once, so that there are no monitors where none is told; nil for always.
+	Known func() bool
 }
 
 // New checks the file for TLS and authentication, and takes the addresses, so that one that is in use is known at once.
@@ -186,7 +191,15 @@ func ready(w http.ResponseWriter, _ *http.Request, src *Sources) {
 			return
 		}
 	}
-	say(w, http.StatusOK, "promrelay is ready.")
+	remark := ""
+	if src.FirstLists != nil {
+		var err error
+		if remark, err = src.FirstLists(); err != nil {
+			say(w, http.StatusServiceUnavailable, "promrelay is not ready: "+err.Error())
+			return
+		}
+	}
+	say(w, http.StatusOK, strings.TrimSpace("promrelay is ready. "+remark))
 }
 
 func (s *Server) whenReady(h func(http.ResponseWriter, *http.Request, *Sources)) http.HandlerFunc {

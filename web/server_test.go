@@ -81,15 +81,16 @@ func newWorld(t *testing.T) *world {
 		return informers.MonitorStatus{Owner: targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: name}, State: state, Reason: reason, Jobs: jobs}
 	}
 	keeps := func(m informers.MonitorStatus) informers.MonitorStatus { m.LastGood = true; return m }
+	why := func(m informers.MonitorStatus, why string) informers.MonitorStatus { m.Why = why; return m }
 	empty := *job
 	empty.Name = "serviceMonitor/shop/empty/0"
 	return &world{
 		monitors: []informers.MonitorStatus{
-			monitor("cart", informers.Accepted, "", informers.JobStatus{Job: job, Dropped: []informers.Dropped{drop}}),
+			monitor("cart", informers.Accepted, "", informers.JobStatus{Job: job, Notes: job.Notes, Dropped: []informers.Dropped{drop}}),
 			monitor("broken", informers.Rejected, "endpoints[0].relabelings[0].regex: missing )"),
 			keeps(monitor("kept", informers.Rejected, "endpoints[0]: port: missing closing )", informers.JobStatus{Job: &empty})),
-			monitor("empty", informers.Accepted, "", informers.JobStatus{Job: &empty}),
-			monitor("stuck", informers.Accepted, "", informers.JobStatus{Job: &empty, Problems: []string{"consul_sd_configs cannot be started: no such file"}}),
+			why(monitor("empty", informers.Accepted, "", informers.JobStatus{Job: &empty}), "no Service in namespace shop matches its selector app=empty (3 there)"),
+			why(monitor("stuck", informers.Accepted, "", informers.JobStatus{Job: &empty, Problems: []string{"consul_sd_configs cannot be started: no such file"}}), "service discovery fails: consul_sd_configs cannot be started: no such file"),
 			monitor("foreign", informers.Unselected, "labels do not match serviceMonitorSelector"),
 		},
 		off: map[string]string{"probes": "the CRD is not installed"},
@@ -202,6 +203,30 @@ func TestReload(t *testing.T) {
 	}
 	if got, _ := ask(t, "GET", on.URL+"/-/reload"); got != 405 {
 		t.Errorf("GET: %d", got)
+	}
+}
+
+// TestReadyWaitsForTheFirstLists, and says what it is ready with.
+func TestReadyWaitsForTheFirstLists(t *testing.T) {
+	s, srv := newServer(t, nil)
+	src := newWorld(t).sources()
+	remark, err, known := "", errors.New("the first lists are not read yet: nodes"), false
+	src.FirstLists = func() (string, error) { return remark, err }
+	src.Known = func() bool { return known }
+	src.Monitors = &world{}
+	s.Ready(src)
+	if got, body := ask(t, "GET", srv.URL+"/-/ready"); got != 503 || !strings.Contains(body, "not read yet: nodes") {
+		t.Errorf("%d %s", got, body)
+	}
+	if _, body := ask(t, "GET", srv.URL+"/targets"); strings.Contains(body, "There are no monitors") || !strings.Contains(body, "which monitors there are is not known") {
+		t.Error("the page knows what nobody knows")
+	}
+	remark, err, known = "The first lists were read.", nil, true
+	if got, body := ask(t, "GET", srv.URL+"/-/ready"); got != 200 || !strings.Contains(body, "promrelay is ready. The first lists were read.") {
+		t.Errorf("%d %s", got, body)
+	}
+	if _, body := ask(t, "GET", srv.URL+"/targets"); !strings.Contains(body, "There are no monitors and no jobs.") {
+		t.Error("the page does not say that there are none")
 	}
 }
 

@@ -155,7 +155,7 @@ func newGroup(src *Sources, m informers.MonitorStatus, only string) *group {
 			continue
 		}
 		j := &job{
-			Name: s.Job.Name, Notes: s.Job.Notes, Problems: s.Problems, Interval: s.Job.Config.ScrapeInterval.String(),
+			Name: s.Job.Name, Notes: s.Notes, Problems: s.Problems, Interval: s.Job.Config.ScrapeInterval.String(),
 			targets: src.Targets.Statuses(s.Job.Name), dropped: s.Dropped, AllDropped: len(s.Dropped),
 		}
 		for _, t := range j.targets {
@@ -169,34 +169,16 @@ func newGroup(src *Sources, m informers.MonitorStatus, only string) *group {
 				g.Unknown++
 			}
 		}
+		if s.Why != "" && len(j.targets) == 0 && len(m.Jobs) > 1 {
+			j.Notes = append(slices.Clip(j.Notes), j.Name+" has no targets: "+s.Why)
+		}
 		g.Dropped += len(s.Dropped)
 		g.Jobs = append(g.Jobs, j)
 	}
-	if g.Reason == "" && g.Empty() && only == "" {
-		g.Reason = whyNone(g)
+	if g.Reason == "" && g.Targets() == 0 && m.Why != "" {
+		g.Reason = "No targets: " + m.Why
 	}
 	return g
-}
-
-// whyNone says why an accepted monitor has no targets.
-func whyNone(g *group) string {
-	if len(g.Jobs) == 0 {
-		return "No targets: it has no endpoints."
-	}
-	for _, j := range g.Jobs {
-		if len(j.Problems) > 0 {
-			return "No targets: service discovery fails, as told below."
-		}
-	}
-	if g.Dropped == 0 {
-		return "No targets: its selector matches nothing in the namespaces that it looks at."
-	}
-	for _, j := range g.Jobs {
-		if len(j.dropped) > 0 {
-			return fmt.Sprintf("No targets: all %d that it discovered were dropped, the first one by %s", g.Dropped, j.dropped[0].Reason)
-		}
-	}
-	return ""
 }
 
 // fill makes the rows of the jobs, at most a number for each, and for all as many as are left; none at all if none is left.
@@ -225,12 +207,12 @@ func (j *job) fill(p *page, most int) {
 	shown, j.MoreTargets = atMost(shown, most)
 	for _, s := range shown {
 		r := row{
-			ID: idOf(s.Target), URL: clip(s.Target.URL), Health: s.Health, Labels: list(s.Target.Public()), LastScrape: s.LastScrape,
+			ID: idOf(s.Target), URL: clip(s.Target.ShownURL()), Health: s.Health, Labels: list(s.Target.Public()), LastScrape: s.LastScrape,
 			Ago: before(p.Now, s.LastScrape), Took: seconds(s.Duration), Scraped: !s.LastScrape.IsZero(),
 			Samples: s.Samples, Series: s.Series, Error: clip(s.Error),
 		}
 		if p.View.Target != "" {
-			r.Discovered = list(s.Target.Discovered())
+			r.Discovered = list(targets.ShownLabels(s.Target.Discovered()))
 		}
 		j.Targets = append(j.Targets, r)
 	}

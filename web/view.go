@@ -11,6 +11,7 @@ import (
 
 	"promrelay/informers"
 	"promrelay/scrape"
+	"promrelay/targets"
 )
 
 // What the chips choose. Those of targets are their health.
@@ -126,8 +127,8 @@ func (v view) chooseTarget(s scrape.Status, words []string) bool {
 		return true
 	}
 	// What was discovered is put together anew each time, so it is looked at last.
-	words = missing(words, strings.ToLower(s.Target.URL+" "+s.Error+" "+textOf(s.Target.Public())))
-	return len(words) == 0 || len(missing(words, strings.ToLower(textOf(s.Target.Discovered())))) == 0
+	words = missing(words, strings.ToLower(s.Target.ShownURL()+" "+s.Error+" "+textOf(s.Target.Public())))
+	return len(words) == 0 || len(missing(words, strings.ToLower(textOf(targets.ShownLabels(s.Target.Discovered()))))) == 0
 }
 
 // missing are the view's words that a text does not hold.

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/prometheus/common/model"
+	"golang.org/x/sys/unix"
 
 	"promrelay/config"
 	"promrelay/informers"
@@ -13,17 +18,17 @@ import (
 	"promrelay/wal"
 )
 
-// load reads a configuration and asks the rooms whether they would take it.
+// load reads a configuration and asks the rooms whether they would take it. An error shows no secrets.
 func load(path string) (*config.Config, error) {
 	c, err := config.LoadFile(path)
 	if err != nil {
 		return nil, err
 	}
 	if err := informers.Check(c); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, &config.FileError{Path: path, Err: config.Problems{c.Locate(err)}}
 	}
 	if err := relay.Check(settings(c)); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, &config.FileError{Path: path, Err: config.Problems{c.Locate(err)}}
 	}
 	if c.Kubernetes == nil && c.Manifests == nil && informers.UsesCluster(c) {
 		c.Kubernetes = &config.Kubernetes{}
@@ -31,33 +36,109 @@ func load(path string) (*config.Config, error) {
 	return c, nil
 }
 
-// check tells of a configuration file what run would, without running.
-func check(out io.Writer, path string) error {
-	c, err := load(path)
+// check tells of a configuration file what run would, without running. Strict takes warnings for errors.
+func check(out io.Writer, path string, strict bool) error {
+	c, err := config.LoadFile(path)
 	if err != nil {
 		return err
 	}
-	dir := walDir("", c)
-	warnings := append(slices.Clip(c.Warnings), backlogWarnings(dir, c)...)
-	volume, err := wal.CheckVolume(dir, int64(c.WAL.MinFreeBytes))
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	mistakes, warnings := examine(c)
+	if strict {
+		mistakes, warnings = append(mistakes, warnings...).Sorted(), nil
 	}
-	if volume != "" {
-		warnings = append(warnings, volume)
-	}
-	if c.Manifests != nil {
-		m, err := informers.NewManifests(c.Manifests.Directory, nil)
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		warnings = append(warnings, m.Problems()...)
-	}
-	for _, w := range warnings {
+	for _, w := range warnings.Strings() {
 		fmt.Fprintf(out, "%s: warning: %s\n", path, w)
+	}
+	if len(mistakes) > 0 {
+		return &config.FileError{Path: path, Err: mistakes}
 	}
 	fmt.Fprintf(out, "%s: valid, with %d scrape_configs and %d remote_write\n", path, len(c.ScrapeConfigs), len(c.Destinations))
 	return nil
+}
+
+// examine asks the rooms what they say of a configuration that is valid by itself. What another machine may have is a warning.
+func examine(c *config.Config) (mistakes, warnings config.Problems) {
+	warnings = c.Examine()
+	if err := informers.Check(c); err != nil {
+		mistakes = append(mistakes, c.Locate(err))
+	}
+	for i, d := range c.Destinations {
+		err := relay.Check(relay.Settings{Destinations: []config.Destination{d}, Relay: c.Relay})
+		switch {
+		case err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission): // of files the warnings tell
+		case fromHere(d):
+			warnings = append(warnings, config.Problem{Line: c.DestinationLine(i), Text: c.Shown(err).Error() + "; run refuses it on this machine"})
+		default:
+			mistakes = append(mistakes, config.Problem{Line: c.DestinationLine(i), Text: c.Shown(err).Error()})
+		}
+	}
+	m, w := examineWAL(c)
+	mistakes, warnings = append(mistakes, m...), append(warnings, w...)
+	return mistakes.Sorted(), append(warnings, examineManifests(c)...).Sorted()
+}
+
+// fromHere tells whether what a destination needs comes from this machine: certificates, credentials of a cloud.
+func fromHere(d config.Destination) bool {
+	tls := d.HTTPClientConfig.TLSConfig
+	return tls.CAFile+tls.CertFile+tls.KeyFile != "" || d.SigV4Config != nil || d.AzureADConfig != nil || d.GoogleIAMConfig != nil
+}
+
+// examineManifests tells of manifests that cannot be read. Of a directory that is missing Config.Examine tells.
+func examineManifests(c *config.Config) (warnings config.Problems) {
+	if c.Manifests == nil {
+		return nil
+	}
+	m, err := informers.NewManifests(c.Manifests.Directory, nil)
+	if err != nil {
+		return nil //nolint:nilerr // the files that are named are looked at elsewhere
+	}
+	for _, p := range m.Problems() {
+		warnings = append(warnings, config.Problem{Line: c.Line("manifests.directory"), Text: p})
+	}
+	return warnings
+}
+
+// examineWAL looks at the directory of the log. Its volume is a mistake only where the directory is there: elsewhere it is not the one
+// that the relay will have.
+func examineWAL(c *config.Config) (mistakes, warnings config.Problems) {
+	dir := walDir("", c)
+	warn := func(line int, text string) { warnings = append(warnings, config.Problem{Line: line, Text: text}) }
+	for _, text := range backlogWarnings(dir, c) {
+		warn(0, text)
+	}
+	if err := writable(dir); err != nil {
+		warn(c.Line("wal.dir"), fmt.Sprintf("wal.dir: %s cannot be written: %v", dir, err))
+	}
+	volume, err := wal.CheckVolume(dir, int64(c.WAL.MinFreeBytes))
+	_, absent := os.Stat(dir)
+	switch {
+	case err != nil && absent == nil:
+		mistakes = append(mistakes, config.Problem{Line: c.Line("wal.min_free_bytes"), Text: err.Error()})
+	case err != nil:
+		warn(c.Line("wal.min_free_bytes"), err.Error())
+	case volume != "":
+		warn(c.Line("wal.min_free_bytes"), volume)
+	}
+	return mistakes, warnings
+}
+
+// writable tells why a directory, or the nearest above it that exists, cannot be written.
+func writable(dir string) error {
+	for at := dir; ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && filepath.Dir(at) != at:
+			continue
+		case err != nil:
+			return err
+		case !info.IsDir():
+			return fmt.Errorf("%s is no directory", at)
+		}
+		if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
+			return fmt.Errorf("%s: %w", at, err)
+		}
+		return nil
+	}
 }
 
 // backlogWarnings tell of destinations that are not in c any more and for which the log in dir holds samples. Where there

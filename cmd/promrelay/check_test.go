@@ -11,40 +11,93 @@ import (
 )
 
 func TestCheck(t *testing.T) {
-	for name, c := range map[string]struct{ config, want string }{
-		"good":    {"scrape_configs: [{job_name: a}]\nremote_write:\n- url: http://a/write\n", "valid, with 1 scrape_configs and 1 remote_write"},
-		"warning": {"remote_write:\n- url: http://a/write\n  queue_config: {capacity: 5}\n", "warning: line 3: remote_write[].queue_config.capacity has no effect"},
-		"key":     {"scrape_config: []\n", `unknown key "scrape_config"`},
-		"twice":   {"remote_write:\n- url: http://a/write\n- url: http://a/write\n", `remote_write "http://a/write": another one has the same name or URL`},
-		"query":   {"remote_write:\n- url: http://u:secret@a/write?p=secret\n- url: http://a/write?p=secret\n", `remote_write "http://a/write": another one has the same name or URL`},
-		"status":  {"relay: {retry_status_codes: [204]}\n", "relay.retry_status_codes: 204: want statuses"},
-		"ca":      {"remote_write:\n- url: http://a/write\n  tls_config: {ca_file: none.crt}\n", "none.crt: no such file"},
-		"volume":  {"wal: {dir: a/b, min_free_bytes: 4000000TB}\n", "wal.min_free_bytes is 4000000TB, and the volume of "},
-		"manifests": {
-			"manifests: {directory: manifests}\n", "bad.yaml: an object without kind",
+	const good = "remote_write: [{url: 'http://a/write'}]\n"
+	for name, c := range map[string]struct {
+		config string
+		want   string // in what is told
+		strict string // the same with --strict; empty: it is taken
+	}{
+		"good":    {"scrape_configs: [{job_name: a}]\nremote_write:\n- url: http://a/write\n", "valid, with 1 scrape_configs and 1 remote_write", ""},
+		"warning": {"remote_write:\n- url: http://a/write\n  queue_config: {capacity: 5}\n", "warning: line 3: remote_write[].queue_config.capacity has no effect", "FILE: line 3: remote_write[].queue_config.capacity"},
+		"key":     {"scrape_config: []\n", `FILE: line 1: unknown key "scrape_config"`, "FILE: line 1: unknown"},
+		"lines":   {"scrape_config: []\nwal: {max_byte: 1}\n", "\nFILE: line 2: unknown key", "FILE: line 1: unknown"},
+		"twice":   {"remote_write:\n- url: http://a/write\n- url: http://a/write\n", `line 3: remote_write "http://a/write": another one has the same name or URL`, "line 3"},
+		"query":   {"remote_write:\n- url: http://u:secret@a/write?p=secret\n- url: http://a/write?p=secret\n", `remote_write "http://a/write": another one has the same name or URL`, "line 3"},
+		"status":  {good + "relay: {retry_status_codes: [204]}\n", "line 2: relay.retry_status_codes: 204: want statuses", "line 2"},
+		"ca": {
+			"remote_write:\n- url: http://a/write\n  tls_config: {ca_file: none.crt}\n", "none.crt: there is no such file\nFILE: valid",
+			`FILE: line 3: remote_write "http://a/write": tls_config.ca_file: `,
+		},
+		"no CA": {
+			"remote_write:\n- url: http://a/write\n  tls_config: {ca_file: promrelay.yml}\n", "promrelay.yml; run refuses it on this machine\nFILE: valid",
+			`FILE: line 2: remote_write "http://a/write": HTTP client: unable to use specified CA cert`,
+		},
+		"credentials of a cloud": {
+			"remote_write:\n- url: http://a/write\n  google_iam: {credentials_file: none.json}\n", "none.json: there is no such file\n", "FILE: line 3: ",
+		},
+		"volume that is not there": {good + "wal: {dir: a/b, min_free_bytes: 4000000TB}\n", "warning: line 2: wal.min_free_bytes is 4000000TB, and the volume of ", "line 2: wal.min"},
+		"volume":                   {good + "wal:\n  dir: there\n  min_free_bytes: 4000000TB\n", "FILE: line 4: wal.min_free_bytes is 4000000TB, and the volume of ", "FILE: line 4"},
+		"a file in place of the log": {
+			good + "wal: {dir: promrelay.yml/wal, min_free_bytes: -1}\n", "warning: line 2: wal.dir: DIR/promrelay.yml/wal cannot be written: ", "FILE: line 2: wal.dir",
+		},
+		"manifests":      {good + "manifests: {directory: there}\n", "bad.yaml: an object without kind", "FILE: line 2: "},
+		"no manifests":   {good + "manifests: {directory: none}\n", "warning: line 2: manifests.directory: DIR/none: there is no such file\nFILE: valid", "FILE: line 2: manifests.directory"},
+		"no destination": {"monitors: {}\n", "warning: no remote_write", "FILE: no remote_write"},
+		"a rule of a class": {
+			good + "monitors:\n  scrapeClasses:\n  - {name: a, relabelings: [{regex: '('}]}\n", "FILE: line 4: ", "FILE: line 4: ",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "promrelay.yml")
-			if err := os.Mkdir(filepath.Join(dir, "manifests"), 0o755); err != nil {
+			if err := os.Mkdir(filepath.Join(dir, "there"), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			for file, text := range map[string]string{"promrelay.yml": c.config, "manifests/bad.yaml": "kind: Pod\nspec: 3\n"} {
+			for file, text := range map[string]string{"promrelay.yml": c.config, "there/bad.yaml": "kind: Pod\nspec: 3\n"} {
 				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
-			var out bytes.Buffer
-			got := ""
-			if err := check(&out, path); err != nil {
-				got = err.Error()
+			t.Chdir(dir)
+			told := func(strict bool) string {
+				var out bytes.Buffer
+				if err := check(&out, path, strict); err != nil {
+					out.WriteString(strings.Join(lines(err), "\n"))
+				}
+				if got := out.String(); !strings.Contains(got, path) || strings.Contains(got, "secret") {
+					t.Errorf("got %s", got)
+				}
+				return strings.NewReplacer(path+":", "FILE:", dir, "DIR").Replace("\n" + out.String())
 			}
-			got += out.String()
-			if !strings.Contains(got, c.want) || !strings.Contains(got, path) || strings.Contains(got, "secret") {
+			if got := told(false); !strings.Contains(got, c.want) {
 				t.Errorf("got %s\nwant %s", got, c.want)
 			}
+			got := told(true)
+			if strings.Contains(got, "valid, with") != (c.strict == "") || !strings.Contains(got, c.strict) || strings.Contains(got, "warning") {
+				t.Errorf("strict: got %s\nwant %s", got, c.strict)
+			}
 		})
+	}
+}
+
+// TestLoadShowsNoSecrets: what a room says of a configuration is fit to be shown, too.
+func TestLoadShowsNoSecrets(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "promrelay.yml")
+	for _, text := range []string{
+		"remote_write:\n- url: http://u:SEKRET-pass@a:x/write\n",
+		"remote_write:\n- url: http://a/write\n  basic_auth: SEKRET\n",
+		"remote_write:\n- url: http://a/write\n  basic_auth: {username: u, password: SEKRET-pass}\n  tls_config: {ca_file: /SEKRET-pass}\n",
+		"monitors: {serviceDiscoveryRole: SEKRET-pass}\nremote_write:\n- url: http://a/write\n  bearer_token: SEKRET-pass\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := load(path)
+		if err == nil {
+			t.Errorf("%s is taken", text)
+		} else if strings.Contains(err.Error(), "SEKRET") || !strings.Contains(err.Error(), "line ") {
+			t.Errorf("%s gives %v", text, err)
+		}
 	}
 }
 
@@ -79,7 +132,7 @@ func TestCheckTellsOfBacklogs(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		if err := check(&out, path); err != nil {
+		if err := check(&out, path, false); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()
@@ -99,7 +152,7 @@ func TestCheckTellsOfBacklogs(t *testing.T) {
 	if got := told(floor + "remote_write:\n- {name: kept, url: http://h/write}\n- {name: old, url: http://h/write}\n- {url: 'http://h/write?x=secret'}\n"); strings.Contains(got, "warning") {
 		t.Errorf("warned of destinations that are there: %s", got)
 	}
-	if got := told("wal: {dir: none, min_free_bytes: -1}\n"); strings.Contains(got, "warning") {
+	if got := told("wal: {dir: none, min_free_bytes: -1}\n"); strings.Contains(got, "removed") {
 		t.Errorf("warned without a log: %s", got)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "none")); err == nil {

@@ -3,26 +3,43 @@
 package main
 
 import (
-	"cmp"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
-	promversion "github.com/prometheus/common/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"promrelay/config"
 )
 
 const name = "promrelay"
 
-// version is what the linker sets in prometheus/common.
-var version = cmp.Or(promversion.Version, "dev")
-
 func main() {
 	if err := command(os.Args[1:]); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", name, oneLine(err))
+		for _, line := range lines(err) {
+			fmt.Fprintf(os.Stderr, "%s: %s\n", name, line)
+		}
 		os.Exit(1)
 	}
+}
+
+// lines are what to tell of an error: a line for each problem of a configuration, and one for any other error.
+func lines(err error) (out []string) {
+	file, ok := errors.AsType[*config.FileError](err)
+	if !ok {
+		return []string{oneLine(err)}
+	}
+	problems, ok := errors.AsType[config.Problems](file.Err)
+	if !ok {
+		return []string{oneLine(err)}
+	}
+	for _, p := range problems.Strings() {
+		out = append(out, file.Path+": "+p)
+	}
+	return out
 }
 
 // oneLine is the text of an error in one line.
@@ -45,11 +62,14 @@ func command(args []string) error {
 	app := kingpin.New(name, "Relay of ServiceMonitors, PodMonitors, Probes and scrape configurations to Prometheus remote write.")
 	app.UsageWriter(os.Stdout)
 	app.HelpFlag.Short('h')
+	app.Version(versionText())
+	app.VersionFlag.NoEnvar()
 	const configHelp = "Path to the configuration file: one of Prometheus, with the blocks kubernetes, monitors, nodes, manifests, wal and relay beside its own."
 
 	runCmd := app.Command("run", "Scrape and relay, until SIGTERM.")
 	r := runOptions{Web: toolkit.AddFlags(runCmd, ":9099")}
 	runCmd.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&r.ConfigFile)
+	runCmd.Flag("config.watch", "Load the configuration file again when it changes. --no-config.watch leaves that to SIGHUP and /-/reload.").Default("true").BoolVar(&r.Watch)
 	runCmd.Flag("wal.dir", "Directory of the write-ahead log; before wal.dir of the configuration file. (default data/wal)").StringVar(&r.WALDir)
 	runCmd.Flag("web.enable-lifecycle", "Let POST /-/reload load the configuration file again.").BoolVar(&r.Lifecycle)
 	runCmd.Flag("web.enable-pprof", "Serve /debug/pprof.").BoolVar(&r.Pprof)
@@ -59,6 +79,8 @@ func command(args []string) error {
 
 	checkCmd := app.Command("check", "Check a configuration file, and the files that it names.")
 	var checked string
+	var strict bool
+	checkCmd.Flag("strict", "Take warnings for errors.").BoolVar(&strict)
 	checkCmd.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&checked)
 
 	targetsCmd := app.Command("targets", "List the targets of a cluster that has the objects of a directory of manifests.")
@@ -69,6 +91,9 @@ func command(args []string) error {
 
 	versionCmd := app.Command("version", "Print the version.")
 
+	if err := knownCommand(app.Model(), args); err != nil {
+		return err
+	}
 	cmd, err := app.Parse(args)
 	if err != nil {
 		return fmt.Errorf("%w, try --help", err)
@@ -77,11 +102,26 @@ func command(args []string) error {
 	case runCmd.FullCommand():
 		return run(r)
 	case checkCmd.FullCommand():
-		return check(os.Stdout, checked)
+		return check(os.Stdout, checked, strict)
 	case targetsCmd.FullCommand():
 		return listTargets(os.Stdout, t)
 	case versionCmd.FullCommand():
-		fmt.Println(promversion.Print(name))
+		fmt.Println(versionText())
 	}
 	return nil
+}
+
+// knownCommand refuses a first argument that is no command, with the nearest one.
+func knownCommand(app *kingpin.ApplicationModel, args []string) error {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return nil
+	}
+	known := []string{"help"}
+	for _, c := range app.Commands {
+		known = append(known, c.Name)
+	}
+	if slices.Contains(known, args[0]) {
+		return nil
+	}
+	return fmt.Errorf("unknown command %q%s", args[0], config.Suggest(args[0], known))
 }

@@ -31,8 +31,13 @@ type reloader struct {
 	time      prometheus.Gauge
 	refused   atomic.Pointer[web.Refused] // the file as it is now, nil if it is in force
 
+	watch bool // reload when the file changes
+
 	mu  sync.Mutex // held while a configuration is applied
 	cfg *config.Config
+
+	seenMu sync.Mutex
+	seen   contents // of what was tried last, whether it was good or not
 }
 
 func newReloader(path string, cfg *config.Config, reg prometheus.Registerer, log *zap.Logger) *reloader {
@@ -45,26 +50,70 @@ func newReloader(path string, cfg *config.Config, reg prometheus.Registerer, log
 	return r
 }
 
-// run reloads on SIGHUP.
+// run reloads on SIGHUP, and when the file changes.
 func (r *reloader) run(ctx context.Context) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+	changed := make(chan struct{})
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if r.watch {
+		wg.Go(func() { changes(ctx, r.path, changed, r.log) })
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-hangup:
 			_ = r.reload() // which logs its error
+		case <-changed:
+			if r.changed() {
+				_ = r.reload()
+			}
 		}
 	}
 }
 
+// changed tells whether the file holds something else than what was tried last.
+func (r *reloader) changed() bool {
+	now, ok := fingerprint(r.path, r.patterns())
+	r.seenMu.Lock()
+	defer r.seenMu.Unlock()
+	return ok && now != r.seen
+}
+
+// see notes what the files hold, before they are read: a change in between is found later.
+func (r *reloader) see() {
+	now, _ := fingerprint(r.path, r.patterns())
+	r.seenMu.Lock()
+	defer r.seenMu.Unlock()
+	r.seen = now
+}
+
+// seeMore notes what scrape_config_files hold, which a reload may have made others.
+func (r *reloader) seeMore() {
+	now, _ := fingerprint(r.path, r.patterns())
+	r.seenMu.Lock()
+	defer r.seenMu.Unlock()
+	r.seen.more = now.more
+}
+
+// patterns are scrape_config_files of the configuration in force.
+func (r *reloader) patterns() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cfg.Prometheus.ScrapeConfigFiles
+}
+
 // reload reads the file again. After an error, which is logged, everything is as it was.
 func (r *reloader) reload() error {
+	r.see()
 	next, err := load(r.path)
 	if err == nil {
-		err = r.apply(next)
+		if err = r.apply(next); err != nil {
+			err = next.Shown(err)
+		}
 	}
 	if err != nil {
 		r.success.Set(0)
@@ -74,6 +123,7 @@ func (r *reloader) reload() error {
 	}
 	r.refused.Store(nil)
 	r.log.Info("loaded the configuration", zap.String("config", r.path))
+	r.seeMore()
 	return nil
 }
 

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
@@ -31,6 +33,7 @@ type runOptions struct {
 	ConfigFile, WALDir  string
 	Web                 *toolkit.FlagConfig
 	Lifecycle, Pprof    bool
+	Watch               bool // the configuration file
 	LogLevel, LogFormat string
 }
 
@@ -59,6 +62,8 @@ func run(o runOptions) error {
 		return err
 	}
 	defer func() { _ = log.Sync() }()
+	followMemoryLimit(memlimit.FromCgroup, log)
+	seen, _ := fingerprint(o.ConfigFile, nil)
 	cfg, err := load(o.ConfigFile)
 	if err != nil {
 		return err
@@ -71,6 +76,8 @@ func run(o runOptions) error {
 
 	// 2. Pages: they take their addresses now, and tell that the relay is starting.
 	reload := newReloader(o.ConfigFile, cfg, reg, log)
+	reload.watch, reload.seen = o.Watch, seen
+	reload.seeMore()
 	wo := web.Options{Flags: o.Web, Pprof: o.Pprof, Refused: reload.refused.Load, Version: version, Gatherer: reg, Registerer: reg, Logger: log}
 	if o.Lifecycle {
 		wo.Reload = reload.reload
@@ -93,7 +100,7 @@ func run(o runOptions) error {
 		SyncInterval: cfg.WAL.SyncInterval, Logger: log, Registerer: reg,
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("--wal.dir=%s: %w", dir, err), pages.Close())
+		return errors.Join(walError(o, cfg, err), pages.Close())
 	}
 	guard := scrape.NewGuard()
 	if err := restore(guard, store); err != nil {
@@ -112,6 +119,7 @@ func run(o runOptions) error {
 	pool, err := scrape.New(scrape.Options{
 		Log: store, Guard: guard, ExternalLabels: cfg.Prometheus.GlobalConfig.ExternalLabels, Logger: log, Registerer: reg,
 		Unauthorized: func(t *targets.Target) { discovery.Hurry(t) },
+		Trusted:      func(at netip.AddrPort) error { return discovery.Trusted(at) },
 	})
 	if err != nil {
 		return errors.Join(err, store.Close(), pages.Close())
@@ -124,9 +132,9 @@ func run(o runOptions) error {
 
 	// 7. What the configuration says, now and again.
 	if err := reload.apply(cfg); err != nil {
-		return errors.Join(fmt.Errorf("%s: %w", o.ConfigFile, err), store.Close(), pages.Close())
+		return errors.Join(fmt.Errorf("%s: %w", o.ConfigFile, cfg.Shown(err)), store.Close(), pages.Close())
 	}
-	pages.Ready(web.Sources{Monitors: discovery, Targets: pool, Destinations: delivery, Problems: problems, Working: store.Ready})
+	pages.Ready(web.Sources{Monitors: discovery, Targets: pool, Destinations: delivery, Problems: problems, Working: store.Ready, FirstLists: discovery.Ready, Known: discovery.Known})
 	log.Info("start", zap.String("version", version), zap.String("config", o.ConfigFile), zap.String("wal", dir), zap.Strings("address", *o.Web.WebListenAddresses))
 
 	// 8. All of it, in the order in which it stops.
@@ -145,6 +153,17 @@ func run(o runOptions) error {
 	)
 	log.Info("end")
 	return err
+}
+
+// walError tells who named the directory that cannot be used.
+func walError(o runOptions, cfg *config.Config, err error) error {
+	switch {
+	case o.WALDir != "":
+		return fmt.Errorf("--wal.dir=%s: %w", o.WALDir, err)
+	case cfg.WAL.Dir != "":
+		return &config.FileError{Path: o.ConfigFile, Err: config.Problems{{Line: cfg.Line("wal.dir"), Text: fmt.Sprintf("wal.dir: %s: %v", cfg.WAL.Dir, err)}}}
+	}
+	return fmt.Errorf("directory of the WAL by default, %s: %w; name another by --wal.dir or wal.dir", defaultWALDir, err)
 }
 
 // newBackend returns nil where no objects are needed. Problems is nil where there are no manifests.

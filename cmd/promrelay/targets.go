@@ -87,8 +87,14 @@ func writeReport(out io.Writer, r informers.Report) {
 			fmt.Fprintf(out, ": %s", m.Reason)
 		}
 		fmt.Fprintln(out)
+		if m.Why != "" {
+			fmt.Fprintf(out, "  no targets: %s\n", m.Why)
+		}
 		for _, j := range m.Jobs {
 			fmt.Fprintf(out, "  %s: %d targets, %d dropped\n", j.Name, len(j.Targets), len(j.Dropped))
+			if j.Why != "" && m.Why == "" {
+				fmt.Fprintf(out, "    no targets: %s\n", j.Why)
+			}
 			for _, n := range j.Notes {
 				fmt.Fprintf(out, "    note: %s\n", n)
 			}

@@ -42,6 +42,39 @@ ports: [{name: web, port: 8080, protocol: TCP}, {name: admin, port: 8081, protoc
 endpoints: [{addresses: [10.0.0.1]}]
 `
 
+const pullRequest = `
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata: {name: cart, namespace: shop}
+spec:
+  selector: {matchLabels: {app: cart}}
+  endpoints: [{port: web}, {port: metrics}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop, labels: {app: cart}}
+spec: {ports: [{name: web, port: 80}]}
+`
+
+// TestListTargetsOfAPullRequest tells which Services are selected, and which of their ports match.
+func TestListTargetsOfAPullRequest(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "all.yaml"), []byte(pullRequest), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := listTargets(&text, targetsOptions{Manifests: dir, Output: "text"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"no targets: Service shop/cart is selected, and its port web 80 matches;", `Service shop/cart is selected, but of its ports (web 80) none is called "metrics"`,
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, text.String())
+		}
+	}
+}
+
 func TestListTargets(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "all.yaml"), []byte(clusterManifest), 0o644); err != nil {

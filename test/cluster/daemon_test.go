@@ -94,7 +94,7 @@ func startRelay(t *testing.T, to *receiver, config ...string) *relay {
 		Log:  filepath.Join(dir, "promrelay.log"),
 		Args: []string{"run", "--config.file=" + file, "--wal.dir=" + filepath.Join(dir, "wal"), "--web.listen-address=" + address, "--log.level=info"},
 	})
-	cluster.WaitFor(t, "the relay to be ready", 20*time.Second, func() error {
+	cluster.WaitFor(t, "the relay to be ready", 45*time.Second, func() error {
 		select {
 		case <-p.Done():
 			t.Fatalf("the relay ended: %v", p.Err())

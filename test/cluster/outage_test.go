@@ -40,12 +40,12 @@ func TestOutage(t *testing.T) {
 	}{{"stopped", c.Stop}, {"killed", c.Kill}} {
 		t.Run(one.name, func(t *testing.T) {
 			one.away(t)
-			r.shows(t, 5*time.Second, "services: the watch is interrupted, go on with what is known", "servicemonitors: the watch is")
+			r.shows(t, 5*time.Second, "API server: ", " does not answer (", "; go on with what is known")
 			mustStay(t, r)
 			c.StartAgain(t)
 			seesChangesAgain(t, c, r, one.name)
 			cluster.WaitFor(t, "the watches of before", 10*time.Second, func() error { return same(c.OpenWatches(t, mine), watches) })
-			r.hides(t, time.Second, "interrupted")
+			r.hides(t, time.Second, "does not answer")
 			mustStay(t, r)
 		})
 	}
@@ -54,7 +54,7 @@ func TestOutage(t *testing.T) {
 		late := startRelay(t, startReceiver(t), everything(kubeconfig),
 			"scrape_configs: [{job_name: static, static_configs: [{targets: ['"+static.instance()+"']}]}]")
 		late.isUp(t, 5*time.Second, "static", "instance", static.instance())
-		late.shows(t, 5*time.Second, "the API server does not answer")
+		late.shows(t, 5*time.Second, " does not answer (", "; nothing was read yet")
 		c.StartAgain(t)
 		start := time.Now()
 		late.isUp(t, backLimit, jobOf("shop", "plain"))

@@ -67,15 +67,7 @@ func (g *gen) labels() dict {
 			out[k] = pick(g, labelValues...)
 		}
 	}
-	alike(out)
 	return out
-}
-
-// alike takes away a label whose name is another's when sanitised: which of the two counts is chance, in Prometheus too.
-func alike(labels dict) {
-	if labels["app.kubernetes.io/name"] != nil {
-		delete(labels, "app_kubernetes_io_name")
-	}
 }
 
 // cluster makes the objects that monitors may find.

@@ -15,7 +15,6 @@ func (g *gen) pod(a app, name, ip string, ports []port) object {
 	if g.chance(0.5) {
 		labels[pick(g, labelKeys...)] = pick(g, labelValues...)
 	}
-	alike(labels)
 	m["labels"], m["uid"] = labels, "uid-"+name
 	m["annotations"] = dict{"prometheus.io/path": "/m"}
 	if g.chance(0.5) {

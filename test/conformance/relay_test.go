@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,6 +58,13 @@ func newRelay(dir string, settings map[string]any) (*relay, error) {
 }
 
 func load(dir string, settings map[string]any) (*config.Config, error) {
+	if settings["arbitraryFSAccessThroughSMs"] == nil { // the operator's default
+		settings = maps.Clone(settings)
+		if settings == nil {
+			settings = map[string]any{}
+		}
+		settings["arbitraryFSAccessThroughSMs"] = map[string]any{"deny": false}
+	}
 	text, err := yaml.Marshal(map[string]any{"monitors": settings, "manifests": map[string]any{"directory": dir}})
 	if err != nil {
 		return nil, err

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	promk8s "github.com/prometheus/prometheus/discovery/kubernetes"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
+	"github.com/prometheus/prometheus/util/strutil"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -150,12 +152,28 @@ func (c *cluster) informer(kind string, role promk8s.Role, namespace string, sel
 	for _, o := range c.all[kind] {
 		m := o.(metav1.Object)
 		if (namespace == "" || m.GetNamespace() == namespace) && ls.Matches(labels.Set(m.GetLabels())) && fs.Matches(fieldsOf(o, m)) {
-			if err := i.indexer.Add(o.DeepCopyObject()); err != nil { // discoverers append to slices in them
+			o = o.DeepCopyObject() // discoverers append to slices in them
+			decide(o.(metav1.Object))
+			if err := i.indexer.Add(o); err != nil {
 				return nil, err
 			}
 		}
 	}
 	return i, nil
+}
+
+// decide takes away labels whose names discovery takes for that of another one: Prometheus uses one of them at random, the relay the
+// first.
+func decide(m metav1.Object) {
+	seen := map[string]bool{}
+	all := m.GetLabels()
+	for _, k := range slices.Sorted(maps.Keys(all)) {
+		name := strutil.SanitizeLabelName(k)
+		if seen[name] {
+			delete(all, k)
+		}
+		seen[name] = true
+	}
 }
 
 // fieldsOf are those by which an API server selects.

@@ -87,6 +87,10 @@ func (o *theOperator) unfitHere(namespace string, m map[string]any) string {
 			}
 		}
 	}
+	// The operator denies files to ServiceMonitors alone.
+	if sds, _ := m["fileSDConfigs"].([]any); len(sds) > 0 && o.agent.Spec.ArbitraryFSAccessThroughSMs.Deny {
+		return "fileSDConfigs name files"
+	}
 	// Prometheus panics when the discovery starts.
 	if s, ok := m["refreshInterval"].(string); ok {
 		if d, err := model.ParseDuration(s); err == nil && d == 0 {

@@ -1,0 +1,233 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	promconfig "github.com/prometheus/prometheus/config"
+	"go.yaml.in/yaml/v3"
+
+	"promrelay/config/redact"
+)
+
+// own are the blocks that Prometheus does not know.
+type own struct {
+	Kubernetes *Kubernetes `yaml:"kubernetes"`
+	Monitors   *Monitors   `yaml:"monitors"`
+	Nodes      *Nodes      `yaml:"nodes"`
+	Manifests  *Manifests  `yaml:"manifests"`
+	WAL        WAL         `yaml:"wal"`
+	Relay      Relay       `yaml:"relay"`
+}
+
+// loader loads one configuration. It goes on after a mistake, as far as what follows does not depend on it.
+type loader struct {
+	dir      string // where relative paths start
+	doc      document
+	walker   walker
+	c        *Config
+	problems Problems
+	warnings Problems
+	files    []namedFile
+	secrets  []string
+	bad      map[string]bool // own blocks with mistakes
+}
+
+func (l *loader) problem(line int, format string, args ...any) {
+	l.problems = append(l.problems, Problem{Line: line, Text: fmt.Sprintf(format, args...)})
+}
+
+func (l *loader) warn(line int, format string, args ...any) {
+	l.warnings = append(l.warnings, Problem{Line: line, Text: fmt.Sprintf(format, args...)})
+}
+
+// FileError is what is wrong with a configuration file.
+type FileError struct {
+	Path string
+	Err  error // Problems, mostly
+}
+
+func (e *FileError) Error() string { return e.Path + ": " + e.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (e *FileError) Unwrap() error { return e.Err }
+
+// LoadFile reads the configuration file at path; relative paths in it start at its directory. What is wrong with it is a FileError.
+func LoadFile(path string) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	c, err := Load(text, filepath.Dir(path))
+	if err != nil {
+		return nil, &FileError{path, err}
+	}
+	return c, nil
+}
+
+// Load reads a configuration; relative paths in it start at dir. An error is all Problems, and shows no secrets.
+func Load(text []byte, dir string) (*Config, error) {
+	doc, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	l := &loader{dir: dir, doc: doc, walker: walker{dir: dir}, c: &Config{doc: doc}, secrets: secretsOf(doc.root), bad: map[string]bool{}}
+	l.walkBlocks()
+	l.loadPrometheus()
+	whole := l.loadOwn()
+	c := l.c
+	if whole && c.Prometheus != nil {
+		for i, rw := range c.Prometheus.RemoteWriteConfigs {
+			c.Destinations = append(c.Destinations, newDestination(rw, doc.get("remote_write", i)))
+		}
+		c.setPaths(dir)
+		l.setDefaults()
+		l.validate()
+	}
+	return l.result()
+}
+
+// result is the configuration, or all that is wrong with it.
+func (l *loader) result() (*Config, error) {
+	c := l.c
+	// Short ones would be found in words of messages. No message of this package quotes what stands where a secret belongs.
+	c.fit = redact.New(slices.DeleteFunc(l.secrets, func(s string) bool { return len(s) < 8 })...)
+	problems := slices.Concat(l.problems, l.walker.mistakes, l.walker.findings).ordered(c.fit)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	c.named = slices.Concat(l.walker.files, l.files)
+	c.warnings = l.warnings.ordered(c.fit)
+	c.Warnings = c.warnings.Strings()
+	return c, nil
+}
+
+// walkBlocks finds the mistakes that the types tell of.
+func (l *loader) walkBlocks() {
+	if l.doc.root == nil {
+		return
+	}
+	known := keysOf(reflect.TypeFor[promconfig.Config](), yamlTags)
+	known.merge(keysOf(reflect.TypeFor[own](), yamlTags))
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(l.doc.root.Content); i += 2 {
+		key, value := l.doc.root.Content[i], l.doc.root.Content[i+1]
+		reason, no := refused[key.Value]
+		before := len(l.walker.mistakes)
+		switch t := known.find(key.Value); {
+		case t == nil:
+			l.problem(key.Line, "unknown key %q%s", key.Value, topSuggestion(key.Value))
+		case seen[key.Value]:
+			l.walker.mistake(key, "key %q stands twice", key.Value)
+		case no && nonEmpty(value):
+			l.problem(key.Line, "%s: is refused: %s", key.Value, reason)
+		case !no:
+			l.walker.walk(value, t, place{by: yamlTags}.under(key.Value))
+		}
+		seen[key.Value] = true
+		if found := l.walker.mistakes[before:]; len(found) > 0 && slices.Contains(ownKeys, key.Value) {
+			l.problems = append(l.problems, found...)
+			l.walker.mistakes = l.walker.mistakes[:before]
+			l.bad[key.Value] = true
+		}
+	}
+}
+
+// topSuggestion is what may have been meant by a key at the top.
+func topSuggestion(key string) string {
+	known := append(slices.Clone(prometheusKeys), ownKeys...)
+	if s := Suggest(key, slices.Clone(known)); s != "" {
+		return s
+	}
+	return "; known are " + strings.Join(known, ", ")
+}
+
+// loadOwn reads the relay's own blocks, those with mistakes left out, and tells whether there are none.
+func (l *loader) loadOwn() bool {
+	o := own{Relay: DefaultRelay}
+	whole := true
+	blocks := reflect.ValueOf(&o).Elem()
+	for i := range blocks.NumField() {
+		key := blocks.Type().Field(i).Tag.Get("yaml")
+		node := find(l.doc.root, key)
+		switch {
+		case node == nil:
+		case l.bad[key]:
+			whole = false
+		default:
+			if err := node.Decode(blocks.Field(i).Addr().Interface()); err != nil {
+				l.problem(node.Line, "%s: %s", key, readable(err))
+				whole = false
+			}
+		}
+	}
+	c := l.c
+	c.Kubernetes, c.Monitors, c.Nodes, c.Manifests, c.WAL, c.Relay = o.Kubernetes, o.Monitors, o.Nodes, o.Manifests, o.WAL, o.Relay
+	return whole
+}
+
+var (
+	unknownField = regexp.MustCompile(`field (\S+) (not found|already set) in type \S+`)
+	lineSpaces   = regexp.MustCompile(`\s*\n\s*`)
+	quoted       = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+	badValue     = regexp.MustCompile("cannot unmarshal (\\S+) `[^`]*` into")
+)
+
+// readable makes one line for a person of what Prometheus's loader says. Values of the wrong type, which may be secret, it leaves out.
+func readable(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = fmt.Errorf("parse URL %q: %s", redact.BareURL(u.URL), quoted.ReplaceAllString(u.Err.Error(), "..."))
+	}
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	text = strings.TrimPrefix(text, "unmarshal errors:\n  ")
+	text = strings.ReplaceAll(text, "yaml: unmarshal errors:\n", "")
+	text = badValue.ReplaceAllString(text, "cannot unmarshal $1 into")
+	text = unknownField.ReplaceAllStringFunc(text, func(s string) string {
+		m := unknownField.FindStringSubmatch(s)
+		if m[2] == "already set" {
+			return fmt.Sprintf("key %q stands twice", m[1])
+		}
+		return fmt.Sprintf("unknown key %q", m[1])
+	})
+	return errors.New(lineSpaces.ReplaceAllString(strings.TrimSpace(text), "; "))
+}
+
+// secretsOf are the values in a tree whose keys speak of secrets, and what is secret in its URLs.
+func secretsOf(n *yaml.Node) (out []string) {
+	n = resolved(n)
+	if n == nil {
+		return nil
+	}
+	if n.Kind == yaml.ScalarNode && strings.Contains(n.Value, "://") {
+		return redact.URLSecrets(n.Value)
+	}
+	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value != "key" && redact.Name(n.Content[i-1].Value) {
+			out = append(out, secretScalars(c)...)
+		}
+		out = append(out, secretsOf(c)...)
+	}
+	return out
+}
+
+// secretScalars are the values of a secret: one, or a list of them, but not what a block below holds.
+func secretScalars(n *yaml.Node) (out []string) {
+	n = resolved(n)
+	switch {
+	case n.Kind == yaml.ScalarNode && !isNull(n):
+		return []string{n.Value}
+	case n.Kind == yaml.SequenceNode:
+		for _, c := range n.Content {
+			out = append(out, secretScalars(c)...)
+		}
+	}
+	return out
+}

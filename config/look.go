@@ -1,0 +1,132 @@
+package config
+
+import (
+	"net"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/alecthomas/units"
+	config_util "github.com/prometheus/common/config"
+	promconfig "github.com/prometheus/prometheus/config"
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/net/http/httpguts"
+
+	"promrelay/config/redact"
+)
+
+var (
+	sizeType        = reflect.TypeFor[units.Base2Bytes]()
+	urlType         = reflect.TypeFor[config_util.URL]()
+	headersType     = reflect.TypeFor[config_util.Headers]()
+	remoteWriteType = reflect.TypeFor[promconfig.RemoteWriteConfig]()
+	scrapeType      = reflect.TypeFor[promconfig.ScrapeConfig]()
+)
+
+// look finds what can never work although its type takes it, and notes the files that are named. It returns true: what it finds is
+// no reason not to look further.
+func (w *walker) look(n *yaml.Node, t reflect.Type, at place) bool {
+	switch {
+	case t == urlType || t.Kind() == reflect.String && (at.key == "token_url" || at.key == "tokenUrl"):
+		w.url(n, at)
+	case t == headersType:
+		w.headers(n, at)
+	case t == remoteWriteType:
+		w.headers(find(n, "headers"), at.under("headers"))
+	case t == scrapeType:
+		w.job(n, at)
+	case at.key == "port" && t.Kind() == reflect.Int && !strings.HasPrefix(at.text, "nodes."):
+		if port, err := strconv.Atoi(n.Value); err == nil && (port < 0 || port > 65535) {
+			w.finding(n, "%s: %d: want a port, 0 to 65535", at.text, port)
+		}
+	case t.Kind() == reflect.String && n.Value != "":
+		w.noteFile(n, at)
+	}
+	return true
+}
+
+func (w *walker) url(n *yaml.Node, at place) {
+	u, err := url.Parse(n.Value)
+	if err != nil || n.Value == "" {
+		return // which its type refuses, or takes for none
+	}
+	schemes := []string{"http", "https"}
+	want := "http:// or https://"
+	if strings.HasPrefix(at.key, "proxy") {
+		schemes, want = append(schemes, "socks5", "socks5h"), want+" or socks5://"
+	}
+	switch {
+	case !slices.Contains(schemes, u.Scheme) || u.Hostname() == "":
+		w.finding(n, "%s: %q: a URL must begin with %s and name a host", at.text, redact.BareURL(n.Value), want)
+	case badPort(u.Port()):
+		w.finding(n, "%s: %q: %s is no port, want 1 to 65535", at.text, redact.BareURL(n.Value), u.Port())
+	}
+}
+
+// badPort tells whether a port is given that cannot be one.
+func badPort(port string) bool {
+	if port == "" {
+		return false
+	}
+	n, err := strconv.Atoi(port)
+	return err != nil || n < 1 || n > 65535
+}
+
+// headers looks at names and values that HTTP does not allow: net/http would refuse each request. Values are secret.
+func (w *walker) headers(n *yaml.Node, at place) {
+	if n = resolved(n); n == nil || n.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name := n.Content[i]
+		if !httpguts.ValidHeaderFieldName(name.Value) {
+			w.finding(name, "%s: %q is no name of a header: want letters, digits and -", at.text, name.Value)
+		}
+		for _, v := range scalars(n.Content[i+1]) {
+			if !httpguts.ValidHeaderFieldValue(v.Value) {
+				w.finding(v, "%s.%s: the value has a character in it that no header may have, such as the end of a line", at.text, name.Value)
+			}
+		}
+	}
+}
+
+// scalars are the scalars within a node, not those of keys.
+func scalars(n *yaml.Node) (out []*yaml.Node) {
+	n = resolved(n)
+	if n.Kind == yaml.ScalarNode {
+		return []*yaml.Node{n}
+	}
+	for i, c := range n.Content {
+		if n.Kind != yaml.MappingNode || i%2 == 1 {
+			out = append(out, scalars(c)...)
+		}
+	}
+	return out
+}
+
+// job looks at what makes the URLs of a job's targets, unless relabelling may make others of it.
+func (w *walker) job(n *yaml.Node, at place) {
+	if rules := find(n, "relabel_configs"); rules != nil && len(rules.Content) > 0 {
+		return
+	}
+	if scheme := find(n, "scheme"); scheme != nil && scheme.Value != "" && scheme.Value != "http" && scheme.Value != "https" {
+		w.finding(scheme, "%s: %q: want http or https", at.under("scheme").text, scheme.Value)
+	}
+	groups := resolved(find(n, "static_configs"))
+	if groups == nil {
+		return
+	}
+	for _, group := range groups.Content {
+		targets := resolved(find(resolved(group), "targets"))
+		if targets == nil {
+			continue
+		}
+		for _, target := range targets.Content {
+			if _, port, err := net.SplitHostPort(resolved(target).Value); err == nil && badPort(port) {
+				w.finding(target, "%s: target %q: %q is no port, want 1 to 65535", at.under("static_configs").text, resolved(target).Value, port)
+			}
+		}
+	}
+}

@@ -1,0 +1,346 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/prometheus/model/relabel"
+	"go.yaml.in/yaml/v3"
+
+	"promrelay/config/redact"
+)
+
+// walker goes through the YAML of a file beside the types that it is for. It finds all mistakes, where the decoders stop at the first,
+// and their lines, which most of what decoders say lacks.
+type walker struct {
+	file string // "" for the configuration file
+	dir  string // where relative paths in it start
+	// mistakes are what the types refuse. Of Prometheus's blocks they only say where something is: whether it is wrong
+	// Prometheus's loader says.
+	mistakes Problems
+	// findings are what can never work although the types take it.
+	findings Problems
+	files    []namedFile
+}
+
+// place is where a node is, in words: scrape_configs: job_name "a": basic_auth.password.
+type place struct {
+	text  string
+	key   string // the last one
+	named bool   // text ends with the name of an item
+	by    tags
+}
+
+func (p place) under(key string) place {
+	sep := "."
+	switch {
+	case p.text == "":
+		sep = ""
+	case p.named:
+		sep = ": "
+	}
+	return place{text: p.text + sep + key, key: key, by: p.by}
+}
+
+// item is the place of an item of a list: jobs and destinations go by their names.
+func (p place) item(i int, node *yaml.Node) place {
+	at := place{text: fmt.Sprintf("%s[%d]", p.text, i), key: p.key, by: p.by}
+	switch p.text {
+	case "scrape_configs":
+		if name := find(node, "job_name"); name != nil && name.Kind == yaml.ScalarNode && name.Value != "" {
+			at.text, at.named = fmt.Sprintf("%s: job_name %q", p.text, name.Value), true
+		}
+	case "remote_write":
+		name, u := find(node, "name"), find(node, "url")
+		switch {
+		case name != nil && name.Kind == yaml.ScalarNode && name.Value != "":
+			at.text, at.named = fmt.Sprintf("%s %q", p.text, name.Value), true
+		case u != nil && u.Kind == yaml.ScalarNode && u.Value != "":
+			at.text, at.named = fmt.Sprintf("%s %q", p.text, redact.BareURL(u.Value)), true
+		}
+	}
+	return at
+}
+
+func (w *walker) mistake(n *yaml.Node, format string, args ...any) bool {
+	w.mistakes = append(w.mistakes, Problem{w.file, n.Line, fmt.Sprintf(format, args...)})
+	return false
+}
+
+func (w *walker) finding(n *yaml.Node, format string, args ...any) {
+	w.findings = append(w.findings, Problem{w.file, n.Line, fmt.Sprintf(format, args...)})
+}
+
+// resolved is the node that an alias stands for.
+func resolved(n *yaml.Node) *yaml.Node {
+	for n != nil && n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
+}
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
+
+// walk looks at a node that is to become a t, and tells whether nothing is wrong with it.
+func (w *walker) walk(n *yaml.Node, t reflect.Type, at place) bool {
+	n, t = resolved(n), pointed(t)
+	if t == monitorsType {
+		at.by = jsonTags
+	}
+	if isNull(n) {
+		return true
+	}
+	good := true
+	switch shapeOf(t, at.by) {
+	case anything:
+		return true
+	case mapping:
+		if n.Kind != yaml.MappingNode {
+			return w.mistake(n, "%s: want keys and values here, not %s", at.text, kindOf(n))
+		}
+		good = w.mapping(n, t, at)
+	case list:
+		if n.Kind != yaml.SequenceNode {
+			return w.mistake(n, "%s: want a list here, not %s", at.text, kindOf(n))
+		}
+		for i, item := range n.Content {
+			good = w.item(item, t.Elem(), at.item(i, resolved(item))) && good
+		}
+	case scalar:
+		if n.Kind != yaml.ScalarNode {
+			return w.mistake(n, "%s: want %s here, not %s", at.text, wanted(t), kindOf(n))
+		}
+	}
+	if !good {
+		return false
+	}
+	return w.decode(n, t, at) && w.look(n, t, at)
+}
+
+func (w *walker) item(n *yaml.Node, t reflect.Type, at place) bool {
+	if k := pointed(t).Kind(); isNull(resolved(n)) && (k == reflect.Struct || k == reflect.Slice || k == reflect.Map) {
+		return w.mistake(n, "%s: the item is empty", at.text)
+	}
+	return w.walk(n, t, at)
+}
+
+func (w *walker) mapping(n *yaml.Node, t reflect.Type, at place) bool {
+	known, good := keysOf(t, at.by), true
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if key.ShortTag() == "!!merge" {
+			good = w.merged(value, t, at) && good
+			continue
+		}
+		of := known.find(key.Value)
+		switch {
+		case key.Kind != yaml.ScalarNode:
+			good = w.mistake(key, "%s: a key is %s, want a text", at.text, kindOf(key))
+		case seen[key.Value]:
+			good = w.mistake(key, "key %q stands twice%s", key.Value, at.in())
+		case of != nil:
+			good = w.walk(value, of, at.under(key.Value)) && good
+		case t == monitorsType && slices.Contains(serverFields, key.Value): // of which warnings tell
+		default:
+			good = w.mistake(key, "unknown key %q%s%s", key.Value, at.in(), Suggest(key.Value, names(known)))
+		}
+		seen[key.Value] = true
+	}
+	return good
+}
+
+// merged looks at what is merged into a mapping by <<.
+func (w *walker) merged(n *yaml.Node, t reflect.Type, at place) bool {
+	n = resolved(n)
+	if n.Kind != yaml.SequenceNode {
+		return n.Kind == yaml.MappingNode && w.mapping(n, t, at)
+	}
+	good := true
+	for _, one := range n.Content {
+		good = w.merged(one, t, at) && good
+	}
+	return good
+}
+
+func (p place) in() string {
+	if p.text == "" {
+		return ""
+	}
+	return " in " + p.text
+}
+
+func names(k keys) (out []string) {
+	for name := range k.of {
+		out = append(out, name)
+	}
+	return out
+}
+
+// typed is what the decoder of YAML says of a value of the wrong type.
+var typed = regexp.MustCompile("cannot unmarshal \\S+ (`[^`]*` )?into|cannot unmarshal .* into Go (struct field|value)")
+
+// decode has the type itself read the node. Structs that read themselves do so to check what they hold.
+func (w *walker) decode(n *yaml.Node, t reflect.Type, at place) (good bool) {
+	if t.Kind() == reflect.Struct && !readsItself(t, at.by) && shapeOf(t, at.by) == mapping || t.Kind() == reflect.Map || t == monitorsType {
+		return true
+	}
+	if t == reflect.TypeFor[relabel.Regexp]() && poison(n) {
+		w.finding(n, "%s: %s", at.text, whyPoison(n.Value))
+		return false
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			good = w.mistake(n, "%s: cannot be read, is an item of a list empty? %v", at.text, p)
+		}
+	}()
+	err := decodeAs(n, reflect.New(t).Interface(), at.by)
+	if err == nil {
+		return true
+	}
+	text := linePrefix.ReplaceAllString(readable(err).Error(), "")
+	if typed.MatchString(err.Error()) {
+		text = "want " + wanted(t)
+		if n.Kind == yaml.ScalarNode && !redact.Name(at.key) {
+			text = fmt.Sprintf("%q: %s", n.Value, text)
+			if at.by == jsonTags && t.Kind() == reflect.String {
+				text += " (in quotes)"
+			}
+		}
+	}
+	if t == sizeType {
+		text += ", want one such as 50MB"
+	}
+	line := n
+	if t.Kind() == reflect.Struct && n.Kind == yaml.MappingNode {
+		line = mentioned(n, text)
+	}
+	return w.mistake(line, "%s: %s", at.text, text)
+}
+
+func decodeAs(n *yaml.Node, out any, by tags) error {
+	if by == yamlTags {
+		return n.Decode(out)
+	}
+	var tree any
+	if err := n.Decode(&tree); err != nil {
+		return err
+	}
+	text, err := json.Marshal(tree)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, out)
+}
+
+// mentioned finds the key of a mapping, or of what is in it, that an error speaks of first; the mapping itself if there is none.
+func mentioned(n *yaml.Node, text string) *yaml.Node {
+	best, first := n, len(text)
+	var look func(*yaml.Node)
+	look = func(n *yaml.Node) {
+		n = resolved(n)
+		for i, key := range n.Content {
+			if n.Kind != yaml.MappingNode {
+				look(key)
+				continue
+			}
+			if i%2 == 1 {
+				continue
+			}
+			for _, name := range []string{key.Value, strings.ReplaceAll(key.Value, "_", " ")} {
+				if at := indexWord(text, name); at >= 0 && at < first {
+					best, first = key, at
+				}
+			}
+			look(n.Content[i+1])
+		}
+	}
+	look(n)
+	return best
+}
+
+// indexWord finds a word in a text, -1 where it is none or part of another.
+func indexWord(text, word string) int {
+	inWord := func(c byte) bool {
+		return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+	}
+	for from := 0; word != ""; {
+		i := strings.Index(text[from:], word)
+		if i < 0 {
+			break
+		}
+		i += from
+		end := i + len(word)
+		if (i == 0 || !inWord(text[i-1])) && (end == len(text) || !inWord(text[end])) {
+			return i
+		}
+		from = end
+	}
+	return -1
+}
+
+// kindOf names the kind of a node, without its value, which may be secret.
+func kindOf(n *yaml.Node) string {
+	switch resolved(n).Kind {
+	case yaml.MappingNode:
+		return "keys and values"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	return "a single value"
+}
+
+// wanted names what a type wants, for people.
+func wanted(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "a whole number, 0 or more"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		if strings.Contains(t.Name(), "Duration") {
+			return "a duration such as 30s"
+		}
+		return "a whole number"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Struct, reflect.Map:
+		return "keys and values"
+	}
+	return "a text"
+}
+
+var linePrefix = regexp.MustCompile(`^(line \d+: )+`)
+
+// covers tells whether the mistakes speak of an error of Prometheus's loader, which has lines in its text or is one of those that a
+// type's own code makes.
+func (w *walker) covers(err error) bool {
+	if errors.Is(err, errPanic) {
+		return true
+	}
+	text := ofJob.ReplaceAllString(readable(err).Error(), "")
+	if lines := lineNumber.FindAllStringSubmatch(text, -1); len(lines) > 0 {
+		for _, l := range lines {
+			if !slices.ContainsFunc(w.mistakes, func(p Problem) bool { return fmt.Sprint(p.Line) == l[1] }) {
+				return false
+			}
+		}
+		return true
+	}
+	return strings.HasPrefix(text, "found multiple") || strings.HasPrefix(text, "empty or null ") || // which stand there in other words
+		slices.ContainsFunc(w.mistakes, func(p Problem) bool { return strings.Contains(p.Text, text) })
+}
+
+var (
+	lineNumber = regexp.MustCompile(`\bline (\d+): `)
+	ofJob      = regexp.MustCompile(` for scrape config with job name "(?:[^"\\]|\\.)*"`)
+	errEmpty   = errors.New("the item is empty")
+	errPanic   = errors.New("a block of Prometheus's cannot be read, is an item of a list empty?")
+)

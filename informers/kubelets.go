@@ -1,0 +1,83 @@
+package informers
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/discovery/targetgroup"
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/cache"
+)
+
+// kubeletHost is the address by which prometheus-operator reaches the kubelet of a Node (nodeAddresses and getNodeAddresses of its
+// pkg/kubelet): the first IP address of type InternalIP, of type ExternalIP if there is none of the other type. Names are none. Of both
+// families the first counts, which is that of the cluster's Services where Nodes are set up as Kubernetes asks for.
+func kubeletHost(n *corev1.Node) string {
+	for _, wanted := range []corev1.NodeAddressType{corev1.NodeInternalIP, corev1.NodeExternalIP} {
+		any := false
+		for _, a := range n.Status.Addresses {
+			if a.Type != wanted {
+				continue
+			}
+			any = true
+			if ip, err := netip.ParseAddr(a.Address); err == nil && ip.Zone() == "" {
+				return a.Address
+			}
+		}
+		if any {
+			return ""
+		}
+	}
+	return ""
+}
+
+// addressed shows a discoverer Nodes of which each has some address: of one without any it would make no group, and nobody would hear
+// of it.
+type addressed struct{ cache.Indexer }
+
+func (s addressed) GetByKey(key string) (any, bool, error) {
+	obj, ok, err := s.Indexer.GetByKey(key)
+	if n, is := obj.(*corev1.Node); ok && err == nil && is && len(n.Status.Addresses) == 0 {
+		n = n.DeepCopy()
+		n.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeHostName}}
+		return n, true, nil
+	}
+	return obj, ok, err
+}
+
+// reachKubelets gives the targets of Nodes the addresses of their kubelets, none where there is none.
+func (d *Discovery) reachKubelets(groups []*targetgroup.Group) {
+	for _, g := range groups {
+		name := strings.TrimPrefix(g.Source, "node/")
+		obj, ok, err := d.watched["nodes"].GetByKey(name)
+		n, is := obj.(*corev1.Node)
+		if !ok || err != nil || !is {
+			delete(d.unreachable, name)
+			continue
+		}
+		address, host := "", kubeletHost(n)
+		if host != "" {
+			address = net.JoinHostPort(host, strconv.Itoa(int(kubeletPort(n))))
+		}
+		for _, t := range g.Targets {
+			t[model.AddressLabel] = model.LabelValue(address)
+		}
+		d.tellUnreachable(name, host == "")
+	}
+}
+
+// tellUnreachable logs that a Node has no address to use, once until it has.
+func (d *Discovery) tellUnreachable(node string, is bool) {
+	switch was := d.unreachable[node]; {
+	case is && !was:
+		d.unreachable[node] = true
+		d.log.Warn("a Node has no address to use, neither an InternalIP nor an ExternalIP: its kubelet and kube-proxy are not scraped", zap.String("node", node))
+	case !is && was:
+		delete(d.unreachable, node)
+		d.log.Info("a Node has an address to use again", zap.String("node", node))
+	}
+}

@@ -1,0 +1,102 @@
+package informers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"promrelay/targets"
+)
+
+func nodeOf(name, status string) string {
+	return fmt.Sprintf("apiVersion: v1\nkind: Node\nmetadata: {name: %s}\nstatus: {%s}\n", name, status)
+}
+
+// TestKubelets have the addresses that prometheus-operator gives them.
+func TestKubelets(t *testing.T) {
+	for name, c := range map[string]struct{ status, address, dropped string }{
+		"internal":             {`addresses: [{type: Hostname, address: a}, {type: ExternalIP, address: 52.0.0.1}, {type: InternalIP, address: 10.0.0.1}]`, "10.0.0.1:10250", ""},
+		"external":             {`addresses: [{type: InternalDNS, address: a.internal}, {type: ExternalIP, address: 52.0.0.1}]`, "52.0.0.1:10250", ""},
+		"the kubelet's port":   {`addresses: [{type: InternalIP, address: 10.0.0.1}], daemonEndpoints: {kubeletEndpoint: {Port: 10999}}`, "10.0.0.1:10999", ""},
+		"port 0":               {`addresses: [{type: InternalIP, address: 10.0.0.1}], daemonEndpoints: {kubeletEndpoint: {Port: 0}}`, "10.0.0.1:10250", ""},
+		"IPv6":                 {`addresses: [{type: InternalIP, address: "fd00::1"}]`, "[fd00::1]:10250", ""},
+		"two families":         {`addresses: [{type: InternalIP, address: "fd00::1"}, {type: InternalIP, address: 10.0.0.1}]`, "[fd00::1]:10250", ""},
+		"two interfaces":       {`addresses: [{type: InternalIP, address: 10.0.0.1}, {type: InternalIP, address: 10.1.0.1}]`, "10.0.0.1:10250", ""},
+		"one that is no IP":    {`addresses: [{type: InternalIP, address: a.internal}, {type: InternalIP, address: 10.0.0.1}]`, "10.0.0.1:10250", ""},
+		"none that is an IP":   {`addresses: [{type: InternalIP, address: a.internal}, {type: ExternalIP, address: 52.0.0.1}]`, "", "neither an InternalIP nor an ExternalIP"},
+		"names alone":          {`addresses: [{type: Hostname, address: a}, {type: InternalDNS, address: a.internal}]`, "", "neither an InternalIP nor an ExternalIP"},
+		"nothing":              {`conditions: [{type: Ready, status: "True"}]`, "", "neither an InternalIP nor an ExternalIP"},
+		"an empty InternalIP":  {`addresses: [{type: InternalIP, address: ""}]`, "", "neither an InternalIP nor an ExternalIP"},
+		"an IP of a link only": {`addresses: [{type: InternalIP, address: "fe80::1%eth0"}]`, "", "neither an InternalIP nor an ExternalIP"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "nodes: {cadvisor: {enabled: false}, probes: {enabled: false}, kube_proxy: {enabled: false}}",
+				map[string]string{"all.yaml": nodeOf("a", c.status)})
+			within(t, "all is worked off", w.d.Settled)
+			for _, m := range w.d.Monitors() {
+				if m.Owner.Kind != targets.NodesBlock {
+					continue
+				}
+				var dropped []string
+				for _, d := range m.Jobs[0].Dropped {
+					dropped = append(dropped, d.Discovered["__meta_kubernetes_node_name"]+": "+d.Reason)
+				}
+				if (len(dropped) > 0) != (c.dropped != "") || len(dropped) > 0 && !strings.HasPrefix(dropped[0], "a: ") || !strings.Contains(strings.Join(dropped, ""), c.dropped) {
+					t.Errorf("dropped are %q, want %q", dropped, c.dropped)
+				}
+			}
+			var got []string
+			for _, x := range w.d.targets("nodes/kubelet") {
+				got = append(got, x.Labels.Get("__address__"))
+			}
+			if want := []string{c.address}; !slices.Equal(got, want[:min(1, len(c.address))]) {
+				t.Errorf("addresses are %q, want %q", got, c.address)
+			}
+		})
+	}
+}
+
+// TestKubeletsByAMonitor as kube-prometheus installs them, beside nodes.
+func TestKubeletsByAMonitor(t *testing.T) {
+	w := newWorld(t, "monitors: {}\nnodes: {probes: {enabled: false}, kube_proxy: {enabled: false}}", map[string]string{
+		"node.yaml": nodeOf("a", `addresses: [{type: InternalIP, address: 10.0.0.1}]`),
+		"kubelet.yaml": `
+apiVersion: v1
+kind: Service
+metadata: {name: kps-kubelet, namespace: kube-system, labels: {k8s-app: kubelet}}
+spec: {ports: [{name: https-metrics, port: 10250}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: kps-kubelet-1, namespace: kube-system, labels: {kubernetes.io/service-name: kps-kubelet}}
+addressType: IPv4
+ports: [{name: https-metrics, port: 10250}]
+endpoints: [{addresses: [10.0.0.1], targetRef: {kind: Node, name: a}}]
+---
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata: {name: kubelet, namespace: kube-system}
+spec:
+  jobLabel: k8s-app
+  selector: {matchLabels: {k8s-app: kubelet}}
+  endpoints:
+  - port: https-metrics
+    scheme: https
+    bearerTokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token
+    tlsConfig: {caFile: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt, insecureSkipVerify: true}
+`,
+	})
+	counts := func(nodes, monitors int) func() bool {
+		return func() bool {
+			return w.d.Settled() && len(w.d.targets("nodes/kubelet")) == nodes && len(w.d.targets("serviceMonitor/kube-system/kubelet/0")) == monitors
+		}
+	}
+	within(t, "the monitor has the kubelet", counts(0, 1))
+	if got := len(w.d.targets("nodes/cadvisor")); got != 1 {
+		t.Errorf("%d targets of cadvisor, which no monitor scrapes", got)
+	}
+	w.remove("kubelet.yaml")
+	within(t, "nodes has the kubelet", counts(1, 0))
+}

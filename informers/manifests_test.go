@@ -1,0 +1,246 @@
+package informers
+
+import (
+	"context"
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"promrelay/targets"
+)
+
+// reading is a directory of manifests that a test reads when it likes.
+type reading struct {
+	t   *testing.T
+	dir string
+	m   *Manifests
+}
+
+func (r *reading) write(path, text string) {
+	r.t.Helper()
+	path = filepath.Join(r.dir, path)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *reading) link(to, at string) {
+	r.t.Helper()
+	if err := os.Symlink(to, filepath.Join(r.dir, at+".new")); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(r.dir, at+".new"), filepath.Join(r.dir, at)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// has compares the names of Services, and what the problems hold, after the directory is read anew.
+func (r *reading) has(services string, problems ...string) {
+	r.t.Helper()
+	r.m.reread()
+	var got []string
+	for _, name := range []string{"a", "b", "c"} {
+		if r.m.has("services", "shop/"+name) {
+			got = append(got, name)
+		}
+	}
+	if strings.Join(got, " ") != services {
+		r.t.Errorf("Services are %q, want %q", got, services)
+	}
+	told := r.m.Problems()
+	for i, p := range told {
+		if i >= len(problems) || !strings.Contains(p, problems[i]) {
+			r.t.Errorf("problem %q", p)
+		}
+	}
+	if len(told) != len(problems) {
+		r.t.Errorf("problems are %q, want %q", told, problems)
+	}
+}
+
+func service(name string) string {
+	return "apiVersion: v1\nkind: Service\nmetadata: {name: " + name + ", namespace: shop}\n"
+}
+
+// newReading reads a directory in another one, which holds links as well.
+func newReading(t *testing.T, at string, prepare func(r *reading)) *reading {
+	t.Helper()
+	r := &reading{t: t, dir: t.TempDir()}
+	prepare(r)
+	m, err := NewManifests(filepath.Join(r.dir, at), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.m = m
+	return r
+}
+
+// TestLinks are followed, wherever they stand, and never in circles.
+func TestLinks(t *testing.T) {
+	r := newReading(t, "current", func(r *reading) {
+		r.write("tree/1/a.yaml", service("a"))
+		r.write("tree/2/b.yaml", service("b"))
+		r.write("more/c.yaml", service("c"))
+		r.link("tree/1", "current")
+	})
+	r.has("a")
+	r.link("tree/2", "current") // swapped, as git-sync does
+	r.has("b")
+	r.link("../../more", "tree/2/sub")
+	r.has("b c")
+	r.link("..", "more/up") // leads to the directory above, which has all of them
+	r.link("loop", "more/loop")
+	r.has("a b c", "too many levels", "is read already", "is read already", "is read already")
+	r.link("nowhere", "tree/2/sub") // while it is swapped, say
+	r.has("a b c", "current/sub: no such file or directory")
+	if err := os.Remove(filepath.Join(r.dir, "tree/2/sub")); err != nil {
+		t.Fatal(err)
+	}
+	r.has("b")
+}
+
+// TestLinkedFiles are those of a mounted ConfigMap.
+func TestLinkedFiles(t *testing.T) {
+	r := newReading(t, "mount", func(r *reading) {
+		r.write("mount/..1/a.yaml", service("a"))
+		r.write("mount/..2/a.yaml", service("b"))
+		r.link("..1", "mount/..data")
+		r.link("..data/a.yaml", "mount/a.yaml")
+	})
+	r.has("a")
+	r.link("..2", "mount/..data")
+	r.has("b")
+}
+
+// TestSwappedLinkIsNoticed without waiting for the next look.
+func TestSwappedLinkIsNoticed(t *testing.T) {
+	r := newReading(t, "current", func(r *reading) {
+		r.write("tree/1/a.yaml", service("a"))
+		r.write("tree/2/b.yaml", service("b"))
+		r.link("tree/1", "current")
+	})
+	done := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { done <- r.m.run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	time.Sleep(200 * time.Millisecond) // until it watches
+	r.link("tree/2", "current")
+	begin := time.Now()
+	within(t, "the other tree counts", func() bool { return r.m.has("services", "shop/b") && !r.m.has("services", "shop/a") })
+	if took := time.Since(begin); took > readAgainEvery-time.Second {
+		t.Errorf("it took %s", took)
+	}
+	r.write("tree/2/c.yaml", service("c"))
+	within(t, "what is written there counts", func() bool { return r.m.has("services", "shop/c") })
+}
+
+// TestDirectoryThatIsAway ends nothing.
+func TestDirectoryThatIsAway(t *testing.T) {
+	r := newReading(t, "m", func(r *reading) {
+		r.write("m/a.yaml", service("a"))
+		r.write("m/sub/b.yaml", service("b"))
+	})
+	r.has("a b")
+	move := func(from, to string) {
+		t.Helper()
+		if err := os.Rename(filepath.Join(r.dir, from), filepath.Join(r.dir, to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move("m", "aside")
+	r.has("a b", "no such file or directory: go on with what was read before")
+	r.write("m", "a file")
+	r.has("a b", "is no directory: go on with")
+	move("m", "file")
+	if err := os.Mkdir(filepath.Join(r.dir, "m"), 0o755); err != nil { // a mount point without its volume
+		t.Fatal(err)
+	}
+	r.has("a b", "another directory than before, and an empty one: go on with")
+	r.write("m/c.yaml", service("c")) // it is another one, and holds something
+	r.has("c")
+	if err := os.Remove(filepath.Join(r.dir, "m/c.yaml")); err != nil { // somebody emptied the directory
+		t.Fatal(err)
+	}
+	r.has("")
+}
+
+// TestProblemsNameTheObject, its line and its field, and no value.
+func TestProblemsNameTheObject(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"a Service": {
+			"# a\n---\napiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: shop}\nspec:\n  ports:\n  - name: x\n    port: eighty\n",
+			"line 9: Service shop/a: spec.ports[0].port: it is a string, want a number",
+		},
+		"a Secret": {
+			"apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\n  namespace: shop\ndata:\n  user: dXNlcg==\n  app.io/password: hu$h\n",
+			"line 8: Secret shop/s: data.app.io/password: it is no string in base64",
+		},
+		"a Secret with a number": {
+			"apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\nstringData:\n  pin: 12345\n", "line 5: Secret shop/s: stringData.pin: it is a number, want a string",
+		},
+		"a kind that the relay does not read": {
+			"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, namespace: shop}\nspec: {replicas: two}\n", "line 4: Deployment shop/d: spec.replicas: it is a string, want a number",
+		},
+		"in a list": {
+			"apiVersion: v1\nkind: ServiceList\nitems:\n- metadata: {name: a, namespace: shop}\n- metadata: {name: b, namespace: shop}\n  spec: {ports: {}}\n",
+			"line 6: Service shop/b: spec.ports: it is an object, want a list",
+		},
+		"a monitor": {
+			"apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: a, namespace: shop}\nspec:\n  selector: {}\n  endpoints:\n  - {port: 80}\n",
+			"line 7: ServiceMonitor shop/a: spec.endpoints[0].port: it is a number, want a string",
+		},
+		"an unknown field": {
+			"apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: a, namespace: shop}\nspec:\n  selector: {}\n  endpoints:\n  - port: x\n    prot: y\n",
+			`line 8: ServiceMonitor shop/a: unknown field "spec.endpoints[0].prot"`,
+		},
+		"no name":                   {"apiVersion: v1\nkind: Service\nmetadata: {namespace: shop}\n", "line 3: Service: metadata.name is missing"},
+		"no kind":                   {"metadata: {name: a}\n", "line 1: an object without kind or apiVersion"},
+		"a kind with a slip":        {"apiVersion: monitoring.coreos.com/v1\nkind: ServiceMoniter\nmetadata: {name: a, namespace: shop}\n", "line 2: monitoring.coreos.com/v1 ServiceMoniter shop/a: it is passed over, for there is no such kind and version: the relay reads PodMonitor, Probe, ScrapeConfig, ServiceMonitor"},
+		"another version":           {"apiVersion: monitoring.coreos.com/v1\nkind: ScrapeConfig\nmetadata: {name: a, namespace: shop}\n", "ScrapeConfig shop/a: it is passed over, since the relay reads this kind as apiVersion monitoring.coreos.com/v1alpha1"},
+		"no group":                  {"apiVersion: v1\nkind: PodMonitor\nmetadata: {name: a, namespace: shop}\n", "since the relay reads this kind as apiVersion monitoring.coreos.com/v1"},
+		"a rule, which is not ours": {"apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: a, namespace: shop}\nspec: {}\n", ""},
+		"anything else":             {"apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: a, namespace: shop}\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newReading(t, "m", func(r *reading) { r.write("m/a.yaml", c.text) })
+			told := strings.Join(r.m.Problems(), "\n")
+			if c.want == "" && told != "" || !strings.Contains(told, "a.yaml: "+c.want) && !strings.Contains(told, c.want) {
+				t.Errorf("told %q, want %q", told, c.want)
+			}
+			for _, secret := range []string{"hu$h", "12345", "dXNlcg", base64.StdEncoding.EncodeToString([]byte("user"))} {
+				if strings.Contains(told, secret) {
+					t.Errorf("a value is told: %q", told)
+				}
+			}
+		})
+	}
+}
+
+// TestUnknownFieldsStandOnTheMonitor itself, too, until they are gone.
+func TestUnknownFieldsStandOnTheMonitor(t *testing.T) {
+	const text = "apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: a, namespace: shop}\nspec:\n  selector: {}\n  endpoints:\n  - port: x\n"
+	w := newWorld(t, "monitors: {}", map[string]string{"a.yaml": text + "    prot: y\n"})
+	notes := func(want string) func() bool {
+		return func() bool {
+			all := w.d.Monitors()
+			return len(all) == 1 && all[0].State == Accepted && strings.Join(all[0].Jobs[0].Notes, "") == want
+		}
+	}
+	within(t, "the field is told", notes(`line 8: unknown field "spec.endpoints[0].prot"`))
+	if o := w.d.Monitors()[0].Owner; o.Kind != targets.ServiceMonitor {
+		t.Errorf("of %s", o)
+	}
+	w.write("a.yaml", text)
+	within(t, "it is told no longer", notes(""))
+}

@@ -1,0 +1,80 @@
+package informers
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"promrelay/targets"
+)
+
+// byKubelet is the index of Nodes by the addresses of their kubelets.
+const byKubelet = "kubelet"
+
+// apiServerService is the Service of the API server, by its key.
+const apiServerService = "default/kubernetes"
+
+// Trusted tells what is wrong with an address to which the token of the relay's service account would go. Nil says that it is that of a
+// kubelet, or of an API server, by the objects as they are now.
+func (d *Discovery) Trusted(at netip.AddrPort) error {
+	nodes := d.watched["nodes"]
+	if len(nodes.indexed(byKubelet, at.String())) > 0 || d.isAPIServer(at) {
+		return nil
+	}
+	if why := nodes.why(); why != "" {
+		return fmt.Errorf("the Nodes are not known, nodes: %s", why)
+	}
+	if !nodes.listed() {
+		return errors.New("the Nodes are not known yet")
+	}
+	return fmt.Errorf("%s is neither the kubelet of a Node nor an API server", at)
+}
+
+// isAPIServer tells whether an address is an endpoint of the API server's Service.
+func (d *Discovery) isAPIServer(at netip.AddrPort) bool {
+	slices := d.watched["endpointslices"]
+	for _, key := range slices.indexed(byService, apiServerService) {
+		obj, ok, err := slices.GetByKey(key)
+		if s, is := obj.(*discoveryv1.EndpointSlice); ok && err == nil && is && hasEndpoint(s, at) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasEndpoint(s *discoveryv1.EndpointSlice, at netip.AddrPort) bool {
+	for _, p := range s.Ports {
+		if p.Port == nil || *p.Port != int32(at.Port()) {
+			continue
+		}
+		for i := range s.Endpoints {
+			for _, a := range s.Endpoints[i].Addresses {
+				if addr, err := netip.ParseAddr(a); err == nil && addr.Unmap() == at.Addr() {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// kubeletAddresses are where a Node's kubelet may be reached, as host:port.
+func kubeletAddresses(n *corev1.Node) (out []string) {
+	for _, a := range n.Status.Addresses {
+		if addr, err := netip.ParseAddr(a.Address); err == nil && addr.Zone() == "" {
+			out = append(out, netip.AddrPortFrom(addr.Unmap(), uint16(kubeletPort(n))).String())
+		}
+	}
+	return out
+}
+
+// kubeletPort is the port that a Node tells of its kubelet, or the usual one.
+func kubeletPort(n *corev1.Node) int32 {
+	if p := n.Status.DaemonEndpoints.KubeletEndpoint.Port; p > 0 && p <= 65535 {
+		return p
+	}
+	return targets.KubeletPort
+}

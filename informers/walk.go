@@ -1,0 +1,137 @@
+package informers
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/fsnotify/fsnotify"
+	"go.uber.org/zap"
+)
+
+// mostEntries bounds what is looked at: a link may lead anywhere.
+const mostEntries = 200_000
+
+// listing is what a directory of manifests holds.
+type listing struct {
+	root     os.FileInfo
+	paths    []string // of the files, in order
+	dirs     []string // that they are in, without links
+	problems []string
+	hidden   []string // what could not be read: directories, and links that lead nowhere
+	entries  int
+}
+
+// hides tells whether a path is in a directory that could not be read.
+func (l *listing) hides(path string) bool {
+	return slices.ContainsFunc(l.hidden, func(dir string) bool { return path == dir || strings.HasPrefix(path, dir+string(filepath.Separator)) })
+}
+
+// list looks through the directory, also where links lead: tools swap these. It is an error if there is no such directory, or an empty one
+// in its place, as when a volume is mounted anew.
+func (m *Manifests) list() (*listing, error) {
+	root, err := os.Stat(m.dir)
+	switch {
+	case err != nil:
+		return nil, err
+	case !root.IsDir():
+		return nil, fmt.Errorf("%s is no directory", m.dir)
+	}
+	l := &listing{root: root}
+	if err := l.walk(m.dir); err != nil {
+		return nil, err
+	}
+	if len(l.paths) == 0 && len(m.files) > 0 && m.root != nil && !os.SameFile(m.root, root) {
+		return nil, fmt.Errorf("%s is another directory than before, and an empty one", m.dir)
+	}
+	slices.Sort(l.paths)
+	return l, nil
+}
+
+// walk adds what is in a directory. Each directory counts once, by whatever way it was reached first: so links cannot lead in circles.
+func (l *listing) walk(dir string) error {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(l.dirs, real) {
+		l.problems = append(l.problems, fmt.Sprintf("%s leads to %s, which is read already", dir, real))
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	l.dirs = append(l.dirs, real)
+	for _, e := range entries {
+		if l.entries++; l.entries > mostEntries {
+			return fmt.Errorf("%s holds more than %d files and directories: does a link lead out of it?", dir, mostEntries)
+		}
+		if strings.HasPrefix(e.Name(), ".") { // ..data of a mounted ConfigMap, and what editors leave
+			continue
+		}
+		if err := l.entry(filepath.Join(dir, e.Name()), e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entry adds one file or directory. The error is one that makes all of the list useless.
+func (l *listing) entry(path string, e fs.DirEntry) error {
+	is := e.Type()
+	if is&fs.ModeSymlink != 0 {
+		info, err := os.Stat(path)
+		if err != nil {
+			l.problems, l.hidden = append(l.problems, err.Error()), append(l.hidden, path)
+			return nil
+		}
+		is = info.Mode()
+	}
+	switch {
+	case is.IsDir():
+		err := l.walk(path)
+		if err != nil && l.entries <= mostEntries {
+			l.problems, l.hidden = append(l.problems, err.Error()), append(l.hidden, path)
+			return nil
+		}
+		return err
+	case slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)):
+		l.paths = append(l.paths, path)
+	}
+	return nil
+}
+
+// follow watches the directories that were read, and the one in which the directory is: that tells when a link is swapped.
+func (m *Manifests) follow(w *fsnotify.Watcher) {
+	want := slices.Clone(m.dirs)
+	if parent, err := filepath.Abs(filepath.Dir(filepath.Clean(m.dir))); err == nil {
+		want = append(want, parent)
+	}
+	have := w.WatchList()
+	for _, dir := range have {
+		if !slices.Contains(want, dir) {
+			_ = w.Remove(dir) // it may be gone by itself
+		}
+	}
+	for _, dir := range want {
+		if slices.Contains(have, dir) {
+			continue
+		}
+		if err := w.Add(dir); err != nil {
+			m.log.Debug("not watched, only read from time to time", zap.String("directory", dir), zap.Error(err))
+		}
+	}
+}
+
+// concerns tells whether an event is about the directory or what it holds, and not about what is beside it.
+func (m *Manifests) concerns(path string) bool {
+	dir, err := filepath.Abs(m.dir)
+	if err != nil || path == dir {
+		return true
+	}
+	return slices.ContainsFunc(m.dirs, func(d string) bool { return strings.HasPrefix(path, d+string(filepath.Separator)) || path == d })
+}

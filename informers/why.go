@@ -1,0 +1,127 @@
+package informers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"promrelay/targets"
+)
+
+// whyMemory keeps the reasons of jobs without targets for a moment, where it takes long to find them: pages ask again and again.
+type whyMemory struct {
+	mu      sync.Mutex
+	batch   uint64 // of changes, as of which the reasons are
+	until   time.Time
+	reasons map[*targets.Job]string
+}
+
+// whyShare is how much of the time may be spent to find reasons anew while objects change.
+const whyShare = 20
+
+// explain completes the states of monitors with the reasons why jobs have no targets. It does not hold up the worker.
+func (d *Discovery) explain(all []MonitorStatus) {
+	d.whys.mu.Lock()
+	defer d.whys.mu.Unlock()
+	batch, begin := d.batches.Load(), time.Now()
+	if d.whys.batch != batch && begin.After(d.whys.until) {
+		d.whys.reasons = nil
+	}
+	known := d.whys.reasons
+	if known == nil {
+		known = map[*targets.Job]string{}
+	}
+	for i := range all {
+		m := &all[i]
+		if m.State != Accepted {
+			continue
+		}
+		for n := range m.Jobs {
+			j := &m.Jobs[n]
+			if j.Targets > 0 {
+				continue
+			}
+			why, ok := known[j.Job]
+			if !ok || len(j.Dropped) > 0 || len(j.Problems) > 0 {
+				why = d.why(j)
+				known[j.Job] = why
+			}
+			j.Why = why
+		}
+		m.Why = whyMonitor(m)
+	}
+	if d.whys.reasons == nil {
+		now := time.Now()
+		d.whys.batch, d.whys.until, d.whys.reasons = batch, now.Add(whyShare*now.Sub(begin)), known
+	}
+}
+
+// whyMonitor says why a monitor has no targets at all, empty if it has some.
+func whyMonitor(m *MonitorStatus) string {
+	if len(m.Jobs) == 0 {
+		return "it has no endpoints"
+	}
+	var whys []string
+	for i := range m.Jobs {
+		switch j := &m.Jobs[i]; {
+		case j.Targets > 0:
+			return ""
+		case !slices.Contains(whys, j.Why):
+			whys = append(whys, j.Why)
+		}
+	}
+	return strings.Join(whys, "; ")
+}
+
+// why says why a job has no targets. Each reason names what it is about.
+func (d *Discovery) why(j *JobStatus) string {
+	switch {
+	case len(j.Problems) > 0:
+		return "service discovery fails: " + j.Problems[0]
+	case len(j.Dropped) == 1:
+		return "the one that it discovered was dropped: " + j.Dropped[0].Reason
+	case len(j.Dropped) > 1:
+		return fmt.Sprintf("all %d that it discovered were dropped, the first one by %s", len(j.Dropped), j.Dropped[0].Reason)
+	}
+	var whys []string
+	for _, g := range j.Job.Static {
+		if len(g.Targets) == 0 {
+			whys = append(whys, "its static targets are an empty list")
+			break
+		}
+	}
+	for _, sd := range j.Job.Discoveries {
+		if why := d.whyNothing(j.Job, sd); !slices.Contains(whys, why) {
+			whys = append(whys, why)
+		}
+	}
+	if d.offline && len(j.Job.Config.ServiceDiscoveryConfigs) > 0 {
+		whys = append(whys, j.Job.Config.ServiceDiscoveryConfigs[0].Name()+"_sd_configs is not asked here")
+	} else {
+		whys = append(whys, d.external.silent(j.Job.Name)...)
+	}
+	if len(whys) == 0 {
+		return "it names no targets: neither static ones nor any service discovery"
+	}
+	return strings.Join(whys, "; ")
+}
+
+// silent tells of the discoverers of a job that have found nothing.
+func (e *external) silent(job string) (out []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, l := range e.asked[job] {
+		l.mu.Lock()
+		switch {
+		case l.answered.IsZero():
+			out = append(out, l.Name()+"_sd_configs has not answered yet")
+		case len(l.groups) == 0:
+			out = append(out, l.Name()+"_sd_configs answered with no targets")
+		}
+		l.mu.Unlock()
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -1,0 +1,196 @@
+package informers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"promrelay/targets"
+)
+
+// mostNamed is how many objects a reason names.
+const mostNamed = 3
+
+// search is how a job looks for objects of the cluster.
+type search struct {
+	d         *Discovery
+	job       *targets.Job
+	sd        targets.Discovery
+	selectors map[string]selector
+}
+
+// kindsOf are the kinds of objects by role: one, and several.
+var kindsOf = map[string][2]string{
+	targets.RoleService: {"Service", "Services"}, targets.RolePod: {"Pod", "Pods"}, targets.RoleIngress: {"Ingress", "Ingresses"},
+	targets.RoleNode: {"Node", "Nodes"}, targets.RoleEndpoints: {"Service", "Services"}, targets.RoleEndpointSlice: {"Service", "Services"},
+}
+
+// whyNothing says why objects of the cluster gave a job nothing, not even a target that was dropped.
+func (d *Discovery) whyNothing(j *targets.Job, sd targets.Discovery) string {
+	for _, name := range resourcesOf(sd.Source) {
+		w, needed := d.watched[name], name == resourceOf[sd.Role] || name == "services" // others are only attached
+		switch why := w.why(); {
+		case needed && why != "":
+			return name + " are not known: " + why
+		case !w.ready():
+			return name + " are not listed yet"
+		}
+	}
+	selectors, err := parseSelectors(sd.Selectors)
+	if err != nil {
+		return err.Error()
+	}
+	s := &search{d, j, sd, selectors}
+	base := sd.Role
+	if base == targets.RoleEndpoints || base == targets.RoleEndpointSlice {
+		base = targets.RoleService
+	}
+	objects, refused, seen := s.objects(base)
+	if len(objects) == 0 {
+		return s.nothingMatches(refused, seen)
+	}
+	var named []string
+	for _, o := range objects[:min(len(objects), mostNamed)] {
+		named = append(named, s.whyNot(o))
+	}
+	if more := len(objects) - mostNamed; more > 0 {
+		named = append(named, fmt.Sprintf("and %d %s more", more, kindsOf[sd.Role][min(1, more-1)]))
+	}
+	return strings.Join(named, "; ")
+}
+
+// objects returns the objects of a role that the job selects, by name; where there are none, the last one that it refuses for something
+// else than its labels, and how many there are in all.
+func (s *search) objects(role string) (out []metav1.Object, refused string, seen int) {
+	of := s.d.watched[resourceOf[role]]
+	for _, obj := range s.all(of) {
+		m, err := metaOf(obj)
+		if sel, ok := s.selectors[role]; err != nil || ok && !(&selected{selector: sel}).has(obj) {
+			seen++
+			continue
+		}
+		seen++
+		why := s.job.Refuses(discoveredLabels(role, obj, m))
+		switch {
+		case why == nil:
+			out = append(out, m)
+		case string(why.SourceLabels[0]) == podPhase:
+			refused = fmt.Sprintf("Pod %s is %s, and filterRunning leaves such out", namespacedKey(m), obj.(*corev1.Pod).Status.Phase)
+		}
+	}
+	slices.SortFunc(out, func(a, b metav1.Object) int { return strings.Compare(namespacedKey(a), namespacedKey(b)) })
+	return out, refused, seen
+}
+
+// all returns the objects in the namespaces that the job looks at.
+func (s *search) all(of *watched) (out []any) {
+	for _, store := range of.each() {
+		if len(s.sd.Namespaces) == 0 || of.unspaced {
+			out = append(out, store.List()...)
+			continue
+		}
+		for _, ns := range s.sd.Namespaces {
+			objects, err := store.ByIndex(byNamespace, ns)
+			if err == nil {
+				out = append(out, objects...)
+			}
+		}
+	}
+	return out
+}
+
+const podPhase = "__meta_kubernetes_pod_phase"
+
+// discoveredLabels are the labels of an object by which monitors select, as discovery names them.
+func discoveredLabels(role string, obj any, m metav1.Object) map[string]string {
+	out := map[string]string{}
+	if p, ok := obj.(*corev1.Pod); ok {
+		out[podPhase] = string(p.Status.Phase)
+	}
+	own := m.GetLabels()
+	for _, k := range distinct(own) {
+		out["__meta_kubernetes_"+role+"_label_"+sanitized(k)] = own[k]
+		out["__meta_kubernetes_"+role+"_labelpresent_"+sanitized(k)] = "true"
+	}
+	return out
+}
+
+// nothingMatches says where the job looked for objects, and for which.
+func (s *search) nothingMatches(refused string, seen int) string {
+	if refused != "" {
+		return refused
+	}
+	kind := kindsOf[s.sd.Role]
+	where := "in the cluster"
+	if ns := s.sd.Namespaces; len(ns) > 0 && s.sd.Role != targets.RoleNode {
+		where = "in namespace " + ns[0]
+		if len(ns) > 1 {
+			where = "in the namespaces " + strings.Join(ns[:min(len(ns), 2*mostNamed)], ", ")
+		} else if w := s.d.watched["namespaces"]; w.listed() {
+			if _, ok, err := w.GetByKey(ns[0]); !ok && err == nil && seen == 0 && !s.d.isDirectory() {
+				return "there is no namespace " + ns[0]
+			}
+		}
+	}
+	selector := s.job.Selector
+	if sel := s.selectors[s.sd.Role]; selector == "" && sel.labels != nil {
+		selector = strings.Trim(sel.labels.String()+","+sel.fields.String(), ",")
+	}
+	switch {
+	case seen == 0:
+		return fmt.Sprintf("there are no %s %s", kind[1], where)
+	case selector == "":
+		return fmt.Sprintf("none of the %d %s %s is selected", seen, kind[1], where)
+	}
+	return fmt.Sprintf("no %s %s matches its selector %s (%d there)", kind[0], where, selector, seen)
+}
+
+// whyNot says why an object that the job selects gives no targets.
+func (s *search) whyNot(m metav1.Object) string {
+	switch o := m.(type) {
+	case *corev1.Service:
+		switch s.sd.Role {
+		case targets.RoleEndpointSlice:
+			return s.whyNoSlices(o)
+		case targets.RoleEndpoints:
+			return s.whyNoEndpoints(o)
+		}
+		return fmt.Sprintf("Service %s has no ports", namespacedKey(o))
+	case *corev1.Pod:
+		return s.whyNoPod(o)
+	case *networkingv1.Ingress:
+		return fmt.Sprintf("Ingress %s has no rules", namespacedKey(o))
+	}
+	return fmt.Sprintf("%s %s gives no targets", kindsOf[s.sd.Role][0], namespacedKey(m))
+}
+
+func (s *search) whyNoPod(p *corev1.Pod) string {
+	name := "Pod " + namespacedKey(p)
+	nodes := s.d.watched["nodes"]
+	_, known, err := nodes.GetByKey(p.Spec.NodeName)
+	switch {
+	case p.Status.PodIP == "" && p.Status.Phase != "":
+		return fmt.Sprintf("%s is %s and has no address", name, p.Status.Phase)
+	case p.Status.PodIP == "":
+		return name + " has no address"
+	case s.sd.Attach.Node && p.Spec.NodeName == "":
+		return name + " is on no Node, and attachMetadata.node leaves such out"
+	case s.sd.Attach.Node && nodes.why() != "":
+		return fmt.Sprintf("attachMetadata.node leaves %s out, whose Node %s is not known, nodes: %s", name, p.Spec.NodeName, nodes.why())
+	case s.sd.Attach.Node && (!known || err != nil):
+		return fmt.Sprintf("Node %s of %s is not known, and attachMetadata.node leaves such Pods out", p.Spec.NodeName, name)
+	}
+	return name + " has no containers"
+}
+
+// isDirectory tells whether objects come from a directory of manifests.
+func (d *Discovery) isDirectory() bool {
+	_, ok := d.backend.(interface {
+		has(resource, key string) bool
+	})
+	return ok
+}

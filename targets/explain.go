@@ -1,0 +1,100 @@
+package targets
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/relabel"
+)
+
+// Jobs returns the jobs of an owner.
+func (s *Set) Jobs(owner Owner) []*Job {
+	var out []*Job
+	for _, name := range s.owners[owner] {
+		out = append(out, s.jobs[name].job)
+	}
+	return out
+}
+
+// Targets returns the targets of a job that were told.
+func (s *Set) Targets(job string) []*Target {
+	state := s.jobs[job]
+	if state == nil {
+		return nil
+	}
+	return slices.SortedFunc(maps.Values(state.live), func(a, b *Target) int { return strings.Compare(a.URL, b.URL) })
+}
+
+// Count returns how many targets of a job were told.
+func (s *Set) Count(job string) int {
+	if state := s.jobs[job]; state != nil {
+		return len(state.live)
+	}
+	return 0
+}
+
+// Dropped returns the targets that a job was offered and did not take, though its selector let them by.
+func (s *Set) Dropped(job string) []Drop {
+	state := s.jobs[job]
+	if state == nil {
+		return nil
+	}
+	var out []Drop
+	for _, key := range slices.SortedFunc(maps.Keys(state.groups), compareKeys) {
+		out = append(out, state.groups[key].dropped...)
+	}
+	return append(out, state.yielded...)
+}
+
+// Discovered returns the labels that a dropped target had before relabelling.
+func (s *Set) Discovered(job string, d Drop) labels.Labels {
+	b := labels.NewBuilder(labels.EmptyLabels())
+	discovered(b, s.jobs[job].job.Config, d.Group.Targets[d.Index], d.Group.Labels)
+	return b.Labels()
+}
+
+// Reason says why a target was dropped, in the words of the job's rules.
+func (d Drop) Reason(j *Job) string {
+	switch {
+	case errors.Is(d.Err, errNoAddress) && j.Owner.Kind == NodesBlock:
+		return "its Node has no address to use, neither an InternalIP nor an ExternalIP"
+	case d.Err != nil:
+		return d.Err.Error()
+	case d.Rule < 0 || d.Rule >= len(j.Config.RelabelConfigs):
+		return "no labels were left"
+	}
+	return fmt.Sprintf("rule %d: %s", d.Rule, describe(j.Config.RelabelConfigs[d.Rule]))
+}
+
+// describe says in a line what a rule that drops targets does.
+func describe(r *relabel.Config) string {
+	var from []string
+	for _, n := range r.SourceLabels {
+		from = append(from, string(n))
+	}
+	labels := strings.Join(from, r.Separator)
+	switch r.Action {
+	case relabel.KeepEqual, relabel.DropEqual:
+		return fmt.Sprintf("%s where %s and %s are equal", r.Action, labels, r.TargetLabel)
+	}
+	return fmt.Sprintf("%s where %s matches %q", r.Action, labels, r.Regex.String())
+}
+
+// Reads tells whether the job's rules look at a label of discovery, or at whether it is there.
+func (j *Job) Reads(label string) bool {
+	present := strings.Replace(label, "_label_", "_labelpresent_", 1)
+	for _, r := range j.Config.RelabelConfigs {
+		switch {
+		case slices.Contains(r.SourceLabels, model.LabelName(label)) || slices.Contains(r.SourceLabels, model.LabelName(present)):
+			return true
+		case r.Action == relabel.LabelMap && r.Regex.MatchString(label):
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,146 @@
+package targets
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	monitoringv1alpha1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1"
+)
+
+// The files of the relay's own service account. Monitors may name these and no others, unless the configuration allows all: kube-prometheus's
+// monitors of kubelets and of the API server do.
+const (
+	tokenFile = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+	caFile    = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
+)
+
+// KubeletPort is that of a kubelet whose Node does not tell it.
+const KubeletPort = 10250
+
+// files refuses the files of the relay that an endpoint names, and marks a job whose targets get the service account's token.
+func (c *compiler) files(j *Job, e *monitoringv1.Endpoint) error {
+	if !c.spec.ArbitraryFSAccessThroughSMs.Deny {
+		return nil
+	}
+	tls := monitoringv1.TLSConfig{}
+	if e.TLSConfig != nil {
+		tls = *e.TLSConfig
+	}
+	for _, f := range []struct{ field, path, allowed string }{
+		{"bearerTokenFile", e.BearerTokenFile, tokenFile},
+		{"tlsConfig.caFile", tls.CAFile, caFile},
+		{"tlsConfig.certFile", tls.CertFile, ""},
+		{"tlsConfig.keyFile", tls.KeyFile, ""},
+	} {
+		if f.path != "" && f.path != f.allowed {
+			return deniedFile(f.field, f.path)
+		}
+	}
+	if j.OwnToken = e.BearerTokenFile == tokenFile; !j.OwnToken {
+		return nil
+	}
+	if h := &j.Config.HTTPClientConfig; h.FollowRedirects {
+		h.FollowRedirects = false
+		if value(e.FollowRedirects) {
+			j.Notes = append(j.Notes, "redirects are not followed: its targets get the relay's own token")
+		}
+	}
+	return nil
+}
+
+// discoveryFiles refuses file_sd of a ScrapeConfig.
+func (c *compiler) discoveryFiles(m *monitoringv1alpha1.ScrapeConfig) error {
+	if !c.spec.ArbitraryFSAccessThroughSMs.Deny {
+		return nil
+	}
+	for i, sd := range m.Spec.FileSDConfigs {
+		for _, f := range sd.Files {
+			return deniedFile(fmt.Sprintf("fileSDConfigs[%d].files", i), string(f))
+		}
+	}
+	return nil
+}
+
+func deniedFile(field, path string) error {
+	return fmt.Errorf("%s: %q is a file of the relay, which monitors may not read: name a Secret or ConfigMap, or set monitors.arbitraryFSAccessThroughSMs.deny: false (of the service account's files, bearerTokenFile may be its token and caFile its ca.crt)", field, path)
+}
+
+// TokenError is why a target does not get the relay's own token.
+type TokenError struct{ URL, Why string }
+
+func (e *TokenError) Error() string {
+	return fmt.Sprintf("not scraped: its monitor names the relay's own token (bearerTokenFile), which is not sent to %s: %s. "+
+		"The token goes over HTTPS to the address of a Node on its kubelet's port, and to the endpoints of the Service default/kubernetes. "+
+		"Take bearerTokenFile out, name a Secret (authorization.credentials), or set monitors.arbitraryFSAccessThroughSMs.deny: false", e.URL, e.Why)
+}
+
+// CheckToken tells, as a TokenError, why the target may not have the relay's own token, where its job says that it gets it. Trusted says
+// what is wrong with an address, nil if it is a kubelet's or the API server's. What counts is where the request goes in the end.
+func (t *Target) CheckToken(trusted func(netip.AddrPort) error) error {
+	if !t.Job.OwnToken {
+		return nil
+	}
+	if why := t.misleads(); why != "" {
+		return &TokenError{t.shownURL(), why}
+	}
+	at, err := t.addrPort()
+	if err == nil {
+		err = trusted(at)
+	}
+	if err != nil {
+		return &TokenError{t.shownURL(), err.Error()}
+	}
+	return nil
+}
+
+// misleads says by what a request would go elsewhere than to the target's address, or be read on its way.
+func (t *Target) misleads() string {
+	h := &t.Job.Config.HTTPClientConfig
+	switch {
+	case t.Labels.Get(UnixSocketLabel) != "":
+		return "it is a socket"
+	case h.ProxyURL.URL != nil || h.ProxyFromEnvironment:
+		return "a proxy is asked for"
+	case h.FollowRedirects:
+		return "redirects are followed"
+	}
+	return ""
+}
+
+// addrPort reads the address from the URL as an HTTP client does. A name is none: nobody knows where it leads by then.
+func (t *Target) addrPort() (none netip.AddrPort, err error) {
+	u, err := url.Parse(t.URL)
+	if err != nil {
+		return none, errors.New("its URL cannot be read")
+	}
+	if u.Scheme != "https" {
+		return none, fmt.Errorf("its scheme is %q", u.Scheme)
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	if err != nil || addr.Zone() != "" {
+		return none, fmt.Errorf("%q is no IP address", u.Hostname())
+	}
+	port := u.Port()
+	if port == "" {
+		port = "443"
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return none, fmt.Errorf("%q is no port", port)
+	}
+	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), nil
+}
+
+// shownURL is the URL without its parameters, which may be secret.
+func (t *Target) shownURL() string {
+	u, err := url.Parse(t.URL)
+	if err != nil {
+		return "its address"
+	}
+	u.RawQuery, u.User = "", nil
+	return u.String()
+}

@@ -1,0 +1,188 @@
+package targets
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/common/model"
+	promconfig "github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/discovery/targetgroup"
+
+	"promrelay/config"
+)
+
+// nodesSet is a Set of node jobs, which a test tells of Nodes.
+type nodesSet struct {
+	t   *testing.T
+	set *Set
+}
+
+func newNodesSet(t *testing.T, more string) *nodesSet {
+	t.Helper()
+	c, err := config.Load([]byte("manifests: {directory: "+t.TempDir()+"}\nnodes: {probes: {enabled: false}, cadvisor: {enabled: false}"+more+"}"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs, err := NodeJobs(c.Nodes, c.Prometheus.GlobalConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewSet()
+	s.Replace(Owner{Kind: NodesBlock}, jobs)
+	return &nodesSet{t, s}
+}
+
+// node tells of a Node; without an address it is gone.
+func (n *nodesSet) node(name, ready, address string) {
+	g := &targetgroup.Group{Source: "node/" + name}
+	if address != "" {
+		g.Labels = model.LabelSet{nodeNameLabel: model.LabelValue(name)}
+		if ready != "" {
+			g.Labels[nodeReadyLabel] = model.LabelValue(ready)
+		}
+		g.Targets = []model.LabelSet{{model.AddressLabel: model.LabelValue(strings.TrimPrefix(address, "none"))}}
+	}
+	n.set.Offer(Source{Role: RoleNode, Kubelets: true}, "", g, false)
+}
+
+// monitor makes a job of a monitor scrape addresses.
+func (n *nodesSet) monitor(name, job string, urls ...string) {
+	owner := Owner{Kind: ServiceMonitor, Namespace: "monitoring", Name: name}
+	if len(urls) == 0 {
+		n.set.Replace(owner, nil)
+		return
+	}
+	cfg := promconfig.DefaultScrapeConfig
+	cfg.JobName, cfg.Scheme, cfg.ScrapeInterval, cfg.ScrapeTimeout = "serviceMonitor/monitoring/"+name+"/0", "https", 30e9, 10e9
+	g := &targetgroup.Group{Source: "static/0", Labels: model.LabelSet{"job": model.LabelValue(job), "service": "kps-kubelet"}}
+	for _, u := range urls {
+		g.Targets = append(g.Targets, model.LabelSet{model.AddressLabel: model.LabelValue(u)})
+	}
+	n.set.Replace(owner, []*Job{{Name: cfg.JobName, Owner: owner, Config: &cfg, Static: []*targetgroup.Group{g}}})
+}
+
+// are compares the nodes of the kubelets' targets, and why others are none.
+func (n *nodesSet) are(want string, drops ...string) {
+	n.t.Helper()
+	n.set.Settle(nil)
+	var got []string
+	for _, t := range n.set.Targets("nodes/kubelet") {
+		got = append(got, t.Labels.Get("node"))
+	}
+	slices.Sort(got)
+	if strings.Join(got, " ") != want {
+		n.t.Errorf("targets are of %q, want %q", got, want)
+	}
+	dropped := n.set.Dropped("nodes/kubelet")
+	for i, d := range dropped {
+		if reason := d.Reason(n.set.Jobs(Owner{Kind: NodesBlock})[0]); i >= len(drops) || !strings.Contains(reason, drops[i]) {
+			n.t.Errorf("dropped for %q", reason)
+		}
+	}
+	if len(dropped) != len(drops) {
+		n.t.Errorf("%d dropped, want %d", len(dropped), len(drops))
+	}
+}
+
+// TestNodesThatAreNotHeardOf give way to one that has their address, and only then.
+func TestNodesThatAreNotHeardOf(t *testing.T) {
+	n := newNodesSet(t, "")
+	n.node("dead", "unknown", "127.0.0.1:10250")
+	n.are("dead")
+	n.node("alive", "true", "127.0.0.1:10250")
+	n.are("alive", "the readiness of its Node is unknown, and Node alive has the same address")
+	n.node("alive", "false", "127.0.0.1:10250") // not ready is known
+	n.are("alive", "Node alive has the same address")
+	n.node("alive", "true", "127.0.0.1:10999") // another port of the same machine
+	n.are("alive", "Node alive has the same address")
+	n.node("alive", "true", "127.0.0.2:10250")
+	n.are("alive dead")
+	n.node("alive", "true", "127.0.0.1:10250")
+	n.node("third", "", "127.0.0.1:10250") // has said nothing yet
+	n.are("alive", "Node alive has", "Node alive has")
+	n.node("alive", "unknown", "127.0.0.1:10250") // of which one is the living is not known
+	n.are("alive dead third")
+	n.node("dead", "true", "127.0.0.1:10250")
+	n.node("alive", "true", "127.0.0.1:10250")
+	n.are("alive dead", "Node alive has")
+	n.node("dead", "", "")
+	n.node("alive", "", "")
+	n.are("third")
+}
+
+// TestNodesWithoutAddress are told of.
+func TestNodesWithoutAddress(t *testing.T) {
+	n := newNodesSet(t, "")
+	n.node("a", "true", "none")
+	n.are("", "neither an InternalIP nor an ExternalIP")
+}
+
+// TestNodesLeaveToMonitors what these scrape, as long as they do.
+func TestNodesLeaveToMonitors(t *testing.T) {
+	n := newNodesSet(t, "")
+	n.node("a", "true", "10.0.0.1:10250")
+	n.node("b", "true", "10.0.0.2:10250")
+	n.are("a b")
+	n.monitor("kubelet", "kubelet", "10.0.0.1:10250")
+	n.are("b", "it is left to serviceMonitor/monitoring/kubelet/0")
+	n.monitor("kubelet", "kubelet", "10.0.0.1:10250", "10.0.0.2:10250")
+	n.are("", "it is left to", "it is left to")
+	n.node("b", "false", "10.0.0.2:10250") // changes by itself
+	n.are("", "it is left to", "it is left to")
+	n.monitor("kubelet", "kps-kubelet", "10.0.0.1:10250", "10.0.0.2:10250") // another job label
+	n.are("a b")
+	n.monitor("kubelet", "kubelet", "10.0.0.2:10255")
+	n.are("a b")
+	n.monitor("kubelet", "kubelet", "10.0.0.2:10250")
+	n.are("a", "it is left to")
+	n.monitor("kubelet", "")
+	n.are("a b")
+	if got := n.set.NewTwice(); len(got) > 0 {
+		t.Errorf("told of %v", got)
+	}
+	if len(n.set.places) != len(n.set.Targets("nodes/kubelet"))+len(n.set.Targets("nodes/kube-proxy")) {
+		t.Errorf("%d places remain", len(n.set.places))
+	}
+}
+
+// TestTwice tells of two jobs that scrape one page with one job label, once and with both names, as long as they do.
+func TestTwice(t *testing.T) {
+	n := newNodesSet(t, ", beside_monitors: true")
+	n.node("a", "true", "10.0.0.1:10250")
+	n.node("b", "true", "10.0.0.2:10250")
+	n.monitor("kubelet", "kubelet", "10.0.0.1:10250", "10.0.0.9:10250")
+	n.are("a b")
+	if got := n.set.NewTwice(); !slices.Equal(got, []Twice{{"nodes/kubelet", "serviceMonitor/monitoring/kubelet/0"}}) {
+		t.Errorf("told of %v", got)
+	}
+	shared := func(job, want string) {
+		t.Helper()
+		if got := n.set.Shared(job); strings.Join(got, "") != want {
+			t.Errorf("%s: %q, want %q", job, got, want)
+		}
+	}
+	const why = ", with the same job label, such as https://10.0.0.1:10250/metrics: in sums they count twice. One of the two is to go"
+	shared("nodes/kubelet", "serviceMonitor/monitoring/kubelet/0 scrapes 1 of its 2 pages too"+why)
+	shared("serviceMonitor/monitoring/kubelet/0", "nodes/kubelet scrapes 1 of its 2 pages too"+why)
+	shared("nodes/kube-proxy", "")
+	n.node("a", "false", "10.0.0.1:10250")
+	n.monitor("kubelet", "kubelet", "10.0.0.1:10250", "10.0.0.2:10250")
+	n.are("a b")
+	n.monitor("kubelet", "other", "10.0.0.1:10250", "10.0.0.2:10250")
+	n.are("a b")
+	shared("nodes/kubelet", "")
+	n.monitor("kubelet", "kubelet", "10.0.0.1:10250")
+	n.are("a b")
+	if got := n.set.NewTwice(); len(got) > 0 {
+		t.Errorf("told again of %v", got)
+	}
+	n.monitor("kubelet", "")
+	n.are("a b")
+	shared("nodes/kubelet", "")
+	n.monitor("kubelet", "kubelet", "10.0.0.1:10250")
+	n.are("a b")
+	if got := n.set.NewTwice(); len(got) != 1 {
+		t.Errorf("of a monitor that is new, told of %v", got)
+	}
+}

@@ -1,0 +1,111 @@
+package targets
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Settle returns what has changed since it was called last. Jobs that were told before and take groups of a source that is unknown as
+// yet keep their targets until it is known; nil means that all are.
+func (s *Set) Settle(unknown func(Source) bool) []Change {
+	var out []Change
+	for name, state := range s.gone {
+		out = append(out, Change{Job: state.told, Gone: true})
+		for _, t := range state.live {
+			s.leave(name, t)
+		}
+		s.forgetTwice(name)
+	}
+	clear(s.gone)
+	waiting := map[*jobState]bool{}
+	settle := func(state *jobState) {
+		if unknown != nil && state.told != nil && slices.ContainsFunc(state.job.Discoveries, func(d Discovery) bool { return unknown(d.Source) }) {
+			waiting[state] = true
+			return
+		}
+		state.new = false
+		if c, changed := s.settle(state); changed {
+			out = append(out, c)
+		}
+	}
+	for state := range s.touched {
+		if !state.job.Yields {
+			settle(state)
+		}
+	}
+	for state := range s.yielding { // touched also by what the others have now
+		if s.touched[state] {
+			settle(state)
+		}
+	}
+	s.touched = waiting
+	s.pair()
+	slices.SortFunc(out, func(a, b Change) int { return strings.Compare(a.Job.Name, b.Job.Name) })
+	return out
+}
+
+// settle compares the job's targets with those that were told before.
+func (s *Set) settle(state *jobState) (Change, bool) {
+	c := Change{Job: state.job}
+	now := s.choose(state)
+	for h, t := range now {
+		if old := state.live[h]; old != t {
+			c.Added = append(c.Added, t)
+			if old == nil {
+				s.enter(state.job.Name, t)
+			}
+		}
+	}
+	for h, t := range state.live {
+		if _, ok := now[h]; !ok {
+			c.Removed = append(c.Removed, t)
+			s.leave(state.job.Name, t)
+		}
+	}
+	changed := len(c.Added) > 0 || len(c.Removed) > 0 || state.told != state.job
+	state.live, state.told = now, state.job
+	byURL := func(a, b *Target) int { return strings.Compare(a.URL, b.URL) }
+	slices.SortFunc(c.Added, byURL)
+	slices.SortFunc(c.Removed, byURL)
+	return c, changed
+}
+
+// choose returns the job's targets by their hash. It notes those that it leaves to others.
+func (s *Set) choose(state *jobState) map[uint64]*Target {
+	now := map[uint64]*Target{}
+	state.yielded, state.at = nil, nil
+	leave := func(t *Target, why string) {
+		state.yielded = append(state.yielded, Drop{Group: t.group, Index: t.index, Rule: -1, Err: yieldError(why)})
+	}
+	living := state.livingNodes()
+	for _, key := range slices.SortedFunc(maps.Keys(state.groups), compareKeys) {
+		for _, t := range state.groups[key].targets {
+			if _, ok := now[t.Hash]; ok { // the same target of two groups is one
+				continue
+			}
+			if heir := living.heir(t); heir != "" {
+				leave(t, "the readiness of its Node is unknown, and Node "+heir+" has the same address")
+				continue
+			}
+			if state.job.Yields {
+				if other := s.monitorAt(state, t); other != "" {
+					leave(t, "it is left to "+other+", which scrapes it with the same job label; nodes.beside_monitors: true has both")
+					continue
+				}
+			}
+			now[t.Hash] = t
+		}
+	}
+	return now
+}
+
+func compareKeys(a, b groupKey) int {
+	n := cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.source.Role, b.source.Role), strings.Compare(a.source.Selectors, b.source.Selectors))
+	if n == 0 && a.source.Attach != b.source.Attach {
+		n = strings.Compare(fmt.Sprint(a.source.Attach), fmt.Sprint(b.source.Attach))
+	}
+	return n
+}
