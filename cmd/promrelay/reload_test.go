@@ -16,10 +16,19 @@ import (
 // What was refused, and when, is kept for the pages.
 func TestRefusedFileIsKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "promrelay.yml")
-	if err := os.WriteFile(path, []byte("scrap_configs: []\n"), 0o644); err != nil {
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("scrape_configs: []\n")
+	good, err := config.LoadFile(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	r := newReloader(path, &config.Config{}, prometheus.NewRegistry(), zap.NewNop())
+	write("scrap_configs: []\n")
+	r := newReloader(path, good, prometheus.NewRegistry(), zap.NewNop())
 	if got := r.refused.Load(); got != nil {
 		t.Fatalf("before it was read: %+v", got)
 	}
