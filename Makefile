@@ -65,7 +65,8 @@ clean: ## remove what was built
 
 .PHONY: demo
 demo: ## the relay with exporters, manifests and a receiver, until Ctrl-C; CHECK=1 verifies and exits
-	$(GO) run ./demo $(if $(CHECK),-check)
+	@echo "compiling the demo itself"
+	@CGO_ENABLED=0 $(GO) run -trimpath ./demo $(if $(CHECK),-check)
 
 ##### test
 
@@ -109,13 +110,19 @@ lint: verify-fmt verify-mod ## formatting, go.mod, vet, staticcheck, golangci-li
 ##### generated files: verify-x fails where update-x would change something
 
 .PHONY: verify-generated
-verify-generated: verify-docs ## all generated files
+verify-generated: verify-docs verify-deploy ## all generated files
 
 .PHONY: verify-docs update-docs
 verify-docs: ## docs/metrics.md
 	$(GO) test -count=1 -run '^TestMetricReference$$' ./test
 update-docs: ## docs/metrics.md
 	$(GO) test -count=1 -run '^TestMetricReference$$' ./test -update
+
+.PHONY: verify-deploy update-deploy
+verify-deploy: ## base.yaml of the example in deploy/
+	$(GO) test -count=1 -run '^TestExampleBase$$' ./test
+update-deploy: ## base.yaml of the example in deploy/
+	$(GO) test -count=1 -run '^TestExampleBase$$' ./test -update
 
 .PHONY: verify-fmt update-fmt
 verify-fmt: ## formatting by gofumpt

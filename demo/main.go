@@ -1,6 +1,7 @@
 // Command demo runs promrelay with everything around it, on loopback, with Go alone: exporters that look like a small
 // cluster, the manifests of that cluster, and a Prometheus that stores what the relay sends. "make demo" runs it until
-// Ctrl-C; with -check it looks with PromQL whether everything arrived, and exits with 1 and what is missing if not.
+// Ctrl-C, which it exits with 0 at, and brings back what somebody ends meanwhile; with -check it looks with PromQL whether
+// everything arrived, and exits with 1 and what is missing if not.
 //
 // It leaves nothing behind but the programs that it built, in .cache/peers.
 package main
@@ -24,7 +25,14 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the demo at once
-	if err := run(ctx, *checkOnly); err != nil {
+	giveBack := takeTerminal()
+	err := run(ctx, *checkOnly)
+	giveBack()
+	switch {
+	case err == nil:
+	case ctx.Err() != nil && !*checkOnly: // that is how a person ends it, whatever was ended before
+		fmt.Fprintf(os.Stderr, "demo: ended. What did not end well: %v\n", err)
+	default:
 		fmt.Fprintf(os.Stderr, "demo: %v\n", err)
 		os.Exit(1)
 	}
@@ -51,11 +59,7 @@ func run(ctx context.Context, checkOnly bool) (err error) {
 		return s.check(checking)
 	}
 	s.welcome()
-	select {
-	case <-ctx.Done():
-		fmt.Println("\nstopping")
-		return nil
-	case err := <-s.ended():
-		return err
-	}
+	s.keep(ctx)
+	fmt.Println("\nstopping")
+	return nil
 }

@@ -10,22 +10,6 @@ import (
 	"promrelay/test/peers"
 )
 
-// binaries are the paths of what buildAll built.
-type binaries struct{ relay, receiver, nodeExporter string }
-
-func buildAll(ctx context.Context) (b binaries, err error) {
-	fmt.Println("building promrelay, node_exporter and Prometheus (the first time this takes some minutes)")
-	for _, one := range []struct {
-		peer peers.Peer
-		path *string
-	}{{peers.Promrelay, &b.relay}, {peers.NodeExporter, &b.nodeExporter}, {peers.Prometheus, &b.receiver}} {
-		if *one.path, err = peers.Build(ctx, "", one.peer); err != nil {
-			return b, err
-		}
-	}
-	return b, nil
-}
-
 // stage is everything that runs, in one directory:
 //
 //	exporters ──► promrelay ──► receiver
@@ -104,19 +88,33 @@ func (s *stage) startExporters(dir string) error {
 // stop stops the relay first, so that what it has scraped is still delivered.
 func (s *stage) stop() error {
 	var errs []error
+	var running []*peers.Server
 	if s.relay != nil {
-		errs = append(errs, s.relay.Stop())
+		running = append(running, s.relay.Server)
 	}
-	if s.nodeExporter != nil {
-		errs = append(errs, s.nodeExporter.Stop())
-	}
+	running = append(running, s.nodeExporter)
 	if s.receiver != nil {
-		errs = append(errs, s.receiver.Stop())
+		running = append(running, s.receiver.Server)
+	}
+	for _, r := range running {
+		if r == nil || ended(r) { // somebody has ended it
+			continue
+		}
+		errs = append(errs, r.Stop())
 	}
 	for _, p := range s.pages {
 		errs = append(errs, p.stop())
 	}
 	return errors.Join(errs...)
+}
+
+func ended(s *peers.Server) bool {
+	select {
+	case <-s.Process().Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // ended delivers an error when one of the programs ends by itself.
@@ -137,15 +135,17 @@ func (s *stage) ended() <-chan error {
 	return out
 }
 
-// welcome tells a person where to look.
+// welcome tells a person where to look, and what to play with.
 func (s *stage) welcome() {
 	fmt.Printf(`
 promrelay runs, and reads the manifests of a cluster that is not there.
 
   what it scrapes, and why not   %s/targets
   its own metrics                %s/metrics
-  its configuration              %s
+  its configuration              %s (SIGHUP: kill -1 %d)
   the manifests (edit them)      %s
+  what the relay logs            %s
+  what the receiver logs         %s
 
 The receiver is a Prometheus. A query to try:
 
@@ -153,8 +153,19 @@ The receiver is a Prometheus. A query to try:
   curl -sG %s --data-urlencode 'query=histogram_quantile(0.9, sum by (le) (rate(checkout_request_duration_seconds_bucket[1m])))'
   curl -sG %s --data-urlencode 'query=sum by (namespace, pod) (rate(container_cpu_usage_seconds_total{container!=""}[1m]))'
 
+Play with it: end something, and look. It is brought back.
+
+`, s.relay.URL(), s.relay.URL(), s.relay.ConfigFile, s.relay.Process().Pid(), filepath.Join(filepath.Dir(s.relay.ConfigFile), "manifests"),
+		s.relay.Log(), s.receiver.Log(), s.receiver.QueryURL(), s.receiver.QueryURL(), s.receiver.QueryURL())
+	for _, k := range s.kept() {
+		fmt.Printf("  %-30s %s\n", fmt.Sprintf("%s %d", k.kill, k.server.Process().Pid()), fmt.Sprintf("ends %s for %s. Look at %s", k.name, k.away, k.look))
+	}
+	fmt.Printf(`
+Then ask whether a sample is missing: checkout is scraped every 5 s, so each minute in which the relay ran has 12.
+
+  curl -sG %s --data-urlencode 'query=count_over_time(up{job="checkout"}[1m])'
+
 On purpose: the target of the monitor "legacy" is down, "bad-regex" is rejected, "selects-nothing" has no targets.
-Ctrl-C ends everything.
-`, s.relay.URL(), s.relay.URL(), s.relay.ConfigFile, filepath.Join(filepath.Dir(s.relay.ConfigFile), "manifests"),
-		s.receiver.QueryURL(), s.receiver.QueryURL(), s.receiver.QueryURL())
+Ctrl-C ends everything, and removes it.
+`, s.receiver.QueryURL())
 }

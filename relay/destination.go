@@ -82,7 +82,7 @@ type shard struct {
 func (d *destination) inherit(old *destination) {
 	d.lastPassed.Store(old.lastPassed.Load())
 	old.mu.Lock()
-	d.state.Newest = old.state.Newest
+	d.state.Newest, d.state.Stored = old.state.Newest, old.state.Stored
 	old.mu.Unlock()
 }
 

@@ -87,6 +87,13 @@ func (d *dialect) inForce() (version int, reason string) {
 	return d.version, d.reason
 }
 
+// understood tells whether an answer has shown that the version in force is understood.
+func (d *dialect) understood() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.version == version2 && d.confirmed || d.version == version1 && d.taken
+}
+
 // fill sets what a decision needs to know.
 func (d *dialect) fill(k *known, now time.Time) {
 	d.mu.Lock()
@@ -116,8 +123,8 @@ func (d *dialect) doubt() {
 	d.odd++
 }
 
-// understood takes note of an answer that shows that a confirmed 2.0 is understood, though it refuses something.
-func (d *dialect) understood() {
+// heard takes note of an answer that shows that a confirmed 2.0 is understood, though it refuses something.
+func (d *dialect) heard() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.refused = time.Time{}

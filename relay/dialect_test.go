@@ -244,6 +244,30 @@ func TestDialectNoteIsText(t *testing.T) {
 	}
 }
 
+// A version counts as understood only when an answer has shown that, also in an earlier life.
+func TestDialectUnderstood(t *testing.T) {
+	for name, c := range map[string]struct {
+		learn func(*dialect)
+		want  bool
+	}{
+		"nothing answered":      {func(*dialect) {}, false},
+		"an odd answer to 2.0":  {func(d *dialect) { d.doubt() }, false},
+		"2.0 confirmed":         {func(d *dialect) { d.confirm() }, true},
+		"1.0 taken after 2.0":   {func(d *dialect) { d.took(time.Now(), "415") }, true},
+		"1.0 taken, 2.0 before": {func(d *dialect) { d.confirm(); d.took(time.Now(), "415") }, true},
+	} {
+		s := &slot{room: 1000}
+		d := s.dialect()
+		c.learn(d)
+		if got := d.understood(); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+		if got := s.dialect().understood(); got != c.want {
+			t.Errorf("%s: %v after a restart", name, got)
+		}
+	}
+}
+
 // TestDialectBarren: a confirmed 2.0 is doubted after refusals for a while, and not after a while without requests.
 func TestDialectBarren(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -217,7 +217,7 @@ func (d *destination) exchange(ctx context.Context, r *request, s sent, instead 
 	}
 	switch {
 	case r.version == version2 && a.told && a.samples > 0 && v.action == settle:
-		d.dialect.understood()
+		d.dialect.heard()
 	case r.version == version2 && (v.action == hold || v.action == separate):
 		d.dialect.refusal(time.Now())
 	}

@@ -57,6 +57,11 @@ type Status struct {
 	Advice   string    // what a person can do about it, empty for nothing
 	Aside    int       // series that are set aside, since the receiver refuses them
 	Refusals []Refusal // kinds of answers that cost samples, the last one first
+
+	// Confirmed tells that the receiver has understood Version, now or before a restart.
+	Confirmed bool
+	// Stored is when a request was taken last of which something was stored; zero if none was since the start.
+	Stored time.Time
 }
 
 // Relay serves the destinations.
@@ -293,6 +298,7 @@ func (r *Relay) Statuses() []Status {
 		s.Shards = len(d.shards)
 		d.mu.Unlock()
 		s.Version, s.Reason = d.dialect.inForce()
+		s.Confirmed = d.dialect.understood()
 		s.Aside = d.triage.asideSeries()
 		d.tell.fill(&s)
 		if s.Error != "" {

@@ -183,7 +183,7 @@ func (d *destination) account(r *request, v decision) {
 	d.metrics.exemplars.Add(float64(r.exemplars - v.exemplars))
 	d.mu.Lock()
 	if stored > 0 {
-		d.state.Newest = max(d.state.Newest, r.newest)
+		d.state.Newest, d.state.Stored = max(d.state.Newest, r.newest), time.Now()
 	}
 	d.mu.Unlock()
 	if n := r.left.histograms; n > 0 {

@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +12,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"promrelay/config"
 )
 
 func newTold() (*teller, *observer.ObservedLogs) {
@@ -209,5 +212,21 @@ func TestTellAtOnce(t *testing.T) {
 	var s Status
 	if tell.fill(&s); s.Refusals[0].Samples != 400 {
 		t.Errorf("%d samples", s.Refusals[0].Samples)
+	}
+}
+
+// A status tells when something was stored last: an answer by which everything is lost does not count.
+func TestStatusStored(t *testing.T) {
+	tr := try(t, by2, whole(func(r *config.Relay) { r.SplitRefused = false }), 5, func(_ int, p *posted, w http.ResponseWriter) int {
+		p.written(w, 0, 0)
+		w.WriteHeader(http.StatusBadRequest)
+		return said
+	})
+	first := tr.Statuses()[0]
+	if first.Stored.IsZero() || !first.Confirmed || len(first.Refusals) == 0 {
+		t.Fatalf("after a scrape that was taken and one that was refused: %+v", first)
+	}
+	if !first.Stored.Before(first.Refusals[0].Last) {
+		t.Errorf("stored at %s, after what was refused at %s", first.Stored, first.Refusals[0].Last)
 	}
 }

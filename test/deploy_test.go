@@ -27,7 +27,10 @@ import (
 	"promrelay/wal"
 )
 
-const kustomize = "deploy/kustomize"
+const (
+	kustomize = "deploy/kustomize"
+	example   = kustomize + "/overlays/example"
+)
 
 // watchedBy are the resources that the relay lists and watches, by the part of deploy/ that allows it. The room informers
 // decides about them; the tests on a real API server show that they are enough.
@@ -344,13 +347,13 @@ func TestShippedConfigurations(t *testing.T) {
 		if free := storage - int64(c.WAL.MaxBytes); free < 2*wal.DefaultMinFreeBytes {
 			t.Errorf("%s: the volume has %d bytes more than the WAL may take", file, free)
 		}
-		if c.Relay.DrainTimeout+15*time.Second > grace {
+		if c.Relay.DrainTimeout+50*time.Second > grace { // the deadlines of the parts, in cmd/promrelay/run.go
 			t.Errorf("%s: the pod gets %s to end, and drains for %s", file, grace, c.Relay.DrainTimeout)
 		}
 	}
 }
 
-// TestKustomizations: what they name is there. (kustomize itself is no part of the tests.)
+// TestKustomizations: what they name is there, and what is there is named.
 func TestKustomizations(t *testing.T) {
 	root := filepath.Join(repository, kustomize)
 	found, err := filepath.Glob(filepath.Join(root, "*", "kustomization.yaml"))

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,12 +11,22 @@ import (
 // refusalNews is how long a refusal is news: an older one is shown without a colour.
 const refusalNews = time.Hour
 
+// A destination of which nothing is stored is not up. Answers that cost samples and others that do not come in any order, so it
+// takes a while until that is sure.
+const (
+	storesNothing = time.Minute      // after which it is said where the receiver refuses
+	sendsNothing  = 10 * time.Minute // and where nothing is refused, or waits
+	answersApart  = 10 * time.Second // between answers of one moment
+)
+
 // destination is what the page shows of one.
 type destination struct {
 	relay.Status
-	State    string // up, down, or waiting where nothing was sent yet
-	Lag      string // age of the newest sample that was taken; empty if none was
-	Refusals []refusal
+	State, Class string
+	Words        string // what the state does not say for itself, empty for nothing
+	Lag          string // how old the newest sample is that was taken, or the first one that waits since the start
+	Dialect      string // the version of remote write, as far as it is known
+	Refusals     []refusal
 }
 
 // refusal is a kind of answers that cost samples.
@@ -24,38 +35,57 @@ type refusal struct {
 	Reason string // for people
 	Label  string // of promrelay_relay_dropped_samples_total, empty where nothing is counted there
 	Count  string // of samples, in words
+	Ago    string // when the last answer of the kind came
 	Old    bool   // it is no news any more
 }
 
 // Told tells whether there is more to say of the destination than its numbers.
 func (d destination) Told() bool {
-	return d.Error != "" || d.Status.Reason != "" || d.Aside > 0 || len(d.Refusals) > 0
-}
-
-// Refuses tells whether the receiver has refused something lately.
-func (d destination) Refuses() bool {
-	return len(d.Refusals) > 0 && !d.Refusals[0].Old
+	return d.Words != "" || d.Error != "" || d.Status.Reason != "" || d.Aside > 0 || len(d.Refusals) > 0
 }
 
 func newDestination(s relay.Status, now time.Time) destination {
-	d := destination{Status: s, State: "waiting"}
+	d := destination{Status: s, Lag: none, Dialect: "not known yet"}
 	if s.Newest > 0 {
-		d.State = "up"
-		d.Lag = seconds(max(now.Sub(time.UnixMilli(s.Newest)), 0))
+		d.Lag = seconds(max(now.Sub(time.UnixMilli(s.Newest)), time.Millisecond))
 	}
-	if s.Error != "" {
-		d.State = "down"
+	if s.Confirmed {
+		d.Dialect = strconv.Itoa(s.Version) + ".0"
 	}
 	for _, r := range s.Refusals {
 		d.Refusals = append(d.Refusals, newRefusal(r, now))
 	}
+	d.setState(now)
 	return d
+}
+
+func (d *destination) setState(now time.Time) {
+	refuses := len(d.Refusals) > 0 && !d.Refusals[0].Old
+	since := before(now, d.Stored)
+	switch {
+	case d.Error != "":
+		d.State, d.Class = "down", "down"
+	case refuses && now.Sub(d.Stored) > storesNothing && d.Refusals[0].Last.Sub(d.Stored) > answersApart:
+		d.State, d.Class, d.Words = "stores nothing", "down", "The receiver refuses everything that it gets."
+		if !d.Stored.IsZero() {
+			d.Words = "The receiver refuses everything that it gets. It stored something for the last time " + since + "."
+		}
+	case d.Stored.IsZero():
+		d.State, d.Class = "nothing sent", "waiting"
+	case now.Sub(d.Stored) > sendsNothing:
+		d.State, d.Class = "nothing sent", "waiting"
+		d.Words = "Nothing was sent since " + since + ": nothing is scraped, or write_relabel_configs let nothing by."
+	case refuses:
+		d.State, d.Class = "refuses some", "waiting"
+	default:
+		d.State, d.Class = "up", "up"
+	}
 }
 
 func newRefusal(r relay.Refusal, now time.Time) refusal {
 	const atMost = "_at_most"
 	name, bound := strings.CutSuffix(r.Reason, atMost)
-	out := refusal{Refusal: r, Reason: strings.ReplaceAll(name, "_", " "), Label: name, Old: now.Sub(r.Last) > refusalNews}
+	out := refusal{Refusal: r, Reason: strings.ReplaceAll(name, "_", " "), Label: name, Ago: before(now, r.Last), Old: now.Sub(r.Last) > refusalNews}
 	if out.AtMost = r.AtMost || bound; out.AtMost {
 		out.Label += atMost
 	}

@@ -1,7 +1,8 @@
 // Package web shows what the relay does: /targets for people, /api/v1/targets as Prometheus gives it, /metrics, and health.
 //
 // Promises: a request sees one moment of each part, and does not hold up discovery, scrapes or delivery for longer than it takes
-// to copy that. No credentials are shown. Not promised: that two parts are seen at the same moment.
+// to copy that. No credentials are shown. A page that panics costs that answer alone. The first look needs no scripts. Not promised:
+// that two parts are seen at the same moment.
 package web
 
 import (
@@ -17,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
@@ -53,10 +55,13 @@ type Options struct {
 	// Reload is what POST /-/reload does; nil refuses it.
 	Reload func() error
 	// Pprof serves /debug/pprof.
-	Pprof    bool
-	Version  string
-	Gatherer prometheus.Gatherer
-	Logger   *zap.Logger // nil means none
+	Pprof bool
+	// Refused tells of the configuration file that is not in force, nil if it is; a nil one always does.
+	Refused    func() *Refused
+	Version    string
+	Gatherer   prometheus.Gatherer
+	Registerer prometheus.Registerer // of the server's own metrics; nil means none
+	Logger     *zap.Logger           // nil means none
 }
 
 // Server answers HTTP requests.
@@ -64,6 +69,7 @@ type Server struct {
 	options   Options
 	listeners []net.Listener
 	sources   atomic.Pointer[Sources]
+	guard     *guard
 	log       *zap.Logger
 }
 
@@ -94,6 +100,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("--web.config.file=%s: %w", *o.Flags.WebConfigFile, err)
 	}
 	s := &Server{options: o, log: o.Logger.Named("web")}
+	s.guard = newGuard(o.Registerer, s.log)
 	if sockets := o.Flags.WebSystemdSocket; sockets != nil && *sockets {
 		return s, nil
 	}
@@ -154,30 +161,18 @@ func (s *Server) Run(ctx context.Context) error {
 
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "targets", http.StatusFound) })
-	mux.HandleFunc("GET /targets", s.whenReady(s.targetsPage))
-	mux.HandleFunc("GET /api/v1/targets", s.whenReady(targetsAPI))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
-	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "promrelay is healthy.") })
-	mux.HandleFunc("GET /-/ready", s.whenReady(func(w http.ResponseWriter, _ *http.Request, src *Sources) {
-		if src.Working != nil {
-			if err := src.Working(); err != nil {
-				say(w, http.StatusServiceUnavailable, "promrelay is not ready: "+err.Error())
-				return
-			}
-		}
-		remark := ""
-		if src.FirstLists != nil {
-			var err error
-			if remark, err = src.FirstLists(); err != nil {
-				say(w, http.StatusServiceUnavailable, "promrelay is not ready: "+err.Error())
-				return
-			}
-		}
-		say(w, http.StatusOK, strings.TrimSpace("promrelay is ready. "+remark))
-	}))
+	handle := func(method, path string, h http.Handler) { mux.Handle(method+" "+path, s.guard.page(path, h)) }
+	handleFunc := func(path string, h http.HandlerFunc) { handle(http.MethodGet, path, h) }
+	handleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "targets", http.StatusFound) })
+	handle(http.MethodGet, "/targets", gzhttp.GzipHandler(s.whenReady(s.targetsPage)))
+	handle(http.MethodGet, "/page.css", gzhttp.GzipHandler(file("page.css", "text/css; charset=utf-8")))
+	handle(http.MethodGet, "/page.js", gzhttp.GzipHandler(file("page.js", "text/javascript; charset=utf-8")))
+	handle(http.MethodGet, "/api/v1/targets", gzhttp.GzipHandler(s.whenReady(targetsAPI)))
+	handle(http.MethodGet, "/metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	handleFunc("/-/healthy", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "promrelay is healthy.") })
+	handleFunc("/-/ready", s.whenReady(ready))
 	for _, method := range []string{http.MethodPost, http.MethodPut} {
-		mux.HandleFunc(method+" /-/reload", s.reload)
+		handle(method, "/-/reload", http.HandlerFunc(s.reload))
 	}
 	if s.options.Pprof {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -187,6 +182,24 @@ func (s *Server) handler() http.Handler {
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
 	return mux
+}
+
+func ready(w http.ResponseWriter, _ *http.Request, src *Sources) {
+	if src.Working != nil {
+		if err := src.Working(); err != nil {
+			say(w, http.StatusServiceUnavailable, "promrelay is not ready: "+err.Error())
+			return
+		}
+	}
+	remark := ""
+	if src.FirstLists != nil {
+		var err error
+		if remark, err = src.FirstLists(); err != nil {
+			say(w, http.StatusServiceUnavailable, "promrelay is not ready: "+err.Error())
+			return
+		}
+	}
+	say(w, http.StatusOK, strings.TrimSpace("promrelay is ready. "+remark))
 }
 
 func (s *Server) whenReady(h func(http.ResponseWriter, *http.Request, *Sources)) http.HandlerFunc {

@@ -3,10 +3,10 @@ package web
 import (
 	"context"
 	"errors"
-	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +41,7 @@ type world struct {
 
 func (w *world) Monitors() []informers.MonitorStatus { return w.monitors }
 func (w *world) Off() map[string]string              { return w.off }
-func (w *world) Statuses(job string) []scrape.Status { return w.statuses[job] }
+func (w *world) Statuses(job string) []scrape.Status { return slices.Clone(w.statuses[job]) }
 func (w *world) sources() Sources {
 	return Sources{Monitors: w, Targets: w, Destinations: sent(w.destinations), Problems: func() []string { return []string{"bad.yaml: no kind"} }}
 }
@@ -99,7 +99,10 @@ func newWorld(t *testing.T) *world {
 			{Target: made[1], Health: scrape.HealthDown, LastScrape: time.Now(), Error: `server returned HTTP status 500: <script>alert(1)</script>`},
 		}},
 		destinations: []relay.Status{
-			{Name: "central", URL: "http://central/write", Version: 2, Newest: time.Now().Add(-4 * time.Second).UnixMilli(), Position: wal.Position{Segment: 7, Offset: 99}},
+			{
+				Name: "central", URL: "http://central/write", Version: 2, Confirmed: true, Stored: time.Now().Add(-3 * time.Second),
+				Newest: time.Now().Add(-4 * time.Second).UnixMilli(), Position: wal.Position{Segment: 7, Offset: 161336},
+			},
 			{Name: "dead", URL: "http://dead/write", Version: 2, Behind: 123456, Error: "connection refused"},
 		},
 	}
@@ -261,99 +264,6 @@ func TestTargetsForClientsOfPrometheus(t *testing.T) {
 		}
 	}
 }
-
-func TestTargetsPage(t *testing.T) {
-	s, srv := newServer(t, nil)
-	s.Ready(newWorld(t).sources())
-	_, body := ask(t, "GET", srv.URL+"/targets")
-	for _, want := range []string{
-		"shop/cart", "http://10.0.0.1:80/metrics", `instance="10.0.0.1:80"`, "1 up", "1 down", "12 ms", "1\u2009234\u2009567",
-		"server returned HTTP status 500: &lt;script&gt;", "service cart&lt;b&gt;, 10.0.0.3:81", "rule 0: keep where port matches",
-		"endpoints[0].relabelings[0].regex: missing )", "No targets: no Service in namespace shop matches its selector app=empty (3 there)", "labels do not match serviceMonitorSelector",
-		"probes: the CRD is not installed", "bad.yaml: no kind", "connection refused", "123\u2009456", "7 : 99", "runs by Endpoints",
-		"rejected; its last good version is still scraped. endpoints[0]: port: missing closing )",
-		"No targets: service discovery fails", "consul_sd_configs cannot be started: no such file",
-	} {
-		if !strings.Contains(body, want) {
-			t.Errorf("the page lacks %q", want)
-		}
-	}
-	if n := strings.Count(body, "its last good version is still scraped"); n != 1 {
-		t.Errorf("the page says of %d monitors that their last good version is scraped", n)
-	}
-	if strings.Contains(body, "<script>alert") {
-		t.Error("the page holds a script of a target")
-	}
-	if strings.Index(body, "10.0.0.2:80/metrics") > strings.Index(body, "10.0.0.1:80/metrics") {
-		t.Error("what is down does not stand first")
-	}
-}
-
-// The page says of a destination why it gets 1.0, what it refuses, and what can be done.
-func TestPageOfRefusals(t *testing.T) {
-	w := newWorld(t)
-	w.destinations = []relay.Status{
-		{
-			Name: "central", URL: "http://central/write", Version: 1, Newest: time.Now().UnixMilli(), Aside: 1234, Reason: "415: not <b>2.0</b>",
-			Refusals: []relay.Refusal{
-				{Reason: "refused", Error: "400: bad <i>", Advice: "drop the label", Samples: 12345, Last: time.Now().Add(-time.Minute)},
-				{Reason: "not_written", Error: "204: wrote nothing", Samples: 60, AtMost: true, Last: time.Now().Add(-30 * time.Minute)},
-				{Reason: "out_of_order_at_most", Error: "400: out of order", Samples: 1, Last: time.Now().Add(-59 * time.Minute)},
-				{Reason: "refused, number unknown", Error: "400: limit", AtMost: true, Last: time.Now().Add(-2 * time.Hour)},
-			},
-		},
-		{Name: "dead", URL: "http://dead/write", Version: 2, Error: "503: away", Advice: "start it", Aside: 1},
-		{Name: "old", URL: "http://old/write", Version: 2, Newest: 1, Refusals: []relay.Refusal{{Reason: "refused", Error: "400: once", Samples: 1, Last: time.Now().Add(-61 * time.Minute)}}},
-		{Name: "well", URL: "http://well/write", Version: 2, Newest: 1},
-	}
-	s, srv := newServer(t, nil)
-	s.Ready(w.sources())
-	_, body := ask(t, "GET", srv.URL+"/targets")
-	body = strings.Join(strings.Fields(html.UnescapeString(body)), " ")
-	for _, want := range []string{
-		"Remote write 1.0, since 2.0 was answered so: <q>415: not <b>2.0</b></q>. 2.0 is asked again within the hour.",
-		"1 234 series are set aside for a while or sent apart", "1 series is set aside",
-		"503: away</span><br>What to do: start it.",
-		`<span class="chip waiting" title="promrelay_relay_dropped_samples_total{reason="refused"}">refused</span> <td class="number">12 345 samples<td class="words"><q>400: bad <i></q><br>What to do: drop the label. <td`,
-		`{reason="not_written_at_most"}">not written</span> <td class="number">at most 60 samples<`,
-		`{reason="out_of_order_at_most"}">out of order</span> <td class="number">at most 1 sample<`,
-		`<span class="chip">refused</span> <td class="number">number unknown<td class="words"><q>400: limit</q> <td`,
-		`<span class="chip" title="promrelay_relay_dropped_samples_total{reason="refused"}">refused</span> <td class="number">1 sample<`,
-		"1m0s ago", "2h0m0s ago",
-	} {
-		if !strings.Contains(body, want) {
-			t.Errorf("the page lacks %q", want)
-		}
-	}
-	for text, want := range map[string]int{">refuses samples<": 1, `class="told"`: 3, "within the hour": 1, "What to do": 2} {
-		if n := strings.Count(body, text); n != want {
-			t.Errorf("the page has %q %d times, want %d", text, n, want)
-		}
-	}
-	if _, body := ask(t, "GET", srv.URL+"/targets"); strings.Contains(body, "<i>") || strings.Contains(body, "<b>2.0") {
-		t.Error("the page holds HTML of a receiver")
-	}
-}
-
-// A job with many targets does not make the page too long to read, unless it is asked for.
-func TestPageOfManyTargets(t *testing.T) {
-	w := newWorld(t)
-	const job = "serviceMonitor/shop/cart/0"
-	one := w.statuses[job][0]
-	for range 3 * rowsPerJob {
-		w.statuses[job] = append(w.statuses[job], one)
-	}
-	all := newPage(ptr(w.sources()), "", time.Now())
-	j := all.Groups[0].Jobs[0]
-	if len(j.Targets) != rowsPerJob || j.MoreTargets != 2*rowsPerJob+2 || all.Up != 3*rowsPerJob+1 {
-		t.Errorf("%d rows, %d more, %d up", len(j.Targets), j.MoreTargets, all.Up)
-	}
-	if only := newPage(ptr(w.sources()), job, time.Now()); len(only.Groups) != 1 || len(only.Groups[0].Jobs[0].Targets) != 3*rowsPerJob+2 {
-		t.Errorf("asked for alone: %+v", only.Groups)
-	}
-}
-
-func ptr[T any](v T) *T { return &v }
 
 func TestAddressInUse(t *testing.T) {
 	s, _ := newServer(t, nil)

@@ -1,146 +1,147 @@
 package web
 
 import (
-	"bytes"
 	"cmp"
-	"embed"
 	"fmt"
-	"html/template"
-	"maps"
-	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
-	"go.uber.org/zap"
 
 	"promrelay/informers"
 	"promrelay/scrape"
 	"promrelay/targets"
 )
 
-//go:embed targets.html
-var pageFiles embed.FS
-
-var targetsTemplate = template.Must(template.New("targets.html").Funcs(template.FuncMap{
-	"ago": ago, "seconds": seconds, "thousands": thousands,
-}).ParseFS(pageFiles, "targets.html"))
-
-// rowsPerJob is how many targets, and how many dropped ones, of one job the page shows unless it is asked for that job alone.
-const rowsPerJob = 200
-
-// page is what targets.html shows.
-type page struct {
-	Version      string
-	Only         string // the job that was asked for, empty for all
-	Up, Down     int
-	Unknown      int
-	Dropped      int
-	Samples      int // on the last pages of all targets
-	Rejected     int
-	Problems     []string
-	Destinations []destination
-	Groups       []group
-	Unselected   []group
-	NotKnown     bool // not all objects were read yet
-}
-
 // group is a monitor, or a block of the configuration.
 type group struct {
+	Key         string // by which a request names it
 	Title, Kind string
 	State       string
 	Reason      string // why it is not accepted, or has no targets
 	LastGood    bool   // it is rejected, and its last good version's targets are shown
-	Jobs        []job
+	Jobs        []*job
 	Up, Down    int
 	Unknown     int
 	Dropped     int
+	Filled      bool // its jobs have their rows
+	Open        bool
+
+	samples int
 }
 
-// Open tells whether the page shows the group's targets at once.
-func (g group) Open() bool {
-	return g.Down > 0 || g.Reason != "" || slices.ContainsFunc(g.Jobs, func(j job) bool { return len(j.Problems) > 0 })
-}
-
+// job is one of a group. What the view wants of it is in targets and dropped, and as rows once it is filled.
 type job struct {
-	Name        string
-	Notes       []string
-	Problems    []string
-	Interval    string
+	Name     string
+	Notes    []string
+	Problems []string
+	Interval string
+
 	Targets     []row
+	From        int // targets that are passed over, of those before Targets
 	MoreTargets int
 	Dropped     []dropped
+	AllDropped  int
 	MoreDropped int
+	Gone        bool // the one target that is asked for is not there
+
+	targets []scrape.Status
+	dropped []informers.Dropped
 }
 
+// row is a target.
 type row struct {
+	ID         string // by which a request names it within its job
 	URL        string
 	Health     scrape.Health
 	Labels     []labels.Label
-	Discovered []labels.Label
+	Discovered []labels.Label // nil where the request does not name the target
 	LastScrape time.Time
-	Duration   time.Duration
+	Ago        string
+	Took       string
+	Scraped    bool
 	Samples    int
 	Series     int
 	Error      string
 }
 
+// Class is how the target's state is marked.
+func (r row) Class() string {
+	switch r.Health {
+	case scrape.HealthUp:
+		return "up"
+	case scrape.HealthDown:
+		return "down"
+	}
+	return "waiting"
+}
+
+// dropped is a target that a job's rules do not let by.
 type dropped struct {
+	ID         string
 	Name       string
 	Reason     string
-	Discovered []labels.Label
+	Discovered []labels.Label // nil where the request does not name the target
 }
 
-func (s *Server) targetsPage(w http.ResponseWriter, r *http.Request, src *Sources) {
-	p := newPage(src, r.FormValue("job"), time.Now())
-	p.Version = s.options.Version
-	var b bytes.Buffer
-	if err := targetsTemplate.Execute(&b, p); err != nil {
-		s.log.Error("show targets", zap.Error(err))
-		say(w, http.StatusInternalServerError, "show targets: "+err.Error())
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(b.Bytes())
+// Empty tells whether an accepted monitor has no targets.
+func (g *group) Empty() bool {
+	return g.State == string(informers.Accepted) && g.Up+g.Down+g.Unknown == 0
 }
 
-// newPage gathers the page, of one job if only is not empty.
-func newPage(src *Sources, only string, now time.Time) *page {
-	p := &page{Only: only, NotKnown: src.Known != nil && !src.Known()}
-	if src.Problems != nil {
-		p.Problems = src.Problems()
+// Bad tells whether a person should look at the group.
+func (g *group) Bad() bool { return g.rank() < rankFine }
+
+// Ranks of groups, the worst first.
+const (
+	rankRejected = iota
+	rankDown
+	rankEmpty
+	rankFine
+)
+
+func (g *group) rank() int {
+	switch {
+	case g.State == string(informers.Rejected):
+		return rankRejected
+	case g.Down > 0 || slices.ContainsFunc(g.Jobs, func(j *job) bool { return len(j.Problems) > 0 }):
+		return rankDown
+	case g.Empty() || g.State == string(informers.Pending):
+		return rankEmpty
 	}
-	off := src.Monitors.Off()
-	for _, name := range slices.Sorted(maps.Keys(off)) {
-		p.Problems = append(p.Problems, name+": "+off[name])
-	}
-	for _, d := range src.Destinations.Statuses() {
-		p.Destinations = append(p.Destinations, newDestination(d, now))
-	}
-	for _, m := range src.Monitors.Monitors() {
-		g := p.group(src, m)
-		switch {
-		case only != "" && len(g.Jobs) == 0:
-		case m.State == informers.Unselected:
-			p.Unselected = append(p.Unselected, g)
-		default:
-			p.Groups = append(p.Groups, g)
-		}
-		if m.State == informers.Rejected {
-			p.Rejected++
-		}
-		p.Up, p.Down, p.Unknown, p.Dropped = p.Up+g.Up, p.Down+g.Down, p.Unknown+g.Unknown, p.Dropped+g.Dropped
-	}
-	return p
+	return rankFine
 }
 
-func (p *page) group(src *Sources, m informers.MonitorStatus) group {
-	g := group{Title: m.Owner.Name, Kind: string(m.Owner.Kind), State: string(m.State), Reason: m.Reason, LastGood: m.LastGood}
+// Class is how the group is marked.
+func (g *group) Class() string {
+	switch g.rank() {
+	case rankRejected, rankDown:
+		return "down"
+	case rankEmpty:
+		return "waiting"
+	}
+	return "up"
+}
+
+// Targets counts those of all jobs.
+func (g *group) Targets() int { return g.Up + g.Down + g.Unknown }
+
+// head is what a filter finds of a group besides its targets.
+func (g *group) head() string {
+	words := []string{g.Title, g.Kind, g.State, g.Reason}
+	for _, j := range g.Jobs {
+		words = append(append(words, j.Problems...), j.Notes...)
+	}
+	return strings.ToLower(strings.Join(words, " "))
+}
+
+// newGroup returns a monitor without rows, with one of its jobs alone if only is not empty.
+func newGroup(src *Sources, m informers.MonitorStatus, only string) *group {
+	g := &group{Title: m.Owner.Name, Kind: string(m.Owner.Kind), State: string(m.State), Reason: m.Reason, LastGood: m.LastGood}
+	g.Key = g.Kind + "/" + m.Owner.Namespace + "/" + m.Owner.Name
 	switch {
 	case m.Owner.Namespace != "":
 		g.Title = m.Owner.Namespace + "/" + m.Owner.Name
@@ -149,14 +150,17 @@ func (p *page) group(src *Sources, m informers.MonitorStatus) group {
 	case m.Owner.Kind == targets.ScrapeConfigBlock:
 		g.Kind = "scrape_config"
 	}
-	for _, j := range m.Jobs {
-		if p.Only != "" && p.Only != j.Job.Name {
+	for _, s := range m.Jobs {
+		if only != "" && only != s.Job.Name {
 			continue
 		}
-		statuses := src.Targets.Statuses(j.Job.Name)
-		for _, s := range statuses {
-			p.Samples += s.Samples
-			switch s.Health {
+		j := &job{
+			Name: s.Job.Name, Notes: s.Notes, Problems: s.Problems, Interval: s.Job.Config.ScrapeInterval.String(),
+			targets: src.Targets.Statuses(s.Job.Name), dropped: s.Dropped, AllDropped: len(s.Dropped),
+		}
+		for _, t := range j.targets {
+			g.samples += t.Samples
+			switch t.Health {
 			case scrape.HealthUp:
 				g.Up++
 			case scrape.HealthDown:
@@ -165,41 +169,80 @@ func (p *page) group(src *Sources, m informers.MonitorStatus) group {
 				g.Unknown++
 			}
 		}
-		g.Dropped += len(j.Dropped)
-		g.Jobs = append(g.Jobs, newJob(j, statuses, p.Only != ""))
+		if s.Why != "" && len(j.targets) == 0 && len(m.Jobs) > 1 {
+			j.Notes = append(slices.Clip(j.Notes), j.Name+" has no targets: "+s.Why)
+		}
+		g.Dropped += len(s.Dropped)
+		g.Jobs = append(g.Jobs, j)
 	}
-	if g.Reason == "" && g.Up+g.Down+g.Unknown == 0 && m.Why != "" {
+	if g.Reason == "" && g.Targets() == 0 && m.Why != "" {
 		g.Reason = "No targets: " + m.Why
 	}
 	return g
 }
 
-func newJob(j informers.JobStatus, statuses []scrape.Status, all bool) job {
-	if j.Why != "" && len(statuses) == 0 {
-		j.Notes = append(slices.Clip(j.Notes), "no targets: "+j.Why)
+// fill makes the rows of the jobs, at most a number for each, and for all as many as are left; none at all if none is left.
+func (g *group) fill(p *page, each int, left *int) {
+	if *left <= 0 && len(g.Jobs) > 0 {
+		return
 	}
-	out := job{Name: j.Job.Name, Notes: j.Notes, Problems: j.Problems, Interval: j.Job.Config.ScrapeInterval.String()}
-	slices.SortFunc(statuses, func(a, b scrape.Status) int {
+	g.Filled = true
+	for _, j := range g.Jobs {
+		j.fill(p, min(each, max(*left, 0)))
+		*left -= len(j.Targets) + len(j.Dropped)
+	}
+}
+
+func (j *job) fill(p *page, most int) {
+	slices.SortFunc(j.targets, func(a, b scrape.Status) int {
 		return cmp.Or(cmp.Compare(rank(a.Health), rank(b.Health)), cmp.Compare(a.Target.URL, b.Target.URL), labels.Compare(a.Target.Labels, b.Target.Labels))
 	})
-	for i, s := range statuses {
-		if i >= rowsPerJob && !all {
-			out.MoreTargets = len(statuses) - i
-			break
-		}
-		out.Targets = append(out.Targets, row{
-			URL: s.Target.ShownURL(), Health: s.Health, Labels: list(s.Target.Public()), Discovered: list(targets.ShownLabels(s.Target.Discovered())),
-			LastScrape: s.LastScrape, Duration: s.Duration, Samples: s.Samples, Series: s.Series, Error: s.Error,
-		})
+	if id := p.View.Target; id != "" {
+		j.targets = slices.DeleteFunc(j.targets, func(s scrape.Status) bool { return idOf(s.Target) != id })
+		j.dropped = slices.DeleteFunc(slices.Clone(j.dropped), func(d informers.Dropped) bool { return idOfDropped(d) != id })
+		j.Gone = len(j.targets)+len(j.dropped) == 0
 	}
-	for i, d := range j.Dropped {
-		if i >= rowsPerJob && !all {
-			out.MoreDropped = len(j.Dropped) - i
-			break
+	j.From = min(p.View.From, len(j.targets))
+	shown := j.targets[j.From:]
+	shown, j.MoreTargets = atMost(shown, most)
+	for _, s := range shown {
+		r := row{
+			ID: idOf(s.Target), URL: clip(s.Target.ShownURL()), Health: s.Health, Labels: list(s.Target.Public()), LastScrape: s.LastScrape,
+			Ago: before(p.Now, s.LastScrape), Took: seconds(s.Duration), Scraped: !s.LastScrape.IsZero(),
+			Samples: s.Samples, Series: s.Series, Error: clip(s.Error),
 		}
-		out.Dropped = append(out.Dropped, dropped{Name: describe(d.Discovered), Reason: d.Reason, Discovered: list(labels.FromMap(d.Discovered))})
+		if p.View.Target != "" {
+			r.Discovered = list(targets.ShownLabels(s.Target.Discovered()))
+		}
+		j.Targets = append(j.Targets, r)
 	}
-	return out
+	j.AllDropped = len(j.dropped)
+	some, more := atMost(j.dropped, max(most/4, 1))
+	j.MoreDropped = more
+	for _, d := range some {
+		r := dropped{ID: idOfDropped(d), Name: clip(describe(d.Discovered)), Reason: clip(d.Reason)}
+		if p.View.Target != "" {
+			r.Discovered = list(labels.FromMap(d.Discovered))
+		}
+		j.Dropped = append(j.Dropped, r)
+	}
+}
+
+// Any tells whether there is anything to show of it.
+func (j *job) Any() bool { return len(j.Targets)+len(j.Dropped)+j.From+j.MoreTargets+j.MoreDropped > 0 }
+
+// Next is how many targets the page after this one passes over.
+func (j *job) Next() string { return strconv.Itoa(j.From + len(j.Targets)) }
+
+// Shown tells which targets the page has, where it has not all.
+func (j *job) Shown() string {
+	return fmt.Sprintf("Targets %s to %s of %s", thousands(j.From+1), thousands(j.From+len(j.Targets)), thousands(len(j.targets)))
+}
+
+func idOf(t *targets.Target) string { return strconv.FormatUint(t.Hash, 36) }
+
+func idOfDropped(d informers.Dropped) string {
+	return "d" + strconv.FormatUint(labels.FromMap(d.Discovered).Hash(), 36)
 }
 
 // rank puts first what a person should look at.
@@ -208,7 +251,7 @@ func rank(h scrape.Health) int {
 }
 
 func list(ls labels.Labels) (out []labels.Label) {
-	ls.Range(func(l labels.Label) { out = append(out, l) })
+	ls.Range(func(l labels.Label) { out = append(out, labels.Label{Name: clip(l.Name), Value: clip(l.Value)}) })
 	return out
 }
 
@@ -225,38 +268,4 @@ func describe(discovered map[string]string) string {
 		words = append(words, a)
 	}
 	return strings.Join(words, ", ")
-}
-
-// ago says how long before now t was.
-func ago(t time.Time) string {
-	if t.IsZero() {
-		return "never"
-	}
-	return seconds(time.Since(t)) + " ago"
-}
-
-// seconds writes a duration with the digits that a person reads.
-func seconds(d time.Duration) string {
-	switch {
-	case d < time.Millisecond:
-		return fmt.Sprintf("%d µs", d.Microseconds())
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	}
-	return d.Round(time.Second).String()
-}
-
-// thousands writes a count with separators.
-func thousands(n any) string {
-	digits := fmt.Sprint(n)
-	var b strings.Builder
-	for i, c := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteRune('\u2009') // a thin space
-		}
-		b.WriteRune(c)
-	}
-	return b.String()
 }

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"promrelay/config"
 	"promrelay/informers"
 	"promrelay/relay"
+	"promrelay/web"
 )
 
 // reloader brings the configuration file to the parts, at the start, on SIGHUP and when it is asked to.
@@ -27,6 +29,7 @@ type reloader struct {
 	log       *zap.Logger
 	success   prometheus.Gauge
 	time      prometheus.Gauge
+	refused   atomic.Pointer[web.Refused] // the file as it is now, nil if it is in force
 
 	watch bool // reload when the file changes
 
@@ -114,9 +117,11 @@ func (r *reloader) reload() error {
 	}
 	if err != nil {
 		r.success.Set(0)
+		r.refused.Store(&web.Refused{At: time.Now(), Error: err.Error()})
 		r.log.Error("keep the old configuration", zap.String("config", r.path), zap.Error(err))
 		return err
 	}
+	r.refused.Store(nil)
 	r.log.Info("loaded the configuration", zap.String("config", r.path))
 	r.seeMore()
 	return nil

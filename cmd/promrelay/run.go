@@ -78,7 +78,7 @@ func run(o runOptions) error {
 	reload := newReloader(o.ConfigFile, cfg, reg, log)
 	reload.watch, reload.seen = o.Watch, seen
 	reload.seeMore()
-	wo := web.Options{Flags: o.Web, Pprof: o.Pprof, Version: version, Gatherer: reg, Logger: log}
+	wo := web.Options{Flags: o.Web, Pprof: o.Pprof, Refused: reload.refused.Load, Version: version, Gatherer: reg, Registerer: reg, Logger: log}
 	if o.Lifecycle {
 		wo.Reload = reload.reload
 	}

@@ -37,7 +37,9 @@ spec:
 `
 
 func TestMain(m *testing.M) {
-	cluster.Main(m, cluster.Binary{Name: "promrelay", Package: "./cmd/promrelay"})
+	cluster.Main(m,
+		cluster.Binary{Name: "promrelay", Package: "./cmd/promrelay"},
+		cluster.Binary{Name: "kustomize", Package: "sigs.k8s.io/kustomize/kustomize/v5", Dir: "test/kustomize"})
 }
 
 // TestAPIServer covers what the relay's tests rest on: the kinds, the count of watches, an outage.

@@ -25,8 +25,8 @@ const (
 	shippedRole      = "../../deploy/kustomize/base/rbac.yaml"
 	// shippedSecrets binds the role for Secrets in the namespace that it is applied to: here "default".
 	shippedSecrets = "../../deploy/kustomize/secrets/rolebinding.yaml"
-	// shippedShop is the same in an overlay, for the namespace shop.
-	shippedShop = "../../deploy/kustomize/overlays/example/secrets-shop.yaml"
+	// shippedExample is what a user copies.
+	shippedExample = "../../deploy/kustomize/overlays/example"
 )
 
 // relayUser is the relay to the API server, relayAgent how it names itself.

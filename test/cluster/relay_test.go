@@ -64,8 +64,18 @@ nodes: {authorization: {credentials_file: %s}, insecure_skip_verify: true, scrap
 func allowSecretsOfShop(t *testing.T, c *cluster.Cluster) {
 	t.Helper()
 	c.Apply(t, fill(namespaceOf, "NS", "shop"))
-	c.ApplyFiles(t, shippedShop)
+	bindSecrets(t, c, "shop")
 	mayRead(t, c, authorizationv1.ResourceAttributes{Verb: "get", Resource: "secrets", Namespace: "shop"})
+}
+
+// bindSecrets applies the binding that deploy/ ships to a namespace, as kubectl does with --namespace.
+func bindSecrets(t *testing.T, c *cluster.Cluster, namespace string) {
+	t.Helper()
+	shipped, err := os.ReadFile(shippedSecrets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Apply(t, strings.Replace(string(shipped), "  name: promrelay-secrets\n", "  name: promrelay-secrets\n  namespace: "+namespace+"\n", 1))
 }
 
 // testSecrets changes passwords that the relay reads by name: one that the target goes on to take, and one that it
@@ -170,11 +180,7 @@ func testBadMonitors(t *testing.T, c *cluster.Cluster, r *relay) {
 		return nil
 	})
 	// The remedy that the page names.
-	shipped, err := os.ReadFile(shippedSecrets)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Apply(t, strings.Replace(string(shipped), "  name: promrelay-secrets\n", "  name: promrelay-secrets\n  namespace: locked\n", 1))
+	bindSecrets(t, c, "locked")
 	r.isUp(t, 20*time.Second, jobOf("locked", "auth"), "instance", locked.instance())
 }
 

@@ -1,11 +1,13 @@
 package peers
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -24,12 +26,18 @@ type Peer struct {
 	tags string
 }
 
-// The peers.
+// lean leaves out Prometheus's service discoveries but those by files and HTTP. It is to be the only tag: one that the standard
+// library knows, such as netgo, has nearly everything compiled once more.
+const lean = "remove_all_sd"
+
+// The peers. Versions in their go.mod are those of ours where both have a module, so that nothing is compiled twice.
 var (
-	Prometheus      = Peer{"prometheus", "test/peers/prometheus", "github.com/prometheus/prometheus/cmd/prometheus", "remove_all_sd,netgo"}
+	Prometheus      = Peer{"prometheus", "test/peers/prometheus", "github.com/prometheus/prometheus/cmd/prometheus", lean}
 	VictoriaMetrics = Peer{"victoria-metrics", "test/peers/victoriametrics", "github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics", ""}
 	NodeExporter    = Peer{"node_exporter", "test/peers/nodeexporter", "github.com/prometheus/node_exporter", ""}
 	Promrelay       = Peer{"promrelay", ".", "./cmd/promrelay", ""}
+	// LeanPromrelay is the relay without the service discoveries of clouds, whose SDKs take most of the time to compile.
+	LeanPromrelay = Peer{"promrelay-lean", ".", "./cmd/promrelay", lean}
 )
 
 // longerThan is when a build is worth a line on standard error.
@@ -39,6 +47,16 @@ const longerThan = 3 * time.Second
 // repository. The first build of a peer takes a minute or more; when nothing has changed it takes a second or two. Builds in one dir
 // wait for each other, across processes.
 func Build(ctx context.Context, dir string, peer Peer) (path string, err error) {
+	slow := time.AfterFunc(longerThan, func() {
+		fmt.Fprintf(os.Stderr, "building %s; the first time this takes minutes\n", peer.Name)
+	})
+	defer slow.Stop()
+	return BuildShown(ctx, dir, peer, func(string) {})
+}
+
+// BuildShown is Build, and shows what is done: the path of each package that is compiled, and "downloading" with a module and its
+// version.
+func BuildShown(ctx context.Context, dir string, peer Peer, show func(what string)) (path string, err error) {
 	root, err := Root()
 	if err != nil {
 		return "", err
@@ -58,11 +76,7 @@ func Build(ctx context.Context, dir string, peer Peer) (path string, err error) 
 	}
 	defer unlock()
 	path = filepath.Join(dir, peer.Name)
-	slow := time.AfterFunc(longerThan, func() {
-		fmt.Fprintf(os.Stderr, "building %s; the first time this takes minutes\n", peer.Name)
-	})
-	defer slow.Stop()
-	return path, run(ctx, filepath.Join(root, peer.dir), peer.arguments(path))
+	return path, run(ctx, filepath.Join(root, peer.dir), peer.arguments(path), show)
 }
 
 // BuildPromrelay compiles the relay of this repository into dir, as Build does.
@@ -71,25 +85,82 @@ func BuildPromrelay(ctx context.Context, dir string) (string, error) {
 }
 
 func (p Peer) arguments(path string) []string {
-	args := []string{"build", "-trimpath", "-ldflags=-s -w", "-o", path}
+	args := []string{"build", "-v", "-trimpath", "-ldflags=-s -w", "-o", path}
 	if p.tags != "" {
 		args = append(args, "-tags="+p.tags)
 	}
 	return append(args, p.pkg)
 }
 
-// run runs the go command.
-func run(ctx context.Context, dir string, args []string) error {
+// run runs "go build -v".
+func run(ctx context.Context, dir string, args []string, show func(what string)) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that it removes its work directory
 	cmd.WaitDelay = 10 * time.Second
-	// GOFLAGS of the caller may hold -race or -mod=mod, which are not meant for these.
-	cmd.Env = append(slices.Clone(os.Environ()), "PWD="+dir, "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off")
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, output)
+	cmd.Env = buildEnv(dir)
+	output := &buildOutput{show: show}
+	cmd.Stdout, cmd.Stderr = output, output
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, output.rest.String())
 	}
 	return nil
+}
+
+// buildOutput takes what "go build -v" writes.
+type buildOutput struct {
+	show func(what string)
+	line []byte
+	rest strings.Builder // lines that show nothing of its work
+}
+
+// Write is called by one goroutine at a time: os/exec sees that both streams are the same.
+func (o *buildOutput) Write(p []byte) (int, error) {
+	o.line = append(o.line, p...)
+	for {
+		line, more, ok := bytes.Cut(o.line, []byte("\n"))
+		if !ok {
+			return len(p), nil
+		}
+		if text := strings.TrimPrefix(string(line), "go: "); shownLine.MatchString(text) {
+			o.show(text)
+		} else {
+			o.rest.WriteString(text + "\n")
+		}
+		o.line = append([]byte(nil), more...)
+	}
+}
+
+// shownLine names a package, or a module that is downloaded.
+var shownLine = regexp.MustCompile(`^([a-zA-Z0-9][^\s:]*|downloading \S+ \S+)$`)
+
+// Packages counts the packages that some peers are made of, each once. What it downloads for that is shown as by BuildShown.
+func Packages(ctx context.Context, show func(what string), of ...Peer) (int, error) {
+	root, err := Root()
+	if err != nil {
+		return 0, err
+	}
+	all := map[string]bool{}
+	for _, p := range of {
+		cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-tags="+p.tags, p.pkg)
+		cmd.Dir = filepath.Join(root, p.dir)
+		cmd.Env = buildEnv(cmd.Dir)
+		errs := &buildOutput{show: show}
+		cmd.Stderr = errs
+		output, err := cmd.Output()
+		if err != nil {
+			return 0, fmt.Errorf("list the packages of %s: %w\n%s", p.Name, err, errs.rest.String())
+		}
+		for name := range strings.Lines(string(output)) {
+			all[name] = true
+		}
+	}
+	return len(all), nil
+}
+
+// buildEnv is the environment of the go command. GOFLAGS of the caller may hold -race or -mod=mod, which are not meant for these.
+func buildEnv(dir string) []string {
+	return append(slices.Clone(os.Environ()), "PWD="+dir, "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off")
 }
 
 // Root is the directory of promrelay's go.mod. The working directory is to be in that module or in one that requires it.

@@ -162,7 +162,7 @@ func rejected(t *testing.T, relay *peers.Relay, name string, words ...string) {
 	if _, err := page.ReadFrom(resp.Body); err != nil {
 		t.Fatal(err)
 	}
-	for group := range strings.SplitSeq(page.String(), "<details class=\"group\"") {
+	for group := range strings.SplitSeq(page.String(), "<details class=\"group") {
 		if !strings.Contains(group, "shop/"+name+"<") {
 			continue
 		}

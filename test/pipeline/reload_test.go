@@ -2,8 +2,10 @@ package pipeline
 
 import (
 	"fmt"
+	"html"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -49,7 +51,19 @@ func TestReload(t *testing.T) {
 		if v := metric(t, relay, "promrelay_config_last_reload_successful"); v != 0 {
 			t.Errorf("%s: promrelay_config_last_reload_successful is %v", name, v)
 		}
+		if page := targetsPage(t, relay); !strings.Contains(page, bannerWords) || !strings.Contains(page, c.want) {
+			t.Errorf("%s: /targets does not tell of the refused file", name)
+		}
 	}
+	bad, err := os.ReadFile(relay.ConfigFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, relay.ConfigFile, config(staticJob("first", first), staticJob("second", second), staticJob("third", third)))
+	if status, text := postReload(t, relay); status != http.StatusOK || strings.Contains(targetsPage(t, relay), bannerWords) {
+		t.Errorf("a good file after bad ones: %d %s, or /targets still tells of a refused one", status, text)
+	}
+	writeFile(t, relay.ConfigFile, string(bad))
 	if err := relay.Process().Signal(syscall.SIGHUP); err != nil { // the last bad one again
 		t.Fatal(err)
 	}
@@ -65,6 +79,19 @@ func TestReload(t *testing.T) {
 		steady(t, job, e)
 	}
 	onlyKnown(t, r.of(nil), first.in("first"), second.in("second"), third.in("third"))
+}
+
+// bannerWords stand on /targets while a configuration file is refused.
+const bannerWords = "The configuration file was refused at"
+
+// targetsPage is /targets as a person reads it.
+func targetsPage(t *testing.T, r *peers.Relay) string {
+	t.Helper()
+	page, err := peers.Get(t.Context(), r.URL()+"/targets")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return html.UnescapeString(string(page))
 }
 
 // steady demands that pages were asked for every second.

@@ -1,0 +1,184 @@
+package test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"promrelay/config"
+)
+
+// rendered is what "kubectl kustomize" would write of a directory.
+func rendered(t *testing.T, dir string) []byte {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("kustomize is compiled for this")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", "tool", "kustomize", "build", dir)
+	cmd.Dir = filepath.Join(repository, "test", "kustomize")
+	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOWORK=off")
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("render %s: %v\n%s", dir, err, &errs)
+	}
+	if errs.Len() > 0 {
+		t.Errorf("render %s: %s", dir, &errs)
+	}
+	return out
+}
+
+// objectsOf splits what rendered returns.
+func objectsOf(text []byte) [][]byte { return bytes.Split(text, []byte("\n---\n")) }
+
+// kindOf reads the kind of a document.
+func kindOf(t *testing.T, doc []byte) string {
+	t.Helper()
+	var o struct{ Kind string }
+	if err := yaml.Unmarshal(doc, &o); err != nil || o.Kind == "" {
+		t.Fatalf("no object: %v\n%s", err, doc)
+	}
+	return o.Kind
+}
+
+// copied is a copy of the example outside of the repository, as README says to make one, with some edits.
+func copied(t *testing.T, edits *strings.Replacer) (dir string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "prod-1")
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(repository, example))); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"kustomization.yaml", "promrelay.yml"} {
+		file := filepath.Join(dir, name)
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		edited := edits.Replace(string(text))
+		if edited == string(text) {
+			t.Errorf("%s has nothing to edit", name)
+		}
+		if err := os.WriteFile(file, []byte(edited), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// TestExampleBase: the example's base.yaml is what the base renders to, without the ConfigMap, which the example makes.
+func TestExampleBase(t *testing.T) {
+	out := []byte("# What deploy/kustomize/base renders to. Written by \"make update-deploy\". Do not edit.\n")
+	for i, doc := range objectsOf(rendered(t, filepath.Join(repository, kustomize, "base"))) {
+		if kindOf(t, doc) == "ConfigMap" {
+			continue
+		}
+		if i > 0 {
+			out = append(out, "---\n"...)
+		}
+		out = append(append(out, bytes.TrimSuffix(doc, []byte("\n"))...), '\n')
+	}
+	file := filepath.Join(repository, example, "base.yaml")
+	if *update {
+		if err := os.WriteFile(file, out, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if have, err := os.ReadFile(file); err != nil || !bytes.Equal(have, out) {
+		t.Errorf("%s is not what the base renders to (%v): run \"make update-deploy\"", example+"/base.yaml", err)
+	}
+}
+
+// TestExampleCopied: a copy needs its image and its receiver, and nothing else of the repository or of the cluster.
+func TestExampleCopied(t *testing.T) {
+	dir := copied(t, strings.NewReplacer(
+		"newName: registry.example.com/promrelay", "newName: registry.internal/promrelay", "newTag: dev", "newTag: v1.2.3",
+		"https://metrics.example.com/api/v1/write", "https://receiver.internal/api/v1/write",
+	))
+	d := decoder(t)
+	var all []runtime.Object
+	for _, doc := range objectsOf(rendered(t, dir)) {
+		o, kind, err := d.Decode(doc, nil, nil)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, doc)
+		}
+		if kind.Group == "monitoring.coreos.com" {
+			t.Errorf("a %s needs a CRD that may not be there", kind.Kind)
+		}
+		all = append(all, o)
+	}
+	for _, o := range all {
+		if b, ok := o.(*rbacv1.RoleBinding); ok && b.Namespace != "promrelay" {
+			t.Errorf("RoleBinding %s is of namespace %s, which may not be there", b.Name, b.Namespace)
+		}
+	}
+	find(t, all, func(n *corev1.Namespace) bool { return n.Name == "promrelay" })
+	s := find(t, all, func(*appsv1.StatefulSet) bool { return true })
+	if image := s.Spec.Template.Spec.Containers[0].Image; image != "registry.internal/promrelay:v1.2.3" {
+		t.Errorf("the image is %s", image)
+	}
+	file := find(t, all, func(c *corev1.ConfigMap) bool { return c.Namespace == "promrelay" })
+	for _, v := range s.Spec.Template.Spec.Volumes {
+		if v.ConfigMap != nil && v.ConfigMap.Name != file.Name {
+			t.Errorf("the pod mounts the ConfigMap %s, and there is %s", v.ConfigMap.Name, file.Name)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "promrelay.yml")
+	if err := os.WriteFile(path, []byte(file.Data["promrelay.yml"]), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.LoadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if url := c.Destinations[0].URL.String(); url != "https://receiver.internal/api/v1/write" {
+		t.Errorf("the receiver is %s", url)
+	}
+}
+
+// TestChangedConfigurationKeepsThePod: what a changed promrelay.yml changes is the ConfigMap alone, which the relay watches; a new
+// pod would cost scrapes.
+func TestChangedConfigurationKeepsThePod(t *testing.T) {
+	root := filepath.Join(repository, kustomize)
+	for _, dir := range []string{"base", "overlays/example", "overlays/confined"} {
+		tree := filepath.Join(t.TempDir(), "deploy")
+		if err := os.CopyFS(tree, os.DirFS(root)); err != nil {
+			t.Fatal(err)
+		}
+		before := objectsOf(rendered(t, filepath.Join(tree, dir)))
+		file := filepath.Join(tree, dir, "promrelay.yml")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, append(text, "# changed\n"...), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		changed := 0
+		for i, doc := range objectsOf(rendered(t, filepath.Join(tree, dir))) {
+			if bytes.Equal(doc, before[i]) {
+				continue
+			}
+			changed++
+			if kind := kindOf(t, doc); kind != "ConfigMap" {
+				t.Errorf("%s: a %s changes with the file", dir, kind)
+			}
+		}
+		if changed != 1 {
+			t.Errorf("%s: %d objects change with the file, want the ConfigMap", dir, changed)
+		}
+	}
+}

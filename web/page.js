@@ -1,0 +1,154 @@
+"use strict";
+// The page works without this. With it, a filter and a group that is opened do not load the page anew, and it follows the relay.
+// What it asks for are pages like this one, of which it takes the elements that it needs.
+const every = 10000; // milliseconds between two looks at the relay
+const maxOpen = 30; // as in view.go
+const opened = new Map(); // by key of a group: whether a person opened it, or closed it
+const discovered = new Map(); // by address: the labels that a person asked for
+const trouble = document.getElementById("trouble"), pause = document.getElementById("pause");
+const form = document.getElementById("filter");
+let paused = remembered() === "1", timer, asked = 0;
+
+// remembered is whether a person has paused the page before. A browser that keeps nothing says so by an exception.
+function remembered(value) {
+  try {
+    if (value) localStorage.setItem("promrelay-paused", value);
+    return localStorage.getItem("promrelay-paused");
+  } catch {
+    return value ?? null;
+  }
+}
+
+const groups = root => [...root.querySelectorAll("details.group")];
+
+async function get(address) {
+  const response = await fetch(address, {headers: {Accept: "text/html"}});
+  if (!response.ok) throw new Error((await response.text()).slice(0, 200) || response.statusText);
+  return new DOMParser().parseFromString(await response.text(), "text/html");
+}
+
+// load shows the page of an address, which becomes that of the window. Only the last one that was asked for is shown.
+async function load(address = location.href) {
+  const mine = ++asked, url = new URL(address, location.href);
+  clearTimeout(timer);
+  for (const [key, open] of [...opened].filter(([, open]) => open).slice(-maxOpen)) url.searchParams.append("open", key);
+  try {
+    const page = await get(url);
+    if (mine === asked) swap(page);
+    trouble.textContent = "";
+  } catch (error) {
+    if (mine === asked) trouble.textContent = " · the relay does not answer: " + error.message;
+  }
+  if (mine === asked) again();
+}
+
+// again looks later, if that is wanted.
+function again() {
+  clearTimeout(timer);
+  if (!paused) timer = setTimeout(() => document.hidden || !getSelection().isCollapsed ? again() : load(), every);
+}
+
+// swap puts what has changed in its place, and leaves a person where they are.
+function swap(page) {
+  const anchor = groups(document).find(g => g.getBoundingClientRect().bottom > 80), top = anchor?.getBoundingClientRect().top;
+  const focused = document.activeElement?.closest("details")?.dataset.key, inSummary = document.activeElement?.matches("summary");
+  const old = new Map(groups(document).map(g => [g.dataset.key, g]));
+  for (const g of groups(page)) {
+    if (opened.has(g.dataset.key)) g.open = opened.get(g.dataset.key);
+    if (g.open && g.querySelector(".closed") && old.get(g.dataset.key)?.querySelector(".job")) {
+      g.querySelector(".body").replaceWith(old.get(g.dataset.key).querySelector(".body"));
+    }
+  }
+  for (const live of document.querySelectorAll("[data-live]")) {
+    const next = page.getElementById(live.id);
+    if (next) live.replaceWith(document.adoptNode(next));
+  }
+  for (const link of document.querySelectorAll("a.discover")) if (discovered.has(link.getAttribute("href"))) unfold(link);
+  const find = key => groups(document).find(g => g.dataset.key === key);
+  if (inSummary && focused) find(focused)?.querySelector("summary").focus({preventScroll: true});
+  const moved = anchor && scrollY > 0 && find(anchor.dataset.key);
+  if (moved) scrollBy(0, moved.getBoundingClientRect().top - top);
+}
+
+// fill gives a group that was opened its targets.
+async function fill(group) {
+  const link = group.querySelector(".closed a");
+  if (!link) return;
+  try {
+    const body = groups(await get(link.href)).find(g => g.dataset.key === group.dataset.key)?.querySelector(".body");
+    if (body && group.isConnected) group.querySelector(".body").replaceWith(document.adoptNode(body));
+  } catch (error) {
+    trouble.textContent = " · the relay does not answer: " + error.message;
+  }
+}
+
+// unfold shows what was discovered of a target, under it.
+async function unfold(link) {
+  const address = link.getAttribute("href");
+  try {
+    if (!discovered.has(address)) discovered.set(address, (await get(address)).querySelector(".discovered"));
+  } catch (error) {
+    trouble.textContent = " · the relay does not answer: " + error.message;
+    return;
+  }
+  const labels = discovered.get(address);
+  if (!labels) return discovered.delete(address);
+  link.closest("td").append(labels.cloneNode(true));
+  link.hidden = true;
+}
+
+function go(address) {
+  history.pushState(null, "", address);
+  load();
+}
+
+document.addEventListener("click", event => {
+  const at = event.target.closest("a, summary");
+  if (!at || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (at.matches("a.discover")) {
+    event.preventDefault();
+    unfold(at);
+  } else if (at.matches("#chips a")) {
+    event.preventDefault();
+    const url = new URL(at.href);
+    const typed = form.elements.filter.value;
+    typed ? url.searchParams.set("filter", typed) : url.searchParams.delete("filter");
+    go(url);
+  } else if (at.matches("details.group > summary")) {
+    opened.set(at.parentElement.dataset.key, !at.parentElement.open);
+  }
+});
+document.addEventListener("toggle", event => {
+  if (event.target.matches("details.group") && event.target.open) fill(event.target);
+}, true);
+addEventListener("popstate", () => {
+  if (form) form.elements.filter.value = new URLSearchParams(location.search).get("filter") ?? "";
+  load();
+});
+
+if (form) {
+  let typing;
+  const typed = () => {
+    const url = new URL(location.href), words = form.elements.filter.value;
+    words ? url.searchParams.set("filter", words) : url.searchParams.delete("filter");
+    history.replaceState(null, "", url);
+    load();
+  };
+  form.elements.filter.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(typed, 250); });
+  form.addEventListener("submit", event => { event.preventDefault(); clearTimeout(typing); typed(); });
+}
+
+function show() {
+  pause.hidden = false;
+  pause.textContent = paused ? "Follow" : "Pause";
+  document.getElementById("pace").textContent = paused ? " · paused" : ` · every ${every / 1000} s`;
+}
+pause.addEventListener("click", () => {
+  paused = !paused;
+  remembered(paused ? "1" : "0");
+  show();
+  paused ? clearTimeout(timer) : load();
+});
+document.addEventListener("visibilitychange", () => { if (!document.hidden && !paused) load(); });
+show();
+again();

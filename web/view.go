@@ -1,0 +1,154 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"promrelay/informers"
+	"promrelay/scrape"
+	"promrelay/targets"
+)
+
+// What the chips choose. Those of targets are their health.
+const (
+	chooseRejected = "rejected"
+	chooseEmpty    = "empty"
+	chooseDropped  = "dropped"
+)
+
+// maxOpen is how many groups a request may ask to be open.
+const maxOpen = 30
+
+// view is what a request asks to see of the page. Each is a page by itself, so that all of them work without scripts.
+type view struct {
+	Filter  string // words that must all be found
+	State   string // what a chip chooses, empty for everything
+	Monitor string // key of the one group to show, empty for all
+	Job     string // name of the one job to show, empty for all
+	From    int    // targets of Job that are passed over
+	Target  string // ID of the one target of Job to show with what was discovered, empty for all
+
+	open  []string // keys of groups whose targets are wanted at once
+	words []string // of Filter, in lower case
+}
+
+func newView(r *http.Request) view {
+	q := r.URL.Query()
+	v := view{Filter: q.Get("filter"), State: q.Get("state"), Monitor: q.Get("monitor"), Job: q.Get("job"), Target: q.Get("target"), open: q["open"]}
+	v.open = v.open[:min(len(v.open), maxOpen)]
+	v.words = strings.Fields(strings.ToLower(v.Filter))
+	if n, err := strconv.Atoi(q.Get("from")); err == nil && n > 0 && v.Job != "" {
+		v.From = n
+	}
+	if q.Has("unhealthy") { // of links from before there were chips
+		v.State = string(scrape.HealthDown)
+	}
+	return v
+}
+
+// Alone tells whether one group or job is shown and not all.
+func (v view) Alone() bool { return v.Job != "" || v.Monitor != "" }
+
+// Active tells whether something is filtered out.
+func (v view) Active() bool { return v.Filter != "" || v.State != "" }
+
+// address is that of the page with these parameters, names and values in turn.
+func address(parameters ...string) string {
+	q := url.Values{}
+	for i := 0; i < len(parameters); i += 2 {
+		if parameters[i+1] != "" {
+			q.Set(parameters[i], parameters[i+1])
+		}
+	}
+	if len(q) == 0 {
+		return "targets"
+	}
+	return "targets?" + q.Encode()
+}
+
+// wants tells whether a group of this kind is wanted, before its targets are looked at.
+func (v view) wants(g *group) bool {
+	switch {
+	case v.Monitor != "" && v.Monitor != g.Key:
+		return false
+	case v.State == chooseRejected:
+		return g.State == string(informers.Rejected)
+	case v.State == chooseEmpty:
+		return g.Empty()
+	case v.State == chooseDropped:
+		return g.Dropped > 0
+	}
+	return true
+}
+
+// choose leaves of a group what the view wants, and tells whether that is anything.
+func (v view) choose(g *group) bool {
+	if !v.wants(g) {
+		return false
+	}
+	if !v.Active() {
+		return true
+	}
+	found, here := false, v.missing(g.head())
+	for _, j := range g.Jobs {
+		there := missing(here, strings.ToLower(j.Name))
+		if len(there) > 0 || v.health() {
+			j.targets = slices.DeleteFunc(j.targets, func(s scrape.Status) bool { return !v.chooseTarget(s, there) })
+		}
+		if len(there) > 0 {
+			j.dropped = slices.DeleteFunc(slices.Clone(j.dropped), func(d informers.Dropped) bool { return len(missing(there, textOfDropped(d))) > 0 })
+		}
+		if v.State == chooseDropped {
+			j.targets = nil
+		}
+		if v.health() {
+			j.dropped = nil
+		}
+		found = found || len(j.targets) > 0 || len(j.dropped) > 0 || len(there) == 0 && !v.health() && v.State != chooseDropped
+	}
+	return found || len(here) == 0 && !v.health() && v.State != chooseDropped
+}
+
+// health tells whether targets are chosen by their health.
+func (v view) health() bool {
+	return v.State != "" && v.State != chooseRejected && v.State != chooseEmpty && v.State != chooseDropped
+}
+
+func (v view) chooseTarget(s scrape.Status, words []string) bool {
+	if v.health() && v.State != string(s.Health) {
+		return false
+	}
+	if len(words) == 0 {
+		return true
+	}
+	// What was discovered is put together anew each time, so it is looked at last.
+	words = missing(words, strings.ToLower(s.Target.ShownURL()+" "+s.Error+" "+textOf(s.Target.Public())))
+	return len(words) == 0 || len(missing(words, strings.ToLower(textOf(targets.ShownLabels(s.Target.Discovered()))))) == 0
+}
+
+// missing are the view's words that a text does not hold.
+func (v view) missing(text string) []string { return missing(v.words, text) }
+
+// missing are the words that a text does not hold.
+func missing(words []string, text string) []string {
+	if !slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) }) {
+		return words
+	}
+	return slices.DeleteFunc(slices.Clone(words), func(w string) bool { return strings.Contains(text, w) })
+}
+
+// textOf writes labels as the page shows them.
+func textOf(ls labels.Labels) string {
+	var b strings.Builder
+	ls.Range(func(l labels.Label) { b.WriteString(l.Name + `="` + l.Value + `" `) })
+	return b.String()
+}
+
+func textOfDropped(d informers.Dropped) string {
+	return strings.ToLower(d.Reason + " " + textOf(labels.FromMap(d.Discovered)))
+}

@@ -1,0 +1,80 @@
+package web
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// none stands where there is no value.
+const none = "–"
+
+// before says how long before now t was.
+func before(now, t time.Time) string {
+	d := now.Sub(t)
+	switch {
+	case t.IsZero():
+		return none
+	case d < time.Second:
+		return "just now"
+	}
+	return seconds(d) + " ago"
+}
+
+// seconds writes a duration with the digits that a person reads, none for zero.
+func seconds(d time.Duration) string {
+	switch {
+	case d <= 0:
+		return none
+	case d < time.Millisecond:
+		return fmt.Sprintf("%d µs", max(d.Microseconds(), 1))
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.0f h", d.Hours())
+	}
+	return fmt.Sprintf("%.0f days", d.Hours()/24)
+}
+
+// thousands writes a count with separators.
+func thousands(n any) string {
+	digits := fmt.Sprint(n)
+	var b strings.Builder
+	for i, c := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteRune('\u2009') // a thin space
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
+// count writes a number of things.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return thousands(n) + " " + many
+}
+
+// clipAt bounds one value of a target on the page, in bytes: one that is absurdly long is not to make the page so.
+const clipAt = 1000
+
+// clip cuts a text that is too long, between characters.
+func clip(s string) string {
+	if len(s) <= clipAt {
+		return s
+	}
+	end := clipAt
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return fmt.Sprintf("%s… (%s bytes)", s[:end], thousands(len(s)))
+}
