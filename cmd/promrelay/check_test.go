@@ -40,7 +40,7 @@ func TestCheck(t *testing.T) {
 		"a file in place of the log": {
 			good + "wal: {dir: promrelay.yml/wal, min_free_bytes: -1}\n", "warning: line 2: wal.dir: DIR/promrelay.yml/wal cannot be written: ", "FILE: line 2: wal.dir",
 		},
-		"manifests":      {good + "manifests: {directory: there}\n", "bad.yaml: an object without kind", "FILE: line 2: "},
+		"manifests":      {good + "manifests: {directory: there}\n", "bad.yaml: line 1: an object without kind", "FILE: line 2: "},
 		"no manifests":   {good + "manifests: {directory: none}\n", "warning: line 2: manifests.directory: DIR/none: there is no such file\nFILE: valid", "FILE: line 2: manifests.directory"},
 		"no destination": {"monitors: {}\n", "warning: no remote_write", "FILE: no remote_write"},
 		"a rule of a class": {
