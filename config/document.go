@@ -116,7 +116,7 @@ func (d document) only(keys []string) (string, error) {
 
 // find returns the value of a key of a mapping, nil if there is none.
 func find(node *yaml.Node, key string) *yaml.Node {
-	if node = real(node); node == nil || node.Kind != yaml.MappingNode {
+	if node = resolved(node); node == nil || node.Kind != yaml.MappingNode {
 		return nil
 	}
 	for i := 0; i < len(node.Content); i += 2 {
@@ -129,7 +129,7 @@ func find(node *yaml.Node, key string) *yaml.Node {
 
 // get returns item i of the list under a key.
 func (d document) get(key string, i int) *yaml.Node {
-	list := real(find(d.root, key))
+	list := resolved(find(d.root, key))
 	if list == nil || i >= len(list.Content) {
 		return nil
 	}
@@ -145,7 +145,7 @@ func (m *Monitors) UnmarshalYAML(node *yaml.Node) error {
 
 // lookup returns the keys at the end of a path that are there; * stands for each item of a list.
 func lookup(node *yaml.Node, path []string) []*yaml.Node {
-	if node = real(node); node == nil {
+	if node = resolved(node); node == nil {
 		return nil
 	}
 	if path[0] == "*" {
@@ -222,13 +222,13 @@ func (d document) placeOf(line int) (where string) {
 	for i := 0; i+1 < len(d.root.Content) && d.root.Content[i].Line <= line; i += 2 {
 		at := place{by: yamlTags}.under(d.root.Content[i].Value)
 		where = at.text
-		list := real(d.root.Content[i+1])
+		list := resolved(d.root.Content[i+1])
 		if list.Kind != yaml.SequenceNode {
 			continue
 		}
 		for j, item := range list.Content {
 			if item.Line <= line {
-				where = at.item(j, real(item)).text
+				where = at.item(j, resolved(item)).text
 			}
 		}
 	}

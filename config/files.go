@@ -33,6 +33,9 @@ var idle = []string{"alerting", "rule_files", "remote_read", "storage", "tracing
 // noteFile keeps the path that a node names, if it names one.
 func (w *walker) noteFile(n *yaml.Node, at place) {
 	f := namedFile{Problem: Problem{w.file, n.Line, at.text}, path: config_util.JoinDir(w.dir, n.Value)}
+	if strings.HasPrefix(at.text, "monitors.") || strings.Contains(at.text, "google_iam") { // which start at the working directory
+		f.path = n.Value
+	}
 	inList := strings.HasSuffix(at.text, "]")
 	switch {
 	case slices.Contains(written, at.key) || slices.ContainsFunc(idle, func(b string) bool { return strings.HasPrefix(at.text, b) }):

@@ -202,7 +202,7 @@ func readable(err error) error {
 
 // secretsOf are the values in a tree whose keys speak of secrets, and what is secret in its URLs.
 func secretsOf(n *yaml.Node) (out []string) {
-	n = real(n)
+	n = resolved(n)
 	if n == nil {
 		return nil
 	}
@@ -220,7 +220,7 @@ func secretsOf(n *yaml.Node) (out []string) {
 
 // secretScalars are the values of a secret: one, or a list of them, but not what a block below holds.
 func secretScalars(n *yaml.Node) (out []string) {
-	n = real(n)
+	n = resolved(n)
 	switch {
 	case n.Kind == yaml.ScalarNode && !isNull(n):
 		return []string{n.Value}

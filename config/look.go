@@ -76,7 +76,7 @@ func badPort(port string) bool {
 
 // headers looks at names and values that HTTP does not allow: net/http would refuse each request. Values are secret.
 func (w *walker) headers(n *yaml.Node, at place) {
-	if n = real(n); n == nil || n.Kind != yaml.MappingNode {
+	if n = resolved(n); n == nil || n.Kind != yaml.MappingNode {
 		return
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -94,7 +94,7 @@ func (w *walker) headers(n *yaml.Node, at place) {
 
 // scalars are the scalars within a node, not those of keys.
 func scalars(n *yaml.Node) (out []*yaml.Node) {
-	n = real(n)
+	n = resolved(n)
 	if n.Kind == yaml.ScalarNode {
 		return []*yaml.Node{n}
 	}
@@ -114,18 +114,18 @@ func (w *walker) job(n *yaml.Node, at place) {
 	if scheme := find(n, "scheme"); scheme != nil && scheme.Value != "" && scheme.Value != "http" && scheme.Value != "https" {
 		w.finding(scheme, "%s: %q: want http or https", at.under("scheme").text, scheme.Value)
 	}
-	groups := real(find(n, "static_configs"))
+	groups := resolved(find(n, "static_configs"))
 	if groups == nil {
 		return
 	}
 	for _, group := range groups.Content {
-		targets := real(find(real(group), "targets"))
+		targets := resolved(find(resolved(group), "targets"))
 		if targets == nil {
 			continue
 		}
 		for _, target := range targets.Content {
-			if _, port, err := net.SplitHostPort(real(target).Value); err == nil && badPort(port) {
-				w.finding(target, "%s: target %q: %q is no port, want 1 to 65535", at.under("static_configs").text, real(target).Value, port)
+			if _, port, err := net.SplitHostPort(resolved(target).Value); err == nil && badPort(port) {
+				w.finding(target, "%s: target %q: %q is no port, want 1 to 65535", at.under("static_configs").text, resolved(target).Value, port)
 			}
 		}
 	}

@@ -235,7 +235,7 @@ func TestExamine(t *testing.T) {
 	text := `global: {scrape_failure_log_file: not-there-yet}
 kubernetes: {kubeconfig: gone}
 monitors:
-  scrapeClasses: [{name: a, tlsConfig: {caFile: gone, certFile: here, keyFile: /gone/key}, authorization: {credentialsFile: gone}}]
+  scrapeClasses: [{name: a, tlsConfig: {caFile: gone, certFile: mistakes_test.go, keyFile: /gone/key}, authorization: {credentialsFile: gone}}]
 scrape_config_files: [more.yaml, none-*.yaml]
 scrape_configs:
 - job_name: a
@@ -256,9 +256,9 @@ remote_write:
 	at := dir + "/"
 	want := []string{
 		"line 2: kubernetes.kubeconfig: " + at + "gone: there is no such file",
-		"line 4: monitors.scrapeClasses[0].tlsConfig.caFile: " + at + "gone: there is no such file",
+		"line 4: monitors.scrapeClasses[0].tlsConfig.caFile: gone: there is no such file",
 		"line 4: monitors.scrapeClasses[0].tlsConfig.keyFile: /gone/key: there is no such file",
-		"line 4: monitors.scrapeClasses[0].authorization.credentialsFile: " + at + "gone: there is no such file",
+		"line 4: monitors.scrapeClasses[0].authorization.credentialsFile: gone: there is no such file",
 		"line 5: scrape_config_files[1]: " + at + "none-*.yaml: there is no such file",
 		`line 9: scrape_configs: job_name "a": tls_config.ca_file: ` + dir + ": it is a directory, want a file",
 		`line 11: scrape_configs: job_name "a": file_sd_configs[0].files[2]: ` + at + `bad.json: line 1: unknown key "x" in target groups[0]; known are labels, targets`,

@@ -56,7 +56,7 @@ var instead = map[string]string{
 
 // tellIdleFields warns of fields of the block that have no effect.
 func (l *loader) tellIdleFields() {
-	block := real(find(l.doc.root, "monitors"))
+	block := resolved(find(l.doc.root, "monitors"))
 	if block == nil || block.Kind != yaml.MappingNode {
 		return
 	}
@@ -143,12 +143,12 @@ func unset(value string) (out []string) {
 
 // tellUnset warns of external labels that are empty, or partly so, for want of a variable.
 func (l *loader) tellUnset(path ...string) {
-	block := real(l.doc.value(path...))
+	block := resolved(l.doc.value(path...))
 	if block == nil || block.Kind != yaml.MappingNode {
 		return
 	}
 	for i := 0; i+1 < len(block.Content); i += 2 {
-		for _, name := range unset(real(block.Content[i+1]).Value) {
+		for _, name := range unset(resolved(block.Content[i+1]).Value) {
 			l.warn(block.Content[i].Line, "%s.%s: the environment has no variable %s, and nothing stands in its place: series then lack what tells them from those of other clusters",
 				strings.Join(path, "."), block.Content[i].Value, name)
 		}

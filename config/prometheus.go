@@ -78,11 +78,11 @@ func (l *loader) global() *promconfig.GlobalConfig {
 
 // jobs finds what is wrong with scrape configurations beyond what each of them can tell alone. First tells where names stand already.
 func (l *loader) jobs(w *walker, list *yaml.Node, global promconfig.GlobalConfig, first map[string]string) {
-	if list = real(list); list == nil || list.Kind != yaml.SequenceNode {
+	if list = resolved(list); list == nil || list.Kind != yaml.SequenceNode {
 		return
 	}
 	for i, item := range list.Content {
-		item = real(item)
+		item = resolved(item)
 		var sc promconfig.ScrapeConfig
 		if poisonous(item) || decodeSafely(item, &sc) != nil {
 			continue // of which the walk has told
@@ -112,7 +112,7 @@ func (w *walker) rules(list *yaml.Node, rules []*relabel.Config, scheme model.Va
 	good := true
 	for i, rule := range rules {
 		if err := rule.Validate(scheme); err != nil {
-			item := real(real(list).Content[i])
+			item := resolved(resolved(list).Content[i])
 			good = w.mistake(mentioned(item, err.Error()), "%s: %s", at.item(i, item).text, readable(err))
 		}
 	}
@@ -129,13 +129,13 @@ func (p Problem) where() string {
 
 // destinations finds what is wrong with them beyond what each can tell alone.
 func (l *loader) destinations(global promconfig.GlobalConfig) {
-	list := real(find(l.doc.root, "remote_write"))
+	list := resolved(find(l.doc.root, "remote_write"))
 	if list == nil || list.Kind != yaml.SequenceNode {
 		return
 	}
 	first := map[string]int{}
 	for i, item := range list.Content {
-		item = real(item)
+		item = resolved(item)
 		var rw promconfig.RemoteWriteConfig
 		if poisonous(item) || decodeSafely(item, &rw) != nil {
 			continue

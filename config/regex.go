@@ -18,12 +18,12 @@ func whyPoison(value string) string {
 
 // poisonous tells whether there is such a regex in a tree.
 func poisonous(n *yaml.Node) bool {
-	n = real(n)
+	n = resolved(n)
 	if n == nil {
 		return false
 	}
 	for i, c := range n.Content {
-		if n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "regex" && poison(real(c)) || poisonous(c) {
+		if n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "regex" && poison(resolved(c)) || poisonous(c) {
 			return true
 		}
 	}

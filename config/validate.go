@@ -166,7 +166,7 @@ func (l *loader) validateJobs() {
 	for i, sc := range l.c.ScrapeConfigs {
 		line, block := l.doc.line("scrape_config_files"), "scrape_config_files"
 		if i < len(l.c.Prometheus.ScrapeConfigs) {
-			line, block = mentioned(real(l.doc.get("scrape_configs", i)), "job_name").Line, "scrape_configs"
+			line, block = mentioned(resolved(l.doc.get("scrape_configs", i)), "job_name").Line, "scrape_configs"
 		}
 		for _, p := range jobPrefixes {
 			if strings.HasPrefix(sc.JobName, p) && (l.c.Monitors != nil || l.c.Nodes != nil) {

@@ -76,8 +76,8 @@ func (w *walker) finding(n *yaml.Node, format string, args ...any) {
 	w.findings = append(w.findings, Problem{w.file, n.Line, fmt.Sprintf(format, args...)})
 }
 
-// real is the node that an alias stands for.
-func real(n *yaml.Node) *yaml.Node {
+// resolved is the node that an alias stands for.
+func resolved(n *yaml.Node) *yaml.Node {
 	for n != nil && n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
@@ -88,7 +88,7 @@ func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag(
 
 // walk looks at a node that is to become a t, and tells whether nothing is wrong with it.
 func (w *walker) walk(n *yaml.Node, t reflect.Type, at place) bool {
-	n, t = real(n), pointed(t)
+	n, t = resolved(n), pointed(t)
 	if t == monitorsType {
 		at.by = jsonTags
 	}
@@ -109,7 +109,7 @@ func (w *walker) walk(n *yaml.Node, t reflect.Type, at place) bool {
 			return w.mistake(n, "%s: want a list here, not %s", at.text, kindOf(n))
 		}
 		for i, item := range n.Content {
-			good = w.item(item, t.Elem(), at.item(i, real(item))) && good
+			good = w.item(item, t.Elem(), at.item(i, resolved(item))) && good
 		}
 	case scalar:
 		if n.Kind != yaml.ScalarNode {
@@ -123,7 +123,7 @@ func (w *walker) walk(n *yaml.Node, t reflect.Type, at place) bool {
 }
 
 func (w *walker) item(n *yaml.Node, t reflect.Type, at place) bool {
-	if k := pointed(t).Kind(); isNull(real(n)) && (k == reflect.Struct || k == reflect.Slice || k == reflect.Map) {
+	if k := pointed(t).Kind(); isNull(resolved(n)) && (k == reflect.Struct || k == reflect.Slice || k == reflect.Map) {
 		return w.mistake(n, "%s: the item is empty", at.text)
 	}
 	return w.walk(n, t, at)
@@ -157,7 +157,7 @@ func (w *walker) mapping(n *yaml.Node, t reflect.Type, at place) bool {
 
 // merged looks at what is merged into a mapping by <<.
 func (w *walker) merged(n *yaml.Node, t reflect.Type, at place) bool {
-	n = real(n)
+	n = resolved(n)
 	if n.Kind != yaml.SequenceNode {
 		return n.Kind == yaml.MappingNode && w.mapping(n, t, at)
 	}
@@ -243,7 +243,7 @@ func mentioned(n *yaml.Node, text string) *yaml.Node {
 	best, first := n, len(text)
 	var look func(*yaml.Node)
 	look = func(n *yaml.Node) {
-		n = real(n)
+		n = resolved(n)
 		for i, key := range n.Content {
 			if n.Kind != yaml.MappingNode {
 				look(key)
@@ -286,7 +286,7 @@ func indexWord(text, word string) int {
 
 // kindOf names the kind of a node, without its value, which may be secret.
 func kindOf(n *yaml.Node) string {
-	switch real(n).Kind {
+	switch resolved(n).Kind {
 	case yaml.MappingNode:
 		return "keys and values"
 	case yaml.SequenceNode:

@@ -38,12 +38,30 @@ func (e ear) Handle(ctx context.Context, r slog.Record) error {
 	if !e.Handler.Enabled(ctx, r.Level) {
 		return nil
 	}
-	return e.Handler.Handle(ctx, r)
+	fit := slog.NewRecord(r.Time, r.Level, targets.Redact(r.Message, e.loan.secrets), r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		fit.AddAttrs(e.loan.fit(a))
+		return true
+	})
+	return e.Handler.Handle(ctx, fit)
+}
+
+// fit takes secrets out of what an attribute says: of an error and of a text.
+func (l *loan) fit(a slog.Attr) slog.Attr {
+	v := a.Value.Resolve()
+	if _, isError := v.Any().(error); isError || v.Kind() == slog.KindString {
+		return slog.String(a.Key, targets.Redact(v.String(), l.secrets))
+	}
+	return a
 }
 
 // WithAttrs implements slog.Handler.
 func (e ear) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return ear{e.Handler.WithAttrs(attrs), e.loan}
+	fit := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		fit[i] = e.loan.fit(a)
+	}
+	return ear{e.Handler.WithAttrs(fit), e.loan}
 }
 
 // WithGroup implements slog.Handler.

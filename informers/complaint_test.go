@@ -3,6 +3,7 @@ package informers
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strings"
@@ -79,5 +80,17 @@ func TestNoSecrets(t *testing.T) {
 	slices.Sort(got)
 	if want := []string{"s1", "s2", "s3", "s4", "s5", "s6"}; !slices.Equal(got, want) {
 		t.Errorf("secrets are %s, want %s", fmt.Sprint(got), want)
+	}
+}
+
+// TestNoSecretsInTheLog: what a discoverer logs has none in it either.
+func TestNoSecretsInTheLog(t *testing.T) {
+	var out strings.Builder
+	l := newLoan(1, &scout{Mechanism: "http", Password: "SEKRET-pass", URL: "http://me:SEKRET-2@host/"}, zap.NewNop(), func() {})
+	log := l.listen(slog.New(slog.NewTextHandler(&out, nil))).With("url", "http://me:SEKRET-2@host/?token=SEKRET-3")
+	log.Error("Unable to refresh with SEKRET-pass", "err", errors.New(`Get "http://me:SEKRET-2@host/?token=SEKRET-3": no SEKRET-pass`), "n", 3)
+	got := out.String()
+	if strings.Contains(got, "SEKRET") || !strings.Contains(got, "http://host/?token=<secret>") || !strings.Contains(got, "n=3") {
+		t.Error(got)
 	}
 }

@@ -333,6 +333,9 @@ func TestShippedConfigurations(t *testing.T) {
 			continue
 		}
 		for _, w := range c.Warnings {
+			if len(c.Destinations) == 0 && strings.Contains(w, "no remote_write") { // the base, which overlays replace
+				continue
+			}
 			t.Errorf("%s: %s", file, w)
 		}
 		if dir := path.Dir(c.WAL.Dir); dir != mount {

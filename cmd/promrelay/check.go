@@ -90,7 +90,7 @@ func examineManifests(c *config.Config) (warnings config.Problems) {
 	}
 	m, err := informers.NewManifests(c.Manifests.Directory, nil)
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // the files that are named are looked at elsewhere
 	}
 	for _, p := range m.Problems() {
 		warnings = append(warnings, config.Problem{Line: c.Line("manifests.directory"), Text: p})

@@ -75,15 +75,18 @@ func TestProgram(t *testing.T) {
 		"no argument":     {nil, "Commands:", "", 0},
 		"flag":            {[]string{"run", "--wal.dri=x"}, "", "promrelay: unknown long flag '--wal.dri', try --help\n", 1},
 		"mistakes": {
-			[]string{"check", "--config.file=" + bad}, "",
+			[]string{"check", "--config.file=" + bad},
+			"",
 			"promrelay: " + bad + ": line 2: remote_write \"...\": url: parse URL \"...\": invalid port ... after host\npromrelay: " + bad + ": line 5: unknown key \"max_byte\" in wal, did you mean \"max_bytes\"?\n", 1,
 		},
 		"directory of the file": {
-			[]string{"run", "--config.file=" + good, "--web.listen-address=127.0.0.1:0"}, "",
+			[]string{"run", "--config.file=" + good, "--web.listen-address=127.0.0.1:0"},
+			"",
 			"promrelay: " + good + ": line 2: wal.dir: /dev/null/wal: open write-ahead log: ", 1,
 		},
 		"directory of the flag": {
-			[]string{"run", "--config.file=" + good, "--wal.dir=/dev/null/other", "--web.listen-address=127.0.0.1:0"}, "",
+			[]string{"run", "--config.file=" + good, "--wal.dir=/dev/null/other", "--web.listen-address=127.0.0.1:0"},
+			"",
 			"promrelay: --wal.dir=/dev/null/other: open write-ahead log: ", 1,
 		},
 	} {

@@ -34,7 +34,7 @@ type reloader struct {
 	cfg *config.Config
 
 	seenMu sync.Mutex
-	seen   print // of what was tried last, whether it was good or not
+	seen   contents // of what was tried last, whether it was good or not
 }
 
 func newReloader(path string, cfg *config.Config, reg prometheus.Registerer, log *zap.Logger) *reloader {

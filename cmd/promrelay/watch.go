@@ -18,15 +18,15 @@ const (
 	settleFor = 300 * time.Millisecond
 )
 
-// print is what a configuration holds. Two are equal if the contents are.
-type print struct {
+// contents is what a configuration holds. Two are equal if the contents are.
+type contents struct {
 	file [sha256.Size]byte // of the configuration file
 	more [sha256.Size]byte // of scrape_config_files
 }
 
 // fingerprint reads the configuration file and scrape_config_files. It is false while the file cannot be read, as it is for a moment while
 // it is replaced.
-func fingerprint(path string, patterns []string) (p print, ok bool) {
+func fingerprint(path string, patterns []string) (p contents, ok bool) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return p, false
@@ -44,7 +44,7 @@ func fingerprint(path string, patterns []string) (p print, ok bool) {
 			h.Write(sum[:])
 		}
 	}
-	return print{file: sha256.Sum256(text), more: [sha256.Size]byte(h.Sum(nil))}, true
+	return contents{file: sha256.Sum256(text), more: [sha256.Size]byte(h.Sum(nil))}, true
 }
 
 // changes tells that the configuration may have changed: when something happens in the directory of its file, which is where a mount of
@@ -57,7 +57,7 @@ func changes(ctx context.Context, path string, out chan<- struct{}, log *zap.Log
 	if err != nil {
 		log.Info("the configuration file is looked at now and then, the system tells of no changes", zap.Error(err))
 	} else {
-		defer w.Close()
+		defer func() { _ = w.Close() }()
 		events, errs = w.Events, w.Errors
 		_ = w.Add(dir) // again below; a directory that is away comes back
 	}
@@ -71,7 +71,8 @@ func changes(ctx context.Context, path string, out chan<- struct{}, log *zap.Log
 		case <-events:
 			settled = time.After(settleFor)
 			continue
-		case <-errs: // what was missed the ticker finds
+		case err := <-errs: // what was missed the ticker finds
+			log.Debug("watch the configuration file", zap.Error(err))
 		case <-settled:
 		case <-look.C:
 			if w != nil {
