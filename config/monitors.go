@@ -114,7 +114,7 @@ func (m *Monitors) fallBack(global promconfig.GlobalConfig, said *yaml.Node) {
 		}
 		m.NameValidationScheme = &scheme
 	}
-	if scheme, ok := escapings[global.MetricNameEscapingScheme]; ok && m.NameEscapingScheme == nil {
+	if scheme, ok := escapings[global.MetricNameEscapingScheme]; ok && m.NameEscapingScheme == nil && has("metric_name_escaping_scheme") {
 		m.NameEscapingScheme = &scheme
 	}
 	if m.ScrapeFailureLogFile == nil && has("scrape_failure_log_file") {

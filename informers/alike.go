@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/prometheus/prometheus/util/strutil"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,7 +18,12 @@ import (
 // them at random, each time that it looks, so that targets come and go. Here the first counts, in the order of their names, always.
 
 // sanitized is what discovery makes of the name of a label.
-func sanitized(key string) string { return strutil.SanitizeLabelName(key) }
+func sanitized(key string) string {
+	if !ascii(key) {
+		return strutil.SanitizeLabelName(key)
+	}
+	return strings.Map(func(r rune) rune { return rune(plainByte(byte(r))) }, key)
+}
 
 // distinct returns the names of labels that count for discovery, sorted.
 func distinct(labels map[string]string) []string {
@@ -51,7 +57,7 @@ func areAlike(a, b string) bool {
 				return false
 			}
 		}
-		return sanitized(a) == sanitized(b)
+		return ascii(a) && ascii(b) || sanitized(a) == sanitized(b)
 	}
 	return !ascii(a) && sanitized(a) == sanitized(b) || !ascii(b) && sanitized(a) == sanitized(b)
 }

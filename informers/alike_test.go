@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/prometheus/util/strutil"
 )
 
 // alikeYAML is a Service with two labels of one name to discovery, a slice of it, and a monitor that asks for a value.
@@ -89,8 +91,11 @@ func FuzzAreAlike(f *testing.F) {
 		f.Add(pair[0], pair[1])
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
-		if got, want := areAlike(a, b), sanitized(a) == sanitized(b); got != want {
+		if got, want := areAlike(a, b), strutil.SanitizeLabelName(a) == strutil.SanitizeLabelName(b); got != want {
 			t.Errorf("%q and %q: %t, want %t", a, b, got, want)
+		}
+		if got, want := sanitized(a), strutil.SanitizeLabelName(a); got != want {
+			t.Errorf("%q becomes %q, want %q", a, got, want)
 		}
 	})
 }

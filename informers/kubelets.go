@@ -18,17 +18,17 @@ import (
 // families the first counts, which is that of the cluster's Services where Nodes are set up as Kubernetes asks for.
 func kubeletHost(n *corev1.Node) string {
 	for _, wanted := range []corev1.NodeAddressType{corev1.NodeInternalIP, corev1.NodeExternalIP} {
-		any := false
+		there := false
 		for _, a := range n.Status.Addresses {
 			if a.Type != wanted {
 				continue
 			}
-			any = true
+			there = true
 			if ip, err := netip.ParseAddr(a.Address); err == nil && ip.Zone() == "" {
 				return a.Address
 			}
 		}
-		if any {
+		if there {
 			return ""
 		}
 	}

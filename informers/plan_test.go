@@ -47,3 +47,28 @@ func TestGlobalCountsForMonitors(t *testing.T) {
 		}
 	}
 }
+
+// TestLegacyNamesOfMonitors need no word about how names are escaped, which global does not say either.
+func TestLegacyNamesOfMonitors(t *testing.T) {
+	for text, want := range map[string]string{
+		"monitors: {nameValidationScheme: Legacy}\n":                                              "underscores",
+		"global: {metric_name_validation_scheme: legacy}\nmonitors: {}\n":                         "underscores",
+		"global: {metric_name_escaping_scheme: dots}\nmonitors: {nameValidationScheme: Legacy}\n": "dots",
+		"monitors: {}\n": "allow-utf-8",
+	} {
+		c, err := config.Load([]byte(text), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := newPlan(c, "own")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &monitoringv1.ServiceMonitor{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "m"}}
+		m.Spec.Endpoints = []monitoringv1.Endpoint{{Port: "web"}}
+		r := p.settings.Compile(m, nil)
+		if r.Err != nil || r.Jobs[0].Config.MetricNameEscapingScheme != want {
+			t.Errorf("%s: %v, want %s", text, r.Err, want)
+		}
+	}
+}

@@ -53,19 +53,19 @@ func (m *Manifests) list() (*listing, error) {
 
 // walk adds what is in a directory. Each directory counts once, by whatever way it was reached first: so links cannot lead in circles.
 func (l *listing) walk(dir string) error {
-	real, err := filepath.EvalSymlinks(dir)
+	own, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return err
 	}
-	if slices.Contains(l.dirs, real) {
-		l.problems = append(l.problems, fmt.Sprintf("%s leads to %s, which is read already", dir, real))
+	if slices.Contains(l.dirs, own) {
+		l.problems = append(l.problems, fmt.Sprintf("%s leads to %s, which is read already", dir, own))
 		return nil
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
-	l.dirs = append(l.dirs, real)
+	l.dirs = append(l.dirs, own)
 	for _, e := range entries {
 		if l.entries++; l.entries > mostEntries {
 			return fmt.Errorf("%s holds more than %d files and directories: does a link lead out of it?", dir, mostEntries)

@@ -224,16 +224,16 @@ func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 
 // gone notes that an object is no more.
 func (w *watched) gone(obj any) {
-	key := ""
-	if lost, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		key = lost.Key
-	} else if m, err := metaOf(obj); err == nil {
-		key = namespacedKey(m)
-	} else {
-		return
+	lost, ok := obj.(cache.DeletedFinalStateUnknown)
+	if !ok {
+		m, err := metaOf(obj)
+		if err != nil {
+			return
+		}
+		lost.Key = namespacedKey(m)
 	}
-	w.noteAlike(key, nil, true)
-	w.note(w.resource, key)
+	w.noteAlike(lost.Key, nil, true)
+	w.note(w.resource, lost.Key)
 }
 
 // sameButVersion tells whether two states of an object are alike, after the transforms.

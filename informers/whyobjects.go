@@ -67,13 +67,21 @@ func (d *Discovery) whyNothing(j *targets.Job, sd targets.Discovery) string {
 // else than its labels, and how many there are in all.
 func (s *search) objects(role string) (out []metav1.Object, refused string, seen int) {
 	of := s.d.watched[resourceOf[role]]
+	demands := map[string]string{} // by what discovery makes of a label's name
+	for label, v := range s.job.Demands() {
+		if name, ok := strings.CutPrefix(label, "__meta_kubernetes_"+role+"_label_"); ok {
+			demands[name] = v
+		}
+	}
 	for _, obj := range s.all(of) {
 		m, err := metaOf(obj)
 		if sel, ok := s.selectors[role]; err != nil || ok && !(&selected{selector: sel}).has(obj) {
 			seen++
 			continue
 		}
-		seen++
+		if seen++; !mayMeet(demands, m.GetLabels()) {
+			continue
+		}
 		why := s.job.Refuses(discoveredLabels(role, obj, m))
 		switch {
 		case why == nil:
@@ -84,6 +92,23 @@ func (s *search) objects(role string) (out []metav1.Object, refused string, seen
 	}
 	slices.SortFunc(out, func(a, b metav1.Object) int { return strings.Compare(namespacedKey(a), namespacedKey(b)) })
 	return out, refused, seen
+}
+
+// mayMeet tells whether labels may be those that are demanded; of most objects they are not, and this is soon known.
+func mayMeet(demands, labels map[string]string) bool {
+	for name, v := range demands {
+		met := false
+		for k, has := range labels {
+			if has == v && (k == name || areAlike(k, name)) {
+				met = true
+				break
+			}
+		}
+		if !met {
+			return false
+		}
+	}
+	return true
 }
 
 // all returns the objects in the namespaces that the job looks at.

@@ -52,6 +52,17 @@ func (j *Job) Refuses(discovered map[string]string) *relabel.Config {
 	return nil
 }
 
+// Demands are labels of discovery that an object must have with a certain value, for Refuses not to refuse it. There may be other rules.
+func (j *Job) Demands() map[string]string {
+	out := map[string]string{}
+	for _, r := range j.Select {
+		if name, v, ok := demands(r); ok {
+			out[name] = v
+		}
+	}
+	return out
+}
+
 // PortRule returns the rule by which a monitor keeps one port, and the label that it looks at; nil where it takes all ports.
 func (j *Job) PortRule() (r *relabel.Config, label string) {
 	for _, r := range j.Config.RelabelConfigs {

@@ -49,6 +49,10 @@ func (w *setWorld) randomJob(owner Owner, i int) *Job {
 	if w.r.IntN(3) == 0 {
 		l.filterBy(relabel.Drop, "port", pick(w.r, "10.*", "b:1"), "__address__")
 	}
+	if w.r.IntN(2) == 0 {
+		l.set("job", pick(w.r, "kubelet", "web")) // pages that others scrape with the same job label
+	}
+	j.Yields = owner.Kind == NodesBlock
 	cfg.RelabelConfigs = valid(l.rules)
 	for range 1 + w.r.IntN(2) {
 		var namespaces []string
@@ -105,6 +109,9 @@ func (w *setWorld) step() {
 	switch w.r.IntN(6) {
 	case 0, 1:
 		owner := Owner{Kind: ServiceMonitor, Name: fmt.Sprint(w.r.IntN(5))}
+		if owner.Name == "4" {
+			owner.Kind = NodesBlock
+		}
 		var jobs []*Job
 		for i := range w.r.IntN(3) {
 			jobs = append(jobs, w.randomJob(owner, i))
@@ -190,7 +197,7 @@ func lines(ts []*Target) []string {
 
 // Step by step gives the same as from scratch, and what is told adds up to it.
 func TestSetStepByStep(t *testing.T) {
-	targets := 0
+	targets, yielded := 0, 0
 	for seed := range uint64(100) {
 		w := &setWorld{r: rand.New(rand.NewPCG(seed, 2)), jobs: map[Owner][]*Job{}, groups: map[Source]map[string]*targetgroup.Group{}, set: NewSet(), told: map[string]map[uint64]*Target{}}
 		for _, src := range worldSources {
@@ -205,6 +212,7 @@ func TestSetStepByStep(t *testing.T) {
 			want := w.scratch()
 			got := map[string][]string{}
 			for job, live := range w.told {
+				yielded += len(w.set.jobs[job].yielded)
 				got[job] = lines(slices.Collect(maps.Values(live)))
 				targets += len(live)
 				if inSet := lines(w.set.Targets(job)); !slices.Equal(inSet, got[job]) {
@@ -219,12 +227,15 @@ func TestSetStepByStep(t *testing.T) {
 			w.set.Replace(owner, nil)
 		}
 		w.settle(t)
+		if len(w.set.places) != 0 || len(w.set.yielding) != 0 || len(w.set.twice) != 0 {
+			t.Fatalf("seed %d: of no jobs there remain %v, %v, %v", seed, w.set.places, w.set.yielding, w.set.twice)
+		}
 		if len(w.told) != 0 || len(w.set.sources) != 0 || len(w.set.jobs) != 0 {
 			t.Fatalf("seed %d: of no jobs there remain %v, %v, %v", seed, w.told, w.set.sources, w.set.jobs)
 		}
 	}
-	if targets < 5_000 {
-		t.Errorf("%d targets in all: the cases prove too little", targets)
+	if targets < 5_000 || yielded < 100 {
+		t.Errorf("%d targets in all, %d left to others: the cases prove too little", targets, yielded)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -119,7 +120,11 @@ func (t target) String() string {
 	for _, k := range slices.Sorted(maps.Keys(t.Labels)) {
 		fmt.Fprintf(&b, " %s=%q", k, t.Labels[k])
 	}
-	return fmt.Sprintf("%s every %s within %s%s", t.URL, t.Interval, t.Timeout, b.String())
+	shown := t.URL
+	if _, err := url.Parse(shown); err != nil { // the relay shows no query of a URL that it cannot read, which may be secret
+		shown, _, _ = strings.Cut(shown, "?")
+	}
+	return fmt.Sprintf("%s every %s within %s%s", shown, t.Interval, t.Timeout, b.String())
 }
 
 // differences says where results differ, in lines; none if they are equal. Reasons are not compared: each side has its own
