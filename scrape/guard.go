@@ -73,8 +73,8 @@ func (g *Guard) acquire(hash uint64) (slot uint32, shared bool) {
 
 func (g *Guard) release(slot uint32) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.slot(slot).refs--
-	g.mu.Unlock()
 }
 
 // find returns the slot with the hash, a new one if need be.
@@ -224,15 +224,29 @@ func (old lastExemplar) before(e lastExemplar) bool {
 	return cmp.Or(cmp.Compare(old.ms, e.ms), cmp.Compare(old.value, e.value), cmp.Compare(old.labels, e.labels)) < 0
 }
 
-// newExemplar tells whether an exemplar is newer than those that the series had. It then is the newest.
-func (g *Guard) newExemplar(slot uint32, e lastExemplar) bool {
+// newExemplar tells whether an exemplar is newer than those that the series had. It then is the newest. Old is the one that was, if
+// there was one.
+func (g *Guard) newExemplar(slot uint32, e lastExemplar) (old lastExemplar, had, newer bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if old, ok := g.exemplars[slot]; ok && !old.before(e) {
-		return false
+	if old, had = g.exemplars[slot]; had && !old.before(e) {
+		return old, had, false
 	}
 	g.exemplars[slot] = e
-	return true
+	return old, had, true
+}
+
+// takeBack makes old, if there was one, the newest exemplar of a series again, unless another one followed e.
+func (g *Guard) takeBack(slot uint32, e, old lastExemplar, had bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch now, ok := g.exemplars[slot]; {
+	case !ok || now != e:
+	case had:
+		g.exemplars[slot] = old
+	default:
+		delete(g.exemplars, slot)
+	}
 }
 
 // Series returns how many series the guard knows.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
 )
@@ -18,6 +19,48 @@ const (
 	// maxRecord is how many bytes a record may have: wal takes 2^28, and what one window of a page adds is not asked about.
 	maxRecord = 1<<28 - 1<<22
 )
+
+// Limits are those that hold for every scrape.
+type Limits struct {
+	// BodyBytes is the size at which a page is refused, decompressed, in bytes; 0 for none. A body_size_limit of the job goes before it.
+	BodyBytes int64
+	// LineBytes is how long a line may be, or what stands for one in protobuf, in bytes; 0 for none but what can be held, 16 MB.
+	LineBytes int64
+	// MemoryBytes is what all scrapes may hold together, beside the series that are known; 0 for none, negative for a quarter of what
+	// the process may use.
+	MemoryBytes int64
+}
+
+// DefaultLimits are those of Options that name none. A large cluster's kube-state-metrics has 100 MB.
+var DefaultLimits = Limits{BodyBytes: 256 << 20, LineBytes: 1 << 20, MemoryBytes: -1}
+
+// limits are Limits as they are in use.
+type limits struct {
+	Limits
+	memory *memory
+}
+
+func newLimits(l Limits) *limits {
+	if l.MemoryBytes < 0 {
+		l.MemoryBytes = memoryLimit()
+	}
+	return &limits{l, &memory{limit: l.MemoryBytes}}
+}
+
+// body returns the limit of a page of the job, and the key that sets it.
+func (l *limits) body(c *promconfig.ScrapeConfig) (bytes int64, key string) {
+	if c.BodySizeLimit > 0 {
+		return int64(c.BodySizeLimit), "body_size_limit"
+	}
+	return l.BodyBytes, "scrape.body_size_limit"
+}
+
+func (l *limits) line() int64 {
+	if l.LineBytes <= 0 {
+		return maxText
+	}
+	return min(l.LineBytes, maxText)
+}
 
 // sizeError is a page, or a part of one, that is larger than it may be.
 type sizeError struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
@@ -116,7 +117,7 @@ func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleV
 		return row, err
 	}
 	if entry != 0 && entry != noEntry {
-		p.t.rows.SetMeta(row, entry)
+		p.setMeta(row, entry)
 	}
 	if !v.histogram {
 		p.put(row, ms, start, v.v)
@@ -185,6 +186,9 @@ func (p *page) rowFor(ms int64, base float64) (uint32, error) {
 	if name, dup := p.lset.HasDuplicateLabelNames(); dup {
 		return 0, fmt.Errorf("label name %q is not unique: %w", name, errInvalid)
 	}
+	if err := p.fits(); err != nil {
+		return 0, err
+	}
 	p.buf = p.lset.Bytes(p.buf[:0])
 	slot, shared := p.t.guard.acquire(maphash.Bytes(seed, p.buf))
 	if shared {
@@ -233,7 +237,7 @@ func (p *page) put(row uint32, ms, start int64, v float64) {
 	if len(s.Times) > 0 {
 		s.Times[r] = ms
 	}
-	p.t.rows.SetStart(row, start)
+	p.setStart(row, start)
 	s.Present.Set(r)
 	s.Values[r] = v
 }
@@ -274,7 +278,8 @@ func (p *page) putHistogram(row uint32, ms, start int64, v sampleValue) error {
 	}
 	p.widen()
 	p.putIrregular(record.Irregular{Kind: record.Histogram, Row: row, Time: ms, Start: start, Histogram: b})
-	return nil
+	p.extraBytes += len(b)
+	return p.fits()
 }
 
 // startOf returns the start timestamp of the sample at which parser stands, 0 for none. In OpenMetrics text it
@@ -316,7 +321,8 @@ func (p *page) putExemplars(row, slot uint32, exemplars []exemplar.Exemplar) {
 		if _, dup := ls.HasDuplicateLabelNames(); dup || size > exemplar.ExemplarMaxLabelSetLength {
 			continue
 		}
-		if p.t.guard.newExemplar(slot, lastExemplar{ms: e.Ts, own: e.HasTs, value: e.Value, labels: ls.Hash()}) {
+		if p.newExemplar(slot, lastExemplar{ms: e.Ts, own: e.HasTs, value: e.Value, labels: ls.Hash()}) {
+			p.extraBytes += size * utf8.UTFMax
 			p.out.Irregular = append(p.out.Irregular, record.Irregular{Kind: record.Exemplar, Row: row, Time: e.Ts, Value: e.Value, Labels: strs})
 		}
 	}
