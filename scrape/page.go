@@ -55,6 +55,7 @@ type counts struct {
 	limitErr, bucketErr                           error
 	outOfOrder, repeated, duplicates, outOfBounds int
 	clocked                                       int // not newer than what was there before the clock went back
+	comments                                      int // that the table did not know
 	extraBytes                                    int // of histograms and of exemplars' labels
 }
 

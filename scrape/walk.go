@@ -3,6 +3,7 @@ package scrape
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"unsafe"
@@ -238,7 +239,7 @@ func (w *text) parsed(i int) (int, error) {
 		w.rememberMeta(name, eol, w.meta(metaUnit, name, "", unit))
 	case textparse.EntryComment:
 		eol = w.endOfLine(w.parser.Comment())
-		w.rememberText(newLine(lineComment, w.buf[i:eol], 0))
+		w.rememberComment(newLine(lineComment, w.buf[i:eol], 0))
 	case textparse.EntrySeries:
 		series, stamp, v := w.parser.Series()
 		eol = w.endOfLine(series)
@@ -260,8 +261,10 @@ func (w *text) stopped(i int, err error) (int, error) {
 	switch have := w.end - i; {
 	case w.win.eof && ends:
 		return i, errPageEnds
-	case w.win.eof, int64(have) > w.win.longest:
+	case w.win.eof:
 		return i, err
+	case int64(have) > w.win.longest:
+		return i, fmt.Errorf("%w; its end was looked for in more than %d bytes", err, w.win.longest)
 	case ends: // blank lines
 		return w.fill(w.end)
 	default:
@@ -343,6 +346,16 @@ func (w *text) rememberMeta(name []byte, eol int, m metaLine) {
 	w.t.metas = append(w.t.metas, m)
 	w.rememberText(newLine(lineMeta, w.buf[start:eol], uint32(len(w.t.metas)-1)))
 }
+
+// rememberComment adds a comment, unless the page has so many that they would take more than its series.
+func (w *text) rememberComment(l line) {
+	if w.comments++; w.comments <= freeComments+w.total {
+		w.rememberText(l)
+	}
+}
+
+// freeComments is how many comments a page may have beside one for each sample before others are read anew each time.
+const freeComments = 1000
 
 // rememberText adds a line without samples to those of the page. One that the page has twice stands in it twice.
 func (w *text) rememberText(l line) {
