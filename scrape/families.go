@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/prometheus/prometheus/model/textparse"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -19,13 +20,18 @@ const (
 func (p *page) families(win *window) error {
 	for at := headroom; ; {
 		i, end, err := p.batch(win, at)
+		if err != nil && win.err == nil {
+			return pageError{fmt.Sprintf("after %d metric families", p.helps), err}
+		}
 		if err != nil || i == end {
 			return err
 		}
 		o := p.set.parser
 		parser := textparse.NewProtobufParser(win.buf[i:end:end], o.IgnoreNativeHistograms, o.KeepClassicOnClassicAndNativeHistograms,
 			o.ConvertClassicHistogramsToNHCB, o.EnableTypeAndUnitLabels, nil)
-		if err := p.entries(parser, win); err != nil {
+		if err := p.entries(parser, win); err != nil && win.err == nil {
+			return pageError{fmt.Sprintf("metric family %d, or the one behind it", p.helps), err}
+		} else if err != nil {
 			return err
 		}
 		at = end

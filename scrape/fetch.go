@@ -114,7 +114,7 @@ func fetch(ctx context.Context, client *http.Client, t *targets.Target) (*body, 
 
 func (b *body) open(resp *http.Response) error {
 	if resp.StatusCode != http.StatusOK {
-		return statusError{resp.StatusCode, resp.Status, bodyHint(resp.Body)}
+		return statusError{resp.StatusCode, resp.Status, bodyHint(resp.Body), credentials(resp)}
 	}
 	switch resp.Header.Get("Content-Encoding") {
 	case "zstd":
@@ -157,13 +157,18 @@ type statusError struct {
 	code   int
 	status string
 	hint   string // the first line of the body, if it is short text
+	sent   string // which credentials were sent, where that matters
 }
 
 func (e statusError) Error() string {
-	if e.hint == "" {
-		return "server returned HTTP status " + e.status
+	text := "server returned HTTP status " + e.status
+	if e.sent != "" {
+		text += " (" + e.sent + ")"
 	}
-	return "server returned HTTP status " + e.status + ": " + e.hint
+	if e.hint == "" {
+		return text
+	}
+	return text + ": " + e.hint
 }
 
 // bodyHint reads what may tell a person why: a kubelet says which permission is missing.

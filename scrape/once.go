@@ -99,7 +99,7 @@ func (l *loop) page(ctx context.Context, p *page, t *targets.Target, c *client) 
 	}
 	body, err := fetch(ctx, c.Client, t)
 	if err != nil {
-		return 0, err
+		return 0, explain(err, t, -1)
 	}
 	defer body.close()
 	win := newWindow(body)
@@ -126,7 +126,7 @@ func (l *loop) page(ctx context.Context, p *page, t *targets.Target, c *client) 
 		if errors.As(win.err, new(bodySizeError)) {
 			return -1, win.err
 		}
-		return 0, win.err
+		return 0, explain(win.err, t, win.size)
 	}
 	return int(win.size), err
 }
@@ -179,9 +179,9 @@ func limitName(err error) string {
 	var label labelLimitError
 	var target targetLimitError
 	switch {
-	case errors.Is(err, errSampleLimit):
+	case errors.As(err, new(sampleLimitError)):
 		return "sample_limit"
-	case errors.Is(err, errBucketLimit):
+	case errors.As(err, new(bucketLimitError)):
 		return "native_histogram_bucket_limit"
 	case errors.As(err, new(bodySizeError)):
 		return "body_size_limit"

@@ -54,9 +54,12 @@ type counts struct {
 
 	limitErr, bucketErr                           error
 	outOfOrder, repeated, duplicates, outOfBounds int
-	clocked                                       int // not newer than what was there before the clock went back
-	comments                                      int // that the table did not know
-	extraBytes                                    int // of histograms and of exemplars' labels
+	clocked                                       int    // not newer than what was there before the clock went back
+	buckets                                       int    // of the histogram that has too many
+	comments                                      int    // that the table did not know
+	helps                                         int    // entries of HELP that were not walked; a family of protobuf has one
+	lastText                                      []byte // of the last series that was not walked, while it stands in memory
+	extraBytes                                    int    // of histograms and of exemplars' labels
 }
 
 // reset makes p ready to read a page scraped at now.

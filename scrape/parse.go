@@ -1,9 +1,12 @@
 package scrape
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
+	"unsafe"
 
 	"github.com/prometheus/prometheus/model/textparse"
 )
@@ -34,7 +37,24 @@ func (p *page) read(win *window, contentType string) error {
 		return err
 	}
 	parser, _ := textparse.New(body, contentType, nil, p.set.parser)
-	return p.finish(p.entries(parser, win))
+	return p.finish(p.located(p.entries(parser, win), win, i, 0))
+}
+
+// located tells where in a page of text an error is that entries met, as far as that is known: behind the line of the last sample.
+// Before the page from i on stood so many lines.
+func (p *page) located(err error, win *window, i, before int) error {
+	if err == nil || win.err != nil {
+		return err
+	}
+	end := i
+	if n := len(p.lastText); n > 0 {
+		at := int(uintptr(unsafe.Pointer(unsafe.SliceData(p.lastText))) - uintptr(unsafe.Pointer(unsafe.SliceData(win.buf))))
+		if at >= i && at+n <= len(win.buf) { // else it is of the parser
+			end = at + n
+			before++
+		}
+	}
+	return pageError{fmt.Sprintf("after line %d", before+bytes.Count(win.buf[i:end], []byte{'\n'})), err}
 }
 
 // convertible demands that no series of a page of text is longer than a line may be, for the parser that converts histograms builds
@@ -78,8 +98,8 @@ func mediaType(contentType, fallback string) (media, version string) {
 
 // finish returns the error of a page that was read as far as err.
 func (p *page) finish(err error) error {
-	if err == nil {
-		err = p.limitErr
+	if err == nil && p.limitErr != nil {
+		err = sampleLimitError{p.set.sampleLimit, p.attempts}
 	}
 	if err == nil {
 		err = p.bucketErr
@@ -110,6 +130,7 @@ func (p *page) entries(parser textparse.Parser, win *window) error {
 			name, typ := parser.Type()
 			p.meta(metaType, name, typ, nil)
 		case textparse.EntryHelp:
+			p.helps++
 			name, help := parser.Help()
 			p.meta(metaHelp, name, "", help)
 		case textparse.EntryUnit:
@@ -120,6 +141,7 @@ func (p *page) entries(parser textparse.Parser, win *window) error {
 			if int64(len(series)) > win.longest && p.format != formatProtobuf {
 				return win.tooLarge("a series", len(series))
 			}
+			p.lastText = series
 			err = p.sample(series, stamp, sampleValue{v: v}, parser)
 		case textparse.EntryHistogram:
 			series, stamp, h, fh := parser.Histogram()

@@ -99,6 +99,9 @@ func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleV
 		entry = p.t.entryOf(p.family)
 	}
 	if err := v.limit(p.set); err != nil {
+		if v.histogram {
+			p.buckets = v.buckets()
+		}
 		return row, err
 	}
 	if err := p.admit(ms, explicit); err != nil {
@@ -163,7 +166,7 @@ func (p *page) refused(err error) error {
 	case errSampleLimit: //nolint:errorlint // nothing wraps these
 		p.limitErr = err
 	case errBucketLimit:
-		p.bucketErr = err
+		p.bucketErr = bucketLimitError{p.set.bucketLimit, p.buckets}
 	case errRepeated:
 		p.repeated++
 	case errOutOfOrder:

@@ -22,6 +22,7 @@ type text struct {
 	end         int    // of what is the page's in buf
 	openMetrics bool
 	parser      textparse.Parser // stands at the line that comes next, nil if it does not
+	passed      int              // lines
 }
 
 // walk reads the page at the start of which win stands.
@@ -42,10 +43,19 @@ func (p *page) walk(win *window, openMetrics bool) error {
 			i, err = w.line(i)
 		}
 	}
-	if errors.Is(err, errPageEnds) {
+	switch {
+	case errors.Is(err, errPageEnds):
 		return nil
+	case win.err != nil, errors.As(err, new(pageError)):
+		return err
 	}
-	return err
+	for i < w.end && (w.buf[i] == '\n' || w.buf[i] == ' ' || w.buf[i] == '\t') { // blank lines before what is wrong
+		if w.buf[i] == '\n' {
+			w.passed++
+		}
+		i++
+	}
+	return pageError{fmt.Sprintf("line %d", w.passed+1), err}
 }
 
 // errPageEnds tells that a page was read to its end.
@@ -95,7 +105,7 @@ func (w *text) leave(i int) error {
 	w.format = formatOther
 	w.start(i)
 	if err := w.entries(w.parser, w.win); err != nil {
-		return err
+		return w.located(err, w.win, i, w.passed)
 	}
 	return errPageEnds
 }
@@ -110,6 +120,7 @@ func (w *text) line(i int) (int, error) {
 		if l := w.t.lines[w.next]; l.isAt(b, i) {
 			if j, err := w.expected(l, b, i+l.len()); j > 0 {
 				w.parser = nil
+				w.passed++
 				return j, err
 			}
 		}
@@ -125,6 +136,7 @@ func (w *text) line(i int) (int, error) {
 	case i >= w.end:
 		return 0, errPageEnds
 	case b[i] == '\n':
+		w.passed++
 		return i + 1, nil
 	}
 	return w.parsed(i)
@@ -249,9 +261,12 @@ func (w *text) parsed(i int) (int, error) {
 		if int64(eol-i) > w.win.longest {
 			return i, w.win.tooLong()
 		}
-		err = w.sample(series, stamp, sampleValue{v: v}, w.parser)
+		if err = w.sample(series, stamp, sampleValue{v: v}, w.parser); err != nil {
+			return i, err
+		}
 	}
-	return eol + 1, err
+	w.passed += bytes.Count(w.buf[i:min(eol+1, w.end)], []byte{'\n'})
+	return eol + 1, nil
 }
 
 // stopped is called with the error of a parser that began at i or before. Where there is more of the page, what it lacks may be
@@ -264,12 +279,13 @@ func (w *text) stopped(i int, err error) (int, error) {
 	case w.win.eof:
 		return i, err
 	case int64(have) > w.win.longest:
-		return i, fmt.Errorf("%w; its end was looked for in more than %d bytes", err, w.win.longest)
+		return i, fmt.Errorf("its end was looked for in more than %d bytes: %w", w.win.longest, err)
 	case ends: // blank lines
+		w.passed += bytes.Count(w.buf[i:w.end], []byte{'\n'})
 		return w.fill(w.end)
 	default:
 		w.parser = nil
-		if i, err = w.win.atLeast(i, 2*have+leastRead); err != nil {
+		if i, err = w.win.atLeast(i, max(2*have, len(w.win.buf)-i)+w.win.least); err != nil {
 			return i, err
 		}
 		return w.look(i)

@@ -13,15 +13,14 @@ const headroom = 32
 // windowBytes is how much of a page is in memory at a time. It grows where a line, or a message of protobuf, is longer.
 const windowBytes = 64 << 10
 
-// leastRead is how many bytes there must be room for before more is read.
-const leastRead = 4 << 10
-
 // window is the part of a page that is in memory: a page is read while it comes, so that it costs what it leads to, and not its text.
 type window struct {
 	r   io.Reader // of the page, decompressed
 	buf []byte    // headroom, then what was read and not passed
 	eof bool      // nothing follows what is in buf
 	nul bool      // a NUL byte was read
+	// least is how many bytes there must be room for before more is read.
+	least int
 	// size is how many bytes were read. At limit, 0 for none, the page is refused; longest is that of a line, or of what stands for one.
 	size, limit, longest int64
 	limitKey             string // of the configuration
@@ -34,7 +33,7 @@ type window struct {
 
 // newWindow returns a window at the start of the page that r gives.
 func newWindow(r io.Reader) *window {
-	return &window{r: r, buf: getBuffer(windowBytes)[:headroom], longest: maxText}
+	return &window{r: r, buf: getBuffer(windowBytes)[:headroom], longest: maxText, least: windowBytes / 16}
 }
 
 // free gives the memory back. What was read must not be used any more.
@@ -51,12 +50,12 @@ func (w *window) fill(i int) (int, error) {
 	if i > headroom {
 		w.buf = w.buf[:headroom+copy(w.buf[headroom:], w.buf[i:])]
 	}
-	if cap(w.buf)-len(w.buf) < leastRead {
+	if cap(w.buf)-len(w.buf) < w.least {
 		w.err = w.grow(2 * cap(w.buf))
 	} else {
 		w.err = w.ask()
 	}
-	for least := min(len(w.buf)+cap(w.buf)/4, cap(w.buf)-leastRead/2); w.err == nil && !w.eof && len(w.buf) < least; {
+	for least := min(len(w.buf)+cap(w.buf)/4, cap(w.buf)-w.least/2); w.err == nil && !w.eof && len(w.buf) < least; {
 		w.err = w.read()
 	}
 	return headroom, w.err
