@@ -1,6 +1,6 @@
 // Package config loads the relay's configuration file. A Prometheus configuration file is one: global, scrape_configs,
 // scrape_config_files and remote_write are Prometheus's own blocks, loaded by prometheus/config. Beside them stand
-// kubernetes, monitors, nodes, manifests, wal and relay.
+// kubernetes, monitors, nodes, manifests, scrape, wal and relay.
 //
 // Promises: an option is honoured, or accepted with a warning that names it because it has no meaning here, or
 // refused by name; an error names the file and, wherever the YAML can tell, the line. Not promised: that what a file
@@ -40,6 +40,7 @@ type Config struct {
 	Monitors      *Monitors   // nil: no monitors are wanted
 	Nodes         *Nodes      // nil: no node jobs are wanted
 	Manifests     *Manifests  // nil: no manifests are read
+	Scrape        Scrape
 	WAL           WAL
 	Relay         Relay
 	// Warnings name options that were accepted though they have no meaning here.
@@ -151,6 +152,7 @@ type own struct {
 	Monitors   *Monitors   `yaml:"monitors"`
 	Nodes      *Nodes      `yaml:"nodes"`
 	Manifests  *Manifests  `yaml:"manifests"`
+	Scrape     Scrape      `yaml:"scrape"`
 	WAL        WAL         `yaml:"wal"`
 	Relay      Relay       `yaml:"relay"`
 }
@@ -181,11 +183,11 @@ func Load(text []byte, dir string) (*Config, error) {
 	for i, rw := range c.Prometheus.RemoteWriteConfigs {
 		c.Destinations = append(c.Destinations, newDestination(rw, doc.get("remote_write", i)))
 	}
-	o := own{Relay: DefaultRelay}
+	o := own{Scrape: DefaultScrape, Relay: DefaultRelay}
 	if err := doc.decode(&o); err != nil {
 		return nil, doc.locate(err)
 	}
-	c.Kubernetes, c.Monitors, c.Nodes, c.Manifests, c.WAL, c.Relay = o.Kubernetes, o.Monitors, o.Nodes, o.Manifests, o.WAL, o.Relay
+	c.Kubernetes, c.Monitors, c.Nodes, c.Manifests, c.Scrape, c.WAL, c.Relay = o.Kubernetes, o.Monitors, o.Nodes, o.Manifests, o.Scrape, o.WAL, o.Relay
 	c.setPaths(dir)
 	c.setDefaults(doc)
 	c.Warnings = doc.warnings()

@@ -143,6 +143,7 @@ func (c *Config) validate(doc document) error {
 	if c.Nodes != nil {
 		c.Nodes.validate(bad)
 	}
+	c.Scrape.validate(bad)
 	if c.WAL.MaxBytes < 0 {
 		bad("wal.max_bytes", "%d is negative", c.WAL.MaxBytes)
 	}

@@ -16,8 +16,8 @@ const (
 	maxText = 1<<24 - 1
 	// maxLabels is how many labels a series may have. To add one costs a look at those that a rule has added before.
 	maxLabels = 1 << 14
-	// maxRecord is how many bytes a record may have: wal takes 2^28, and what one window of a page adds is not asked about.
-	maxRecord = 1<<28 - 1<<22
+	// maxRecord is how many bytes a record may have: wal takes 2^28, and what one line adds is not asked about.
+	maxRecord = 1<<28 - 1<<25
 )
 
 // Limits are those that hold for every scrape.
@@ -41,10 +41,11 @@ type limits struct {
 }
 
 func newLimits(l Limits) *limits {
-	if l.MemoryBytes < 0 {
-		l.MemoryBytes = memoryLimit()
+	m := &memory{limit: l.MemoryBytes}
+	if m.limit < 0 {
+		m.limit = memoryLimit()
 	}
-	return &limits{l, &memory{limit: l.MemoryBytes}}
+	return &limits{l, m}
 }
 
 // body returns the limit of a page of the job, and the key that sets it.

@@ -115,7 +115,11 @@ func New(o Options) (*Pool, error) {
 }
 
 // SetLimits makes scrapes that begin from now on heed others.
-func (p *Pool) SetLimits(l Limits) { p.limits.Store(newLimits(l)) }
+func (p *Pool) SetLimits(l Limits) {
+	if old := p.limits.Load(); old == nil || old.Limits != l {
+		p.limits.Store(newLimits(l))
+	}
+}
 
 // guarded calls f, and tells of a panic in it.
 func (p *Pool) guarded(what zap.Field, f func()) {
