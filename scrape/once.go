@@ -58,6 +58,11 @@ func (l *loop) attempt(ctx context.Context, at time.Time) {
 		return // the relay stops; nothing is known of the target
 	}
 	panicked := l.panicked(err)
+	if err != nil {
+		for i := range reports(target.Job.Config) {
+			_, _ = p.reportRow(i) // says the same again
+		}
+	}
 	p.conclude(err == nil && size > 0, err != nil)
 	duration := time.Since(start)
 	l.report(p, target, duration, size, err == nil)

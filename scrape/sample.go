@@ -111,6 +111,9 @@ func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleV
 		return row, err
 	}
 	if !known {
+		if err := p.fits(); err != nil {
+			return row, err
+		}
 		var err error
 		if row, err = p.rowFor(ms, v.v); err != nil {
 			return row, err
@@ -188,9 +191,6 @@ func (p *page) refused(err error) error {
 func (p *page) rowFor(ms int64, base float64) (uint32, error) {
 	if name, dup := p.lset.HasDuplicateLabelNames(); dup {
 		return 0, fmt.Errorf("label name %q is not unique: %w", name, errInvalid)
-	}
-	if err := p.fits(); err != nil {
-		return 0, err
 	}
 	p.buf = p.lset.Bytes(p.buf[:0])
 	slot, shared := p.t.guard.acquire(maphash.Bytes(seed, p.buf))

@@ -1,0 +1,96 @@
+package samples
+
+import (
+	"context"
+	"math"
+	"reflect"
+	"slices"
+
+	"github.com/prometheus/prometheus/model/value"
+	promscrape "github.com/prometheus/prometheus/scrape"
+)
+
+// held is what the relay would hold staleness over for one target, of which Prometheus knows by one cache. The two differ where a
+// scrape fails in mid-page, as docs/fidelity.md lists: Prometheus then leaves the series without a marker that stood before that
+// place, and gives one later to those of them that the next page lacks, also where they never had a sample. Here every series that was
+// alive has its marker at once, and nothing has one that was never there.
+type held struct {
+	alive map[*recorded]bool // with a sample in the last scrape, which did not fail
+	doubt map[*recorded]bool // on the last page, which failed
+	next  map[*recorded]bool // on the page at hand, which failed; nil if it did not
+}
+
+// heldBy is what is held of the target that the appender of ctx is for.
+func (r *recorder) heldBy(ctx context.Context) (h *held, tracks bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	cache, ok := promscrape.MetricMetadataStoreFromContext(ctx)
+	target, known := promscrape.TargetFromContext(ctx)
+	if !ok || !known {
+		return &held{}, false
+	}
+	if r.held == nil {
+		r.held = map[promscrape.MetricMetadataStore]*held{}
+	}
+	if h = r.held[cache]; h == nil {
+		h = &held{}
+		r.held[cache] = h
+	}
+	return h, reflect.ValueOf(target).Elem().FieldByName("scrapeConfig").Elem().FieldByName("TrackTimestampsStaleness").Bool()
+}
+
+// note takes note of what a page gave, or a report. It tells whether it is a marker that the relay does not write.
+func (a *recorderAppender) note(s *recorded, t int64, v float64, histogram, report bool) (drop bool) {
+	switch {
+	case report: // the series goes on, whatever the page gave
+		a.marked[s], a.time = true, t
+	case value.IsStaleNaN(v) && !histogram:
+		a.marked[s] = true
+		if drop = a.held.doubt[s] && !s.report; drop {
+			a.r.seen.add("marker of a series that a failed page had")
+		}
+		return drop
+	default:
+		a.given[s] = append(a.given[s], t)
+	}
+	return false
+}
+
+// broken is called when the page at hand failed in its middle.
+func (a *recorderAppender) broken() {
+	a.held.next = map[*recorded]bool{}
+	for s := range a.given {
+		a.held.next[s] = true
+	}
+}
+
+// settle is called with the commit of a scrape, and adds the markers that Prometheus leaves out.
+func (a *recorderAppender) settle() {
+	h := a.held
+	if a.time == 0 { // the markers at the end of a loop come with a report, too
+		return
+	}
+	if h.next != nil {
+		for s := range h.alive {
+			if !a.marked[s] && a.time > s.last {
+				a.r.seen.add("marker that Prometheus leaves out")
+				a.mark(s)
+			}
+		}
+	}
+	h.doubt, h.next, h.alive = h.next, nil, map[*recorded]bool{}
+	for s, times := range a.given {
+		if a.tracks || slices.Contains(times, a.time) {
+			h.alive[s] = true
+		}
+	}
+}
+
+func (a *recorderAppender) mark(s *recorded) {
+	out := sample{ms: a.time, value: floatText(math.Float64frombits(value.StaleNaN)), known: s.known}
+	if a.r.exact {
+		out.known = map[string]bool{s.said: true, "": s.fresh}
+	}
+	s.last = a.time
+	a.r.out.samples[s.name] = append(a.r.out.samples[s.name], out)
+}
