@@ -21,9 +21,10 @@ import (
 	"promrelay/targets"
 )
 
-// seriesLife is how long the guard remembers a series that no target feeds any more.
+// seriesLife is how long the guard remembers a series that no target feeds any more: as long as a query would find it without a
+// staleness marker. A clock that goes back further finds what was forgotten by its time (see rowFor).
 const (
-	seriesLife  = 15 * time.Minute
+	seriesLife  = 5 * time.Minute
 	forgetEvery = time.Minute
 )
 

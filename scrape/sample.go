@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"math"
 	"slices"
 	"unicode/utf8"
 
@@ -206,7 +207,11 @@ func (p *page) rowFor(ms int64, base float64) (uint32, error) {
 			return row, nil
 		}
 	}
-	if ms <= p.t.guard.last(slot) {
+	last := p.t.guard.last(slot)
+	if last == math.MinInt64 && p.behind && ms == p.out.Time { // it may be one that was forgotten
+		last = p.t.guard.forgotten.Load()
+	}
+	if ms <= last {
 		p.t.guard.release(slot)
 		if p.behind && ms == p.out.Time {
 			return 0, errClock
