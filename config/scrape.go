@@ -6,7 +6,7 @@ type Scrape struct {
 	BodySizeLimit Bytes `yaml:"body_size_limit"`
 	// LineSizeLimit is how long a line may be, or in protobuf a series, a histogram or a HELP text. 0 for 16 MB, the most that can be held.
 	LineSizeLimit Bytes `yaml:"line_size_limit"`
-	// MemoryLimit is what scrapes may hold together while they last; more wait. 0 for none, negative for a quarter of the memory limit
+	// MemoryLimit is what scrapes may hold together while they last; more wait. 0 for none, negative for half of the memory limit
 	// of the process.
 	MemoryLimit Bytes `yaml:"memory_limit"`
 }
@@ -22,7 +22,7 @@ func (s Scrape) validate(bad func(path, format string, args ...any)) {
 		bad("scrape.line_size_limit", "%d is negative: want a number of bytes, or 0 for no limit but that of 16 MB", s.LineSizeLimit)
 	}
 	if m := s.MemoryLimit; m > 0 && m < leastScrapeMemory {
-		bad("scrape.memory_limit", "%d: want %d (16MB) or more, 0 for no limit, -1 for a quarter of the process's", m, int64(leastScrapeMemory))
+		bad("scrape.memory_limit", "%d: want %d (16MB) or more, 0 for no limit, -1 for half of the process's", m, int64(leastScrapeMemory))
 	}
 }
 

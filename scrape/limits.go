@@ -26,7 +26,7 @@ type Limits struct {
 	BodyBytes int64
 	// LineBytes is how long a line may be, or what stands for one in protobuf, in bytes; 0 for none but what can be held, 16 MB.
 	LineBytes int64
-	// MemoryBytes is what all scrapes may hold together, beside the series that are known; 0 for none, negative for a quarter of what
+	// MemoryBytes is what all scrapes may hold together, beside the series that are known; 0 for none, negative for half of what
 	// the process may use.
 	MemoryBytes int64
 }

@@ -11,7 +11,7 @@ import (
 
 // What scrapes may hold together, of what the process may use. The rest is for tables, the guard, the log and destinations.
 const (
-	memoryShare    = 4
+	memoryShare    = 2
 	memoryDefault  = 1 << 30 // where the process has no limit
 	memoryLeast    = 64 << 20
 	memoryGranules = 64 << 10 // that scrapes ask for

@@ -111,6 +111,7 @@ func (l *loop) page(ctx context.Context, p *page, t *targets.Target, c *client) 
 	defer win.free()
 	win.limit, win.limitKey = limits.body(t.Job.Config)
 	win.longest = limits.line()
+	most := int64(0)
 	win.hold = func(n int) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -118,14 +119,15 @@ func (l *loop) page(ctx context.Context, p *page, t *targets.Target, c *client) 
 		if err := p.fits(); err != nil {
 			return err
 		}
-		return memory.atLeast(ctx, int64(n)+p.held())
+		most = max(most, int64(n)+p.held())
+		return memory.atLeast(ctx, most)
 	}
 	p.maxTime = l.pool.clock.limit()
 	if _, err = win.fill(headroom); err == nil && win.size > 0 {
 		err = p.read(win, body.contentType)
 	}
 	win.drain()
-	l.expects = memory.held
+	l.expects = most
 	if win.err != nil {
 		p.undo()
 		if errors.As(win.err, new(bodySizeError)) {
