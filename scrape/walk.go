@@ -23,6 +23,7 @@ type text struct {
 	openMetrics bool
 	parser      textparse.Parser // stands at the line that comes next, nil if it does not
 	passed      int              // lines
+	left        bool             // the rest of the page is left to textparse
 }
 
 // walk reads the page at the start of which win stands.
@@ -34,13 +35,10 @@ func (p *page) walk(win *window, openMetrics bool) error {
 	}
 	i, err := w.look(headroom)
 	for err == nil {
-		switch {
-		case win.nul:
-			err = w.leave(i)
-		case i >= w.end && !win.eof:
-			i, err = w.fill(i)
-		default:
+		if i < w.end || win.eof {
 			i, err = w.line(i)
+		} else {
+			i, err = w.fill(i)
 		}
 	}
 	switch {
@@ -71,8 +69,11 @@ func (w *text) fill(i int) (int, error) {
 	return w.look(i)
 }
 
-// look finds the whole lines of the window from i on, and gets more of the page until there is one.
+// look finds the whole lines of the window from i on, and gets more of the page until there is one. With a NUL byte it leaves the page.
 func (w *text) look(i int) (int, error) {
+	if w.win.nul && !w.left {
+		return i, w.leave(i)
+	}
 	for !w.win.eof {
 		if n := bytes.LastIndexByte(w.win.buf[i:], '\n'); n >= 0 {
 			w.end = i + n + 1
@@ -86,6 +87,9 @@ func (w *text) look(i int) (int, error) {
 		if i, err = w.win.fill(i); err != nil {
 			return i, err
 		}
+		if w.win.nul && !w.left {
+			return i, w.leave(i)
+		}
 	}
 	w.end = len(w.win.buf)
 	w.buf = append(w.win.buf, '\n')
@@ -94,7 +98,7 @@ func (w *text) look(i int) (int, error) {
 
 // leave leaves the page from i on to textparse: what that makes of it depends on more than single lines.
 func (w *text) leave(i int) error {
-	w.parser = nil
+	w.parser, w.left = nil, true
 	i, err := w.win.rest(i)
 	if err != nil {
 		return err
