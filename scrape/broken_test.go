@@ -7,8 +7,6 @@ import (
 
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/model/value"
-
-	"promrelay/record"
 )
 
 // TestBrokenPage: a scrape that fails in mid-page ends every series that was alive, and none that never had a sample.
@@ -47,7 +45,7 @@ func TestBrokenPage(t *testing.T) {
 					t.Errorf("%s has samples at %q, want %q", series, have, want)
 				}
 			}
-			if n := record.Bits(l.table.previous).Count(len(l.table.slots)); n > 0 {
+			if n := l.table.previous.Count(len(l.table.slots)); n > 0 {
 				t.Errorf("%d series are held to be alive", n)
 			}
 		})

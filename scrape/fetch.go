@@ -100,7 +100,7 @@ func fetch(ctx context.Context, client *http.Client, t *targets.Target) (*body, 
 	if err != nil {
 		return nil, err
 	}
-	resp, err := client.Do(req)
+	resp, err := client.Do(req) //nolint:bodyclose // it is closed as a body
 	if err != nil {
 		return nil, err
 	}

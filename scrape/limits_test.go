@@ -201,7 +201,6 @@ func sizes(t *testing.T, l *loop, log *strictLog, what string, n int, line int64
 type endless struct {
 	start, repeat string
 	left          int64
-	at            int
 }
 
 func (e *endless) Read(b []byte) (int, error) {

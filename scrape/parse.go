@@ -67,7 +67,7 @@ func (p *page) convertible(body []byte, media string) error {
 	for {
 		entry, err := parser.Next()
 		if err != nil {
-			return nil // the other parser tells what is wrong
+			return nil //nolint:nilerr // the other parser tells what is wrong
 		}
 		if entry != textparse.EntrySeries {
 			continue
