@@ -43,7 +43,7 @@ func (r *recorder) heldBy(ctx context.Context) (h *held, tracks bool) {
 func (a *recorderAppender) note(s *recorded, t int64, v float64, histogram, report bool) (drop bool) {
 	switch {
 	case report: // the series goes on, whatever the page gave
-		a.marked[s], a.time = true, t
+		a.marked[s] = true
 	case value.IsStaleNaN(v) && !histogram:
 		a.marked[s] = true
 		if drop = a.held.doubt[s] && !s.report; drop {
@@ -64,12 +64,9 @@ func (a *recorderAppender) broken() {
 	}
 }
 
-// settle is called with the commit of a scrape, and adds the markers that Prometheus leaves out.
+// settle is called with the commit of a scrape, or of the markers at the end of a loop, and adds the markers that Prometheus leaves out.
 func (a *recorderAppender) settle() {
 	h := a.held
-	if a.time == 0 { // the markers at the end of a loop come with a report, too
-		return
-	}
 	if h.next != nil {
 		for s := range h.alive {
 			if !a.marked[s] && a.time > s.last {

@@ -92,7 +92,7 @@ type recorderAppender struct {
 
 	held   *held
 	tracks bool
-	time   int64                 // of the scrape, once it has a report
+	time   int64                 // of the scrape, once it comes to its report
 	given  map[*recorded][]int64 // timestamps, by what the page gave
 	marked map[*recorded]bool    // with a staleness marker
 }
@@ -132,7 +132,7 @@ func (a *recorderAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t
 	}
 	report := strings.HasSuffix(o.MetricFamilyName, "\xff")
 	if report {
-		s.report = true
+		s.report, a.time = true, t // also where the sample is refused: another target of the same labels may have gone ahead
 	} else {
 		s.paged = true
 	}
