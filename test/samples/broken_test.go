@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"reflect"
-	"slices"
 
 	"github.com/prometheus/prometheus/model/value"
 	promscrape "github.com/prometheus/prometheus/scrape"
@@ -15,19 +14,18 @@ import (
 // place, and gives one later to those of them that the next page lacks, also where they never had a sample. Here every series that was
 // alive has its marker at once, and nothing has one that was never there.
 type held struct {
-	alive map[*recorded]bool // with a sample in the last scrape, which did not fail
+	alive map[*recorded]bool // held by Prometheus after the last scrape, which did not fail
 	doubt map[*recorded]bool // on the last page, which failed
 	next  map[*recorded]bool // on the page at hand, which failed; nil if it did not
 }
 
 // heldBy is what is held of the target that the appender of ctx is for.
-func (r *recorder) heldBy(ctx context.Context) (h *held, tracks bool) {
+func (r *recorder) heldBy(ctx context.Context) (h *held, cache promscrape.MetricMetadataStore) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	cache, ok := promscrape.MetricMetadataStoreFromContext(ctx)
-	target, known := promscrape.TargetFromContext(ctx)
-	if !ok || !known {
-		return &held{}, false
+	if !ok {
+		return &held{}, nil
 	}
 	if r.held == nil {
 		r.held = map[promscrape.MetricMetadataStore]*held{}
@@ -36,7 +34,7 @@ func (r *recorder) heldBy(ctx context.Context) (h *held, tracks bool) {
 		h = &held{}
 		r.held[cache] = h
 	}
-	return h, reflect.ValueOf(target).Elem().FieldByName("scrapeConfig").Elem().FieldByName("TrackTimestampsStaleness").Bool()
+	return h, cache
 }
 
 // note takes note of what a page gave, or a report. It tells whether it is a marker that the relay does not write.
@@ -51,7 +49,7 @@ func (a *recorderAppender) note(s *recorded, t int64, v float64, histogram, repo
 		}
 		return drop
 	default:
-		a.given[s] = append(a.given[s], t)
+		a.given[s] = true
 	}
 	return false
 }
@@ -75,12 +73,13 @@ func (a *recorderAppender) settle() {
 			}
 		}
 	}
-	h.doubt, h.next, h.alive = h.next, nil, map[*recorded]bool{}
-	for s, times := range a.given {
-		if a.tracks || slices.Contains(times, a.time) {
-			h.alive[s] = true
+	h.alive = map[*recorded]bool{}
+	if h.next == nil && a.cache != nil { // a stamp may be that of the scrape: only the cache tells which lines bear one
+		for _, ref := range reflect.ValueOf(a.cache).Elem().FieldByName("seriesPrev").MapKeys() {
+			h.alive[a.r.refs[ref.Uint()-1]] = true
 		}
 	}
+	h.doubt, h.next = h.next, nil
 }
 
 func (a *recorderAppender) mark(s *recorded) {

@@ -76,9 +76,9 @@ type recorded struct {
 func (r *recorder) AppenderV2(ctx context.Context) storage.AppenderV2 {
 	a := &recorderAppender{
 		r: r, lost: r.nameless, metas: map[*recorded]string{}, mixed: map[*recorded]bool{}, fresh: map[*recorded]bool{},
-		given: map[*recorded][]int64{}, marked: map[*recorded]bool{},
+		given: map[*recorded]bool{}, marked: map[*recorded]bool{},
 	}
-	a.held, a.tracks = r.heldBy(ctx)
+	a.held, a.cache = r.heldBy(ctx)
 	return a
 }
 
@@ -91,10 +91,10 @@ type recorderAppender struct {
 	pending []func()
 
 	held   *held
-	tracks bool
-	time   int64                 // of the scrape, once it comes to its report
-	given  map[*recorded][]int64 // timestamps, by what the page gave
-	marked map[*recorded]bool    // with a staleness marker
+	cache  promscrape.MetricMetadataStore
+	time   int64              // of the scrape, once it comes to its report
+	given  map[*recorded]bool // by the page
+	marked map[*recorded]bool // with a staleness marker
 }
 
 // before tells whether a label of the series sorts before its name.
