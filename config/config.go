@@ -1,6 +1,6 @@
 // Package config loads the relay's configuration file. A Prometheus configuration file is one: global, scrape_configs,
 // scrape_config_files and remote_write are Prometheus's own blocks, loaded by prometheus/config. Beside them stand
-// kubernetes, monitors, nodes, manifests, wal and relay.
+// kubernetes, monitors, nodes, manifests, scrape, wal and relay.
 //
 // Promises: an option is honoured, or accepted with a warning that names it because it has no meaning here, or
 // refused by name; an error names the file and, wherever the YAML can tell, the line. Not promised: that what a file
@@ -37,6 +37,7 @@ type Config struct {
 	Monitors      *Monitors   // nil: no monitors are wanted
 	Nodes         *Nodes      // nil: no node jobs are wanted
 	Manifests     *Manifests  // nil: no manifests are read
+	Scrape        Scrape
 	WAL           WAL
 	Relay         Relay
 	// Warnings name options that were accepted though they have no meaning here, and what is likely to be a mistake, in the order

@@ -17,7 +17,7 @@ type labelSelector = metav1.LabelSelector
 
 // The keys at the top of the file.
 var (
-	ownKeys        = []string{"kubernetes", "monitors", "nodes", "manifests", "wal", "relay"}
+	ownKeys        = []string{"kubernetes", "monitors", "nodes", "manifests", "scrape", "wal", "relay"}
 	prometheusKeys = []string{
 		"global", "runtime", "alerting", "rule_files", "scrape_config_files", "scrape_configs", "storage", "tracing",
 		"remote_write", "remote_read", "otlp",

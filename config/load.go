@@ -23,6 +23,7 @@ type own struct {
 	Monitors   *Monitors   `yaml:"monitors"`
 	Nodes      *Nodes      `yaml:"nodes"`
 	Manifests  *Manifests  `yaml:"manifests"`
+	Scrape     Scrape      `yaml:"scrape"`
 	WAL        WAL         `yaml:"wal"`
 	Relay      Relay       `yaml:"relay"`
 }
@@ -158,7 +159,7 @@ func topSuggestion(key string) string {
 
 // loadOwn reads the relay's own blocks, those with mistakes left out, and tells whether there are none.
 func (l *loader) loadOwn() bool {
-	o := own{Relay: DefaultRelay}
+	o := own{Scrape: DefaultScrape, Relay: DefaultRelay}
 	whole := true
 	blocks := reflect.ValueOf(&o).Elem()
 	for i := range blocks.NumField() {
@@ -176,7 +177,7 @@ func (l *loader) loadOwn() bool {
 		}
 	}
 	c := l.c
-	c.Kubernetes, c.Monitors, c.Nodes, c.Manifests, c.WAL, c.Relay = o.Kubernetes, o.Monitors, o.Nodes, o.Manifests, o.WAL, o.Relay
+	c.Kubernetes, c.Monitors, c.Nodes, c.Manifests, c.Scrape, c.WAL, c.Relay = o.Kubernetes, o.Monitors, o.Nodes, o.Manifests, o.Scrape, o.WAL, o.Relay
 	return whole
 }
 

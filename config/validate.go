@@ -70,6 +70,7 @@ func (l *loader) validate() {
 	if c.Nodes != nil {
 		c.Nodes.validate(bad)
 	}
+	c.Scrape.validate(bad)
 	c.WAL.validate(bad)
 	c.Relay.validate(bad)
 }

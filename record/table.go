@@ -40,11 +40,12 @@ type Table struct {
 	holed          bool   // reader only: a part is missing, so start timestamps are not to be trusted
 	gaps           gaps   // reader only: what missing parts held
 
-	symbols Symbols
-	shapes  [][]uint32        // label names of a row, as symbols
-	byShape map[string]uint32 // writer only; keyed by the references' bytes
-	metas   []metadata
-	byMeta  map[metadata]uint32 // writer only
+	symbols    Symbols
+	shapes     [][]uint32        // label names of a row, as symbols
+	byShape    map[string]uint32 // writer only; keyed by the references' bytes
+	shapeBytes int               // writer only; of shapes in a record, at most
+	metas      []metadata
+	byMeta     map[metadata]uint32 // writer only
 
 	rows []byte // as in a table record
 	last Row    // the last row of rows
@@ -128,6 +129,7 @@ func (t *Table) shape(names []uint32) uint32 {
 	}
 	t.shapes = append(t.shapes, append([]uint32(nil), names...))
 	t.byShape[string(key)] = uint32(len(t.shapes) - 1)
+	t.shapeBytes += binary.MaxVarintLen32 * (1 + len(names))
 	return uint32(len(t.shapes) - 1)
 }
 

@@ -61,6 +61,13 @@ func (cs *clients) get(cfg config_util.HTTPClientConfig, socket string) (*client
 	if err != nil {
 		return nil, fmt.Errorf("HTTP client: %w", err)
 	}
+	if cfg.FollowRedirects {
+		away, err := config_util.NewRoundTripperFromConfig(withoutSecrets(lent), "scrape", opts...)
+		if err != nil {
+			return nil, fmt.Errorf("HTTP client for redirects: %w", err)
+		}
+		hc.Transport = &redirects{home: hc.Transport, away: away}
+	}
 	c := &client{Client: hc, config: cfg, socket: socket, users: 1, hint: string(hint)}
 	if cs.byHint == nil {
 		cs.byHint = map[string][]*client{}

@@ -404,7 +404,8 @@ func TestClockRestored(t *testing.T) {
 			if err := w.commit(tab, &record.Scrape{Time: ms, Values: []float64{1}, Present: record.Bits{1}, Irregular: []record.Irregular{e}}); err != nil {
 				t.Fatal(err)
 			}
-			return w.guard.newExemplar(slot, lastExemplar{ms: now.UnixMilli(), own: true, value: 2})
+			_, _, newExemplar = w.guard.newExemplar(slot, lastExemplar{ms: now.UnixMilli(), own: true, value: 2})
+			return newExemplar
 		}
 		log, g := open(), NewGuard()
 		ahead := newClock()

@@ -21,10 +21,7 @@ import (
 	"promrelay/targets"
 )
 
-var (
-	errBodySizeLimit = errors.New("body size limit exceeded")
-	errZstd          = errors.New("the answer is compressed by zstd, which was not asked for")
-)
+var errZstd = errors.New("the answer is compressed by zstd, which was not asked for")
 
 // userAgent is what targets see of the relay.
 var userAgent = "promrelay/" + cmp.Or(version.Version, "dev")
@@ -89,68 +86,70 @@ type gunzipper struct {
 
 var gunzippers = sync.Pool{New: func() any { return &gunzipper{buf: bufio.NewReaderSize(nil, 16<<10)} }}
 
-// fetch asks t for its page and returns it, which stands in the returned buffer between headroom bytes
-// and a line break, and its Content-Type. Expected is a guess of the page's size in bytes. The caller
-// gives the buffer, if there is one, to putBuffer, also after an error.
-func fetch(ctx context.Context, client *http.Client, t *targets.Target, expected int) (buf []byte, contentType string, err error) {
-	req, err := newRequest(ctx, t)
-	if err != nil {
-		return nil, "", err
-	}
-	limit := int(t.Job.Config.BodySizeLimit)
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, "", err
-	}
-	defer func() {
-		io.Copy(io.Discard, resp.Body)
-		resp.Body.Close()
-	}()
-	if resp.StatusCode != http.StatusOK {
-		return nil, "", statusError{resp.StatusCode, resp.Status, bodyHint(resp.Body)}
-	}
-	var body io.Reader = resp.Body
-	switch resp.Header.Get("Content-Encoding") {
-	case "zstd":
-		return nil, "", errZstd
-	case "gzip":
-		g := gunzippers.Get().(*gunzipper)
-		defer gunzippers.Put(g)
-		g.buf.Reset(resp.Body)
-		if err := g.z.Reset(g.buf); err != nil {
-			return nil, "", err
-		}
-		body = &g.z
-	}
-	buf = getBuffer(headroom + max(expected+expected/16, 1<<12) + 1)[:headroom]
-	if limit > 0 {
-		body = io.LimitReader(body, int64(limit))
-	}
-	buf, err = readAll(buf, body)
-	if err == nil && limit > 0 && len(buf)-headroom >= limit {
-		err = errBodySizeLimit
-	}
-	return append(buf, '\n'), resp.Header.Get("Content-Type"), err
+// body is a page on its way.
+type body struct {
+	io.Reader   // of the page, decompressed
+	contentType string
+	raw         io.ReadCloser
+	gunzipper   *gunzipper // nil where it is not compressed
 }
 
-// readAll appends what r gives to buf, in buffers of twice the size where need be.
-func readAll(buf []byte, r io.Reader) ([]byte, error) {
-	for {
-		if len(buf)+1 >= cap(buf) {
-			larger := getBuffer(2 * cap(buf))
-			larger = append(larger, buf...)
-			putBuffer(buf)
-			buf = larger
-		}
-		n, err := r.Read(buf[len(buf) : cap(buf)-1])
-		buf = buf[:len(buf)+n]
-		if err == io.EOF {
-			return buf, nil
-		}
-		if err != nil {
-			return buf, err
-		}
+// fetch asks t for its page. The caller closes the body.
+func fetch(ctx context.Context, client *http.Client, t *targets.Target) (*body, error) {
+	req, err := newRequest(ctx, t)
+	if err != nil {
+		return nil, err
 	}
+	resp, err := client.Do(req) //nolint:bodyclose // it is closed as a body
+	if err != nil {
+		return nil, err
+	}
+	b := &body{Reader: resp.Body, contentType: resp.Header.Get("Content-Type"), raw: resp.Body}
+	if err := b.open(resp); err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *body) open(resp *http.Response) error {
+	if resp.StatusCode != http.StatusOK {
+		return statusError{resp.StatusCode, resp.Status, bodyHint(resp.Body), credentials(resp)}
+	}
+	switch resp.Header.Get("Content-Encoding") {
+	case "zstd":
+		return errZstd
+	case "gzip":
+		b.gunzipper = gunzippers.Get().(*gunzipper)
+		b.gunzipper.buf.Reset(resp.Body)
+		if err := b.gunzipper.z.Reset(b.gunzipper.buf); err != nil {
+			return err
+		}
+		b.Reader = &b.gunzipper.z
+	}
+	return nil
+}
+
+// passOver is how much of a body is read that nobody looks at, so that its connection can be used again.
+const passOver = 256 << 10
+
+func (b *body) close() {
+	_, _ = io.CopyN(io.Discard, b.raw, passOver)
+	b.raw.Close()
+	if b.gunzipper != nil {
+		gunzippers.Put(b.gunzipper)
+		b.gunzipper = nil
+	}
+}
+
+// bodySizeError is a page that is as large as it may not be.
+type bodySizeError struct {
+	key   string // of the configuration
+	limit int64  // bytes
+}
+
+func (e bodySizeError) Error() string {
+	return fmt.Sprintf("%s %d: the page has as many bytes, or more", e.key, e.limit)
 }
 
 // statusError is what a target answered instead of a page.
@@ -158,13 +157,18 @@ type statusError struct {
 	code   int
 	status string
 	hint   string // the first line of the body, if it is short text
+	sent   string // which credentials were sent, where that matters
 }
 
 func (e statusError) Error() string {
-	if e.hint == "" {
-		return "server returned HTTP status " + e.status
+	text := "server returned HTTP status " + e.status
+	if e.sent != "" {
+		text += " (" + e.sent + ")"
 	}
-	return "server returned HTTP status " + e.status + ": " + e.hint
+	if e.hint == "" {
+		return text
+	}
+	return text + ": " + e.hint
 }
 
 // bodyHint reads what may tell a person why: a kubelet says which permission is missing.

@@ -29,6 +29,7 @@ type metrics struct {
 	dropped     *prometheus.CounterVec
 	limited     *prometheus.CounterVec
 	clockSteps  *prometheus.CounterVec
+	panics      prometheus.Counter
 	bytes       prometheus.Counter
 	parsedLines prometheus.Counter
 	walkedLines prometheus.Counter
@@ -53,13 +54,14 @@ func newMetrics(reg prometheus.Registerer, guard *Guard) *metrics {
 		samples:     counter("samples_total", "Samples given to the log, staleness markers and report series included."),
 		dropped:     vec("dropped_samples_total", "Samples not given to the log, though relabelling left them.", "reason", dropLate, dropRepeated, dropTwice, dropFuture, dropLog, dropClock),
 		clockSteps:  vec("clock_steps_total", "How often the clock was found to have been set by more than a second, by where it went.", "direction", clockAhead, clockBack),
-		limited:     vec("limited_total", "Scrapes that failed because a limit was exceeded.", "limit", "sample_limit", "native_histogram_bucket_limit", "label_limit", "body_size_limit", "target_limit"),
+		limited:     vec("limited_total", "Scrapes that failed because a limit was exceeded.", "limit", "sample_limit", "native_histogram_bucket_limit", "label_limit", "body_size_limit", "target_limit", "size", "memory_limit"),
+		panics:      counter("panics_total", "Panics, defects of promrelay, each of which cost a scrape at most."),
 		bytes:       counter("bytes_total", "Bytes of pages read, decompressed."),
 		walkedLines: counter("walked_samples_total", "Samples whose line was the expected one and needed no parser."),
 		parsedLines: counter("parsed_samples_total", "Samples whose line was parsed in full."),
 	}
 	if reg != nil {
-		reg.MustRegister(m.targets, m.scrapes, m.duration, m.late, m.samples, m.dropped, m.limited, m.clockSteps, m.bytes, m.parsedLines, m.walkedLines,
+		reg.MustRegister(m.targets, m.scrapes, m.duration, m.late, m.samples, m.dropped, m.limited, m.clockSteps, m.panics, m.bytes, m.parsedLines, m.walkedLines,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "promrelay_scrape_series", Help: "Series whose order is guarded."}, func() float64 { return float64(guard.Series()) }))
 	}
 	return m

@@ -41,6 +41,7 @@ type page struct {
 	maxTime int64       // milliseconds since the epoch; a sample that claims to be newer is refused
 	behind  bool        // the clock went back, and is not yet where it was
 	counts
+	past
 }
 
 // counts is what becomes of a page's samples.
@@ -53,7 +54,12 @@ type counts struct {
 
 	limitErr, bucketErr                           error
 	outOfOrder, repeated, duplicates, outOfBounds int
-	clocked                                       int // not newer than what was there before the clock went back
+	clocked                                       int    // not newer than what was there before the clock went back
+	buckets                                       int    // of the histogram that has too many
+	comments                                      int    // that the table did not know
+	helps                                         int    // entries of HELP that were not walked; a family of protobuf has one
+	lastText                                      []byte // of the last series that was not walked, while it stands in memory
+	extraBytes                                    int    // of histograms and of exemplars' labels
 }
 
 // reset makes p ready to read a page scraped at now.
@@ -71,6 +77,7 @@ func (p *page) rewind() {
 	p.family, p.entry, p.typ = -1, 0, model.MetricTypeUnknown
 	p.byName, p.bySlot, p.named = nil, nil, 0
 	p.counts = counts{}
+	p.note(p.t)
 }
 
 // discard drops the samples.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,9 +22,10 @@ import (
 	"promrelay/targets"
 )
 
-// seriesLife is how long the guard remembers a series that no target feeds any more.
+// seriesLife is how long the guard remembers a series that no target feeds any more: as long as a query would find it without a
+// staleness marker. A clock that goes back further finds what was forgotten by its time (see rowFor).
 const (
-	seriesLife  = 15 * time.Minute
+	seriesLife  = 5 * time.Minute
 	forgetEvery = time.Minute
 )
 
@@ -40,6 +42,8 @@ type Options struct {
 	Trusted    func(netip.AddrPort) error
 	Logger     *zap.Logger           // nil means none
 	Registerer prometheus.Registerer // nil means none
+	// Limits hold for every scrape; nil means DefaultLimits.
+	Limits *Limits
 	// Host is the host's name, "" for the one that the system tells. HTTPClientOptions are for the clients of all jobs.
 	Host              string
 	HTTPClientOptions []config_util.HTTPClientOption
@@ -52,6 +56,8 @@ type Pool struct {
 	clock        *clock
 	clients      clients
 	failures     failureLogs
+	panics       panics
+	limits       atomic.Pointer[limits]
 	metrics      *metrics
 	logger       *zap.Logger
 	offsetSeed   uint64
@@ -102,10 +108,30 @@ func New(o Options) (*Pool, error) {
 		guard:  o.Guard, metrics: m, logger: o.Logger.Named("scrape"), offsetSeed: h.Sum64(), unauthorized: o.Unauthorized, trusted: o.Trusted,
 		clients: clients{options: o.HTTPClientOptions}, jobs: map[string]*job{},
 	}
+	if o.Limits == nil {
+		o.Limits = &DefaultLimits
+	}
+	p.SetLimits(*o.Limits)
+	p.panics = panics{metrics: m, logger: p.logger}
 	p.clock = p.writer.clock
 	p.clock.stepped = p.clockStepped
 	p.tellRestored()
 	return p, nil
+}
+
+// SetLimits makes scrapes that begin from now on heed others.
+func (p *Pool) SetLimits(l Limits) {
+	if old := p.limits.Load(); old == nil || old.Limits != l {
+		p.limits.Store(newLimits(l))
+	}
+}
+
+// guarded calls f, and tells of a panic in it.
+func (p *Pool) guarded(what zap.Field, f func()) {
+	var e *panicError
+	if err := caught(func() error { f(); return nil }); errors.As(err, &e) {
+		p.panics.tell(e, what)
+	}
 }
 
 // tellRestored compares the clock with what the log holds.
@@ -156,7 +182,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	for {
 		select {
 		case now := <-ticker.C:
-			p.guard.forget(now.Add(-seriesLife), int32(seriesLife/forgetEvery))
+			p.guarded(zap.Skip(), func() { p.guard.forget(now.Add(-seriesLife), int32(seriesLife/forgetEvery)) })
 		case <-ctx.Done():
 			p.mu.Lock()
 			for _, j := range p.jobs {
@@ -186,7 +212,8 @@ func (p *Pool) start(l *loop) {
 	l.stop = stop
 	p.wg.Go(func() {
 		defer stop()
-		l.run(ctx, p.life)
+		p.guarded(zap.String("target", l.state().Target.URL), func() { l.run(ctx, p.life) })
+		l.finish()
 	})
 }
 
@@ -195,7 +222,7 @@ func (p *Pool) Apply(changes []targets.Change) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range changes {
-		p.apply(c)
+		p.guarded(zap.String("job", c.Job.Name), func() { p.apply(c) })
 	}
 	n := 0
 	for _, j := range p.jobs {

@@ -67,11 +67,11 @@ func TestGuardRestoredFromTheLog(t *testing.T) {
 	}
 	slot, _ := next.acquire(hashLabels(labels.FromStrings("__name__", "irregular"), nil))
 	for _, e := range []lastExemplar{{ms: 2e6, own: true, value: 1, labels: labels.EmptyLabels().Hash()}, {ms: 1e6, own: true, value: 7}} {
-		if next.newExemplar(slot, e) {
+		if _, _, newer := next.newExemplar(slot, e); newer {
 			t.Errorf("exemplar %+v passes again", e)
 		}
 	}
-	if !next.newExemplar(slot, lastExemplar{ms: 2e6, own: true, value: 1.5}) {
+	if _, _, newer := next.newExemplar(slot, lastExemplar{ms: 2e6, own: true, value: 1.5}); !newer {
 		t.Error("an exemplar of another bucket does not pass")
 	}
 	for name, want := range map[string]int64{"gone": 1000, "stays": 1e6, "stamped": 999_000, "irregular": 998_000} {

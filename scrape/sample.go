@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"math"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
@@ -98,6 +100,9 @@ func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleV
 		entry = p.t.entryOf(p.family)
 	}
 	if err := v.limit(p.set); err != nil {
+		if v.histogram {
+			p.buckets = v.buckets()
+		}
 		return row, err
 	}
 	if err := p.admit(ms, explicit); err != nil {
@@ -107,6 +112,9 @@ func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleV
 		return row, err
 	}
 	if !known {
+		if err := p.fits(); err != nil {
+			return row, err
+		}
 		var err error
 		if row, err = p.rowFor(ms, v.v); err != nil {
 			return row, err
@@ -116,7 +124,7 @@ func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleV
 		return row, err
 	}
 	if entry != 0 && entry != noEntry {
-		p.t.rows.SetMeta(row, entry)
+		p.setMeta(row, entry)
 	}
 	if !v.histogram {
 		p.put(row, ms, start, v.v)
@@ -162,7 +170,7 @@ func (p *page) refused(err error) error {
 	case errSampleLimit: //nolint:errorlint // nothing wraps these
 		p.limitErr = err
 	case errBucketLimit:
-		p.bucketErr = err
+		p.bucketErr = bucketLimitError{p.set.bucketLimit, p.buckets}
 	case errRepeated:
 		p.repeated++
 	case errOutOfOrder:
@@ -199,7 +207,11 @@ func (p *page) rowFor(ms int64, base float64) (uint32, error) {
 			return row, nil
 		}
 	}
-	if ms <= p.t.guard.last(slot) {
+	last := p.t.guard.last(slot)
+	if last == math.MinInt64 && p.behind && ms == p.out.Time { // it may be one that was forgotten
+		last = p.t.guard.forgotten.Load()
+	}
+	if ms <= last {
 		p.t.guard.release(slot)
 		if p.behind && ms == p.out.Time {
 			return 0, errClock
@@ -233,7 +245,7 @@ func (p *page) put(row uint32, ms, start int64, v float64) {
 	if len(s.Times) > 0 {
 		s.Times[r] = ms
 	}
-	p.t.rows.SetStart(row, start)
+	p.setStart(row, start)
 	s.Present.Set(r)
 	s.Values[r] = v
 }
@@ -274,7 +286,8 @@ func (p *page) putHistogram(row uint32, ms, start int64, v sampleValue) error {
 	}
 	p.widen()
 	p.putIrregular(record.Irregular{Kind: record.Histogram, Row: row, Time: ms, Start: start, Histogram: b})
-	return nil
+	p.extraBytes += len(b)
+	return p.fits()
 }
 
 // startOf returns the start timestamp of the sample at which parser stands, 0 for none. In OpenMetrics text it
@@ -316,7 +329,8 @@ func (p *page) putExemplars(row, slot uint32, exemplars []exemplar.Exemplar) {
 		if _, dup := ls.HasDuplicateLabelNames(); dup || size > exemplar.ExemplarMaxLabelSetLength {
 			continue
 		}
-		if p.t.guard.newExemplar(slot, lastExemplar{ms: e.Ts, own: e.HasTs, value: e.Value, labels: ls.Hash()}) {
+		if p.newExemplar(slot, lastExemplar{ms: e.Ts, own: e.HasTs, value: e.Value, labels: ls.Hash()}) {
+			p.extraBytes += size * utf8.UTFMax
 			p.out.Irregular = append(p.out.Irregular, record.Irregular{Kind: record.Exemplar, Row: row, Time: e.Ts, Value: e.Value, Labels: strs})
 		}
 	}

@@ -18,6 +18,7 @@ import (
 // settings is how the pages of one target are read.
 type settings struct {
 	labels []labels.Label // that the target's series bear
+	size   int            // bytes that they add to a series, with what the names of its own are prefixed with
 	rules  []*relabel.Config
 
 	honorLabels, honorTimestamps, trackTimestampsStaleness bool
@@ -46,7 +47,10 @@ func newSettings(t *targets.Target) *settings {
 			FallbackContentType:                     c.ScrapeFallbackProtocol.HeaderMediaType(),
 		},
 	}
-	t.Public().Range(func(l labels.Label) { s.labels = append(s.labels, l) })
+	t.Public().Range(func(l labels.Label) {
+		s.labels = append(s.labels, l)
+		s.size += len(l.Name) + len(l.Value)
+	})
 	return s
 }
 
@@ -64,11 +68,19 @@ func maxSchema(factor float64) int32 {
 // relabelling; to none if a rule dropped it.
 func (p *page) series(parser textparse.Parser) error {
 	parser.Labels(&p.lset)
+	if n := p.lset.Len(); n > maxLabels {
+		return countError(n)
+	}
 	if p.builder == nil {
 		p.builder = labels.NewBuilder(labels.EmptyLabels())
 	}
+	size := int(p.lset.ByteSize()) + p.set.size
 	p.set.attach(p.builder, p.lset)
-	if !relabel.ProcessBuilder(p.builder, p.set.rules...) {
+	keep, err := p.set.relabel(p.builder, size)
+	if err != nil {
+		return err
+	}
+	if !keep {
 		p.lset = labels.EmptyLabels()
 		return nil
 	}

@@ -184,6 +184,9 @@ func (t *table) pageDone(p *page, whole bool) {
 	case !whole && len(p.fresh) > 0:
 		t.setLines(t.lines, append(t.extra, p.fresh...))
 	}
+	if !whole {
+		t.swept = false // texts came, maybe, that nothing keeps
+	}
 	if whole {
 		t.format = p.format
 		t.successful = n
@@ -191,6 +194,8 @@ func (t *table) pageDone(p *page, whole bool) {
 	} else if n > 2*t.successful+1000 {
 		t.setLines(t.lines[:0:0], append([]line(nil), p.order()...))
 		t.forgetFamilies()
+	} else {
+		t.metas = t.metas[:p.metasBefore] // no line refers to them
 	}
 	t.previous, t.current = t.current, t.previous
 	clear(t.current)
@@ -336,6 +341,12 @@ func (t *table) rebuild() {
 	t.orphans = nil
 	t.reportEntries = [len(reportSeries)]uint32{}
 	t.told = told{}
+}
+
+// renew makes the table forget all, after a panic that may have left it between two states.
+func (t *table) renew() {
+	_ = caught(func() error { t.close(); return nil })
+	*t = *newTable(t.guard)
 }
 
 // close gives up the table's series.

@@ -11,11 +11,14 @@ import (
 // readPage has a table read a page, as a scrape does.
 func readPage(tb testing.TB, p *page, tab *table, set *settings, ms int64, text string) {
 	tb.Helper()
-	buf := make([]byte, headroom, headroom+len(text)+1)
-	buf = append(append(buf, text...), '\n')
+	win := newWindow(strings.NewReader(text))
+	defer win.free()
 	p.reset(tab, set, ms)
 	p.maxTime = ms + 1
-	if err := p.read(buf, "text/plain"); err != nil {
+	if _, err := win.fill(headroom); err != nil {
+		tb.Fatal(err)
+	}
+	if err := p.read(win, "text/plain"); err != nil {
 		tb.Fatal(err)
 	}
 	p.conclude(true, false)

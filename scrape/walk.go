@@ -3,6 +3,7 @@ package scrape
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"unsafe"
@@ -11,39 +12,106 @@ import (
 	"github.com/prometheus/prometheus/model/textparse"
 )
 
-// headroom is how many bytes stand before a page in its buffer, for what a parser that starts in the
-// middle must be told first. One line break stands behind the page.
-const headroom = 32
-
 // text is a page of Prometheus or OpenMetrics text, walked beside the table of its target. A line that is
 // the expected one and of the usual shape needs no parser; the others, from there on, are read by
 // textparse.
 type text struct {
 	*page
-	buf         []byte // headroom, the page, a line break
-	end         int    // of the page in buf
+	win         *window
+	buf         []byte // headroom, whole lines of the page, at its end a line break that is not the page's
+	end         int    // of what is the page's in buf
 	openMetrics bool
 	parser      textparse.Parser // stands at the line that comes next, nil if it does not
-	strayed     bool             // the parser may stand elsewhere, so that the rest of the page must be left to it
+	passed      int              // lines
+	left        bool             // the rest of the page is left to textparse
 }
 
-// walk reads a page, which stands in buf between headroom bytes and a line break. It changes the former.
-func (p *page) walk(buf []byte, openMetrics bool) error {
-	w := text{page: p, buf: buf, end: len(buf) - 1, openMetrics: openMetrics}
+// walk reads the page at the start of which win stands.
+func (p *page) walk(win *window, openMetrics bool) error {
+	w := text{page: p, win: win, openMetrics: openMetrics}
 	p.format = formatPrometheus
 	if openMetrics {
 		p.format = formatOpenMetrics
 	}
-	for i := headroom; ; {
-		next, err := w.line(i)
-		if errors.Is(err, io.EOF) {
-			return nil
+	i, err := w.look(headroom)
+	for err == nil {
+		if i < w.end || win.eof {
+			i, err = w.line(i)
+		} else {
+			i, err = w.fill(i)
 		}
-		if err != nil {
-			return err
-		}
-		i = next
 	}
+	switch {
+	case errors.Is(err, errPageEnds):
+		return nil
+	case win.err != nil, errors.As(err, new(pageError)):
+		return err
+	}
+	for i < w.end && (w.buf[i] == '\n' || w.buf[i] == ' ' || w.buf[i] == '\t') { // blank lines before what is wrong
+		if w.buf[i] == '\n' {
+			w.passed++
+		}
+		i++
+	}
+	return pageError{fmt.Sprintf("line %d", w.passed+1), err}
+}
+
+// errPageEnds tells that a page was read to its end.
+var errPageEnds = errors.New("the page ends")
+
+// fill gets more of the page behind what begins at i, and returns where that is then.
+func (w *text) fill(i int) (int, error) {
+	w.parser = nil
+	i, err := w.win.fill(i)
+	if err != nil {
+		return i, err
+	}
+	return w.look(i)
+}
+
+// look finds the whole lines of the window from i on, and gets more of the page until there is one. With a NUL byte it leaves the page.
+func (w *text) look(i int) (int, error) {
+	if w.win.nul && !w.left {
+		return i, w.leave(i)
+	}
+	for !w.win.eof {
+		if n := bytes.LastIndexByte(w.win.buf[i:], '\n'); n >= 0 {
+			w.end = i + n + 1
+			w.buf = w.win.buf[:w.end]
+			return i, nil
+		}
+		if int64(len(w.win.buf)-i) > w.win.longest {
+			return i, w.win.tooLong()
+		}
+		var err error
+		if i, err = w.win.fill(i); err != nil {
+			return i, err
+		}
+		if w.win.nul && !w.left {
+			return i, w.leave(i)
+		}
+	}
+	w.end = len(w.win.buf)
+	w.buf = append(w.win.buf, '\n')
+	return i, nil
+}
+
+// leave leaves the page from i on to textparse: what that makes of it depends on more than single lines.
+func (w *text) leave(i int) error {
+	w.parser, w.left = nil, true
+	i, err := w.win.rest(i)
+	if err != nil {
+		return err
+	}
+	if i, err = w.look(i); err != nil {
+		return err
+	}
+	w.format = formatOther
+	w.start(i)
+	if err := w.entries(w.parser, w.win); err != nil {
+		return w.located(err, w.win, i, w.passed)
+	}
+	return errPageEnds
 }
 
 // line reads the line at i and returns where the next one starts.
@@ -52,23 +120,27 @@ func (w *text) line(i int) (int, error) {
 	if w.openMetrics {
 		b = b[:w.end] // a last line without its line break is an error
 	}
-	if !w.strayed && w.next < len(w.t.lines) && w.format == w.t.format && !(w.diverged && w.seen.Has(w.next)) {
+	if w.next < len(w.t.lines) && w.format == w.t.format && !(w.diverged && w.seen.Has(w.next)) {
 		if l := w.t.lines[w.next]; l.isAt(b, i) {
 			if j, err := w.expected(l, b, i+l.len()); j > 0 {
 				w.parser = nil
+				w.passed++
 				return j, err
 			}
 		}
 	}
 	switch {
-	case w.strayed:
 	case w.openMetrics:
 		if rest := b[min(i, w.end):]; string(rest) == "# EOF\n" || string(rest) == "# EOF" {
-			return 0, io.EOF
+			if !w.win.eof {
+				return w.fill(i)
+			}
+			return 0, errPageEnds
 		}
 	case i >= w.end:
-		return 0, io.EOF
+		return 0, errPageEnds
 	case b[i] == '\n':
+		w.passed++
 		return i + 1, nil
 	}
 	return w.parsed(i)
@@ -124,7 +196,7 @@ func (w *text) expected(l line, b []byte, i int) (int, error) {
 	switch err {
 	case nil:
 		if entry != 0 {
-			w.t.rows.SetMeta(row, entry)
+			w.setMeta(row, entry)
 		}
 		w.put(row, ms, 0, v)
 		w.hold(row, explicit)
@@ -157,14 +229,17 @@ func (w *text) stamp(b []byte, i int) (ms int64, end int, ok bool) {
 
 // parsed lets textparse read the next entry, which starts at i, or behind blank lines.
 func (w *text) parsed(i int) (int, error) {
+	if n := bytes.IndexByte(w.buf[i:], '\n'); int64(n) > w.win.longest {
+		return i, w.win.tooLong()
+	}
 	if w.parser == nil {
 		w.start(i)
 	}
 	entry, err := w.parser.Next()
 	if err != nil {
-		return 0, err
+		return w.stopped(i, err)
 	}
-	var eol int
+	eol := 0
 	switch entry {
 	case textparse.EntryType:
 		name, typ := w.parser.Type()
@@ -180,14 +255,45 @@ func (w *text) parsed(i int) (int, error) {
 		w.rememberMeta(name, eol, w.meta(metaUnit, name, "", unit))
 	case textparse.EntryComment:
 		eol = w.endOfLine(w.parser.Comment())
-		w.rememberText(newLine(lineComment, w.buf[i:eol], 0))
+		w.rememberComment(newLine(lineComment, w.buf[i:eol], 0))
 	case textparse.EntrySeries:
 		series, stamp, v := w.parser.Series()
 		eol = w.endOfLine(series)
-		w.strayed = w.strayed || w.openMetrics && strays(w.after(series, eol))
-		err = w.sample(series, stamp, sampleValue{v: v}, w.parser)
+		if w.openMetrics && strays(w.after(series, eol)) {
+			return i, w.leave(i)
+		}
+		if int64(eol-i) > w.win.longest {
+			return i, w.win.tooLong()
+		}
+		if err = w.sample(series, stamp, sampleValue{v: v}, w.parser); err != nil {
+			return i, err
+		}
 	}
-	return eol + 1, err
+	w.passed += bytes.Count(w.buf[i:min(eol+1, w.end)], []byte{'\n'})
+	return eol + 1, nil
+}
+
+// stopped is called with the error of a parser that began at i or before. Where there is more of the page, what it lacks may be
+// there: a label value can have line breaks.
+func (w *text) stopped(i int, err error) (int, error) {
+	ends := errors.Is(err, io.EOF)
+	switch have := w.end - i; {
+	case w.win.eof && ends:
+		return i, errPageEnds
+	case w.win.eof:
+		return i, err
+	case int64(have) > w.win.longest:
+		return i, fmt.Errorf("its end was looked for in more than %d bytes: %w", w.win.longest, err)
+	case ends: // blank lines
+		w.passed += bytes.Count(w.buf[i:w.end], []byte{'\n'})
+		return w.fill(w.end)
+	default:
+		w.parser = nil
+		if i, err = w.win.atLeast(i, max(2*have, len(w.win.buf)-i)+w.win.least); err != nil {
+			return i, err
+		}
+		return w.look(i)
+	}
 }
 
 // start makes a parser that begins at i, and knows the metric type that stands before it.
@@ -198,10 +304,13 @@ func (w *text) start(i int) {
 		i -= len(prefix)
 		copy(w.buf[i:], prefix)
 	}
-	if w.openMetrics {
+	switch {
+	case w.openMetrics:
 		w.parser = textparse.NewOpenMetricsParser(w.buf[i:w.end:w.end], nil)
-	} else {
+	case w.win.eof:
 		w.parser = textparse.NewPromParser(w.buf[i:w.end:w.end+1], nil, false) // appends a line break, where there is one
+	default:
+		w.parser = textparse.NewPromParser(w.buf[i:w.end-1:w.end], nil, false) // likewise
 	}
 	if prefix != "" {
 		_, _ = w.parser.Next() // the prefix, which is sound
@@ -257,6 +366,16 @@ func (w *text) rememberMeta(name []byte, eol int, m metaLine) {
 	w.t.metas = append(w.t.metas, m)
 	w.rememberText(newLine(lineMeta, w.buf[start:eol], uint32(len(w.t.metas)-1)))
 }
+
+// rememberComment adds a comment, unless the page has so many that they would take more than its series.
+func (w *text) rememberComment(l line) {
+	if w.comments++; w.comments <= freeComments+w.total {
+		w.rememberText(l)
+	}
+}
+
+// freeComments is how many comments a page may have beside one for each sample before others are read anew each time.
+const freeComments = 1000
 
 // rememberText adds a line without samples to those of the page. One that the page has twice stands in it twice.
 func (w *text) rememberText(l line) {

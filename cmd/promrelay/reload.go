@@ -18,6 +18,7 @@ import (
 	"promrelay/config"
 	"promrelay/informers"
 	"promrelay/relay"
+	"promrelay/scrape"
 	"promrelay/web"
 )
 
@@ -26,6 +27,7 @@ type reloader struct {
 	path      string
 	relay     *relay.Relay
 	discovery *informers.Discovery
+	pool      *scrape.Pool
 	log       *zap.Logger
 	success   prometheus.Gauge
 	time      prometheus.Gauge
@@ -137,6 +139,7 @@ func (r *reloader) apply(c *config.Config) error {
 	if err := r.relay.Apply(settings(c)); err != nil {
 		return err
 	}
+	r.pool.SetLimits(limits(c))
 	if err := r.discovery.Apply(c); err != nil { // load has made sure that it takes c
 		return err
 	}
@@ -148,6 +151,12 @@ func (r *reloader) apply(c *config.Config) error {
 	r.success.Set(1)
 	r.time.Set(float64(time.Now().UnixMilli()) / 1000)
 	return nil
+}
+
+// limits are those of the block scrape.
+func limits(c *config.Config) scrape.Limits {
+	s := c.Scrape
+	return scrape.Limits{BodyBytes: int64(s.BodySizeLimit), LineBytes: int64(s.LineSizeLimit), MemoryBytes: int64(s.MemoryLimit)}
 }
 
 // needsRestart names the blocks that a running relay cannot change.

@@ -124,6 +124,7 @@ func run(o runOptions) error {
 	if err != nil {
 		return errors.Join(err, store.Close(), pages.Close())
 	}
+	reload.pool = pool
 	discovery, err = informers.New(informers.Options{Backend: backend, Sink: pool.Apply, Logger: log, Registerer: reg})
 	if err != nil {
 		return errors.Join(err, store.Close(), pages.Close())

@@ -31,6 +31,21 @@ func reloaded(config string, steps []step) []step {
 	return steps
 }
 
+// overtaken is a sequence of two targets of the same labels, whose scrapes are 1.4 s apart. The late one answers so late once that the
+// other one goes ahead and its reports are refused, if it is the one that is scraped first; the next page of it fails in its middle.
+func overtaken(late, other string) []step {
+	steps := pages("honor_labels: false\n", plain, slices.Repeat([]string{""}, 4)...)
+	steps[0].targets["job"] = append(steps[0].targets["job"], model.LabelSet{"__address__": addressB, "instance": addressA, "zone": "z1"})
+	for i, body := range []string{"m 1\nnot a line\n", "l 2\nm 2\n", "l 3\nnot a line\n", "l 4\nm 4\n"} {
+		steps[i].answers[late] = answer{status: 200, contentType: plain, body: body}
+		steps[i].answers[other] = answer{status: 200, contentType: plain, body: "n 1\n"}
+	}
+	a := steps[1].answers[late]
+	a.delay = 3 * interval / 10
+	steps[1].answers[late] = a
+	return steps
+}
+
 // directed are sequences that random ones come to seldom.
 func directed() map[string][]step {
 	const off = "honor_labels: false\n"
@@ -64,6 +79,8 @@ func directed() map[string][]step {
 		"names that become UTF-8": pages(rename, plain, "m 1\n", "m 1\nm{a=\"1\"} 2\n", "m 3\n"),
 		"another HTTP setting":    reloaded("follow_redirects: false\n", pages(off, plain, "m 1\nn 2\n", "m 1\n", "m 1\nn 2\n", "n 2\n")),
 		"another sample limit":    reloaded("sample_limit: 1\n", pages(off, plain, "m 1\nn 2\no 3\n", "m 1\nn 2\n", "m 1\no 2\n", "m 1\nn 2\n", "m 4\n")),
+		"a late, then broken":     overtaken(addressA, addressB),
+		"b late, then broken":     overtaken(addressB, addressA),
 		"the same in each format": {0: answers("# HELP m Help.\n# TYPE m gauge\nm 1\n", plain, off), 1: answers("# HELP m Help.\n# TYPE m gauge\nm 1\n# EOF\n", openMetrics, ""), 2: answers(delimited(named("m", 7)), protobuf, ""), 3: answers("m 1\n", plain, "")},
 	}
 }

@@ -59,6 +59,7 @@ type recorder struct {
 	seen               *features
 	protobuf, nameless bool // pages are
 	exact              bool // metadata that is not given is that which the series' target gave last
+	held               map[promscrape.MetricMetadataStore]*held
 }
 
 type recorded struct {
@@ -72,8 +73,13 @@ type recorded struct {
 	fresh         bool            // the line is a new one, and no metadata was given since
 }
 
-func (r *recorder) AppenderV2(context.Context) storage.AppenderV2 {
-	return &recorderAppender{r: r, lost: r.nameless, metas: map[*recorded]string{}, mixed: map[*recorded]bool{}, fresh: map[*recorded]bool{}}
+func (r *recorder) AppenderV2(ctx context.Context) storage.AppenderV2 {
+	a := &recorderAppender{
+		r: r, lost: r.nameless, metas: map[*recorded]string{}, mixed: map[*recorded]bool{}, fresh: map[*recorded]bool{},
+		given: map[*recorded]bool{}, marked: map[*recorded]bool{},
+	}
+	a.held, a.cache = r.heldBy(ctx)
+	return a
 }
 
 type recorderAppender struct {
@@ -83,6 +89,12 @@ type recorderAppender struct {
 	fresh   map[*recorded]bool   // appended in this transaction without a reference
 	lost    bool                 // the metadata of what follows
 	pending []func()
+
+	held   *held
+	cache  promscrape.MetricMetadataStore
+	time   int64              // of the scrape, once it comes to its report
+	given  map[*recorded]bool // by the page
+	marked map[*recorded]bool // with a staleness marker
 }
 
 // before tells whether a label of the series sorts before its name.
@@ -118,10 +130,14 @@ func (a *recorderAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t
 	if err != nil {
 		return 0, err
 	}
-	if report := strings.HasSuffix(o.MetricFamilyName, "\xff"); report {
-		s.report = true
+	report := strings.HasSuffix(o.MetricFamilyName, "\xff")
+	if report {
+		s.report, a.time = true, t // also where the sample is refused: another target of the same labels may have gone ahead
 	} else {
 		s.paged = true
+	}
+	if (t > s.last || t == s.last && ref != 0) && a.note(s, t, v, h != nil || fh != nil, report) {
+		return s.ref, nil
 	}
 	// Prometheus compares the name of the family with the bytes that the protobuf parser has put into their place: it loses the
 	// metadata at a series whose first label is not the name, for the rest of the family.
@@ -217,10 +233,16 @@ func (a *recorderAppender) Commit() error {
 	for _, f := range a.pending {
 		f()
 	}
+	a.settle()
 	return nil
 }
 
-func (a *recorderAppender) Rollback() error { return nil }
+func (a *recorderAppender) Rollback() error {
+	a.r.mu.Lock()
+	defer a.r.mu.Unlock()
+	a.broken()
+	return nil
+}
 
 // result is what was recorded. Of a series that both a page and the report give, the metadata is not compared: the relay has
 // one for the series, and the report's comes last.
@@ -246,7 +268,7 @@ func runPrometheus(t testing.TB, steps []step, seen *features) (out got, good []
 		seen.add("exact metadata")
 	}
 	o := &promscrape.Options{
-		AppendMetadata: true, ParseST: parseST(steps), HTTPClientOptions: e.options(),
+		AppendMetadata: true, PassMetadataInContext: true, ParseST: parseST(steps), HTTPClientOptions: e.options(),
 		DiscoveryReloadInterval: model.Duration(time.Millisecond), DiscoveryReloadOnStartup: true,
 	}
 	fqdn := reflect.ValueOf(o).Elem().FieldByName("fqdn") // else it asks the DNS, which a bubble must not

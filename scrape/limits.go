@@ -1,0 +1,152 @@
+package scrape
+
+import (
+	"fmt"
+	"strings"
+
+	promconfig "github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/relabel"
+)
+
+// What no configuration can lift, since something would break: the sizes that labels, records and the log can hold.
+const (
+	// maxText is how many bytes a series' labels may have, before relabelling and after it, and a line and what is in it: HELP, an
+	// exemplar. Package labels panics above 2^24 for one name or value, and writes one of 2^24 so that it cannot be read.
+	maxText = 1<<24 - 1
+	// maxLabels is how many labels a series may have. To add one costs a look at those that a rule has added before.
+	maxLabels = 1 << 14
+	// maxRecord is how many bytes a record may have: wal takes 2^28, and what one line adds is not asked about.
+	maxRecord = 1<<28 - 1<<25
+)
+
+// Limits are those that hold for every scrape.
+type Limits struct {
+	// BodyBytes is the size at which a page is refused, decompressed, in bytes; 0 for none. A body_size_limit of the job goes before it.
+	BodyBytes int64
+	// LineBytes is how long a line may be, or what stands for one in protobuf, in bytes; 0 for none but what can be held, 16 MB.
+	LineBytes int64
+	// MemoryBytes is what all scrapes may hold together, beside the series that are known; 0 for none, negative for half of what
+	// the process may use.
+	MemoryBytes int64
+}
+
+// DefaultLimits are those of Options that name none. A large cluster's kube-state-metrics has 100 MB.
+var DefaultLimits = Limits{BodyBytes: 256 << 20, LineBytes: 1 << 20, MemoryBytes: -1}
+
+// limits are Limits as they are in use.
+type limits struct {
+	Limits
+	memory *memory
+}
+
+func newLimits(l Limits) *limits {
+	m := &memory{limit: l.MemoryBytes}
+	if m.limit < 0 {
+		m.limit = memoryLimit()
+	}
+	return &limits{l, m}
+}
+
+// body returns the limit of a page of the job, and the key that sets it.
+func (l *limits) body(c *promconfig.ScrapeConfig) (bytes int64, key string) {
+	if c.BodySizeLimit > 0 {
+		return int64(c.BodySizeLimit), "body_size_limit"
+	}
+	return l.BodyBytes, "scrape.body_size_limit"
+}
+
+func (l *limits) line() int64 {
+	if l.LineBytes <= 0 {
+		return maxText
+	}
+	return min(l.LineBytes, maxText)
+}
+
+// sizeError is a page, or a part of one, that is larger than it may be.
+type sizeError struct {
+	what  string
+	bytes int64 // 0 where it is not known
+	limit int64
+	key   string // of the configuration, "" if none changes the limit
+}
+
+func (e sizeError) Error() string {
+	text := fmt.Sprintf("%s has more than %d bytes", e.what, e.limit)
+	if e.bytes > 0 {
+		text = fmt.Sprintf("%s has %d bytes, more than %d", e.what, e.bytes, e.limit)
+	}
+	if e.key != "" {
+		text = e.key + ": " + text
+	}
+	return text
+}
+
+// countError is a series of too many labels.
+type countError int
+
+func (e countError) Error() string {
+	return fmt.Sprintf("a series has %d labels, more than %d", int(e), maxLabels)
+}
+
+// ruleError is a relabelling that would make labels which cannot be held.
+type ruleError struct {
+	rule  int // from 1
+	bytes int // of the series before it
+}
+
+func (e ruleError) Error() string {
+	return fmt.Sprintf("rule %d of metric_relabel_configs could make more than %d bytes of labels of a series that has %d", e.rule, maxText, e.bytes)
+}
+
+// relabel applies the rules to b, the labels of which have at most size bytes, and tells whether the series stays. It stops
+// before a rule that could make more of them than can be held: what a rule makes is bounded by how often it names its sources.
+func (s *settings) relabel(b *labels.Builder, size int) (keep bool, err error) {
+	count := 0 // at most; 0 is not known
+	for i, rule := range s.rules {
+		more := growth(rule, size)
+		if size+more > maxText || rule.Action == relabel.LabelMap && (count == 0 || 2*count > maxLabels) {
+			size, count = measure(b)
+			if more = growth(rule, size); size+more > maxText {
+				return false, ruleError{i + 1, size}
+			}
+			if count > maxLabels {
+				return false, countError(count)
+			}
+		}
+		if !relabel.ProcessBuilder(b, s.rules[i:i+1]...) {
+			return false, nil
+		}
+		size += more
+		if rule.Action == relabel.LabelMap {
+			count *= 2
+		}
+	}
+	return true, nil
+}
+
+// growth bounds how many bytes a rule adds to labels of size bytes, and how many it puts together to look at.
+func growth(r *relabel.Config, size int) int {
+	sources := len(r.SourceLabels) * (size + len(r.Separator))
+	refs := func(s string, of int) int { return len(s) + strings.Count(s, "$")*of }
+	switch r.Action {
+	case relabel.Replace:
+		return sources + refs(r.Replacement, sources) + refs(r.TargetLabel, sources)
+	case relabel.Lowercase, relabel.Uppercase:
+		return 4*sources + len(r.TargetLabel)
+	case relabel.HashMod:
+		return sources + len(r.TargetLabel) + 20
+	case relabel.LabelMap:
+		return size + strings.Count(r.Replacement, "$")*size + len(r.Replacement)*min(size+1, maxLabels)
+	}
+	return sources
+}
+
+// measure returns the bytes and the number of the labels in b.
+func measure(b *labels.Builder) (size, count int) {
+	b.Range(func(l labels.Label) {
+		size += len(l.Name) + len(l.Value)
+		count++
+	})
+	return size, count
+}

@@ -1,0 +1,164 @@
+package scrape
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"slices"
+	"sync"
+)
+
+// What scrapes may hold together, of what the process may use. The rest is for tables, the guard, the log and destinations.
+const (
+	memoryShare    = 2
+	memoryDefault  = 1 << 30 // where the process has no limit
+	memoryLeast    = 64 << 20
+	memoryGranules = 64 << 10 // that scrapes ask for
+)
+
+// memoryLimit is how many bytes all scrapes may hold together, if the configuration does not say.
+func memoryLimit() int64 {
+	all := debug.SetMemoryLimit(-1) // which tells it and changes nothing
+	if all == math.MaxInt64 {
+		return memoryDefault
+	}
+	return max(all/memoryShare, memoryLeast)
+}
+
+// memory is what all scrapes may hold together.
+type memory struct {
+	limit int64 // bytes, 0 for none
+
+	mu       sync.Mutex // guards what follows
+	used     int64
+	holders  int       // scrapes that hold some
+	growing  []*wanted // by scrapes that hold some: they come first, since others wait for their end
+	starting []*wanted
+}
+
+// wanted is memory that a scrape waits for.
+type wanted struct {
+	bytes   int64
+	answer  chan struct{} // closed when it has it, or is refused
+	refused bool          // set before
+}
+
+// memoryError is why a scrape cannot have the memory that it needs.
+type memoryError struct {
+	need, limit int64
+	waited      bool
+}
+
+func (e memoryError) Error() string {
+	if e.waited {
+		return fmt.Sprintf("scrape.memory_limit: other scrapes hold what this one needs, %d bytes; together they may hold %d", e.need, e.limit)
+	}
+	return fmt.Sprintf("scrape.memory_limit: this scrape needs %d bytes, all together may hold %d", e.need, e.limit)
+}
+
+// lease is what one scrape holds. One goroutine uses it.
+type lease struct {
+	of   *memory
+	held int64
+}
+
+// atLeast makes the lease hold n bytes or more. It waits for other scrapes to end, as long as ctx lasts; not where all that hold
+// memory wait for more, since none of them would end.
+func (l *lease) atLeast(ctx context.Context, n int64) error {
+	m := l.of
+	if n <= l.held || m.limit == 0 {
+		return nil
+	}
+	if n > m.limit {
+		return memoryError{need: n, limit: m.limit}
+	}
+	n = min((n+memoryGranules-1)/memoryGranules*memoryGranules, m.limit)
+	if !m.take(ctx, n-l.held, l.held > 0) {
+		return memoryError{n, m.limit, true}
+	}
+	l.held = n
+	return nil
+}
+
+// take waits for so many bytes, and tells whether it got them. Holds tells that the scrape has some already.
+func (m *memory) take(ctx context.Context, bytes int64, holds bool) bool {
+	m.mu.Lock()
+	if m.used+bytes <= m.limit && len(m.growing) == 0 && (holds || len(m.starting) == 0) {
+		m.giveLocked(bytes, holds)
+		m.mu.Unlock()
+		return true
+	}
+	if holds && len(m.growing)+1 >= m.holders {
+		m.mu.Unlock()
+		return false
+	}
+	w := &wanted{bytes: bytes, answer: make(chan struct{})}
+	queue := &m.starting
+	if holds {
+		queue = &m.growing
+	}
+	*queue = append(*queue, w)
+	m.mu.Unlock()
+	select {
+	case <-w.answer:
+		return !w.refused
+	case <-ctx.Done():
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := slices.Index(*queue, w)
+	if i < 0 {
+		return !w.refused // it came at the same moment
+	}
+	*queue = slices.Delete(*queue, i, i+1)
+	m.nextLocked()
+	return false
+}
+
+func (m *memory) giveLocked(bytes int64, holds bool) {
+	m.used += bytes
+	if !holds {
+		m.holders++
+	}
+}
+
+// nextLocked gives what is free to those that wait, in their order.
+func (m *memory) nextLocked() {
+	for _, queue := range [...]*[]*wanted{&m.growing, &m.starting} {
+		for len(*queue) > 0 {
+			w := (*queue)[0]
+			if m.used+w.bytes > m.limit {
+				m.refuseLocked()
+				return
+			}
+			m.giveLocked(w.bytes, queue == &m.growing)
+			*queue = slices.Delete(*queue, 0, 1)
+			close(w.answer)
+		}
+	}
+}
+
+// refuseLocked refuses the scrape that waits for more since the shortest time, where all that hold some wait for more.
+func (m *memory) refuseLocked() {
+	if n := len(m.growing); n > 0 && n >= m.holders {
+		w := m.growing[n-1]
+		m.growing = m.growing[:n-1]
+		w.refused = true
+		close(w.answer)
+	}
+}
+
+// release gives all back.
+func (l *lease) release() {
+	if l.held == 0 {
+		return
+	}
+	m := l.of
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.used -= l.held
+	l.held = 0
+	m.holders--
+	m.nextLocked()
+}

@@ -1,0 +1,101 @@
+package scrape
+
+import (
+	"errors"
+	"math"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/value"
+)
+
+// conclude ends the reading of the page: what is gone gets its staleness markers. Whole tells that the page was read
+// to its end; with failed, its samples are dropped: what it had of series before the place where it failed counts for nothing then.
+// (Prometheus leaves those without a marker, and gives one later to those of them that never had a sample.)
+func (p *page) conclude(whole, failed bool) {
+	if failed {
+		p.discard()
+		p.t.forgetCurrent()
+	}
+	p.markGone()
+	p.t.pageDone(p, whole)
+}
+
+// forgetCurrent forgets what the page at hand had, but for report series, which a page can have too: their reports follow.
+func (t *table) forgetCurrent() {
+	var had []uint32
+	for _, row := range t.report {
+		if row != noRow && t.current.Has(int(row)) {
+			had = append(had, row)
+		}
+	}
+	clear(t.current)
+	for _, row := range had {
+		t.current.Set(int(row))
+	}
+}
+
+// markGone writes staleness markers for the series that the page before held and this one does not.
+func (p *page) markGone() {
+	stale := math.Float64frombits(value.StaleNaN)
+	for w, was := range p.t.previous {
+		gone := was &^ p.t.current[w]
+		for row := uint32(w * 64); gone != 0; row, gone = row+1, gone>>1 {
+			switch {
+			case gone&1 == 0:
+			case p.out.Time > p.t.guard.last(p.t.slots[row]):
+				p.put(row, p.out.Time, 0, stale)
+			case p.behind:
+				p.t.current.Set(int(row)) // a page to come writes its marker
+			}
+		}
+	}
+}
+
+// report puts the first n report series into the record. With stale, they end.
+func (p *page) report(n int, stale bool, values ...float64) {
+	p.bySlot = nil
+	for i := range n {
+		row, err := p.reportRow(i)
+		if err != nil {
+			if errors.Is(err, errClock) {
+				p.clocked++
+			}
+			continue // another target gives this series
+		}
+		p.t.describeReport(row, i)
+		if p.out.Time <= p.t.guard.last(p.t.slots[row]) {
+			if p.behind && !stale {
+				p.clocked++
+			}
+			continue
+		}
+		v := math.Float64frombits(value.StaleNaN)
+		if !stale {
+			v = values[i]
+		}
+		p.put(row, p.out.Time, 0, v)
+	}
+}
+
+// reportRow returns the row of report series i, a new one if there is none.
+func (p *page) reportRow(i int) (uint32, error) {
+	if row := p.t.report[i]; row != noRow {
+		return row, nil
+	}
+	p.bySlot = nil
+	p.lset = p.set.reportLabels(i)
+	row, err := p.rowFor(p.out.Time, 0)
+	if err == nil {
+		p.t.report[i] = row
+	}
+	return row, err
+}
+
+func (t *table) describeReport(row uint32, i int) {
+	if t.reportEntries[i] == 0 {
+		s := t.rows.Symbols()
+		r := reportSeries[i]
+		t.reportEntries[i] = t.rows.Metadata(model.MetricTypeGauge, s.Intern([]byte(r.name)), s.Intern([]byte(r.help)), s.Intern([]byte(r.unit)))
+	}
+	t.rows.SetMeta(row, t.reportEntries[i])
+}

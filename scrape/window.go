@@ -1,0 +1,150 @@
+package scrape
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+// headroom is how many bytes stand before a page in its buffer, for what a parser that starts in the middle must be told first.
+// One byte is kept free behind the page, for a line break.
+const headroom = 32
+
+// windowBytes is how much of a page is in memory at a time. It grows where a line, or a message of protobuf, is longer.
+const windowBytes = 64 << 10
+
+// window is the part of a page that is in memory: a page is read while it comes, so that it costs what it leads to, and not its text.
+type window struct {
+	r   io.Reader // of the page, decompressed
+	buf []byte    // headroom, then what was read and not passed
+	eof bool      // nothing follows what is in buf
+	nul bool      // a NUL byte was read
+	// least is how many bytes there must be room for before more is read.
+	least int
+	// size is how many bytes were read. At limit, 0 for none, the page is refused; longest is that of a line, or of what stands for one.
+	size, limit, longest int64
+	limitKey             string // of the configuration
+	// err is why the page could not be read: it then counts as if nothing of it had come, as with Prometheus, which reads it in full
+	// before it looks at it.
+	err error
+	// hold is asked before buf gets so many bytes, and now and then. An error ends the reading. May be nil.
+	hold func(bytes int) error
+}
+
+// newWindow returns a window at the start of the page that r gives.
+func newWindow(r io.Reader) *window {
+	return &window{r: r, buf: getBuffer(windowBytes)[:headroom], longest: maxText, least: windowBytes / 16}
+}
+
+// free gives the memory back. What was read must not be used any more.
+func (w *window) free() {
+	putBuffer(w.buf)
+	w.buf = nil
+}
+
+// fill reads more behind what is there from i on, and returns where that is now: before it stands headroom alone.
+func (w *window) fill(i int) (int, error) {
+	if w.err != nil {
+		return i, w.err
+	}
+	if i > headroom {
+		w.buf = w.buf[:headroom+copy(w.buf[headroom:], w.buf[i:])]
+	}
+	if cap(w.buf)-len(w.buf) < w.least {
+		w.err = w.grow(2 * cap(w.buf))
+	} else {
+		w.err = w.ask()
+	}
+	for least := min(len(w.buf)+cap(w.buf)/4, cap(w.buf)-w.least/2); w.err == nil && !w.eof && len(w.buf) < least; {
+		w.err = w.read()
+	}
+	return headroom, w.err
+}
+
+// ask asks for the memory that the page takes by now.
+func (w *window) ask() error {
+	if w.err == nil && w.hold != nil {
+		w.err = w.hold(cap(w.buf))
+	}
+	return w.err
+}
+
+// read reads once.
+func (w *window) read() error {
+	from := len(w.buf)
+	n, err := w.r.Read(w.buf[from : cap(w.buf)-1])
+	w.buf = w.buf[:from+n]
+	w.size += int64(n)
+	w.nul = w.nul || bytes.IndexByte(w.buf[from:], 0) >= 0
+	switch {
+	case errors.Is(err, io.EOF):
+		w.eof = true
+	case err != nil:
+		return err
+	}
+	if w.limit > 0 && w.size >= w.limit {
+		return bodySizeError{w.limitKey, w.limit}
+	}
+	return nil
+}
+
+// grow makes room for so many bytes in all.
+func (w *window) grow(size int) error {
+	if w.hold != nil {
+		if err := w.hold(size); err != nil {
+			return err
+		}
+	}
+	larger := append(getBuffer(size), w.buf...)
+	putBuffer(w.buf)
+	w.buf = larger
+	return nil
+}
+
+// atLeast fills the window until n bytes from i on are there, or the page ends. It returns where i is then.
+func (w *window) atLeast(i, n int) (int, error) {
+	for w.err == nil && !w.eof && len(w.buf)-i < n {
+		i, w.err = w.fill(i)
+	}
+	return i, w.err
+}
+
+// rest fills the window with all of the page from i on, and returns where that is. A line that is too long is an error, but not
+// one of reading.
+func (w *window) rest(i int) (int, error) {
+	var err error
+	for !w.eof {
+		if i, err = w.fill(i); err != nil {
+			return i, err
+		}
+	}
+	for b := w.buf[i:]; int64(len(b)) > w.longest; {
+		n := bytes.IndexByte(b, '\n')
+		if n < 0 {
+			n = len(b)
+		}
+		if int64(n) > w.longest {
+			return i, w.tooLong()
+		}
+		b = b[min(n+1, len(b)):]
+	}
+	return i, nil
+}
+
+func (w *window) tooLong() error { return w.tooLarge("a line of the page", 0) }
+
+// tooLarge is the error about a part of the page that is longer than a line may be.
+func (w *window) tooLarge(what string, bytes int) error {
+	e := sizeError{what: what, bytes: int64(bytes), limit: w.longest}
+	if w.longest < maxText {
+		e.key = "scrape.line_size_limit"
+	}
+	return e
+}
+
+// drain reads what is left, which nobody looks at: how large the page is counts, and whether it could be read.
+func (w *window) drain() {
+	for w.err == nil && !w.eof {
+		_, _ = w.fill(len(w.buf))
+	}
+}
