@@ -31,6 +31,7 @@ type destination struct {
 	metrics *destinationMetrics
 	client  *client
 	pace    pace
+	begun   time.Time
 	drain   <-chan struct{} // closed when the relay stops: nothing waits for more samples then
 	dialect *dialect
 	gate    *gate

@@ -63,10 +63,15 @@ func (f *search) late(ctx context.Context, ts []*timeSeries, v decision) (fresh,
 		if len(ts) > fewSeries && ask.takesNewest(ctx, rest[:seriesAsked]) {
 			f.taken++
 		}
-		return nil, nil, v.late && (len(ts) == 1 || len(ts) > fewSeries && f.taken == 0 && !ask.strayed)
+		return nil, nil, v.late && (len(ts) == 1 || len(ts) > fewSeries && f.taken == 0 && !ask.strayed && !t.again(times))
 	}
 	for _, s := range ts {
-		if own := s.times(); own[len(own)-1] >= times[from] {
+		own := s.times()
+		if own[0] < times[from] && t.again(times) && !slices.Contains(few, s) && ask.takes(ctx, s, own[0]) {
+			fresh = append(fresh, s)
+			continue
+		}
+		if own[len(own)-1] >= times[from] {
 			s.setApart(times[from])
 			fresh = append(fresh, s)
 		} else {
@@ -75,6 +80,10 @@ func (f *search) late(ctx context.Context, ts []*timeSeries, v decision) (fresh,
 	}
 	return fresh, stale, false
 }
+
+// again tells whether samples are read again from the log, after a restart or a reload. Then series may differ in what the receiver has of
+// them: of those that were looked into before it has less.
+func (t *triage) again(times []int64) bool { return times[0] < t.d.begun.UnixMilli() }
 
 // hurry is for late samples where it was found lately that many are: a long backlog that the receiver has already is passed over so. Where
 // some random series are refused alone, and so are their newest samples, all is late. It returns false where it is not to be used.

@@ -121,7 +121,7 @@ func random(t *testing.T, seed uint64) (flaw string) {
 		}
 	}
 	unclear := int(w.counters()["unclear_refusals_total"])
-	dropped, exact := w.dropped(), w.dropped(dropRefused, dropTooLarge, dropAside)      // not_written is what the receiver says
+	dropped, exact := w.dropped(), w.dropped(dropRefused, dropTooLarge, dropAside)              // not_written is what the receiver says
 	if b.missing > dropped && unclear == 0 || b.missing+refused < exact && kills+reloads == 0 { // what is read again is counted again
 		t.Errorf("%d of %d samples are not stored, %d are counted as dropped, %d of them exactly", b.missing, b.scraped, dropped, exact)
 	}

@@ -237,7 +237,7 @@ func (r *Relay) destination(s Settings) (*destination, error) {
 	}
 	log := r.log.With(zap.String("destination", mark.Label()))
 	d := &destination{
-		cfg: cfg, relay: s.Relay, log: log, wal: r.wal, mark: mark,
+		cfg: cfg, relay: s.Relay, begun: time.Now(), log: log, wal: r.wal, mark: mark,
 		metrics: r.metrics.of(mark.Label()), client: c, drain: r.drain, pace: r.pace, src: &source{feed: r.feed},
 		catalog: newCatalog(s.ExternalLabels, cfg.WriteRelabelConfigs), limiter: newDrainPace(s.Relay.DrainFactor),
 		gate: newGate(cfg.QueueConfig.MinShards), size: newSize(cfg.QueueConfig.MaxSamplesPerSend), tell: newTeller(log),

@@ -66,13 +66,6 @@ func (t *triage) resolve(ctx context.Context, p *part) (open []*timeSeries) {
 	for _, s := range open {
 		s.join()
 	}
-	if ctx.Err() == nil && f.allLate && f.taken == 0 && len(open) > 0 {
-		if f.last.old {
-			t.learnOld(p.series, time.Now())
-		}
-		t.giveUp(open, f.last)
-		return nil
-	}
 	return open
 }
 
@@ -85,18 +78,20 @@ func (t *triage) tryNewest(ctx context.Context, p *part) bool {
 	}
 	s := slices.MinFunc(p.series, func(a, b *timeSeries) int { return cmp.Compare(a.samples(), b.samples()) })
 	times := s.times()
+	older := 1 // as the outage may have ended a moment ago
 	if p.refusal.words {
-		ask := asker{t: t}
-		if slices.ContainsFunc(times[:min(len(times), wordsAsked)], func(ms int64) bool { return ask.takes(ctx, s, ms) }) {
-			return true
-		}
+		older = wordsAsked
+	}
+	ask := asker{t: t}
+	if slices.ContainsFunc(times[:min(len(times), older)], func(ms int64) bool { return ask.takes(ctx, s, ms) }) {
+		return true
 	}
 	return t.send(ctx, []*timeSeries{s.between(times[len(times)-1], maxTime)}) == nil
 }
 
-// goesOn tells whether there is hope that something passes.
+// goesOn tells whether there is hope that something passes, or that the receiver has what it refuses.
 func (f *search) goesOn(ctx context.Context) bool {
-	return ctx.Err() == nil && !f.overdue() && (f.refusals <= f.limit || f.taken > 0 || !f.allLate && f.t.othersPass(ctx, f.p.passes))
+	return ctx.Err() == nil && !f.overdue() && (f.refusals <= f.limit || f.taken > 0 || f.allLate || f.t.othersPass(ctx, f.p.passes))
 }
 
 // overdue tells whether samples that come too late were looked into for long enough.

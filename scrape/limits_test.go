@@ -235,7 +235,7 @@ func TestEndlessPages(t *testing.T) {
 		"new series":             {typeText, "", "", Limits{MemoryBytes: 1 << 23}, "scrape.memory_limit"},
 		"one series, many times": {typeText, "", "m 1 1\n", Limits{MemoryBytes: 1 << 23}, "scrape.memory_limit"},
 		"NUL":                    {typeText, "", "\x00", Limits{MemoryBytes: 1 << 23}, "scrape.memory_limit"},
-		"OpenMetrics":            {typeOpenMetrics, "", "m 1\n", small, "scrape.body_size_limit 33554432"},
+		"OpenMetrics":            {typeOpenMetrics, "", "m 1\n", Limits{BodyBytes: 1 << 22}, "scrape.body_size_limit 4194304"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &endless{start: c.start, repeat: strings.Repeat(c.repeat, 32<<10/max(len(c.repeat), 1)), left: 1 << 32}
