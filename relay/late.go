@@ -41,7 +41,7 @@ func (f *search) late(ctx context.Context, ts []*timeSeries, v decision) (fresh,
 	if !v.late && !t.othersPass(ctx, t.d.passes.Load()) {
 		return nil, nil, false
 	}
-	ask := asker{t: t, late: v.late}
+	ask := asker{t: t, late: v.late, strides: v.late && time.Since(f.begun) > lateSteps}
 	rest := slices.Clone(ts)
 	rand.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
 	few := rest[:min(seriesAsked, len(rest))]
@@ -148,13 +148,14 @@ func (t *triage) spendLate(took time.Duration) {
 type asker struct {
 	t       *triage
 	late    bool // the receiver speaks of samples that come too late
+	strides bool // from the oldest on, it leaves out up to a fifth of those before the first one that is taken
 	taken   int  // samples
 	strayed bool // it did not each time: something else is wrong
 }
 
 // firstTaken returns the place among times of the first sample that is taken of series of which the oldest are not, -1 for none.
 func (a *asker) firstTaken(ctx context.Context, few []*timeSeries, times []int64) int {
-	for i := 1; i < len(times); i++ {
+	for i := 1; i < len(times); i += a.step(i) {
 		if !a.takes(ctx, few[0], times[i]) {
 			continue
 		}
@@ -166,6 +167,14 @@ func (a *asker) firstTaken(ctx context.Context, few []*timeSeries, times []int64
 		return i
 	}
 	return -1
+}
+
+// step is how many samples to go on after the one at i.
+func (a *asker) step(i int) int {
+	if a.strides {
+		return max(1, i/4)
+	}
+	return 1
 }
 
 // takesNewest tells whether the receiver takes the newest sample of one of some series.

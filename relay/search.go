@@ -11,8 +11,9 @@ import (
 const (
 	// badRun is after how many refused samples in a row the others of a series are not tried one by one.
 	badRun = 3
-	// lateTime is how long samples are looked into of which the receiver says that they come too late.
-	lateTime = 10 * time.Second
+	// lateTime is how long samples are looked into of which the receiver says that they come too late. After lateSteps not each one is
+	// asked for any more.
+	lateTime, lateSteps = 20 * time.Second, 4 * time.Second
 	// wordsAsked is how many samples of a series are tried in turn for the first one that is not too late.
 	wordsAsked = 30
 )
