@@ -90,7 +90,7 @@ func run(o runOptions) error {
 	// 3. Where objects come from.
 	backend, problems, err := newBackend(cfg, log)
 	if err != nil {
-		return errors.Join(err, pages.Close())
+		return errors.Join(&config.FileError{Path: o.ConfigFile, Err: config.Problems{cfg.Locate(err)}}, pages.Close())
 	}
 
 	// 4. The log, and what the process before wrote last.
