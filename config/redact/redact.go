@@ -56,7 +56,7 @@ func URL(raw string) string {
 	if u.Opaque != "" && strings.Contains(u.Opaque, "@") { // u:password@host, without slashes
 		return Mark
 	}
-	shown := strings.TrimSuffix(u.String(), "?")
+	shown := strings.TrimSuffix(asWritten(u, raw), "?")
 	if query == "" {
 		return shown
 	}
@@ -81,7 +81,16 @@ func BareURL(raw string) string {
 	if strings.Contains(bare.Opaque, "@") {
 		return Mark
 	}
-	return bare.String()
+	return asWritten(&bare, raw)
+}
+
+// asWritten is u with the scheme in the case in which raw has it.
+func asWritten(u *url.URL, raw string) string {
+	text := u.String()
+	if n := len(u.Scheme); strings.HasPrefix(text, u.Scheme) && n <= len(raw) && strings.EqualFold(raw[:n], u.Scheme) {
+		return raw[:n] + text[n:]
+	}
+	return text
 }
 
 // unreadable is what may be shown of a URL that cannot be parsed: nothing of it where it may have a user with a password, for nobody

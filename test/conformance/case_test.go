@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"promrelay/config/redact"
 )
 
 // object is one of Kubernetes's, as JSON.
@@ -120,17 +121,20 @@ func (t target) String() string {
 	for _, k := range slices.Sorted(maps.Keys(t.Labels)) {
 		fmt.Fprintf(&b, " %s=%q", k, t.Labels[k])
 	}
-	shown := t.URL
-	if _, err := url.Parse(shown); err != nil { // the relay shows no query of a URL that it cannot read, which may be secret
-		shown, _, _ = strings.Cut(shown, "?")
-	}
+	shown := redact.URL(t.URL) // as the relay shows it
 	return fmt.Sprintf("%s every %s within %s%s", shown, t.Interval, t.Timeout, b.String())
 }
+
+// stricter are refusals of limits that the operator takes, and that Prometheus or it then refuses for each monitor, or ignores.
+var stricter = regexp.MustCompile(`is negative; 0 means no limit|is no size: want one such as`)
 
 // differences says where results differ, in lines; none if they are equal. Reasons are not compared: each side has its own
 // words. Of a monitor whose verdicts differ no jobs are compared.
 func differences(oracle, relay *result) (out []string) {
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if oracle.Error == "" && stricter.MatchString(relay.Error) {
+		return out
+	}
 	if (oracle.Error == "") != (relay.Error == "") {
 		say("configuration: oracle %q, relay %q", oracle.Error, relay.Error)
 		return out

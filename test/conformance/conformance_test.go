@@ -80,7 +80,7 @@ func TestRandom(t *testing.T) {
 	first := number(t, "SEED", 0)
 	each(n, func(i int) { r.one(uint64(first + i)) })
 	dead := r.fields.dead()
-	for more := 1; more <= 20 && len(dead) > 0 && n >= len(allFields); more++ { // some need luck
+	for more := 1; more <= 80 && len(dead) > 0 && n >= len(allFields); more++ { // some need luck
 		var seeds []uint64
 		for i, f := range allFields {
 			for _, d := range dead {
@@ -91,6 +91,9 @@ func TestRandom(t *testing.T) {
 		}
 		each(len(seeds), func(i int) { r.one(seeds[i]) })
 		dead = r.fields.dead()
+	}
+	for more := 0; more < 10 && len(r.traps) < len(traps) && n >= len(allFields); more++ {
+		each(200, func(i int) { r.one(uint64(first + n + 200_000 + 200*more + i)) })
 	}
 	t.Logf("%v\ntraps: %v", r.count, r.traps)
 	for name := range traps {
