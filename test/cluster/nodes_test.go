@@ -54,7 +54,7 @@ nodes:
 	lesser := startRelay(t, startReceiver(t), nodes("lesser", "insecure_skip_verify: true"))
 
 	// The kubelet says who may not do what.
-	words := "server returned HTTP status 403 Forbidden: Forbidden (user=system:serviceaccount:promrelay:lesser, verb=get, resource=nodes, subresource(s)=[metrics])"
+	words := "server returned HTTP status 403 Forbidden (credentials were sent, of type Bearer): Forbidden (user=system:serviceaccount:promrelay:lesser, verb=get, resource=nodes, subresource(s)=[metrics])"
 	for path := range kubeletPages {
 		cluster.WaitFor(t, path+" to be refused", 20*time.Second, func() error {
 			one := lesser.target(t, "", "job", "kubelet", "metrics_path", path)
