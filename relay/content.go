@@ -19,6 +19,7 @@ import (
 type timeSeries struct {
 	labels     []string // names and values in turn, sorted by name
 	hash       uint32   // of the labels, as catalog.hash gives it
+	id         uint64   // seriesID of the labels, of what triage holds
 	floats     []sample
 	histograms []record.Irregular
 	exemplars  []record.Irregular
@@ -235,7 +236,7 @@ func merge(ts []*timeSeries) []*timeSeries {
 			o.exemplars, o.held = append(o.exemplars, s.exemplars...), o.held+s.held
 			for _, k := range s.tickets {
 				if slices.Contains(o.tickets, k) {
-					k.left--
+					k.release(s.id)
 				} else {
 					o.tickets = append(o.tickets, k)
 				}

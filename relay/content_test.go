@@ -317,12 +317,12 @@ func TestParts(t *testing.T) {
 
 // TestMergeTickets: what holds the position back for several parts of a series does so for the whole, once.
 func TestMergeTickets(t *testing.T) {
-	one, two := &ticket{left: 2}, &ticket{left: 1}
+	one, two := &ticket{left: map[uint64]int{7: 2}}, &ticket{left: map[uint64]int{7: 1}}
 	part := func(ms int64, tickets ...*ticket) *timeSeries {
-		return &timeSeries{labels: []string{"a", "b"}, floats: []sample{{1, ms, 0}}, tickets: tickets, held: 1}
+		return &timeSeries{labels: []string{"a", "b"}, id: 7, floats: []sample{{1, ms, 0}}, tickets: tickets, held: 1}
 	}
 	got := merge([]*timeSeries{part(2, one), part(1, one), part(3, two)})
-	if len(got) != 1 || got[0].held != 3 || !slices.Equal(got[0].tickets, []*ticket{one, two}) || one.left != 1 || two.left != 1 {
+	if len(got) != 1 || got[0].held != 3 || !slices.Equal(got[0].tickets, []*ticket{one, two}) || one.left[7] != 1 || two.left[7] != 1 {
 		t.Errorf("%+v; %+v, %+v", got[0], one, two)
 	}
 }

@@ -61,6 +61,8 @@ type destination struct {
 	carefulUntil time.Time
 	broke        func(error)     // ends the destination
 	leave        <-chan struct{} // closed when it is to end with what is under way
+	before       *beyond         // what a run before this one has delivered beyond the position; nil for nothing
+	keptBeyond   bool            // the log has something of that
 
 	passes     atomic.Uint64 // requests of which something was stored
 	lastPassed atomic.Pointer[request]
@@ -207,6 +209,7 @@ func (d *destination) encode(ctx context.Context, b *block) bool {
 	slices.SortStableFunc(d.odd, func(a, b record.Irregular) int { return cmp.Compare(a.Row, b.Row) })
 	odd := d.odd
 	oldest, most := d.oldest(), d.size.samples()
+	again := d.before != nil && b.start.Before(d.before.upTo)
 	d.cursor.Reset(rows)
 	for row := 0; row < len(s.Values) && d.cursor.Next(); row++ {
 		n := 0
@@ -214,6 +217,10 @@ func (d *destination) encode(ctx context.Context, b *block) bool {
 			n++
 		}
 		if n == 0 && !s.Present.Has(row) {
+			continue
+		}
+		if again && !d.before.has(d.seriesID(d.catalog.series(v, rows, &d.cursor)), b.start) {
+			odd = odd[n:]
 			continue
 		}
 		d.collect(b, row, odd[:n], oldest)
@@ -363,17 +370,23 @@ func (d *destination) flushOld(ctx context.Context, now time.Time) bool {
 	return true
 }
 
-// advance acknowledges what was delivered.
-func (d *destination) advance() {
+// delivered is the position before which everything was delivered or is in triage.
+func (d *destination) delivered() wal.Position {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	at := d.read
 	for _, s := range d.shards {
 		if len(s.from) > 0 && s.from[0].Before(at) {
 			at = s.from[0]
 		}
 	}
-	d.mu.Unlock()
-	// After the shards: what they hand to triage is there before it is gone here.
+	return at
+}
+
+// advance acknowledges what was delivered.
+func (d *destination) advance() {
+	at := d.delivered()
+	// After that: what shards hand to triage is there before it is gone from them.
 	if held, ok := d.triage.oldest(); ok && held.Before(at) {
 		at = held
 	}

@@ -77,6 +77,7 @@ func (t *triage) keepAsideLocked(m *member, s *timeSeries) {
 	t.held -= s.held
 	s.held = 0
 	if !m.holds {
+		m.loosen(s)
 		t.releaseLocked(s)
 	}
 	m.waiting = append(m.waiting, s)

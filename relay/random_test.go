@@ -194,7 +194,7 @@ func (w *world) state() {
 			w.t.Logf("member %d: %d pieces, %d waiting, aside %v until %s", h, m.pieces, n, m.aside, time.Until(m.until))
 		}
 		for _, k := range t.tickets {
-			w.t.Logf("ticket %v: %d left", k.from, k.left)
+			w.t.Logf("ticket %v: %d series left", k.from, len(k.left))
 		}
 		t.mu.Unlock()
 	}

@@ -216,7 +216,7 @@ func (t *triage) halves(ts []*timeSeries) [][]*timeSeries {
 	defer t.mu.Unlock()
 	older.held, older.older = 0, s.older
 	for _, k := range older.tickets {
-		k.left++
+		k.left[s.id]++
 	}
 	t.members[s.hash].pieces++
 	return [][]*timeSeries{{newer}, {older}}

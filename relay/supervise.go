@@ -184,12 +184,15 @@ func (d *destination) work(ctx context.Context) {
 	d.mu.Unlock()
 	d.told = time.Now().Add(d.pace.tell - time.Duration(d.cfg.MetadataConfig.SendInterval))
 	var beside sync.WaitGroup
+	d.loadBeyond()
 	defer func() {
 		cancel()
 		beside.Wait()
+		d.saveBeyond()
 	}()
 	beside.Go(func() { d.safely(func() { d.triage.run(ctx) }) })
 	beside.Go(func() { d.safely(func() { d.meta.run(ctx) }) })
+	beside.Go(func() { d.safely(func() { d.keepBeyond(ctx) }) })
 	for shards := d.cfg.QueueConfig.MinShards; ctx.Err() == nil && !d.leaving(); {
 		shards = d.session(ctx, shards)
 	}

@@ -59,6 +59,20 @@ type member struct {
 	aside   bool          // set aside
 	until   time.Time     // when a series that is set aside is tried again
 	holds   bool          // the position waits for it all the same
+
+	loose map[uint64]wal.Position // where the samples begin for which the position does not wait, by the id of their series
+}
+
+// loosen takes note of samples for which the position waits no longer.
+func (m *member) loosen(s *timeSeries) {
+	for _, k := range s.tickets {
+		if from, ok := m.loose[s.id]; !ok || k.from.Before(from) {
+			if m.loose == nil {
+				m.loose = map[uint64]wal.Position{}
+			}
+			m.loose[s.id] = k.from
+		}
+	}
 }
 
 // part is some series that are sent together.
@@ -76,7 +90,14 @@ type part struct {
 // ticket keeps the position from moving past a request of which series are here.
 type ticket struct {
 	from wal.Position
-	left int // series
+	left map[uint64]int // pieces that are here, by the id of their series
+}
+
+// release takes note that a piece of a series is here no more.
+func (k *ticket) release(id uint64) {
+	if k.left[id]--; k.left[id] <= 0 {
+		delete(k.left, id)
+	}
 }
 
 // strike counts how often new samples of a series were refused.
@@ -167,9 +188,11 @@ func (t *triage) newPart(ts []*timeSeries, v *decision) *part {
 
 // holdLocked keeps the position before from until all of ts are done.
 func (t *triage) holdLocked(from wal.Position, ts []*timeSeries) {
-	k := &ticket{from: from, left: len(ts)}
+	k := &ticket{from: from, left: make(map[uint64]int, len(ts))}
 	t.tickets = append(t.tickets, k)
 	for _, s := range ts {
+		s.id = seriesID(s.labels)
+		k.left[s.id]++
 		s.tickets = append(s.tickets, k)
 		s.held = s.samples()
 		t.held += s.held
@@ -179,7 +202,7 @@ func (t *triage) holdLocked(from wal.Position, ts []*timeSeries) {
 // releaseLocked is the end of holdLocked for s.
 func (t *triage) releaseLocked(s *timeSeries) {
 	for _, k := range s.tickets {
-		k.left--
+		k.release(s.id)
 	}
 	t.held -= s.held
 	s.tickets, s.held = nil, 0
@@ -192,7 +215,7 @@ func (t *triage) oldest() (at wal.Position, ok bool) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.tickets = slices.DeleteFunc(t.tickets, func(k *ticket) bool { return k.left <= 0 })
+	t.tickets = slices.DeleteFunc(t.tickets, func(k *ticket) bool { return len(k.left) == 0 })
 	for i, k := range t.tickets {
 		if i == 0 || k.from.Before(at) {
 			at = k.from

@@ -237,6 +237,9 @@ func (t *triage) leaveLocked(ts []*timeSeries) {
 		if m.aside {
 			if t.strikes[s.hash].count >= strikesAllowed {
 				m.until = time.Now().Add(asideFirst)
+				if len(m.waiting) == 0 {
+					m.loose = nil
+				}
 				continue
 			}
 			n, _ := count(m.waiting)

@@ -102,6 +102,11 @@
 // they have at most 4044 bytes. Version 1 has no note, and m is 0. A file is made under its .tmp name with one
 // slot, synced, and renamed; so is the first save of each process and the one after a failure.
 //
+// # File beside the position
+//
+// What SetExtra was given: 89 P R E X T 0d 0a, the CRC32C of the rest (4 bytes), and the rest. It is written under its .tmp name and
+// renamed, and never synced. One that is damaged counts as none.
+//
 // # When fsync is called
 //
 //   - A new segment: the file with its header, then the directory, before the first group.

@@ -94,12 +94,14 @@ func (w *WAL) forgetRemoved(now time.Time) error {
 	return nil
 }
 
-// remove deletes the file.
+// remove deletes the files.
 func (d *Destination) remove() error {
 	err := d.closeFile()
 	d.wal.metrics.removeDestination(d.label)
-	if rmErr := d.wal.disk.Remove(d.wal.positionsPath(d.name)); !errors.Is(rmErr, os.ErrNotExist) {
-		err = errors.Join(err, rmErr)
+	for _, name := range []string{d.extraName(), d.name} {
+		if rmErr := d.wal.disk.Remove(d.wal.positionsPath(name)); !errors.Is(rmErr, os.ErrNotExist) {
+			err = errors.Join(err, rmErr)
+		}
 	}
 	return err
 }

@@ -1,0 +1,114 @@
+package relay
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/relabel"
+
+	fake "promrelay/test/receiver"
+	"promrelay/wal"
+)
+
+// hangsAlone is a receiver that refuses a series beside others, and does not answer where it is alone: so it is looked into for long.
+func hangsAlone(is func(string) bool) fake.Profile {
+	with, hang := fake.WithSeries("bad", is), fake.Hang()
+	return fake.Plain().With(fake.Fault(fake.Gate{Name: "hangs alone", Ask: func(q *fake.Request) *fake.Answer {
+		switch {
+		case !with.Is(q):
+			return nil
+		case len(q.Series) > 1:
+			return fake.Status(http.StatusBadRequest, "bad").Ask(q)
+		}
+		return hang.Ask(q)
+	}}))
+}
+
+// TestKillWhilePartsAreLookedInto: what was delivered meanwhile is not sent again by the process after a kill, nor by that after
+// another one, nor after a reload; and what was not delivered is.
+func TestKillWhilePartsAreLookedInto(t *testing.T) {
+	const series = 60
+	for name, again := range map[string]func(*world){
+		"kill": (*world).kill,
+		"two kills": func(w *world) {
+			w.kill()
+			time.Sleep(100 * time.Millisecond)
+			w.kill()
+		},
+		"reload": func(w *world) { w.reload(1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, fake.Plain(), series, "queue_config: {batch_send_deadline: 500ms}\n")
+				w.play(time.Second, 5*time.Second)
+				w.receiver.Set(hangsAlone(isSeries(series - 1)))
+				w.play(time.Second, 25*time.Second)
+				again(w)
+				w.receiver.Set(fake.Plain())
+				w.play(time.Second, 5*time.Second)
+				w.drain()
+				b := w.audit()
+				if b.missing > 0 {
+					t.Errorf("%d of %d samples are missing", b.missing, b.scraped)
+				}
+				if b.repeated > 3*series {
+					t.Errorf("%d samples came twice, want no more than those of the last seconds", b.repeated)
+				}
+			})
+		})
+	}
+}
+
+// TestBeyondOtherLabels: where series have other labels than before, what was delivered of them is not known, and all is sent.
+func TestBeyondOtherLabels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const series = 20
+		w := newWorld(t, fake.Plain(), series, "queue_config: {batch_send_deadline: 500ms}\n")
+		w.play(time.Second, 5*time.Second)
+		w.receiver.Set(hangsAlone(isSeries(series - 1)))
+		w.play(time.Second, 20*time.Second)
+		d := *w.settings.Destinations[0].RemoteWriteConfig
+		d.WriteRelabelConfigs = []*relabel.Config{{Regex: relabel.MustNewRegexp("(.*)"), Separator: ";", Action: relabel.Replace, TargetLabel: "new", Replacement: "x", NameValidationScheme: model.UTF8Validation}}
+		w.settings.Destinations[0].RemoteWriteConfig = &d
+		w.receiver.Set(fake.Plain())
+		if err := w.relay.Apply(w.settings); err != nil {
+			t.Fatal(err)
+		}
+		w.drain()
+		w.close()
+		for i, name := range w.names {
+			if n := len(w.receiver.Stored()[fmt.Sprintf(`{__name__="m", i="%04d", new="x"}`, i)]); n < 18 {
+				t.Errorf("%d samples of %s with its new label, want those of 20 s", n, name)
+			}
+		}
+	})
+}
+
+func TestBeyondDecode(t *testing.T) {
+	y := &beyond{upTo: wal.Position{Segment: 3, Offset: 40}, series: map[uint64]wal.Position{1: {Segment: 2, Offset: 8}, 1 << 63: {Segment: 3}}}
+	if got := decodeBeyond(y.encode(5), 5); !reflect.DeepEqual(got, y) {
+		t.Errorf("%+v, want %+v", got, y)
+	}
+	for name, b := range map[string][]byte{
+		"nothing": nil, "other settings": y.encode(6), "another version": append([]byte{beyondVersion + 1}, y.encode(5)[1:]...), "cut": y.encode(5)[:40],
+	} {
+		if got := decodeBeyond(b, 5); got != nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func FuzzBeyond(f *testing.F) {
+	f.Add((&beyond{upTo: wal.Position{Segment: 3, Offset: 40}, series: map[uint64]wal.Position{1: {Segment: 2, Offset: 8}}}).encode(5))
+	f.Add([]byte{beyondVersion})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if y := decodeBeyond(b, 5); y != nil && !reflect.DeepEqual(decodeBeyond(y.encode(5), 5), y) {
+			t.Errorf("%q is read as %+v, and that is not read back", b, y)
+		}
+	})
+}
