@@ -21,8 +21,8 @@ import (
 // sample that it would have taken in the end is there, dropped ones are those that it refused, the counters equal the books, and live
 // data flows within 30 s of the receiver being well.
 //
-// What is found out by asking can be found out wrongly where answers change while it is asked. So a few seeds may lose some samples or
-// take longer, but not many of either. SEEDS says how many seeds, SEED which one alone, and then nothing is forgiven.
+// What is found out by asking can be found out wrongly where answers change while it is asked. So one seed in a hundred may lose some
+// samples or take longer: of 1,000 one did, for 36 s. SEEDS says how many seeds, SEED which one alone, and then nothing is forgiven.
 func TestRandomReceivers(t *testing.T) {
 	seeds, first := uint64(30), uint64(0)
 	if n, err := strconv.ParseUint(os.Getenv("SEEDS"), 10, 64); err == nil {
@@ -46,7 +46,11 @@ func TestRandomReceivers(t *testing.T) {
 		})
 	}
 	t.Logf("%d of %d seeds lost nothing and were quick; of the others: %s", int(seeds)-len(weak), seeds, strings.Join(weak, "; "))
-	if len(weak) > 1+int(seeds)/10 {
+	forgiven := 1 + int(seeds)/100
+	if err == nil {
+		forgiven = 0
+	}
+	if len(weak) > forgiven {
 		t.Errorf("%d of %d seeds are weak", len(weak), seeds)
 	}
 }
@@ -104,7 +108,7 @@ func random(t *testing.T, seed uint64) (flaw string) {
 	}
 	if n := len(missing); n > 0 {
 		flaw = fmt.Sprintf("%s %d of %d samples are missing, the first one is %s", flaw, n, b.scraped, missing[0])
-		if n > b.scraped/100+5 {
+		if n > b.scraped/1000+5 {
 			t.Error(flaw)
 		}
 	}
