@@ -168,7 +168,7 @@ func TestManifestsThatDoNotDecode(t *testing.T) {
 }
 
 func monitorDecoder() oneByOne {
-	return oneByOne{json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme.Scheme, scheme.Scheme, json.SerializerOptions{})}
+	return oneByOne{json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme.Scheme, scheme.Scheme, json.SerializerOptions{}), false}
 }
 
 func TestReasonsOfWhatDoesNotDecode(t *testing.T) {
