@@ -113,16 +113,16 @@ lint: verify-fmt verify-mod ## formatting, go.mod, vet, staticcheck, golangci-li
 verify-generated: verify-docs verify-deploy ## all generated files
 
 .PHONY: verify-docs update-docs
-verify-docs: ## docs/metrics.md
-	$(GO) test -count=1 -run '^TestMetricReference$$' ./test
-update-docs: ## docs/metrics.md
-	$(GO) test -count=1 -run '^TestMetricReference$$' ./test -update
+verify-docs: ## docs/metrics.md, and the table of alerts in docs/operations.md
+	$(GO) test -count=1 -run '^(TestMetricReference|TestAlertTable)$$' ./test
+update-docs: ## docs/metrics.md, and the table of alerts in docs/operations.md
+	$(GO) test -count=1 -run '^(TestMetricReference|TestAlertTable)$$' ./test -update
 
 .PHONY: verify-deploy update-deploy
-verify-deploy: ## base.yaml of the example in deploy/
-	$(GO) test -count=1 -run '^TestExampleBase$$' ./test
-update-deploy: ## base.yaml of the example in deploy/
-	$(GO) test -count=1 -run '^TestExampleBase$$' ./test -update
+verify-deploy: ## base.yaml of the example in deploy/, and the PrometheusRule
+	$(GO) test -count=1 -run '^(TestExampleBase|TestPrometheusRule)$$' ./test
+update-deploy: ## base.yaml of the example in deploy/, and the PrometheusRule
+	$(GO) test -count=1 -run '^(TestExampleBase|TestPrometheusRule)$$' ./test -update
 
 .PHONY: verify-fmt update-fmt
 verify-fmt: ## formatting by gofumpt

@@ -114,6 +114,7 @@ func New(o Options) (*Discovery, error) {
 		d.watched[name] = newWatched(r, d.log, d.noteObject)
 		d.watched[name].panics, d.watched[name].outage = d.panics, d.outage
 	}
+	d.register(o.Registerer)
 	return d, nil
 }
 

@@ -2,9 +2,13 @@ package informers
 
 import (
 	"fmt"
+	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 
 	"promrelay/targets"
 )
@@ -15,25 +19,78 @@ func nodeOf(name, status string) string {
 
 // TestKubelets have the addresses that prometheus-operator gives them.
 func TestKubelets(t *testing.T) {
+	text, err := os.ReadFile("testdata/kubelets.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct {
+		Name            string
+		Nodes           map[string]string
+		Operator, Relay []string
+	}
+	if err := yaml.Unmarshal(text, &cases); err != nil || len(cases) == 0 {
+		t.Fatalf("%d cases, %v", len(cases), err)
+	}
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			files := map[string]string{}
+			for name, n := range c.Nodes {
+				ready, addresses, _ := strings.Cut(n, ",")
+				status := []string{}
+				for a := range strings.SplitSeq(addresses, ",") {
+					if typ, address, ok := strings.Cut(strings.TrimPrefix(a, " "), " "); ok {
+						status = append(status, fmt.Sprintf("{type: %s, address: %q}", typ, address))
+					}
+				}
+				all := "addresses: [" + strings.Join(status, ", ") + "]"
+				if ready != "-" {
+					all += fmt.Sprintf(", conditions: [{type: Ready, status: %q}]", ready)
+				}
+				files[name+".yaml"] = nodeOf(name, all)
+			}
+			w := newWorld(t, kubeletsAlone, files)
+			within(t, "all is worked off", w.d.Settled)
+			want := c.Operator
+			if c.Relay != nil {
+				want = c.Relay
+			}
+			for _, one := range want {
+				if !slices.Contains(c.Operator, one) {
+					t.Errorf("the operator does not have %q", one)
+				}
+			}
+			var got []string
+			for _, x := range w.d.targets("nodes/kubelet") {
+				host, _, err := net.SplitHostPort(x.Labels.Get("__address__"))
+				if err != nil {
+					t.Error(err)
+				}
+				got = append(got, x.Labels.Get("node")+" "+host)
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Errorf("kubelets are at %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+const kubeletsAlone = "nodes: {cadvisor: {enabled: false}, probes: {enabled: false}, kube_proxy: {enabled: false}}"
+
+// TestKubeletPorts are those that Nodes tell, and what has no address is told of.
+func TestKubeletPorts(t *testing.T) {
 	for name, c := range map[string]struct{ status, address, dropped string }{
-		"internal":             {`addresses: [{type: Hostname, address: a}, {type: ExternalIP, address: 52.0.0.1}, {type: InternalIP, address: 10.0.0.1}]`, "10.0.0.1:10250", ""},
-		"external":             {`addresses: [{type: InternalDNS, address: a.internal}, {type: ExternalIP, address: 52.0.0.1}]`, "52.0.0.1:10250", ""},
-		"the kubelet's port":   {`addresses: [{type: InternalIP, address: 10.0.0.1}], daemonEndpoints: {kubeletEndpoint: {Port: 10999}}`, "10.0.0.1:10999", ""},
-		"port 0":               {`addresses: [{type: InternalIP, address: 10.0.0.1}], daemonEndpoints: {kubeletEndpoint: {Port: 0}}`, "10.0.0.1:10250", ""},
-		"IPv6":                 {`addresses: [{type: InternalIP, address: "fd00::1"}]`, "[fd00::1]:10250", ""},
-		"two families":         {`addresses: [{type: InternalIP, address: "fd00::1"}, {type: InternalIP, address: 10.0.0.1}]`, "[fd00::1]:10250", ""},
-		"two interfaces":       {`addresses: [{type: InternalIP, address: 10.0.0.1}, {type: InternalIP, address: 10.1.0.1}]`, "10.0.0.1:10250", ""},
-		"one that is no IP":    {`addresses: [{type: InternalIP, address: a.internal}, {type: InternalIP, address: 10.0.0.1}]`, "10.0.0.1:10250", ""},
-		"none that is an IP":   {`addresses: [{type: InternalIP, address: a.internal}, {type: ExternalIP, address: 52.0.0.1}]`, "", "neither an InternalIP nor an ExternalIP"},
-		"names alone":          {`addresses: [{type: Hostname, address: a}, {type: InternalDNS, address: a.internal}]`, "", "neither an InternalIP nor an ExternalIP"},
-		"nothing":              {`conditions: [{type: Ready, status: "True"}]`, "", "neither an InternalIP nor an ExternalIP"},
-		"an empty InternalIP":  {`addresses: [{type: InternalIP, address: ""}]`, "", "neither an InternalIP nor an ExternalIP"},
-		"an IP of a link only": {`addresses: [{type: InternalIP, address: "fe80::1%eth0"}]`, "", "neither an InternalIP nor an ExternalIP"},
+		"the usual one":      {`addresses: [{type: InternalIP, address: "fd00::1"}]`, "[fd00::1]:10250", ""},
+		"the kubelet's port": {`addresses: [{type: InternalIP, address: 10.0.0.1}], daemonEndpoints: {kubeletEndpoint: {Port: 10999}}`, "10.0.0.1:10999", ""},
+		"port 0":             {`addresses: [{type: InternalIP, address: 10.0.0.1}], daemonEndpoints: {kubeletEndpoint: {Port: 0}}`, "10.0.0.1:10250", ""},
+		"none that is an IP": {`addresses: [{type: InternalIP, address: a.internal}, {type: ExternalIP, address: 52.0.0.1}]`, "", "neither an InternalIP nor an ExternalIP"},
+		"names alone":        {`addresses: [{type: Hostname, address: a}, {type: InternalDNS, address: a.internal}]`, "", "neither an InternalIP nor an ExternalIP"},
+		"nothing":            {`conditions: [{type: Ready, status: "True"}]`, "", "neither an InternalIP nor an ExternalIP"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "nodes: {cadvisor: {enabled: false}, probes: {enabled: false}, kube_proxy: {enabled: false}}",
-				map[string]string{"all.yaml": nodeOf("a", c.status)})
+			w := newWorld(t, kubeletsAlone, map[string]string{"all.yaml": nodeOf("a", c.status)})
 			within(t, "all is worked off", w.d.Settled)
 			for _, m := range w.d.Monitors() {
 				if m.Owner.Kind != targets.NodesBlock {

@@ -74,7 +74,7 @@ func NewManifests(dir string, log *zap.Logger) (*Manifests, error) {
 	}
 	m := &Manifests{
 		shelf: newShelf(), dir: dir, log: log, scheme: s, files: map[string]manifest{},
-		json: oneByOne{json.NewSerializerWithOptions(json.DefaultMetaFactory, s, s, json.SerializerOptions{Strict: true})},
+		json: oneByOne{json.NewSerializerWithOptions(json.DefaultMetaFactory, s, s, json.SerializerOptions{Strict: true}), false},
 	}
 	m.reread()
 	return m, nil

@@ -50,6 +50,21 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
+// register makes the metrics that are read off the watches.
+func (d *Discovery) register(reg prometheus.Registerer) {
+	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "promrelay_discovery_unheard_resources", Help: "Kinds of objects that are to be watched and that the API server does not tell of: it is away, or refuses the watch.",
+	}, func() float64 {
+		n := 0
+		for _, w := range d.watched {
+			if w.unheard() {
+				n++
+			}
+		}
+		return float64(n)
+	})
+}
+
 func (m *metrics) read(err error) {
 	result := "ok"
 	switch {

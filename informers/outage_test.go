@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -31,7 +32,8 @@ func TestOutageIsOneLine(t *testing.T) {
 	}
 	s.url = "http://" + address
 	core, logs := observer.New(zap.WarnLevel)
-	d, err := New(Options{Backend: s.cluster(), Sink: func([]targets.Change) {}, Logger: zap.New(core)})
+	reg := prometheus.NewRegistry()
+	d, err := New(Options{Backend: s.cluster(), Sink: func([]targets.Change) {}, Logger: zap.New(core), Registerer: reg})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,6 +58,9 @@ func TestOutageIsOneLine(t *testing.T) {
 	}()
 	line := regexp.MustCompile(`^http://` + address + ` does not answer \(connection refused\) since \d\d:\d\d UTC; nothing was read yet$`)
 	within(t, "the outage is told", func() bool { off := d.Off(); return len(off) == 1 && line.MatchString(off["API server"]) })
+	if n := unheard(t, reg); n < 4 { // kinds of monitors
+		t.Errorf("%v resources are said not to be heard of", n)
+	}
 	time.Sleep(3 * time.Second) // while all of them ask, again and again
 	if off := d.Off(); len(off) != 1 || !line.MatchString(off["API server"]) {
 		t.Errorf("told %q", off)
@@ -77,10 +82,26 @@ func TestOutageIsOneLine(t *testing.T) {
 	defer srv.Close()
 	defer cancel() // watches end before the server
 	within(t, "all is read", func() bool { return d.Known() && len(d.targets("scrapeConfig/shop/a")) == 1 })
-	within(t, "nothing is off", func() bool { return len(d.Off()) == 0 })
+	within(t, "nothing is off", func() bool { return len(d.Off()) == 0 && unheard(t, reg) == 0 })
 	if remark, err := d.Ready(); err != nil || remark != "The first lists of objects were read." {
 		t.Errorf("%q, %v", remark, err)
 	}
+}
+
+// unheard is how many resources the metric says are not heard of.
+func unheard(t *testing.T, reg prometheus.Gatherer) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "promrelay_discovery_unheard_resources" {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatal("there is no such metric")
+	return 0
 }
 
 // TestReadyInTheEnd though nothing was read.

@@ -57,6 +57,7 @@ type monitorState struct {
 
 	lastGood bool // the jobs are those of the last good version
 	told     told
+	unknown  []string // fields of one from an API server that nobody knows
 }
 
 // Monitors tells of all monitors and blocks, in the order of their names.
@@ -85,6 +86,9 @@ func (d *Discovery) statuses() []MonitorStatus {
 func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
 	var out []JobStatus
 	var remarks []string
+	if m := d.monitors[owner]; m != nil {
+		remarks = m.unknown
+	}
 	if b, ok := d.backend.(interface {
 		remarks(r *resource, key string) []string
 	}); ok && owner.Namespace != "" {

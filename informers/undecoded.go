@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -45,12 +46,20 @@ func undecode(r *resource, doc []byte, err error) *undecoded {
 
 // oneByOne decodes the monitors of a list each by itself, where they do not decode together: a single one would cost all
 // others of its kind. It puts an undecoded in the place of those that do not decode.
-type oneByOne struct{ runtime.Decoder }
+type oneByOne struct {
+	runtime.Decoder // strict
+	// lenient makes a field that nobody knows no error: it is noted at its monitor.
+	lenient bool
+}
 
 // Decode implements runtime.Decoder.
 func (d oneByOne) Decode(doc []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
 	o, gvk, err := d.Decoder.Decode(doc, defaults, into)
-	if err == nil || runtime.IsStrictDecodingError(err) || gvk == nil || into != nil {
+	strict := runtime.IsStrictDecodingError(err)
+	if strict && d.lenient {
+		return d.noted(o, gvk, doc, err, into), gvk, nil
+	}
+	if err == nil || strict || gvk == nil || into != nil {
 		return o, gvk, err
 	}
 	switch r, list := monitorOf(*gvk); {
@@ -95,6 +104,23 @@ func (d oneByOne) list(r *resource, doc []byte) (runtime.Object, error) {
 	return out, nil
 }
 
+// noted returns o, or what is better decoded in its place, with the fields noted that nobody knows.
+func (d oneByOne) noted(o runtime.Object, gvk *schema.GroupVersionKind, doc []byte, unknown error, into runtime.Object) runtime.Object {
+	if gvk == nil || into != nil {
+		return o
+	}
+	switch r, list := monitorOf(*gvk); {
+	case r == nil:
+	case list: // the error tells of the first hundred fields, and not of all monitors
+		if l, _ := d.list(r, doc); l != nil {
+			return l
+		}
+	default:
+		noteUnknown(o, unknown)
+	}
+	return o
+}
+
 // monitorOf returns the resource of a kind of monitor, or of a list of them; nil of another kind.
 func monitorOf(gvk schema.GroupVersionKind) (r *resource, list bool) {
 	for _, r := range resources {
@@ -114,7 +140,18 @@ func monitorOf(gvk schema.GroupVersionKind) (r *resource, list bool) {
 // oneByOneSerializer gives clients decoders that are oneByOne.
 type oneByOneSerializer struct{ runtime.NegotiatedSerializer }
 
+// SupportedMediaTypes implements runtime.NegotiatedSerializer. Objects are decoded strictly, the frames of watches are not.
+func (s oneByOneSerializer) SupportedMediaTypes() []runtime.SerializerInfo {
+	out := slices.Clone(s.NegotiatedSerializer.SupportedMediaTypes())
+	for i := range out {
+		if out[i].StrictSerializer != nil {
+			out[i].Serializer = out[i].StrictSerializer
+		}
+	}
+	return out
+}
+
 // DecoderToVersion implements runtime.NegotiatedSerializer.
 func (s oneByOneSerializer) DecoderToVersion(d runtime.Decoder, v runtime.GroupVersioner) runtime.Decoder {
-	return oneByOne{s.NegotiatedSerializer.DecoderToVersion(d, v)}
+	return oneByOne{s.NegotiatedSerializer.DecoderToVersion(d, v), true}
 }

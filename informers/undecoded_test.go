@@ -119,12 +119,23 @@ func TestErrorsOfAnAPIServerWithAMonitorThatDoesNotDecode(t *testing.T) {
 		}
 	}
 	within(t, "it is forbidden", off("may not list and watch"))
+	w.isHeard(of.Resource, false)
 	s.fails(of.Resource, nil)
 	w.becomes(found("good", "127.0.0.1:1", ""))
 	within(t, "it is watched", off(""))
+	w.isHeard(of.Resource, true)
 	s.fails(of.Resource, apierrors.NewNotFound(of, ""))
 	within(t, "there is no CRD", off("is not installed"))
+	w.isHeard(of.Resource, true) // nothing is to be heard
 	w.becomes()
+}
+
+// isHeard demands that the API server tells, or does not tell, of a resource as it should.
+func (w *world) isHeard(resource string, want bool) {
+	w.t.Helper()
+	if got := !w.d.watched[resource].unheard(); got != want {
+		w.t.Errorf("%s heard: %t", resource, got)
+	}
 }
 
 // TestASecretThatTheCacheDoesNotHaveYet rejects no monitor.
@@ -168,7 +179,7 @@ func TestManifestsThatDoNotDecode(t *testing.T) {
 }
 
 func monitorDecoder() oneByOne {
-	return oneByOne{json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme.Scheme, scheme.Scheme, json.SerializerOptions{})}
+	return oneByOne{json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme.Scheme, scheme.Scheme, json.SerializerOptions{}), false}
 }
 
 func TestReasonsOfWhatDoesNotDecode(t *testing.T) {

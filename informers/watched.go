@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,8 +26,8 @@ type watched struct {
 
 	mu    sync.RWMutex
 	parts []*part
-	away  bool            // off is for an API server that does not answer
 	off   string          // why the resource is not watched at all, empty if it is
+	state offState        // of off
 	alike map[string]bool // objects with labels that are one for discovery
 
 	complained atomic.Int64 // when an interrupted watch was last told of, in seconds since the epoch
@@ -43,6 +44,15 @@ type part struct {
 	silent  string // why nothing is heard of at the moment, empty if all is well
 	away    bool   // silent is for an API server that does not answer
 }
+
+// offState is what kind of reason there is for a resource not to be watched at all.
+type offState int
+
+const (
+	offByDesign offState = iota // nothing is to be expected
+	offFailed                   // the API server answers with an error
+	offAway                     // it does not answer
+)
 
 // notBegun is why a resource is not watched before anything wants it.
 const notBegun = "nothing needs it"
@@ -98,17 +108,17 @@ func (w *watched) await(ctx context.Context, b Backend) bool {
 			pause = awayEvery
 			if isAway := away(err); isAway && ctx.Err() == nil {
 				w.outage.begin(w, err)
-				w.turnOff("the API server does not answer: "+cause(err), true)
+				w.turnOff("the API server does not answer: "+cause(err), offAway)
 				break
 			}
 			w.outage.end(w, false)
-			w.turnOff("the API server does not answer: "+err.Error(), false)
+			w.turnOff("the API server does not answer: "+err.Error(), offFailed)
 		case ok:
 			w.outage.end(w, true)
 			return true
 		default:
 			w.outage.end(w, true)
-			w.turnOff("the CRD "+w.name+"."+w.group+" is not installed", false)
+			w.turnOff("the CRD "+w.name+"."+w.group+" is not installed", offByDesign)
 		}
 		select {
 		case <-ctx.Done():
@@ -120,13 +130,13 @@ func (w *watched) await(ctx context.Context, b Backend) bool {
 }
 
 // turnOff says why there are no objects, once. That the API server is away is said by the outage.
-func (w *watched) turnOff(why string, isAway bool) {
+func (w *watched) turnOff(why string, state offState) {
 	w.mu.Lock()
 	news := w.off != why
-	w.off, w.away = why, isAway
+	w.off, w.state = why, state
 	w.mu.Unlock()
 	if news {
-		if !isAway {
+		if state != offAway {
 			w.log.Warn("not watched", zap.String("reason", why))
 		}
 		w.note(w.resource, stateChange)
@@ -144,7 +154,7 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 	if len(only) == 0 {
 		only = []string{""}
 	} else if w.unspaced {
-		w.turnOff("the relay is confined to namespaces (kubernetes.namespaces)", false)
+		w.turnOff("the relay is confined to namespaces (kubernetes.namespaces)", offByDesign)
 		<-ctx.Done()
 		return
 	}
@@ -164,7 +174,7 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 		informers, parts, synced = append(informers, inf), append(parts, p), append(synced, inf.HasSynced)
 	}
 	w.mu.Lock()
-	w.parts, w.off, w.away = parts, "", false
+	w.parts, w.off, w.state = parts, "", offByDesign
 	w.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, inf := range informers {
@@ -262,7 +272,7 @@ func (w *watched) forget() {
 	parts := w.parts
 	w.parts, w.alike = nil, nil
 	if w.off == "" {
-		w.off = notBegun
+		w.off, w.state = notBegun, offByDesign
 	}
 	w.mu.Unlock()
 	for _, p := range parts {
@@ -316,7 +326,7 @@ func (w *watched) isAway() bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	if w.off != "" {
-		return w.away
+		return w.state == offAway
 	}
 	away := false
 	for _, p := range w.parts {
@@ -326,6 +336,16 @@ func (w *watched) isAway() bool {
 		away = away || p.silent != ""
 	}
 	return away
+}
+
+// unheard tells whether the resource is wanted and the API server does not tell of it, as it should.
+func (w *watched) unheard() bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.off != "" {
+		return w.state != offByDesign
+	}
+	return slices.ContainsFunc(w.parts, func(p *part) bool { return p.refused != "" || p.silent != "" })
 }
 
 // The methods below make the stores one.

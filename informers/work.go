@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -174,6 +175,10 @@ func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
 		next.state, next.reason = Unselected, why
 		d.monitors[owner] = next
 		return d.replace(owner, nil)
+	}
+	next.unknown = unknownIn(obj)
+	if len(next.unknown) > 0 && (old == nil || !slices.Equal(old.unknown, next.unknown)) {
+		d.log.Warn("a monitor has fields that the relay does not know, and passes over", zap.Stringer("monitor", owner), zap.Strings("fields", next.unknown))
 	}
 	r := targets.Result{}
 	if u, ok := obj.(*undecoded); ok {

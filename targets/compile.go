@@ -196,7 +196,7 @@ func (c *compiler) limits(cfg *promconfig.ScrapeConfig, l limits) error {
 	} {
 		n := lowerLimit(value(x.user), value(x.enforced))
 		if n < 0 {
-			return fmt.Errorf("%s: %d is negative", x.name, n)
+			return fmt.Errorf("%s: %d is negative; 0 means no limit", x.name, n)
 		}
 		*x.to = uint(n)
 	}

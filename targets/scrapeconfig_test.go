@@ -207,6 +207,10 @@ func TestScrapeConfigRejected(t *testing.T) {
 		`nameValidationScheme: Odd`:                      `nameValidationScheme: `,
 		`{nameValidationScheme: Legacy, jobName: j, relabelings: [{targetLabel: a.b}]}`: `"a.b" is invalid`,
 		`staticConfigs: [{targets: [a]}, {targets: [b], labels: {"": x}}]`:              `staticConfigs[1]: labels: invalid label ""`,
+		`sampleLimit: -1`:                `sampleLimit: -1 is negative; 0 means no limit`,
+		`keepDroppedTargets: -7`:         `keepDroppedTargets: -7 is negative; 0 means no limit`,
+		`nativeHistogramBucketLimit: -1`: `nativeHistogramBucketLimit: -1 is negative; 0 means no limit`,
+		`bodySizeLimit: huge`:            `bodySizeLimit: `,
 
 		`httpSDConfigs: [{url: "http://a/"}, {url: "ftp://a/"}]`:                                                                       `httpSDConfigs[1]: URL scheme must be 'http' or 'https'`,
 		`httpSDConfigs: [{url: "http://a/", refreshInterval: ""}]`:                                                                     `httpSDConfigs[0]: empty duration string`,

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// update makes TestMetricReference write docs/metrics.md, and TestExampleBase the example's base.yaml.
+// update makes tests write the files that they compare: see the targets update-... of the Makefile.
 var update = flag.Bool("update", false, "write generated files in place of comparing them")
 
 func TestMain(m *testing.M) {

@@ -323,3 +323,29 @@ func TestCollectorsAreIndependent(t *testing.T) {
 		t.Errorf("%d and %d metrics; %d and %d global families", len(a), len(b), len(before), len(after))
 	}
 }
+
+// TestOneRegistry: the rooms register with the registry that is guarded against panics, and make none of their own. Informers has one in the
+// place of none at all.
+func TestOneRegistry(t *testing.T) {
+	files, err := survey(repositoryFS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range files {
+		if _, room := floors[f.room()]; !room || f.test() {
+			continue
+		}
+		ast.Inspect(f.File, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if ok && fmt.Sprint(sel.X) == "prometheus" && slices.Contains([]string{"NewRegistry", "NewPedanticRegistry", "DefaultRegisterer"}, sel.Sel.Name) {
+				got = append(got, f.dir+"/"+f.name)
+			}
+			return true
+		})
+	}
+	slices.Sort(got)
+	if want := []string{"informers/external.go", "web/registry.go"}; !slices.Equal(got, want) {
+		t.Errorf("registries are made in %v, want %v: register with web.Registry", got, want)
+	}
+}

@@ -5,6 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type metrics struct {
 	segments        prometheus.Gauge
 	bytes           prometheus.Gauge
+	maxBytes        prometheus.Gauge
 	headSegment     prometheus.Gauge
 	unknown         prometheus.Gauge
 	appendedFrames  prometheus.Counter
@@ -35,6 +36,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		segments:       gauge("segments", "Segments on disk."),
 		bytes:          gauge("bytes", "Bytes of segments on disk."),
+		maxBytes:       gauge("max_bytes", "Bytes that segments may take on disk, by wal.max_bytes."),
 		headSegment:    gauge("head_segment", "Number of the segment being written."),
 		unknown:        gauge("unknown_segments", "Segments kept aside: their version is not known, nothing in them is sound, or they cannot be opened."),
 		appendedFrames: counter("appended_frames_total", "Frames appended."),
@@ -60,7 +62,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.deleted.WithLabelValues(reason)
 	}
 	if reg != nil {
-		reg.MustRegister(m.segments, m.bytes, m.headSegment, m.unknown, m.appendedFrames, m.appendedBytes,
+		reg.MustRegister(m.segments, m.bytes, m.maxBytes, m.headSegment, m.unknown, m.appendedFrames, m.appendedBytes,
 			m.fsyncSeconds, m.fsyncFailures, m.writeFailures, m.corruptions, m.deleted, m.lost,
 			m.removed, m.renewed, m.damagedPosition, m.unsavedPosition)
 	}

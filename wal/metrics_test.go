@@ -18,7 +18,7 @@ func TestMetrics(t *testing.T) {
 	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)
 	}
-	if value(w.metrics.segments) != float64(len(w.segments)) || value(w.metrics.bytes) != float64(w.size()) ||
+	if value(w.metrics.segments) != float64(len(w.segments)) || value(w.metrics.bytes) != float64(w.size()) || value(w.metrics.maxBytes) != float64(w.opts.MaxBytes) || w.opts.MaxBytes == 0 ||
 		value(w.metrics.headSegment) != float64(w.Segment()) {
 		t.Errorf("gauges tell %v segments of %v bytes, head %v", value(w.metrics.segments), value(w.metrics.bytes),
 			value(w.metrics.headSegment))

@@ -155,6 +155,7 @@ func Open(o Options) (*WAL, error) {
 		next:         1,
 	}
 	w.metrics = newMetrics(o.Registerer)
+	w.metrics.maxBytes.Set(float64(o.MaxBytes))
 	if err := w.recover(); err != nil {
 		return nil, fmt.Errorf("open write-ahead log %s: %w", o.Dir, errors.Join(err, w.release()))
 	}

@@ -1,0 +1,129 @@
+package web
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"go.uber.org/zap"
+	"google.golang.org/protobuf/proto"
+)
+
+// Registry is a prometheus.Registry of which a collector that panics, or the function of a metric that does, costs its own metrics
+// at one reading. In client_golang it costs the whole page: that catches what panics in Collect, but not what does in Write.
+type Registry struct {
+	*prometheus.Registry
+	panics prometheus.Counter
+	log    *zap.Logger
+
+	mu   sync.Mutex
+	told map[string]bool // by collector and panic; guarded by mu
+}
+
+// NewRegistry returns a Registry that has but the count of its panics. A nil log means none.
+func NewRegistry(log *zap.Logger) *Registry {
+	if log == nil {
+		log = zap.NewNop()
+	}
+	r := &Registry{
+		Registry: prometheus.NewRegistry(), log: log.Named("web"), told: map[string]bool{},
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "promrelay_metrics_panics_total", Help: "Panics while metrics were read, each of which cost those of one collector at one reading.",
+		}),
+	}
+	r.Registry.MustRegister(r.panics)
+	return r
+}
+
+// Register implements prometheus.Registerer.
+func (r *Registry) Register(c prometheus.Collector) error {
+	return r.Registry.Register(guardedCollector{c, r})
+}
+
+// MustRegister implements prometheus.Registerer.
+func (r *Registry) MustRegister(cs ...prometheus.Collector) {
+	for _, c := range cs {
+		r.Registry.MustRegister(guardedCollector{c, r})
+	}
+}
+
+// recovered is to be called with what recover returned, in a deferred function. It counts a panic, and logs the first of a kind.
+func (r *Registry) recovered(c prometheus.Collector, v any) {
+	if v == nil {
+		return
+	}
+	r.panics.Inc()
+	collector := firstMetric(c)
+	key := collector + " " + fmt.Sprint(v)
+	r.mu.Lock()
+	old := r.told[key] || len(r.told) >= maxKinds
+	if !old {
+		r.told[key] = true
+	}
+	r.mu.Unlock()
+	if !old {
+		r.log.Error("a metric caused a panic", zap.String("collector", collector), zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
+	}
+}
+
+// firstMetric names a collector by the first of its metrics.
+func firstMetric(c prometheus.Collector) (first string) {
+	descs := make(chan *prometheus.Desc)
+	go func() {
+		defer close(descs)
+		c.Describe(descs)
+	}()
+	for d := range descs {
+		if first == "" {
+			first = d.String()
+		}
+	}
+	return first
+}
+
+// guardedCollector is a collector whose panics go no further.
+type guardedCollector struct {
+	prometheus.Collector
+	of *Registry
+}
+
+// Collect implements prometheus.Collector. What is collected before a panic counts.
+func (g guardedCollector) Collect(out chan<- prometheus.Metric) {
+	collected := make(chan prometheus.Metric)
+	go func() {
+		defer close(collected)
+		defer func() { g.of.recovered(g.Collector, recover()) }()
+		g.Collector.Collect(collected)
+	}()
+	for m := range collected {
+		if m = g.read(m); m != nil {
+			out <- m
+		}
+	}
+}
+
+// read calls Write, and with it the function of a metric that has one. It returns nil after a panic.
+func (g guardedCollector) read(m prometheus.Metric) (out prometheus.Metric) {
+	defer func() { g.of.recovered(g.Collector, recover()) }()
+	r := readMetric{desc: m.Desc()}
+	r.err = m.Write(&r.is)
+	return &r
+}
+
+// readMetric is a metric as it was read.
+type readMetric struct {
+	desc *prometheus.Desc
+	is   dto.Metric
+	err  error
+}
+
+// Desc implements prometheus.Metric.
+func (r *readMetric) Desc() *prometheus.Desc { return r.desc }
+
+// Write implements prometheus.Metric.
+func (r *readMetric) Write(out *dto.Metric) error {
+	proto.Merge(out, &r.is)
+	return r.err
+}
