@@ -20,8 +20,7 @@ func (c halfCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.first; ch 
 
 func (c halfCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(c.first, prometheus.GaugeValue, 1)
-	var none map[string]int
-	none["x"] = 1
+	panic("broken half")
 }
 
 // A collector that panics, or the function of a metric that does, costs its own metrics, is told of once, and counted.
