@@ -112,7 +112,7 @@ func wrongAlert(r alert, all map[string]metric) (out []string) {
 			continue
 		}
 		for _, l := range s.LabelMatchers {
-			if l.Name == labels.MetricName || slices.Contains(scraped, l.Name) {
+			if l.Name == model.MetricNameLabel || slices.Contains(scraped, l.Name) {
 				continue
 			}
 			if !slices.Contains(m.labels, l.Name) {
