@@ -86,8 +86,8 @@ func selectors(expr string) ([]*parser.VectorSelector, error) {
 
 var (
 	labelUsed = regexp.MustCompile(`\$labels\.(\w+)`)
-	// scraped are labels that a scrape gives to each series.
-	scraped = []string{"job", "instance"}
+	// scraped are labels that a scrape gives to each series, and the one that external_labels of deploy/ give.
+	scraped = []string{"job", "instance", "cluster"}
 )
 
 // wrongAlert says what a rule names that is not there: metrics, labels, values of labels.

@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
@@ -306,6 +307,13 @@ func TestPod(t *testing.T) {
 	}
 	if p := service.Spec.Ports[0]; p.Name != "http-web" || p.Port != 9099 || p.TargetPort.String() != "http-web" {
 		t.Errorf("port of the Service: %v", p)
+	}
+	policy := find(t, objects["components/network-policy/networkpolicy.yaml"], func(*networkingv1.NetworkPolicy) bool { return true })
+	if p := policy.Spec; !reflect.DeepEqual(p.PodSelector.MatchLabels, s.Spec.Selector.MatchLabels) || p.Ingress[0].Ports[0].Port.String() != c.Ports[0].Name || policy.Namespace != s.Namespace {
+		t.Errorf("the NetworkPolicy does not meet the pod: %v", p)
+	}
+	if types := policy.Spec.PolicyTypes; !slices.Equal(types, []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}) {
+		t.Errorf("the NetworkPolicy is of %v: targets are everywhere, so it may confine nothing but ingress", types)
 	}
 	m := find(t, objects["components/self-monitor/servicemonitor.yaml"], func(*monitoringv1.ServiceMonitor) bool { return true })
 	if !reflect.DeepEqual(m.Spec.Selector.MatchLabels, service.Labels) || m.Spec.Endpoints[0].Port != service.Spec.Ports[0].Name || m.Namespace != service.Namespace {

@@ -5,12 +5,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -146,6 +148,48 @@ func TestExampleCopied(t *testing.T) {
 	}
 	if url := c.Destinations[0].URL.String(); url != "https://receiver.internal/api/v1/write" {
 		t.Errorf("the receiver is %s", url)
+	}
+}
+
+var commentedOut = regexp.MustCompile(`(?m)^#( {2,})?(\S)`)
+
+// TestExamplePatches: what the example has as comments can be taken in, and changes what it says.
+func TestExamplePatches(t *testing.T) {
+	dir := copied(t, strings.NewReplacer("newTag: dev", "newTag: v1", "prod-1", "prod-2"))
+	const component = "network-policy"
+	if err := os.CopyFS(filepath.Join(dir, component), os.DirFS(filepath.Join(repository, kustomize, "components", component))); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "kustomization.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, commentedOut.ReplaceAll(text, []byte("$1$2")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d := decoder(t)
+	var all []runtime.Object
+	for _, doc := range objectsOf(rendered(t, dir)) {
+		o, _, err := d.Decode(doc, nil, nil)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, doc)
+		}
+		all = append(all, o)
+	}
+	find(t, all, func(p *networkingv1.NetworkPolicy) bool { return p.Namespace == "promrelay" })
+	find(t, all, func(a *corev1.ServiceAccount) bool { return a.Annotations["eks.amazonaws.com/role-arn"] != "" })
+	s := find(t, all, func(*appsv1.StatefulSet) bool { return true })
+	claim, pod := s.Spec.VolumeClaimTemplates[0].Spec, s.Spec.Template.Spec
+	if claim.StorageClassName == nil || *claim.StorageClassName != "gp3" || claim.Resources.Requests.Storage().String() != "50Gi" {
+		t.Errorf("the claim of the volume is %v", claim)
+	}
+	resources := pod.Containers[0].Resources
+	if resources.Requests.Memory().String() != "1Gi" || resources.Limits.Memory().String() != "4Gi" || resources.Requests.Cpu().IsZero() {
+		t.Errorf("the resources are %v", resources)
+	}
+	if pod.PriorityClassName != "monitoring" || len(pod.Tolerations) != 1 {
+		t.Errorf("the priority is %q, the tolerations are %v", pod.PriorityClassName, pod.Tolerations)
 	}
 }
 
