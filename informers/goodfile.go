@@ -98,14 +98,7 @@ func encodeGood(o runtime.Object) ([]byte, error) {
 
 // readGood reads a file. The sum is zeros with an error, so that the file is not taken for one that is as it should be.
 func readGood(path string) (o runtime.Object, sum [sha256.Size]byte, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, sum, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > goodBytes {
-		return nil, sum, fmt.Errorf("%d bytes, mode %s: no file of the relay", info.Size(), info.Mode())
-	}
-	text, err := os.ReadFile(path)
+	text, err := readRegular(path, goodBytes)
 	if err != nil {
 		return nil, sum, err
 	}

@@ -152,7 +152,7 @@ func (m *Manifests) reread() {
 	files := map[string]manifest{}
 	news := len(found.paths) != len(m.files)
 	for _, path := range found.paths {
-		text, err := os.ReadFile(path)
+		text, err := readRegular(path, manifestBytes)
 		old, known := m.files[path]
 		if known && err == nil && bytes.Equal(old.text, text) {
 			files[path] = old
