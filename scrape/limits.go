@@ -41,11 +41,11 @@ type limits struct {
 }
 
 func newLimits(l Limits) *limits {
-	m := &memory{limit: l.MemoryBytes}
-	if m.limit < 0 {
-		m.limit = memoryLimit()
+	n := l.MemoryBytes
+	if n < 0 {
+		n = memoryLimit()
 	}
-	return &limits{l, m}
+	return &limits{l, newMemory(n)}
 }
 
 // body returns the limit of a page of the job, and the key that sets it.
@@ -61,6 +61,21 @@ func (l *limits) line() int64 {
 		return maxText
 	}
 	return min(l.LineBytes, maxText)
+}
+
+// tableShare is the share of the memory for scrapes that the series of one target may take, as long as they are known; tableLeast is what
+// they may take at any rate, in bytes. A large cluster's kube-state-metrics has 30 MB of them.
+const (
+	tableShare = 4
+	tableLeast = 16 << 20
+)
+
+// table is how many bytes the series of one target may take, 0 for what a record can hold.
+func (l *limits) table() int {
+	if l.memory.limit == 0 {
+		return 0
+	}
+	return int(max(l.memory.limit/tableShare, tableLeast))
 }
 
 // sizeError is a page, or a part of one, that is larger than it may be.
@@ -81,6 +96,11 @@ func (e sizeError) Error() string {
 	}
 	return text
 }
+
+// fullError is a target whose series take more than they may. The table forgets them, since it cannot tell which ones a next page lacks.
+type fullError struct{ sizeError }
+
+func (e fullError) Unwrap() error { return e.sizeError }
 
 // countError is a series of too many labels.
 type countError int

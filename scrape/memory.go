@@ -15,6 +15,10 @@ const (
 	memoryDefault  = 1 << 30 // where the process has no limit
 	memoryLeast    = 64 << 20
 	memoryGranules = 64 << 10 // that scrapes ask for
+
+	// Of that, small scrapes have a share to themselves: a few large pages that come slowly are not to stop all other targets.
+	reserveShare = 4
+	smallShare   = 64 // up to so much of it, a scrape is small
 )
 
 // memoryLimit is how many bytes all scrapes may hold together, if the configuration does not say.
@@ -28,7 +32,9 @@ func memoryLimit() int64 {
 
 // memory is what all scrapes may hold together.
 type memory struct {
-	limit int64 // bytes, 0 for none
+	limit   int64 // bytes, 0 for none
+	reserve int64 // of them, for small scrapes alone
+	small   int64 // that a small scrape holds at most
 
 	mu       sync.Mutex // guards what follows
 	used     int64
@@ -37,9 +43,22 @@ type memory struct {
 	starting []*wanted
 }
 
+func newMemory(limit int64) *memory {
+	return &memory{limit: limit, reserve: limit / reserveShare, small: limit / smallShare}
+}
+
+// room is what may be in use for a scrape, small or not, to get more.
+func (m *memory) room(small bool) int64 {
+	if small {
+		return m.limit
+	}
+	return m.limit - m.reserve
+}
+
 // wanted is memory that a scrape waits for.
 type wanted struct {
 	bytes   int64
+	small   bool
 	answer  chan struct{} // closed when it has it, or is refused
 	refused bool          // set before
 }
@@ -70,21 +89,23 @@ func (l *lease) atLeast(ctx context.Context, n int64) error {
 	if n <= l.held || m.limit == 0 {
 		return nil
 	}
-	if n > m.limit {
-		return memoryError{need: n, limit: m.limit}
+	room := m.room(n <= m.small)
+	if n > room {
+		return memoryError{need: n, limit: room}
 	}
-	n = min((n+memoryGranules-1)/memoryGranules*memoryGranules, m.limit)
-	if !m.take(ctx, n-l.held, l.held > 0) {
-		return memoryError{n, m.limit, true}
+	n = min((n+memoryGranules-1)/memoryGranules*memoryGranules, room)
+	if !m.take(ctx, n-l.held, l.held > 0, n <= m.small) {
+		return memoryError{n, room, true}
 	}
 	l.held = n
 	return nil
 }
 
-// take waits for so many bytes, and tells whether it got them. Holds tells that the scrape has some already.
-func (m *memory) take(ctx context.Context, bytes int64, holds bool) bool {
+// take waits for so many bytes, and tells whether it got them. Holds tells that the scrape has some already. A small one waits for no
+// larger one that came before it.
+func (m *memory) take(ctx context.Context, bytes int64, holds, small bool) bool {
 	m.mu.Lock()
-	if m.used+bytes <= m.limit && len(m.growing) == 0 && (holds || len(m.starting) == 0) {
+	if m.used+bytes <= m.room(small) && (small || len(m.growing) == 0 && (holds || len(m.starting) == 0)) {
 		m.giveLocked(bytes, holds)
 		m.mu.Unlock()
 		return true
@@ -93,7 +114,7 @@ func (m *memory) take(ctx context.Context, bytes int64, holds bool) bool {
 		m.mu.Unlock()
 		return false
 	}
-	w := &wanted{bytes: bytes, answer: make(chan struct{})}
+	w := &wanted{bytes: bytes, small: small, answer: make(chan struct{})}
 	queue := &m.starting
 	if holds {
 		queue = &m.growing
@@ -125,17 +146,20 @@ func (m *memory) giveLocked(bytes int64, holds bool) {
 
 // nextLocked gives what is free to those that wait, in their order.
 func (m *memory) nextLocked() {
+	full := false // for those that are not small
 	for _, queue := range [...]*[]*wanted{&m.growing, &m.starting} {
-		for len(*queue) > 0 {
-			w := (*queue)[0]
-			if m.used+w.bytes > m.limit {
-				m.refuseLocked()
-				return
+		*queue = slices.DeleteFunc(*queue, func(w *wanted) bool {
+			if full && !w.small || m.used+w.bytes > m.room(w.small) {
+				full = true
+				return false
 			}
 			m.giveLocked(w.bytes, queue == &m.growing)
-			*queue = slices.Delete(*queue, 0, 1)
 			close(w.answer)
-		}
+			return true
+		})
+	}
+	if full {
+		m.refuseLocked()
 	}
 }
 

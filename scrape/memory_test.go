@@ -2,10 +2,16 @@ package scrape
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	promconfig "github.com/prometheus/prometheus/config"
 )
 
 // TestMemory: scrapes wait for memory that others hold, in their order, those that hold some first; and never all for each other.
@@ -80,4 +86,98 @@ func TestMemoryOfGrowing(t *testing.T) {
 			t.Errorf("%d failed, the first holds %d", len(failed), leases[0].held/granule)
 		}
 	})
+}
+
+// TestMemoryReserve: large scrapes that hold all that they may, and others that wait, are not in the way of small ones.
+func TestMemoryReserve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(64 * 64 * memoryGranules)
+		large, waits := lease{of: m}, lease{of: m}
+		if err := large.atLeast(t.Context(), m.limit-m.reserve+1); err == nil {
+			t.Error("a large scrape gets what small ones have to themselves")
+		}
+		if err := large.atLeast(t.Context(), m.limit-m.reserve); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- waits.atLeast(t.Context(), 2*m.small) }()
+		synctest.Wait()
+		small := make([]lease, m.reserve/m.small)
+		for i := range small {
+			small[i].of = m
+			for _, n := range []int64{m.small / 4, m.small} { // it grows
+				if err := small[i].atLeast(t.Context(), n); err != nil {
+					t.Fatalf("small scrape %d: %v", i, err)
+				}
+			}
+		}
+		last := make(chan error, 1)
+		go func() {
+			l := lease{of: m}
+			defer l.release()
+			last <- l.atLeast(t.Context(), m.small)
+		}()
+		synctest.Wait()
+		select {
+		case err := <-last:
+			t.Errorf("one more got memory that is not there: %v", err)
+		default:
+		}
+		small[0].release()
+		if err := <-last; err != nil {
+			t.Error(err)
+		}
+		large.release()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		waits.release()
+		for i := range small {
+			small[i].release()
+		}
+		synctest.Wait()
+		if m.used != 0 || m.holders != 0 {
+			t.Errorf("in use are %d, by %d", m.used, m.holders)
+		}
+	})
+}
+
+// TestLargeTexts: a page of few series with large texts that change each time is refused where they take more than they may, takes no more
+// each time, and is in the way of no sound page that follows.
+func TestLargeTexts(t *testing.T) {
+	round := 0
+	page := func(*http.Request) (*http.Response, error) {
+		var b strings.Builder
+		if round++; round < 8 {
+			for i := range 140 {
+				fmt.Fprintf(&b, "# HELP m%d Help %0*d\n# TYPE m%d gauge\nm%d{l=\"%0*d\"} 1\n", i, 80_000, round*1000+i, i, i, 80_000, round*1000+i)
+			}
+		} else {
+			b.WriteString("sound 1\n")
+		}
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {typeText}}, Body: io.NopCloser(strings.NewReader(b.String()))}, nil
+	}
+	l := testLoop(t, &strictLog{t: t}, promconfig.DefaultScrapeConfig, roundTrip(page))
+	l.pool.SetLimits(Limits{BodyBytes: 256 << 20, LineBytes: 1 << 20, MemoryBytes: 64 << 20})
+	at := time.Now().Add(-time.Hour)
+	for round < 7 {
+		at = at.Add(time.Second)
+		l.scrape(t.Context(), at)
+		if s := l.state(); s.Health != HealthDown || !strings.Contains(s.Error, "scrape.memory_limit: what the series of the target consist of") {
+			t.Fatalf("round %d: %s %q", round, s.Health, s.Error)
+		}
+		if size := l.table.rows.FullBytes(); size > 35<<20 {
+			t.Fatalf("round %d: the table takes %d bytes", round, size)
+		}
+	}
+	for range 3 {
+		at = at.Add(time.Second)
+		l.scrape(t.Context(), at)
+		if s := l.state(); s.Health != HealthUp || s.Samples != 1 {
+			t.Errorf("a sound page after that: %+v", s)
+		}
+	}
+	if size := l.table.rows.FullBytes(); size > 1<<20 {
+		t.Errorf("the table takes %d bytes after that", size)
+	}
 }

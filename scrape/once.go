@@ -73,6 +73,9 @@ func (l *loop) attempt(ctx context.Context, at time.Time) {
 		l.report(p, target, duration, size, false)
 		_ = l.commit(p)
 	}
+	if errors.As(err, new(fullError)) {
+		l.table.renew()
+	}
 	if err != nil {
 		l.pool.failures.add(target, err, l.pool.logger)
 	}
@@ -122,7 +125,7 @@ func (l *loop) page(ctx context.Context, p *page, t *targets.Target, c *client) 
 		most = max(most, int64(n)+p.held())
 		return memory.atLeast(ctx, most)
 	}
-	p.maxTime = l.pool.clock.limit()
+	p.maxTime, p.t.most = l.pool.clock.limit(), limits.table()
 	if _, err = win.fill(headroom); err == nil && win.size > 0 {
 		err = p.read(win, body.contentType)
 	}

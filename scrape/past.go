@@ -94,12 +94,16 @@ func (p *page) held() int64 {
 	return int64(n + max(p.t.rows.FullBytes()-p.bytesBefore, 0))
 }
 
-// fits demands that the series of the target, and the samples of the page, are not more than one record can hold.
+// fits demands that the series of the target are not more than they may be, and no more, with the samples of the page, than one record
+// can hold.
 func (p *page) fits() error {
 	rows := p.t.rows
-	size := max(rows.FullBytes(), record.ScrapeBytes(rows.Len(), len(p.out.Irregular))+p.extraBytes)
-	if size <= maxRecord {
-		return nil
+	size := rows.FullBytes()
+	if most := p.t.most; most > 0 && size > most {
+		return fullError{sizeError{what: "what the series of the target consist of, with their HELP texts,", limit: int64(most), key: "scrape.memory_limit"}}
 	}
-	return sizeError{what: "what the log must hold of the target", limit: maxRecord}
+	if size = max(size, record.ScrapeBytes(rows.Len(), len(p.out.Irregular))+p.extraBytes); size > maxRecord {
+		return fullError{sizeError{what: "what the log must hold of the target", limit: maxRecord}}
+	}
+	return nil
 }

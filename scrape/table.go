@@ -111,6 +111,8 @@ type table struct {
 	orphans map[uint32]uint32 // rows whose name is not of the family that stands before them: its entry
 
 	symbols int  // of rows, when they were built
+	size    int  // of rows in bytes, when they were built
+	most    int  // bytes that rows may take; 0 for what a record can hold
 	told    told // what of rows stands in the log's segment
 	swept   bool // no row can have died since the last sweep
 }
@@ -288,14 +290,15 @@ func (t *table) sweep() {
 		t.slots[row] = 0
 		t.live--
 	}
-	n := t.rows.Symbols().Len()
+	n, size := t.rows.Symbols().Len(), t.rows.FullBytes()
 	if t.symbols == 0 {
-		t.symbols = n
+		t.symbols, t.size = n, size
 	}
 	dead := len(t.slots) - t.live
-	if dead > t.live && dead > 100 || n > 2*t.symbols+1000 { // of a page whose HELP lines change, say
+	texts := n > 2*t.symbols+1000 || size > 2*t.size+1<<20 || t.most > 0 && size > t.most/2 && size > t.size+t.size/4 // of HELP lines that change, say
+	if dead > t.live && dead > 100 || texts {
 		t.rebuild()
-		t.symbols = t.rows.Symbols().Len()
+		t.symbols, t.size = t.rows.Symbols().Len(), t.rows.FullBytes()
 	}
 }
 
