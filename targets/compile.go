@@ -85,7 +85,7 @@ func (c *compiler) finish(j *Job, l ruleList) error {
 	if l.err != nil {
 		return l.err
 	}
-	j.Config.RelabelConfigs = l.rules
+	j.Config.RelabelConfigs, j.Origins = l.rules, l.origins
 	h := &j.Config.HTTPClientConfig
 	if err := h.Validate(); err != nil {
 		return err

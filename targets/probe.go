@@ -134,7 +134,7 @@ func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv
 		l.copyLabel("__param_target", "__address__")
 		l.copyLabel("instance", "__param_target")
 		l.set("__address__", m.Spec.ProberSpec.URL)
-		l.user("scrapeClass: relabelings", class.Relabelings)
+		l.class(class)
 		l.user("targets.staticConfig.relabelingConfigs", static.RelabelConfigs)
 		l.user(enforcedLabel, c.enforcedNamespaceLabel(j.Owner))
 		return l, nil
@@ -152,7 +152,7 @@ func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv
 	l.copyLabel("__tmp_ingress_address", "__address__")
 	l.copyLabel("instance", "__param_target")
 	l.set("__address__", m.Spec.ProberSpec.URL)
-	l.user("scrapeClass: relabelings", class.Relabelings)
+	l.class(class)
 	l.user("targets.ingress.relabelingConfigs", ingress.RelabelConfigs)
 	l.user(enforcedLabel, c.enforcedNamespaceLabel(j.Owner))
 	return l, nil

@@ -100,7 +100,7 @@ func (c *compiler) scrapeHTTP(j *Job, m *monitoringv1alpha1.ScrapeConfig, class 
 func (c *compiler) scrapeRules(j *Job, spec *monitoringv1alpha1.ScrapeConfigSpec, class monitoringv1.ScrapeClass) ruleList {
 	var l ruleList
 	l.copyLabel("__tmp_prometheus_job_name", "job")
-	l.user("scrapeClass: relabelings", class.Relabelings)
+	l.class(class)
 	if spec.JobName != nil {
 		l.set("job", *spec.JobName)
 	}
