@@ -51,14 +51,14 @@ func TestWhy(t *testing.T) {
 			monitor, "there are no Services in namespace shop",
 		},
 		"no Service with these labels": {
-			monitor + strings.ReplaceAll(service, "app: cart", "app: card"), "no Service in namespace shop matches its selector app=cart (1 there)",
+			monitor + strings.ReplaceAll(service, "app: cart", "app: card"), "no Service in namespace shop matches its selector app=cart (1 Service there)",
 		},
 		"several namespaces": {
 			with(whyMonitor1, ", namespaceSelector: {matchNames: [a, b]}") + service, "there are no Services in the namespaces a, b",
 		},
 		"any namespace": {
 			with(whyMonitor1, ", namespaceSelector: {any: true}") + strings.ReplaceAll(service, "app: cart", "app: card"),
-			"no Service in the cluster matches its selector app=cart (1 there)",
+			"no Service in the cluster matches its selector app=cart (1 Service there)",
 		},
 		"no slice, as in a pull request": {
 			monitor + service,
@@ -176,7 +176,7 @@ func TestWhy(t *testing.T) {
 		"ScrapeConfig of nothing":  {scrapeConfigYAML("cart", "jobName: x"), "it names no targets: neither static ones nor any service discovery"},
 		"empty static list":        {scrapeConfigYAML("cart", "staticConfigs: [{targets: []}]"), "its static targets are an empty list"},
 		"Services, none there":     {scrapeConfigYAML("cart", "kubernetesSDConfigs: [{role: Service, namespaces: {names: [x]}}]"), "there are no Services in namespace x"},
-		"Nodes that are not there": {scrapeConfigYAML("cart", "kubernetesSDConfigs: [{role: Node, selectors: [{role: Node, label: a=b}]}]") + "\n---\n" + nodeOf("node1", ""), "no Node in the cluster matches its selector a=b (1 there)"},
+		"Nodes that are not there": {scrapeConfigYAML("cart", "kubernetesSDConfigs: [{role: Node, selectors: [{role: Node, label: a=b}]}]") + "\n---\n" + nodeOf("node1", ""), "no Node in the cluster matches its selector a=b (1 Node there)"},
 		"no Ingress": {`
 apiVersion: monitoring.coreos.com/v1
 kind: Probe

@@ -25,7 +25,7 @@ func TestTargetsPage(t *testing.T) {
 	for _, want := range []string{
 		"shop/cart", "http://10.0.0.1:80/metrics", `instance="10.0.0.1:80"`, "1 up", "1 down", "12 ms", "1\u2009234\u2009567",
 		"server returned HTTP status 500: &lt;script&gt;", "service cart&lt;b&gt;, 10.0.0.3:81", "rule 0: keep where port matches",
-		"endpoints[0].relabelings[0].regex: missing )", "No targets: no Service in namespace shop matches its selector app=empty (3 there)", "labels do not match serviceMonitorSelector",
+		"endpoints[0].relabelings[0].regex: missing )", "No targets: no Service in namespace shop matches its selector app=empty (3 Services there)", "labels do not match serviceMonitorSelector",
 		"probes: the CRD is not installed", "bad.yaml: no kind", "connection refused", "123\u2009456", "runs by Endpoints",
 		"rejected; its last good version is still scraped. endpoints[0]: port: missing closing )",
 		"No targets: service discovery fails", "consul_sd_configs cannot be started: no such file",
