@@ -92,13 +92,12 @@ func (e countError) Error() string {
 
 // ruleError is a relabelling that would make labels which cannot be held.
 type ruleError struct {
-	key   string // of the rules
-	rule  int    // from 1
+	field string // where the rule stands
 	bytes int    // of the series before it
 }
 
 func (e ruleError) Error() string {
-	return fmt.Sprintf("rule %d of %s could make more than %d bytes of labels of a series that has %d", e.rule, e.key, maxText, e.bytes)
+	return fmt.Sprintf("%s could make more than %d bytes of labels of a series that has %d", e.field, maxText, e.bytes)
 }
 
 // relabel applies the rules to b, the labels of which have at most size bytes, and tells whether the series stays. It stops
@@ -110,7 +109,7 @@ func (s *settings) relabel(b *labels.Builder, size int) (keep bool, err error) {
 		if size+more > maxText || rule.Action == relabel.LabelMap && (count == 0 || 2*count > maxLabels) {
 			size, count = measure(b)
 			if more = growth(rule, size); size+more > maxText {
-				return false, ruleError{s.owner.Key("metric_relabel_configs"), i + 1, size}
+				return false, ruleError{s.job.MetricOrigin(i).Field, size}
 			}
 			if count > maxLabels {
 				return false, countError(count)

@@ -60,11 +60,8 @@ func (o Owner) Key(key string) string {
 	if !slices.Contains(Kinds[:], o.Kind) {
 		return key
 	}
-	switch key {
-	case "tls_config.ca_file":
+	if key == "tls_config.ca_file" {
 		return "tlsConfig.ca"
-	case "metric_relabel_configs":
-		return "metricRelabelings"
 	}
 	return humps.ReplaceAllStringFunc(key, func(s string) string { return strings.ToUpper(s[1:]) })
 }

@@ -106,6 +106,45 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// TestOriginsOfMetricRules are the class's, the monitor's and what is enforced.
+func TestOriginsOfMetricRules(t *testing.T) {
+	rule := []monitoringv1.RelabelConfig{{TargetLabel: "a"}, {TargetLabel: "b"}}
+	class := "c"
+	settings, err := NewSettings(monitoringv1.CommonPrometheusFields{
+		ScrapeInterval: "30s", EnforcedNamespaceLabel: "ns", ScrapeClasses: []monitoringv1.ScrapeClass{{Name: class, MetricRelabelings: rule}},
+	}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, pod, probe, scrape := &monitoringv1.ServiceMonitor{}, &monitoringv1.PodMonitor{}, &monitoringv1.Probe{}, &monitoringv1alpha1.ScrapeConfig{}
+	service.Spec = monitoringv1.ServiceMonitorSpec{ScrapeClassName: &class, Endpoints: []monitoringv1.Endpoint{{MetricRelabelConfigs: rule}}}
+	pod.Spec = monitoringv1.PodMonitorSpec{ScrapeClassName: &class, PodMetricsEndpoints: []monitoringv1.PodMetricsEndpoint{{MetricRelabelConfigs: rule}}}
+	probe.Spec = monitoringv1.ProbeSpec{
+		ScrapeClassName: &class, MetricRelabelConfigs: rule, ProberSpec: monitoringv1.ProberSpec{URL: "p"},
+		Targets: monitoringv1.ProbeTargets{StaticConfig: &monitoringv1.ProbeTargetStaticConfig{}},
+	}
+	scrape.Spec = monitoringv1alpha1.ScrapeConfigSpec{ScrapeClassName: &class, MetricRelabelConfigs: rule}
+	for m, at := range map[any]string{service: "endpoints[0].", pod: "podMetricsEndpoints[0].", probe: "", scrape: ""} {
+		r := settings.Compile(m, nil)
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+		j := r.Jobs[0]
+		want := []string{
+			"metricRelabelings[0] of the scrape class c", "metricRelabelings[1] of the scrape class c",
+			at + "metricRelabelings[0]", at + "metricRelabelings[1]", "enforcedNamespaceLabel",
+		}
+		if len(j.Config.MetricRelabelConfigs) != len(want) || len(j.MetricOrigins) != len(want) {
+			t.Fatalf("%T: %d rules and %d origins", m, len(j.Config.MetricRelabelConfigs), len(j.MetricOrigins))
+		}
+		for i := range want {
+			if got := j.MetricOrigin(i).Field; got != want[i] {
+				t.Errorf("%T: rule %d is %s, want %s", m, i, got, want[i])
+			}
+		}
+	}
+}
+
 // TestSameRulesOfAnotherField make another job: its reasons are others.
 func TestSameRulesOfAnotherField(t *testing.T) {
 	s := NewSet()

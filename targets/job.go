@@ -20,6 +20,8 @@ type Job struct {
 	Config *promconfig.ScrapeConfig
 	// Origins are those of Config's rules for targets, one for each; nil where all of them are its relabel_configs.
 	Origins []Origin
+	// MetricOrigins are those of Config's rules for samples, one for each; nil where all of them are its metric_relabel_configs.
+	MetricOrigins []Origin
 	// Discoveries are the objects of the cluster that give its groups.
 	Discoveries []Discovery
 	// Static are groups that need no discovery.
@@ -72,6 +74,14 @@ func (j *Job) Origin(rule int) Origin {
 		return Origin{Field: fmt.Sprintf("relabel_configs[%d]", rule)}
 	}
 	return j.Origins[rule]
+}
+
+// MetricOrigin returns where a rule of Config's for samples comes from.
+func (j *Job) MetricOrigin(rule int) Origin {
+	if j.MetricOrigins == nil {
+		return Origin{Field: fmt.Sprintf("metric_relabel_configs[%d]", rule)}
+	}
+	return j.MetricOrigins[rule]
 }
 
 // PortRule returns the rule by which a monitor keeps one port, the label that it looks at, and where it comes from; nil where it takes all

@@ -56,11 +56,15 @@ func NodeJobs(n *config.Nodes, global promconfig.GlobalConfig) ([]*Job, error) {
 			l.rules, l.origins = append(l.rules, r), append(l.origins, Origin{Field: fmt.Sprintf("nodes.%s.relabel_configs[%d]", page.block, i)})
 		}
 		cfg.RelabelConfigs = l.rules
+		var metrics []Origin
+		for i := range page.settings.MetricRelabelConfigs {
+			metrics = append(metrics, Origin{Field: fmt.Sprintf("nodes.%s.metric_relabel_configs[%d]", page.block, i)})
+		}
 		cfg.MetricRelabelConfigs = page.settings.MetricRelabelConfigs
 		if err := cfg.Validate(global); err != nil {
 			return nil, fmt.Errorf("nodes: %s: %w", page.name, err)
 		}
-		j := &Job{Name: cfg.JobName, Owner: Owner{Kind: NodesBlock}, Config: &cfg, Origins: l.origins, Yields: !n.BesideMonitors, Discoveries: []Discovery{{Source: Source{Role: RoleNode, Kubelets: true}}}}
+		j := &Job{Name: cfg.JobName, Owner: Owner{Kind: NodesBlock}, Config: &cfg, Origins: l.origins, MetricOrigins: metrics, Yields: !n.BesideMonitors, Discoveries: []Discovery{{Source: Source{Role: RoleNode, Kubelets: true}}}}
 		if n.Selector != "" {
 			j.Discoveries[0].Selectors = RoleNode + "=" + n.Selector + "|"
 		}

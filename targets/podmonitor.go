@@ -52,7 +52,7 @@ func (c *compiler) podEndpoint(j *Job, m *monitoringv1.PodMonitor, index int, cl
 		return err
 	}
 	c.protocols(cfg, m.Spec.ScrapeProtocols, m.Spec.FallbackScrapeProtocol, m.Spec.NativeHistogramConfig, class)
-	if err := c.metricRules(cfg, j.Owner, class, e.MetricRelabelConfigs); err != nil {
+	if err := c.metricRules(j, fmt.Sprintf("podMetricsEndpoints[%d].", index), class, e.MetricRelabelConfigs); err != nil {
 		return err
 	}
 	return c.finish(j, c.podRules(j, m, index, class))
@@ -112,8 +112,8 @@ func (c *compiler) podRules(j *Job, m *monitoringv1.PodMonitor, index int, class
 	case e.TargetPort != nil && e.TargetPort.String() != "":
 		l.set("endpoint", e.TargetPort.String())
 	}
-	l.class(class)
+	l.ofClass(class, "relabelings", class.Relabelings)
 	l.user("relabelings", e.RelabelConfigs)
-	l.user(enforcedLabel, c.enforcedNamespaceLabel(j.Owner))
+	l.enforced(c, j.Owner)
 	return l
 }

@@ -151,13 +151,20 @@ func (l *ruleList) labelsFrom(kind string, labels ...string) {
 	}
 }
 
-// class appends the rules of a scrape class.
-func (l *ruleList) class(c monitoringv1.ScrapeClass) {
+// ofClass appends rules that stand in a field of a scrape class.
+func (l *ruleList) ofClass(c monitoringv1.ScrapeClass, field string, rcs []monitoringv1.RelabelConfig) {
 	n := len(l.rules)
-	l.user("scrapeClass: relabelings", c.Relabelings)
+	l.user("scrapeClass: "+field, rcs)
 	for i := n; i < len(l.origins); i++ {
-		l.origins[i] = Origin{Field: fmt.Sprintf("relabelings[%d] of the scrape class %s", i-n, c.Name)}
+		l.origins[i] = Origin{Field: fmt.Sprintf("%s[%d] of the scrape class %s", field, i-n, c.Name)}
 	}
+}
+
+// enforced appends the rule that gives what a monitor makes its namespace, where that is enforced.
+func (l *ruleList) enforced(c *compiler, owner Owner) {
+	n := len(l.rules)
+	l.user(enforcedLabel, c.enforcedNamespaceLabel(owner))
+	l.since(n, Origin{Field: enforcedLabel})
 }
 
 // user appends rules of a monitor or scrape class; field is where they stand.

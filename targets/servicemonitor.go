@@ -64,7 +64,7 @@ func (c *compiler) serviceEndpoint(j *Job, m *monitoringv1.ServiceMonitor, index
 		return err
 	}
 	c.protocols(cfg, m.Spec.ScrapeProtocols, m.Spec.FallbackScrapeProtocol, m.Spec.NativeHistogramConfig, class)
-	if err := c.metricRules(cfg, j.Owner, class, e.MetricRelabelConfigs); err != nil {
+	if err := c.metricRules(j, fmt.Sprintf("endpoints[%d].", index), class, e.MetricRelabelConfigs); err != nil {
 		return err
 	}
 	return c.finish(j, c.serviceRules(j, m, index, class, role))
@@ -130,8 +130,8 @@ func (c *compiler) serviceRules(j *Job, m *monitoringv1.ServiceMonitor, index in
 	case e.TargetPort != nil && e.TargetPort.String() != "":
 		l.set("endpoint", e.TargetPort.String())
 	}
-	l.class(class)
+	l.ofClass(class, "relabelings", class.Relabelings)
 	l.user("relabelings", e.RelabelConfigs)
-	l.user(enforcedLabel, c.enforcedNamespaceLabel(j.Owner))
+	l.enforced(c, j.Owner)
 	return l
 }
