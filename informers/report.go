@@ -83,7 +83,7 @@ func (d *Discovery) Report() (Report, error) {
 				})
 			}
 			for _, drop := range j.Dropped {
-				job.Dropped = append(job.Dropped, ReportedDrop(drop))
+				job.Dropped = append(job.Dropped, ReportedDrop{Discovered: drop.Discovered, Reason: drop.Reason})
 			}
 			out.Jobs = append(out.Jobs, job)
 		}

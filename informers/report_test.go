@@ -28,38 +28,7 @@ func TestReport(t *testing.T) {
 		"\napiVersion: monitoring.coreos.com/v1alpha1\nkind: ScrapeConfig\nmetadata: {name: sd, namespace: shop}\n" +
 			"spec: {httpSDConfigs: [{url: \"" + sd.URL + "\"}], staticConfigs: [{targets: [\"10.2.0.1:80\"]}]}\n",
 	}, "---"))
-	b, err := NewManifests(w.dir, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := New(Options{Backend: b, Sink: w.sink, Offline: true, Logger: zaptest.NewLogger(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := config.Load([]byte("monitors: {}\nmanifests: {directory: "+w.dir+"}\n"), w.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d.Settled() {
-		t.Error("it has settled before it began")
-	}
-	if err := d.Apply(c); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx) }()
-	defer func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}()
-	for deadline := time.Now().Add(10 * time.Second); !d.Settled(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it does not settle")
-		}
-	}
+	d := settledOffline(t, w)
 	r, err := d.Report()
 	if err != nil {
 		t.Fatal(err)
@@ -85,4 +54,42 @@ func TestReport(t *testing.T) {
 	if len(asked) > 0 {
 		t.Error("service discovery was asked though it is offline")
 	}
+}
+
+// settledOffline is a Discovery of a world's directory that asks no one, after it has settled.
+func settledOffline(t *testing.T, w *world) *Discovery {
+	t.Helper()
+	b, err := NewManifests(w.dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := New(Options{Backend: b, Sink: w.sink, Offline: true, Logger: zaptest.NewLogger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load([]byte("monitors: {}\nmanifests:\n  directory: "+w.dir+"\n"), w.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Settled() {
+		t.Error("it has settled before it began")
+	}
+	if err := d.Apply(c); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	for deadline := time.Now().Add(10 * time.Second); !d.Settled(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not settle")
+		}
+	}
+	return d
 }

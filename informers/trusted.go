@@ -78,3 +78,39 @@ func kubeletPort(n *corev1.Node) int32 {
 	}
 	return targets.KubeletPort
 }
+
+// tokenNotes tells offline which targets of a job the relay would not scrape, since they would get its own token.
+func (d *Discovery) tokenNotes(j *targets.Job) []string {
+	if !d.offline || !j.OwnToken {
+		return nil
+	}
+	all := d.set.Targets(j.Name)
+	if err := j.TokenNowhere(); err != nil && len(all) == 0 {
+		return []string{"each target will be down: " + err.Error()}
+	}
+	down := 0
+	var first error
+	for _, t := range all {
+		if err := t.CheckToken(func(at netip.AddrPort) error { return d.trustedOffline(t, at) }); err != nil {
+			if down++; first == nil {
+				first = err
+			}
+		}
+	}
+	if down == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d of %d targets will be down, such as this one: %v", down, len(all), first)}
+}
+
+// trustedOffline is Trusted as far as a directory of manifests tells: it may have no Nodes, and the API server by its Endpoints alone.
+func (d *Discovery) trustedOffline(t *targets.Target, at netip.AddrPort) error {
+	found := t.Discovered()
+	if found.Get("__meta_kubernetes_namespace")+"/"+found.Get("__meta_kubernetes_service_name") == apiServerService {
+		return nil
+	}
+	if at.Port() == targets.KubeletPort && len(d.watched["nodes"].keys()) == 0 {
+		return nil
+	}
+	return d.Trusted(at)
+}

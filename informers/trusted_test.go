@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"promrelay/targets"
 )
 
 const trustedYAML = `
@@ -72,5 +74,49 @@ func TestTrustedBeforeNodesAreKnown(t *testing.T) {
 	}
 	if err := d.Trusted(netip.MustParseAddrPort("10.0.0.1:10250")); err == nil || !strings.Contains(err.Error(), "not known") {
 		t.Errorf("told %v", err)
+	}
+}
+
+// TestTokenNotes tells offline of each target that would be down for the relay's token, where the directory lets it be told.
+func TestTokenNotes(t *testing.T) {
+	const token = "bearerTokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token"
+	monitor := func(endpoint string) string { return strings.ReplaceAll(with(whyMonitor1, ""), "port: web", endpoint) }
+	behind := func(port, addresses string) string {
+		return with(whyService, "") + slice("addressType: IPv4\nports: [{name: web, port: "+port+"}]\nendpoints: [{addresses: ["+addresses+"]}]")
+	}
+	kubernetes := func(text string) string {
+		return strings.NewReplacer("shop/cart", "default/kubernetes", "namespace: shop", "namespace: default", "name: cart", "name: kubernetes").Replace(text)
+	}
+	const https = "port: web, scheme: https, " + token
+	for name, c := range map[string]struct{ objects, want string }{
+		"an application":              {monitor("port: web, "+token) + behind("80", "10.0.0.7"), `1 of 1 targets will be down, such as this one: not scraped: its monitor names the relay's own token (bearerTokenFile), which is not sent to http://10.0.0.7:80/metrics: its scheme is "http"`},
+		"one by HTTPS":                {monitor(https) + behind("443", "10.0.0.7"), "10.0.0.7:443 is neither the kubelet of a Node nor an API server. The token goes over HTTPS to"},
+		"some":                        {monitor(https) + behind("10250", "10.0.0.1, 10.0.0.7, 10.0.0.8") + trustedYAML, "2 of 3 targets will be down"},
+		"kubelets":                    {monitor(https) + behind("10250", "10.0.0.1") + trustedYAML, ""},
+		"kubelets, and no Nodes":      {monitor(https) + behind("10250", "10.0.0.1"), ""},
+		"kubelets by HTTP":            {monitor("port: web, "+token) + behind("10250", "10.0.0.1"), `its scheme is "http"`},
+		"a pull request":              {monitor("port: web, "+token) + with(whyService, ""), `each target will be down: not scraped: its monitor names the relay's own token (bearerTokenFile), which is not sent to its targets: its scheme is "http"`},
+		"a pull request, HTTPS":       {monitor(https) + with(whyService, ""), ""},
+		"a scheme of a relabeling":    {monitor("port: web, relabelings: [{targetLabel: __scheme__, replacement: https}], "+token) + with(whyService, ""), ""},
+		"the API server":              {kubernetes(monitor(https) + behind("6443", "10.0.0.9")), ""},
+		"the API server by Endpoints": {kubernetes(with(strings.ReplaceAll(whyMonitor1, "port: web", https), ", serviceDiscoveryRole: Endpoints") + with(whyService, "") + "apiVersion: v1\nkind: Endpoints\nmetadata: {name: cart, namespace: shop}\nsubsets: [{addresses: [{ip: 10.0.0.9}], ports: [{name: web, port: 6443}]}]\n"), ""},
+		"no token":                    {monitor("port: web") + behind("80", "10.0.0.7"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &world{t: t, dir: t.TempDir(), live: map[string]map[uint64]*targets.Target{}}
+			w.write("all.yaml", c.objects)
+			r, err := settledOffline(t, w).Report()
+			if err != nil || len(r.Monitors) != 1 || len(r.Monitors[0].Jobs) != 1 {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			j := r.Monitors[0].Jobs[0]
+			if got := strings.Join(j.Notes, "\n"); !strings.Contains(got, c.want) || c.want == "" && got != "" {
+				t.Errorf("notes are %s\nwant %s", got, c.want)
+			}
+			if pr := strings.HasPrefix(name, "a pull") || strings.Contains(name, "relabeling"); (len(j.Targets) == 0) != pr {
+				t.Errorf("%d targets: %s", len(j.Targets), j.Why)
+			}
+		})
 	}
 }

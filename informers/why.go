@@ -1,7 +1,6 @@
 package informers
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -80,10 +79,8 @@ func (d *Discovery) why(j *JobStatus) string {
 	switch {
 	case len(j.Problems) > 0:
 		return "service discovery fails: " + j.Problems[0]
-	case len(j.Dropped) == 1:
-		return "the one that it discovered was dropped: " + j.Dropped[0].Reason
-	case len(j.Dropped) > 1:
-		return fmt.Sprintf("all %d that it discovered were dropped, the first one by %s", len(j.Dropped), j.Dropped[0].Reason)
+	case len(j.Dropped) > 0:
+		return whyDropped(j)
 	}
 	var whys []string
 	for _, g := range j.Job.Static {

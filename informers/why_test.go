@@ -51,14 +51,14 @@ func TestWhy(t *testing.T) {
 			monitor, "there are no Services in namespace shop",
 		},
 		"no Service with these labels": {
-			monitor + strings.ReplaceAll(service, "app: cart", "app: card"), "no Service in namespace shop matches its selector app=cart (1 there)",
+			monitor + strings.ReplaceAll(service, "app: cart", "app: card"), "no Service in namespace shop matches its selector app=cart (1 Service there)",
 		},
 		"several namespaces": {
 			with(whyMonitor1, ", namespaceSelector: {matchNames: [a, b]}") + service, "there are no Services in the namespaces a, b",
 		},
 		"any namespace": {
 			with(whyMonitor1, ", namespaceSelector: {any: true}") + strings.ReplaceAll(service, "app: cart", "app: card"),
-			"no Service in the cluster matches its selector app=cart (1 there)",
+			"no Service in the cluster matches its selector app=cart (1 Service there)",
 		},
 		"no slice, as in a pull request": {
 			monitor + service,
@@ -104,9 +104,59 @@ func TestWhy(t *testing.T) {
 			with(whyMonitor1, ", selectorMechanism: RoleSelector") + service + slice("addressType: IPv4\nports: [{name: web, port: 80}]\nendpoints: [{addresses: [10.0.0.1]}]"),
 			"EndpointSlice shop/cart-1 of Service shop/cart does not have the labels app=cart itself, which selectorMechanism RoleSelector asks for",
 		},
-		"dropped": {
+		"another port": {
 			monitor + service + slice("addressType: IPv4\nports: [{name: grpc, port: 80}]\nendpoints: [{addresses: [10.0.0.1]}]"),
-			"the one that it discovered was dropped: rule 2: keep where __meta_kubernetes_endpointslice_port_name matches \"web\"",
+			`endpoints[0].port is "web"; the ports of Service shop/cart are grpc (80)`,
+		},
+		"other ports of two endpoints": {
+			monitor + service + slice("addressType: IPv4\nports: [{name: grpc, port: 80}, {port: 81}]\nendpoints: [{addresses: [10.0.0.1]}, {addresses: [10.0.0.2]}]"),
+			`endpoints[0].port is "web"; the ports of Service shop/cart are 81 (without a name), grpc (80)`,
+		},
+		"another port of Endpoints": {
+			with(whyMonitor1, ", serviceDiscoveryRole: Endpoints") + service + "apiVersion: v1\nkind: Endpoints\nmetadata: {name: cart, namespace: shop}\nsubsets: [{addresses: [{ip: 10.0.0.1}], ports: [{name: grpc, port: 80}]}]\n",
+			`endpoints[0].port is "web"; the ports of Service shop/cart are grpc (80)`,
+		},
+		"another target port": {
+			strings.ReplaceAll(monitor, "port: web", "targetPort: 8080") + service + slice("addressType: IPv4\nports: [{name: web, port: 80}, {name: admin, port: 81}]\nendpoints: [{addresses: [10.0.0.1], targetRef: {kind: Pod, name: cart-0, namespace: shop}}]") +
+				whyPod("spec: {containers: [{name: c, ports: [{name: http, containerPort: 80}]}]}\nstatus: {phase: Running, podIP: 10.0.0.1}"),
+			`endpoints[0].targetPort is "8080"; the container ports behind Service shop/cart are 81 (declared by no container), http (80)`,
+		},
+		"another target port by its name": {
+			strings.ReplaceAll(monitor, "port: web", "targetPort: web") + service + slice("addressType: IPv4\nports: [{name: web, port: 80}]\nendpoints: [{addresses: [10.0.0.1], targetRef: {kind: Pod, name: cart-0, namespace: shop}}]") +
+				whyPod("spec: {containers: [{name: c, ports: [{name: http, containerPort: 80}]}]}\nstatus: {phase: Running, podIP: 10.0.0.1}"),
+			`endpoints[0].targetPort is "web"; the container ports behind Service shop/cart are http (80)`,
+		},
+		"another port of Pods": {
+			pods + whyPod("spec: {containers: [{name: c, ports: [{name: http, containerPort: 80}, {containerPort: 81}]}]}\nstatus: {phase: Running, podIP: 10.0.0.1}") +
+				strings.ReplaceAll(whyPod("spec: {containers: [{name: c, ports: [{name: http, containerPort: 80}, {containerPort: 81}]}]}\nstatus: {phase: Running, podIP: 10.0.0.2}"), "cart-0", "cart-1"),
+			`podMetricsEndpoints[0].port is "web"; the ports of Pods shop/cart-0, shop/cart-1 are 81 (without a name), http (80)`,
+		},
+		"another port number of Pods": {
+			strings.ReplaceAll(pods, "port: web", "portNumber: 8080") + whyPod("spec: {containers: [{name: c, ports: [{name: http, containerPort: 80}]}]}\nstatus: {phase: Running, podIP: 10.0.0.1}"),
+			`podMetricsEndpoints[0].portNumber is "8080"; the ports of Pod shop/cart-0 are http (80)`,
+		},
+		"another targetPort of Pods": {
+			strings.ReplaceAll(pods, "port: web", "targetPort: 8080") + whyPod("spec: {containers: [{name: c, ports: [{name: http, containerPort: 80}]}]}\nstatus: {phase: Running, podIP: 10.0.0.1}"),
+			`podMetricsEndpoints[0].targetPort is "8080"; the ports of Pod shop/cart-0 are http (80)`,
+		},
+		"Pods without ports": {
+			pods + whyPod("spec: {containers: [{name: c}]}\nstatus: {phase: Running, podIP: 10.0.0.1}"),
+			`podMetricsEndpoints[0].port is "web"; the ports of Pod shop/cart-0 are none (container c)`,
+		},
+		"a relabeling of the monitor": {
+			strings.ReplaceAll(monitor, "{port: web}", "{port: web, relabelings: [{action: replace, targetLabel: x}, {action: keep, sourceLabels: [__meta_kubernetes_service_name], regex: checkout}]}") + service +
+				slice("addressType: IPv4\nports: [{name: web, port: 80}]\nendpoints: [{addresses: [10.0.0.1]}]"),
+			`the one that it discovered was dropped: endpoints[0].relabelings[1]: keep where __meta_kubernetes_service_name matches "checkout"; source value is "cart"`,
+		},
+		"a relabeling beside the port": {
+			strings.ReplaceAll(monitor, "{port: web}", "{port: web, relabelings: [{action: drop, sourceLabels: [service, namespace], regex: cart;shop}]}") + service +
+				slice("addressType: IPv4\nports: [{name: a, port: 79}, {name: web, port: 80}]\nendpoints: [{addresses: [10.0.0.1]}]"),
+			`all 2 that it discovered were dropped, one of them by endpoints[0].relabelings[0]: drop where service;namespace matches "cart;shop"; source value is "cart;shop"`,
+		},
+		"ended Pod of a Service": {
+			monitor + service + slice("addressType: IPv4\nports: [{name: web, port: 80}]\nendpoints: [{addresses: [10.0.0.1], targetRef: {kind: Pod, name: cart-0, namespace: shop}}]") +
+				whyPod("spec: {containers: [{name: c, ports: [{name: http, containerPort: 80}]}]}\nstatus: {phase: Failed, podIP: 10.0.0.1}"),
+			`endpoints[0].filterRunning is true: drop where __meta_kubernetes_pod_phase matches "(Failed|Succeeded)"; source value is "Failed"`,
 		},
 		"no Pod": {
 			pods, "there are no Pods in namespace shop",
@@ -126,7 +176,7 @@ func TestWhy(t *testing.T) {
 		"ScrapeConfig of nothing":  {scrapeConfigYAML("cart", "jobName: x"), "it names no targets: neither static ones nor any service discovery"},
 		"empty static list":        {scrapeConfigYAML("cart", "staticConfigs: [{targets: []}]"), "its static targets are an empty list"},
 		"Services, none there":     {scrapeConfigYAML("cart", "kubernetesSDConfigs: [{role: Service, namespaces: {names: [x]}}]"), "there are no Services in namespace x"},
-		"Nodes that are not there": {scrapeConfigYAML("cart", "kubernetesSDConfigs: [{role: Node, selectors: [{role: Node, label: a=b}]}]") + "\n---\n" + nodeOf("node1", ""), "no Node in the cluster matches its selector a=b (1 there)"},
+		"Nodes that are not there": {scrapeConfigYAML("cart", "kubernetesSDConfigs: [{role: Node, selectors: [{role: Node, label: a=b}]}]") + "\n---\n" + nodeOf("node1", ""), "no Node in the cluster matches its selector a=b (1 Node there)"},
 		"no Ingress": {`
 apiVersion: monitoring.coreos.com/v1
 kind: Probe
@@ -163,7 +213,7 @@ func TestWhyNot(t *testing.T) {
 	})
 	within(t, "all is worked off", w.d.Settled)
 	m := w.d.Monitors()[0]
-	if m.Why != "" || m.Jobs[0].Why != "" || !strings.Contains(m.Jobs[1].Why, "was dropped") {
+	if m.Why != "" || m.Jobs[0].Why != "" || m.Jobs[1].Why != `endpoints[1].port is "none"; the ports of Service shop/cart are web (80)` {
 		t.Errorf("monitor %q, jobs %q and %q", m.Why, m.Jobs[0].Why, m.Jobs[1].Why)
 	}
 	// What is true now is told, not what was.

@@ -171,7 +171,7 @@ func (s *search) nothingMatches(refused string, seen int) string {
 	case selector == "":
 		return fmt.Sprintf("none of the %d %s %s is selected", seen, kind[1], where)
 	}
-	return fmt.Sprintf("no %s %s matches its selector %s (%d there)", kind[0], where, selector, seen)
+	return fmt.Sprintf("no %s %s matches its selector %s (%d %s there)", kind[0], where, selector, seen, kind[min(1, seen-1)])
 }
 
 // whyNot says why an object that the job selects gives no targets.

@@ -105,7 +105,7 @@ func (s *search) whyNoEndpoints(svc *corev1.Service) string {
 
 // ports says which ports of a Service the job would scrape.
 func (s *search) ports(svc *corev1.Service) string {
-	rule, label := s.job.PortRule()
+	rule, label, _ := s.job.PortRule()
 	var match, all []string
 	for i := range svc.Spec.Ports {
 		p := &svc.Spec.Ports[i]

@@ -2,7 +2,7 @@ package scrape
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -39,21 +39,28 @@ func (e pageError) Error() string { return e.where + ": " + cut(e.err.Error()) }
 func (e pageError) Unwrap() error { return e.err }
 
 // sampleLimitError is a page with more samples than sample_limit lets it have.
-type sampleLimitError struct{ limit, samples int }
+type sampleLimitError struct {
+	key            string // of the limit
+	limit, samples int
+}
 
 func (e sampleLimitError) Error() string {
-	return fmt.Sprintf("sample_limit %d: the page has %d", e.limit, e.samples)
+	return fmt.Sprintf("%s %d: the page has %d", e.key, e.limit, e.samples)
 }
 
 // bucketLimitError is a histogram that has too many buckets, also at the lowest resolution.
-type bucketLimitError struct{ limit, buckets int }
+type bucketLimitError struct {
+	key            string // of the limit
+	limit, buckets int
+}
 
 func (e bucketLimitError) Error() string {
-	return fmt.Sprintf("native_histogram_bucket_limit %d: a histogram has %d buckets at its lowest resolution", e.limit, e.buckets)
+	return fmt.Sprintf("%s %d: a histogram has %d buckets at its lowest resolution", e.key, e.limit, e.buckets)
 }
 
 // timeoutError is a scrape that took too long.
 type timeoutError struct {
+	key     string
 	timeout time.Duration
 	bytes   int64 // of the page that had come, -1 where there was no answer
 	err     error
@@ -61,27 +68,20 @@ type timeoutError struct {
 
 func (e timeoutError) Error() string {
 	if e.bytes < 0 {
-		return fmt.Sprintf("scrape_timeout %s: no answer: %v", e.timeout, e.err)
+		return fmt.Sprintf("%s %s: no answer: %v", e.key, e.timeout, e.err)
 	}
-	return fmt.Sprintf("scrape_timeout %s: the page was not read to its end, %d bytes of it came: %v", e.timeout, e.bytes, e.err)
+	return fmt.Sprintf("%s %s: the page was not read to its end, %d bytes of it came: %v", e.key, e.timeout, e.bytes, e.err)
 }
 
 func (e timeoutError) Unwrap() error { return e.err }
 
-// tlsError is a certificate that does not fit.
+// tlsError is a certificate that does not fit, and what to do.
 type tlsError struct {
-	name string // that was asked for
-	set  bool   // by the configuration
+	hint string
 	err  error
 }
 
-func (e tlsError) Error() string {
-	from := "of the URL; tls_config.server_name sets another"
-	if e.set {
-		from = "of tls_config.server_name"
-	}
-	return fmt.Sprintf("%v (asked for %q, the name %s)", e.err, e.name, from)
-}
+func (e tlsError) Error() string { return fmt.Sprintf("%v (%s)", e.err, e.hint) }
 
 func (e tlsError) Unwrap() error { return e.err }
 
@@ -89,19 +89,44 @@ func (e tlsError) Unwrap() error { return e.err }
 // there was no answer.
 func explain(err error, t *targets.Target, bytes int64) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return timeoutError{t.Timeout, bytes, err}
+		return timeoutError{t.Job.Owner.Key("scrape_timeout"), t.Timeout, bytes, err}
 	}
-	if errors.As(err, new(*tls.CertificateVerificationError)) {
-		e := tlsError{name: t.Job.Config.HTTPClientConfig.TLSConfig.ServerName, err: err}
-		e.set = e.name != ""
-		if u := new(url.Error); !e.set && errors.As(err, &u) { // the host of a redirect, maybe
-			if at, bad := url.Parse(u.URL); bad == nil {
-				e.name = at.Hostname()
-			}
-		}
-		return e
+	if hint := tlsHint(err, t); hint != "" {
+		return tlsError{hint, err}
 	}
 	return err
+}
+
+// tlsHint says what to do about a certificate that is not for the name that was asked for, or of a CA that is not known. The kubelets of all
+// Nodes are asked for by their addresses, so that no one name fits them.
+func tlsHint(err error, t *targets.Target) string {
+	owner := t.Job.Owner
+	nodes := owner.Kind == targets.NodesBlock
+	switch {
+	case errors.As(err, new(x509.UnknownAuthorityError)) && nodes:
+		return "nodes.tls_config.ca_file names the CA of the kubelets' certificates; where they have signed them themselves, nodes.insecure_skip_verify: true takes them unchecked"
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return owner.Key("tls_config.ca_file") + " names the CA"
+	case !errors.As(err, new(x509.HostnameError)):
+		return ""
+	}
+	if name := t.Job.Config.HTTPClientConfig.TLSConfig.ServerName; name != "" {
+		key := owner.Key("tls_config.server_name")
+		if nodes {
+			key = "nodes." + key
+		}
+		return fmt.Sprintf("asked for %q, the name of %s", name, key)
+	}
+	name := ""
+	if u := new(url.Error); errors.As(err, &u) { // the host of a redirect, maybe
+		if at, bad := url.Parse(u.URL); bad == nil {
+			name = at.Hostname()
+		}
+	}
+	if nodes {
+		return fmt.Sprintf("asked for %q, the address of the Node: kubelets with serverTLSBootstrap get certificates for it, the CA of which is nodes.tls_config.ca_file; nodes.insecure_skip_verify: true takes any unchecked", name)
+	}
+	return fmt.Sprintf("asked for %q, the name of the URL; %s sets another", name, owner.Key("tls_config.server_name"))
 }
 
 // credentials tells which credentials came with the request that resp answers. A redirect to another host goes without any.

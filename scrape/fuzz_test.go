@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/common/model"
 
 	"promrelay/record"
+
+	"promrelay/targets"
 )
 
 // FuzzPage: no page panics, and it does not matter in which pieces it comes: what is read is the same, error or not, and what the
@@ -83,7 +85,7 @@ var fuzzTypes = []string{typeText, typeOpenMetrics, typeProtobuf, "text/plain", 
 
 func fuzzPageSettings(bits uint8) *settings {
 	s := &settings{
-		honorTimestamps: bits&1 != 0, trackTimestampsStaleness: bits&2 != 0, maxSchema: 8, scheme: model.UTF8Validation,
+		job: &targets.Job{}, honorTimestamps: bits&1 != 0, trackTimestampsStaleness: bits&2 != 0, maxSchema: 8, scheme: model.UTF8Validation,
 	}
 	if bits&4 != 0 {
 		s.sampleLimit = 5

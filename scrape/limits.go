@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"strings"
 
-	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
+
+	"promrelay/targets"
 )
 
 // What no configuration can lift, since something would break: the sizes that labels, records and the log can hold.
@@ -49,9 +50,9 @@ func newLimits(l Limits) *limits {
 }
 
 // body returns the limit of a page of the job, and the key that sets it.
-func (l *limits) body(c *promconfig.ScrapeConfig) (bytes int64, key string) {
-	if c.BodySizeLimit > 0 {
-		return int64(c.BodySizeLimit), "body_size_limit"
+func (l *limits) body(j *targets.Job) (bytes int64, key string) {
+	if size := j.Config.BodySizeLimit; size > 0 {
+		return int64(size), j.Owner.Key("body_size_limit")
 	}
 	return l.BodyBytes, "scrape.body_size_limit"
 }
@@ -111,12 +112,12 @@ func (e countError) Error() string {
 
 // ruleError is a relabelling that would make labels which cannot be held.
 type ruleError struct {
-	rule  int // from 1
-	bytes int // of the series before it
+	field string // where the rule stands
+	bytes int    // of the series before it
 }
 
 func (e ruleError) Error() string {
-	return fmt.Sprintf("rule %d of metric_relabel_configs could make more than %d bytes of labels of a series that has %d", e.rule, maxText, e.bytes)
+	return fmt.Sprintf("%s could make more than %d bytes of labels of a series that has %d", e.field, maxText, e.bytes)
 }
 
 // relabel applies the rules to b, the labels of which have at most size bytes, and tells whether the series stays. It stops
@@ -128,7 +129,7 @@ func (s *settings) relabel(b *labels.Builder, size int) (keep bool, err error) {
 		if size+more > maxText || rule.Action == relabel.LabelMap && (count == 0 || 2*count > maxLabels) {
 			size, count = measure(b)
 			if more = growth(rule, size); size+more > maxText {
-				return false, ruleError{i + 1, size}
+				return false, ruleError{s.job.MetricOrigin(i).Field, size}
 			}
 			if count > maxLabels {
 				return false, countError(count)

@@ -298,12 +298,12 @@ func TestRulesThatGrow(t *testing.T) {
 		bytes int    // of the longest label then
 	}{
 		"2^16 by doubling":  {rules: repeat(twice, 12), bytes: 1 << 16},
-		"2^24 by doubling":  {rules: repeat(twice, 20), want: "rule "},
-		"2^40 by doubling":  {rules: repeat(twice, 36), want: "rule "},
-		"2^32 in one rule":  {rules: append(repeat(twice, 12), rule(relabel.Config{SourceLabels: model.LabelNames{"l"}, TargetLabel: "l", Replacement: strings.Repeat("$1", 1<<16)})), want: "rule 13"},
+		"2^24 by doubling":  {rules: repeat(twice, 20), want: "metric_relabel_configs["},
+		"2^40 by doubling":  {rules: repeat(twice, 36), want: "metric_relabel_configs["},
+		"2^32 in one rule":  {rules: append(repeat(twice, 12), rule(relabel.Config{SourceLabels: model.LabelNames{"l"}, TargetLabel: "l", Replacement: strings.Repeat("$1", 1<<16)})), want: "metric_relabel_configs[12] could"},
 		"names by doubling": {rules: repeat(rule(relabel.Config{Action: relabel.LabelMap, Regex: relabel.MustNewRegexp("(l+)"), Replacement: "$1$1"}), 40), want: "more than"},
 		"many labels":       {rules: another, want: "more than"},
-		"sources":           {rules: []*relabel.Config{rule(relabel.Config{SourceLabels: make(model.LabelNames, 1<<10), TargetLabel: "l", Replacement: strings.Repeat("$1", 1<<16)})}, want: "rule 1"},
+		"sources":           {rules: []*relabel.Config{rule(relabel.Config{SourceLabels: make(model.LabelNames, 1<<10), TargetLabel: "l", Replacement: strings.Repeat("$1", 1<<16)})}, want: "metric_relabel_configs[0] could"},
 		"many rules":        {rules: append(repeat(rule(relabel.Config{SourceLabels: model.LabelNames{"l"}, TargetLabel: "n"}), 100), rule(relabel.Config{Action: relabel.Uppercase, SourceLabels: model.LabelNames{"n"}, TargetLabel: "n"}))},
 		"hash":              {rules: repeat(rule(relabel.Config{Action: relabel.HashMod, SourceLabels: model.LabelNames{"l"}, TargetLabel: "n", Modulus: 7}), 50)},
 		"from many to few":  {rules: append(repeat(twice, 12), rule(relabel.Config{SourceLabels: model.LabelNames{"n"}, TargetLabel: "l", Replacement: "short"}))},

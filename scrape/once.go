@@ -112,7 +112,7 @@ func (l *loop) page(ctx context.Context, p *page, t *targets.Target, c *client) 
 	defer body.close()
 	win := newWindow(body)
 	defer win.free()
-	win.limit, win.limitKey = limits.body(t.Job.Config)
+	win.limit, win.limitKey = limits.body(t.Job)
 	win.longest = limits.line()
 	most := int64(0)
 	win.hold = func(n int) error {

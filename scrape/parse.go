@@ -99,7 +99,7 @@ func mediaType(contentType, fallback string) (media, version string) {
 // finish returns the error of a page that was read as far as err.
 func (p *page) finish(err error) error {
 	if err == nil && p.limitErr != nil {
-		err = sampleLimitError{p.set.sampleLimit, p.attempts}
+		err = sampleLimitError{p.set.job.Owner.Key("sample_limit"), p.set.sampleLimit, p.attempts}
 	}
 	if err == nil {
 		err = p.bucketErr

@@ -79,10 +79,13 @@ type job struct {
 }
 
 // targetLimitError is why every scrape of a job fails.
-type targetLimitError struct{ targets, limit int }
+type targetLimitError struct {
+	key            string // of the limit
+	targets, limit int
+}
 
 func (e targetLimitError) Error() string {
-	return fmt.Sprintf("target_limit exceeded (number of targets: %d, limit: %d)", e.targets, e.limit)
+	return fmt.Sprintf("%s exceeded (number of targets: %d, limit: %d)", e.key, e.targets, e.limit)
 }
 
 // New returns a pool without targets.
@@ -334,7 +337,7 @@ func (p *Pool) end(l *loop) {
 func (p *Pool) checkLimit(j *job) {
 	var err error
 	if limit := int(j.Config.TargetLimit); limit > 0 && len(j.loops) > limit {
-		err = targetLimitError{len(j.loops), limit}
+		err = targetLimitError{j.Owner.Key("target_limit"), len(j.loops), limit}
 	}
 	for _, l := range j.loops {
 		l.setForced(err)

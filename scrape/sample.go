@@ -170,7 +170,7 @@ func (p *page) refused(err error) error {
 	case errSampleLimit: //nolint:errorlint // nothing wraps these
 		p.limitErr = err
 	case errBucketLimit:
-		p.bucketErr = bucketLimitError{p.set.bucketLimit, p.buckets}
+		p.bucketErr = bucketLimitError{p.set.job.Owner.Key("native_histogram_bucket_limit"), p.set.bucketLimit, p.buckets}
 	case errRepeated:
 		p.repeated++
 	case errOutOfOrder:

@@ -20,6 +20,7 @@ type settings struct {
 	labels []labels.Label // that the target's series bear
 	size   int            // bytes that they add to a series, with what the names of its own are prefixed with
 	rules  []*relabel.Config
+	job    *targets.Job // by whose words errors call what is configured
 
 	honorLabels, honorTimestamps, trackTimestampsStaleness bool
 
@@ -35,7 +36,7 @@ func newSettings(t *targets.Target) *settings {
 	c := t.Job.Config
 	native, classic, convert := t.NativeHistograms()
 	s := &settings{
-		rules:       c.MetricRelabelConfigs,
+		rules: c.MetricRelabelConfigs, job: t.Job,
 		honorLabels: c.HonorLabels, honorTimestamps: c.HonorTimestamps, trackTimestampsStaleness: c.TrackTimestampsStaleness,
 		sampleLimit: int(c.SampleLimit), bucketLimit: int(c.NativeHistogramBucketLimit),
 		maxSchema:  maxSchema(c.NativeHistogramMinBucketFactor),
@@ -126,17 +127,17 @@ func (s *settings) attach(b *labels.Builder, own labels.Labels) {
 func (s *settings) checkLimits(ls labels.Labels) error {
 	metric := ls.Get(model.MetricNameLabel)
 	if n := ls.Len(); s.labelLimit > 0 && n > s.labelLimit {
-		return labelLimitError{fmt.Sprintf("label_limit exceeded (metric: %.50s, number of labels: %d, limit: %d)", metric, n, s.labelLimit)}
+		return labelLimitError{fmt.Sprintf("%s exceeded (metric: %.50s, number of labels: %d, limit: %d)", s.job.Owner.Key("label_limit"), metric, n, s.labelLimit)}
 	}
 	if s.nameLengthLimit == 0 && s.valueLenLimit == 0 {
 		return nil
 	}
 	return ls.Validate(func(l labels.Label) error {
 		if n := len(l.Name); s.nameLengthLimit > 0 && n > s.nameLengthLimit {
-			return labelLimitError{fmt.Sprintf("label_name_length_limit exceeded (metric: %.50s, label name: %.50s, length: %d, limit: %d)", metric, l.Name, n, s.nameLengthLimit)}
+			return labelLimitError{fmt.Sprintf("%s exceeded (metric: %.50s, label name: %.50s, length: %d, limit: %d)", s.job.Owner.Key("label_name_length_limit"), metric, l.Name, n, s.nameLengthLimit)}
 		}
 		if n := len(l.Value); s.valueLenLimit > 0 && n > s.valueLenLimit {
-			return labelLimitError{fmt.Sprintf("label_value_length_limit exceeded (metric: %.50s, label name: %.50s, value: %.50q, length: %d, limit: %d)", metric, l.Name, l.Value, n, s.valueLenLimit)}
+			return labelLimitError{fmt.Sprintf("%s exceeded (metric: %.50s, label name: %.50s, value: %.50q, length: %d, limit: %d)", s.job.Owner.Key("label_value_length_limit"), metric, l.Name, l.Value, n, s.valueLenLimit)}
 		}
 		return nil
 	})

@@ -85,7 +85,7 @@ func (c *compiler) finish(j *Job, l ruleList) error {
 	if l.err != nil {
 		return l.err
 	}
-	j.Config.RelabelConfigs = l.rules
+	j.Config.RelabelConfigs, j.Origins = l.rules, l.origins
 	h := &j.Config.HTTPClientConfig
 	if err := h.Validate(); err != nil {
 		return err
@@ -255,13 +255,13 @@ func (c *compiler) protocols(cfg *promconfig.ScrapeConfig, ps []monitoringv1.Scr
 	cfg.ConvertClassicHistogramsToNHCB = h.ConvertClassicHistogramsToNHCB
 }
 
-// metricRules are the rules for samples: of the class, of the monitor, and what is enforced.
-func (c *compiler) metricRules(cfg *promconfig.ScrapeConfig, owner Owner, class monitoringv1.ScrapeClass, user []monitoringv1.RelabelConfig) error {
-	var l ruleList
-	l.user("scrapeClass: metricRelabelings", class.MetricRelabelings)
+// metricRules are the rules for samples: of the class, of the monitor, whose fields stand behind at, and what is enforced.
+func (c *compiler) metricRules(j *Job, at string, class monitoringv1.ScrapeClass, user []monitoringv1.RelabelConfig) error {
+	l := ruleList{at: at}
+	l.ofClass(class, "metricRelabelings", class.MetricRelabelings)
 	l.user("metricRelabelings", user)
-	l.user(enforcedLabel, c.enforcedNamespaceLabel(owner))
-	cfg.MetricRelabelConfigs = l.rules
+	l.enforced(c, j.Owner)
+	j.Config.MetricRelabelConfigs, j.MetricOrigins = l.rules, l.origins
 	return l.err
 }
 

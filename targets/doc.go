@@ -10,6 +10,12 @@
 // translated is rejected alone, with the reason. Not promised: that a target answers.
 package targets
 
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
 // The roles of discovery, in the words of Prometheus's kubernetes_sd_configs.
 const (
 	RoleNode          = "node"
@@ -48,6 +54,19 @@ type Owner struct {
 	Namespace string
 	Name      string
 }
+
+// Key is what a key of a scrape_config is called in the owner: monitors have names of their own.
+func (o Owner) Key(key string) string {
+	if !slices.Contains(Kinds[:], o.Kind) {
+		return key
+	}
+	if key == "tls_config.ca_file" {
+		return "tlsConfig.ca"
+	}
+	return humps.ReplaceAllStringFunc(key, func(s string) string { return strings.ToUpper(s[1:]) })
+}
+
+var humps = regexp.MustCompile("_[a-z]")
 
 // String names the owner as a person would.
 func (o Owner) String() string {

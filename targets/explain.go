@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
+
+	"promrelay/config/redact"
 )
 
 // Jobs returns the jobs of an owner.
@@ -68,7 +70,59 @@ func (d Drop) Reason(j *Job) string {
 	case d.Rule < 0 || d.Rule >= len(j.Config.RelabelConfigs):
 		return "no labels were left"
 	}
-	return fmt.Sprintf("rule %d: %s", d.Rule, describe(j.Config.RelabelConfigs[d.Rule]))
+	from, r := j.Origin(d.Rule), j.Config.RelabelConfigs[d.Rule]
+	saw, other := d.saw(j)
+	switch {
+	case from.Port:
+		return fmt.Sprintf("%s is %q, and %s", from.Field, from.Value, ofPort(string(r.SourceLabels[0]), saw))
+	case r.Action == relabel.KeepEqual:
+		return fmt.Sprintf("%s: %s; they are %q and %q", from, describe(r), saw, other)
+	}
+	return fmt.Sprintf("%s: %s; source value is %q", from, describe(r), saw)
+}
+
+// ByPort tells whether a target was dropped since it is not at the port that a field of its monitor names.
+func (d Drop) ByPort(j *Job) bool {
+	return d.Err == nil && d.Rule >= 0 && d.Rule < len(j.Config.RelabelConfigs) && j.Origin(d.Rule).Port
+}
+
+// String names the field, and what it says where the rule is not all that it says.
+func (o Origin) String() string {
+	if o.Value != "" {
+		return o.Field + " is " + o.Value
+	}
+	return o.Field
+}
+
+// saw returns what the rule that dropped the target looked at: the value of its source labels, and of its target label.
+func (d Drop) saw(j *Job) (source, target string) {
+	b := labels.NewBuilder(labels.EmptyLabels())
+	discovered(b, j.Config, d.Group.Targets[d.Index], d.Group.Labels)
+	relabel.ProcessBuilder(b, j.Config.RelabelConfigs[:d.Rule]...)
+	r := j.Config.RelabelConfigs[d.Rule]
+	var values []string
+	for _, n := range r.SourceLabels {
+		values = append(values, redact.Param(string(n), b.Get(string(n))))
+	}
+	return strings.Join(values, r.Separator), redact.Param(r.TargetLabel, b.Get(r.TargetLabel))
+}
+
+// ofPort says what a target's port is, of which a label of discovery tells.
+func ofPort(label, v string) string {
+	container, number := strings.Contains(label, "_container_"), strings.HasSuffix(label, "_number")
+	switch {
+	case number && v == "":
+		return "no container declares this port"
+	case number:
+		return "this container port is " + v
+	case container && v == "":
+		return "no container gives this port a name"
+	case container:
+		return fmt.Sprintf("this container port is called %q", v)
+	case v == "":
+		return "this port has no name"
+	}
+	return fmt.Sprintf("this port is called %q", v)
 }
 
 // describe says in a line what a rule that drops targets does.

@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	monitoringv1alpha1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/relabel"
 )
 
 // The files of the relay's own service account. Monitors may name these and no others, unless the configuration allows all: kube-prometheus's
@@ -97,6 +101,20 @@ func (t *Target) CheckToken(trusted func(netip.AddrPort) error) error {
 	return nil
 }
 
+// TokenNowhere tells, as a TokenError, why no target of the job may have the relay's own token, where its job says that they get it and the
+// job alone tells. Nil says that it takes the targets to tell.
+func (j *Job) TokenNowhere() error {
+	rescheme := func(r *relabel.Config) bool {
+		return r.TargetLabel == model.SchemeLabel || r.Action == relabel.LabelMap || strings.Contains(r.TargetLabel, "$")
+	}
+	if !j.OwnToken || j.Config.Scheme == "https" || slices.ContainsFunc(j.Config.RelabelConfigs, rescheme) {
+		return nil
+	}
+	return &TokenError{"its targets", schemeOf(j.Config.Scheme)}
+}
+
+func schemeOf(scheme string) string { return fmt.Sprintf("its scheme is %q", scheme) }
+
 // misleads says by what a request would go elsewhere than to the target's address, or be read on its way.
 func (t *Target) misleads() string {
 	h := &t.Job.Config.HTTPClientConfig
@@ -118,7 +136,7 @@ func (t *Target) addrPort() (none netip.AddrPort, err error) {
 		return none, errors.New("its URL cannot be read")
 	}
 	if u.Scheme != "https" {
-		return none, fmt.Errorf("its scheme is %q", u.Scheme)
+		return none, errors.New(schemeOf(u.Scheme))
 	}
 	addr, err := netip.ParseAddr(u.Hostname())
 	if err != nil || addr.Zone() != "" {

@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"fmt"
 	"slices"
 
 	promconfig "github.com/prometheus/prometheus/config"
@@ -17,6 +18,10 @@ type Job struct {
 	Owner Owner
 	// Config holds the scrape settings and the rules. Its service discovery is what discovers neither by Discoveries nor by Static.
 	Config *promconfig.ScrapeConfig
+	// Origins are those of Config's rules for targets, one for each; nil where all of them are its relabel_configs.
+	Origins []Origin
+	// MetricOrigins are those of Config's rules for samples, one for each; nil where all of them are its metric_relabel_configs.
+	MetricOrigins []Origin
 	// Discoveries are the objects of the cluster that give its groups.
 	Discoveries []Discovery
 	// Static are groups that need no discovery.
@@ -63,19 +68,36 @@ func (j *Job) Demands() map[string]string {
 	return out
 }
 
-// PortRule returns the rule by which a monitor keeps one port, and the label that it looks at; nil where it takes all ports.
-func (j *Job) PortRule() (r *relabel.Config, label string) {
-	for _, r := range j.Config.RelabelConfigs {
+// Origin returns where a rule of Config's comes from.
+func (j *Job) Origin(rule int) Origin {
+	if j.Origins == nil {
+		return Origin{Field: fmt.Sprintf("relabel_configs[%d]", rule)}
+	}
+	return j.Origins[rule]
+}
+
+// MetricOrigin returns where a rule of Config's for samples comes from.
+func (j *Job) MetricOrigin(rule int) Origin {
+	if j.MetricOrigins == nil {
+		return Origin{Field: fmt.Sprintf("metric_relabel_configs[%d]", rule)}
+	}
+	return j.MetricOrigins[rule]
+}
+
+// PortRule returns the rule by which a monitor keeps one port, the label that it looks at, and where it comes from; nil where it takes all
+// ports.
+func (j *Job) PortRule() (r *relabel.Config, label string, from Origin) {
+	for i, r := range j.Config.RelabelConfigs {
 		if r.Action != relabel.Keep || len(r.SourceLabels) != 1 {
 			continue
 		}
 		switch name := string(r.SourceLabels[0]); name {
 		case "__meta_kubernetes_endpointslice_port_name", "__meta_kubernetes_endpoint_port_name",
 			"__meta_kubernetes_pod_container_port_name", "__meta_kubernetes_pod_container_port_number":
-			return r, name
+			return r, name, j.Origin(i)
 		}
 	}
-	return nil, ""
+	return nil, "", Origin{}
 }
 
 // Discovery is one way in which a job finds groups.

@@ -16,14 +16,14 @@ import (
 func NodeJobs(n *config.Nodes, global promconfig.GlobalConfig) ([]*Job, error) {
 	var jobs []*Job
 	for _, page := range []struct {
-		name, path, job, scheme string
-		settings                config.NodeJob
+		name, block, path, job, scheme string
+		settings                       config.NodeJob
 	}{
-		{"kubelet", "/metrics", "kubelet", "https", n.Kubelet},
-		{"cadvisor", "/metrics/cadvisor", "kubelet", "https", n.Cadvisor},
-		{"probes", "/metrics/probes", "kubelet", "https", n.Probes},
-		{"resource", "/metrics/resource", "kubelet", "https", n.Resource},
-		{"kube-proxy", "/metrics", "kube-proxy", "http", n.KubeProxy},
+		{"kubelet", "kubelet", "/metrics", "kubelet", "https", n.Kubelet},
+		{"cadvisor", "cadvisor", "/metrics/cadvisor", "kubelet", "https", n.Cadvisor},
+		{"probes", "probes", "/metrics/probes", "kubelet", "https", n.Probes},
+		{"resource", "resource", "/metrics/resource", "kubelet", "https", n.Resource},
+		{"kube-proxy", "kube_proxy", "/metrics", "kube-proxy", "http", n.KubeProxy},
 	} {
 		if !page.settings.Enabled {
 			continue
@@ -52,12 +52,19 @@ func NodeJobs(n *config.Nodes, global promconfig.GlobalConfig) ([]*Job, error) {
 		} else {
 			l.set("endpoint", "metrics")
 		}
-		cfg.RelabelConfigs = append(l.rules, page.settings.RelabelConfigs...)
+		for i, r := range page.settings.RelabelConfigs {
+			l.rules, l.origins = append(l.rules, r), append(l.origins, Origin{Field: fmt.Sprintf("nodes.%s.relabel_configs[%d]", page.block, i)})
+		}
+		cfg.RelabelConfigs = l.rules
+		var metrics []Origin
+		for i := range page.settings.MetricRelabelConfigs {
+			metrics = append(metrics, Origin{Field: fmt.Sprintf("nodes.%s.metric_relabel_configs[%d]", page.block, i)})
+		}
 		cfg.MetricRelabelConfigs = page.settings.MetricRelabelConfigs
 		if err := cfg.Validate(global); err != nil {
 			return nil, fmt.Errorf("nodes: %s: %w", page.name, err)
 		}
-		j := &Job{Name: cfg.JobName, Owner: Owner{Kind: NodesBlock}, Config: &cfg, Yields: !n.BesideMonitors, Discoveries: []Discovery{{Source: Source{Role: RoleNode, Kubelets: true}}}}
+		j := &Job{Name: cfg.JobName, Owner: Owner{Kind: NodesBlock}, Config: &cfg, Origins: l.origins, MetricOrigins: metrics, Yields: !n.BesideMonitors, Discoveries: []Discovery{{Source: Source{Role: RoleNode, Kubelets: true}}}}
 		if n.Selector != "" {
 			j.Discoveries[0].Selectors = RoleNode + "=" + n.Selector + "|"
 		}

@@ -162,7 +162,7 @@ func TestTwice(t *testing.T) {
 			t.Errorf("%s: %q, want %q", job, got, want)
 		}
 	}
-	const why = ", with the same job label, such as https://10.0.0.1:10250/metrics: in sums they count twice. One of the two is to go"
+	const why = ", with the same job label, such as https://10.0.0.1:10250/metrics: in sums they count twice. Remove one of the two"
 	shared("nodes/kubelet", "serviceMonitor/monitoring/kubelet/0 scrapes 1 of its 2 pages too"+why)
 	shared("serviceMonitor/monitoring/kubelet/0", "nodes/kubelet scrapes 1 of its 2 pages too"+why)
 	shared("nodes/kube-proxy", "")

@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
-	"github.com/prometheus/prometheus/model/relabel"
 )
 
 // podMonitor makes one job of each endpoint (checkPodMonitor and generatePodMonitorConfig of the operator).
@@ -20,7 +19,7 @@ func (c *compiler) podMonitor(owner Owner, m *monitoringv1.PodMonitor) ([]*Job, 
 	var jobs []*Job
 	for i := range m.Spec.PodMetricsEndpoints {
 		j := c.job(owner, fmt.Sprintf("podMonitor/%s/%s/%d", m.Namespace, m.Name, i))
-		if err := c.podEndpoint(j, m, &m.Spec.PodMetricsEndpoints[i], class); err != nil {
+		if err := c.podEndpoint(j, m, i, class); err != nil {
 			return nil, fmt.Errorf("podMetricsEndpoints[%d]: %w", i, err)
 		}
 		jobs = append(jobs, j)
@@ -28,8 +27,8 @@ func (c *compiler) podMonitor(owner Owner, m *monitoringv1.PodMonitor) ([]*Job, 
 	return jobs, nil
 }
 
-func (c *compiler) podEndpoint(j *Job, m *monitoringv1.PodMonitor, e *monitoringv1.PodMetricsEndpoint, class monitoringv1.ScrapeClass) error {
-	cfg := j.Config
+func (c *compiler) podEndpoint(j *Job, m *monitoringv1.PodMonitor, index int, class monitoringv1.ScrapeClass) error {
+	cfg, e := j.Config, &m.Spec.PodMetricsEndpoints[index]
 	if err := c.endpoint(cfg, endpoint{
 		path: e.Path, scheme: e.Scheme, params: e.Params, interval: e.Interval, timeout: e.ScrapeTimeout,
 		honorLabels: e.HonorLabels, honorTimestamps: e.HonorTimestamps, trackStaleness: e.TrackTimestampsStaleness,
@@ -53,10 +52,10 @@ func (c *compiler) podEndpoint(j *Job, m *monitoringv1.PodMonitor, e *monitoring
 		return err
 	}
 	c.protocols(cfg, m.Spec.ScrapeProtocols, m.Spec.FallbackScrapeProtocol, m.Spec.NativeHistogramConfig, class)
-	if err := c.metricRules(cfg, j.Owner, class, e.MetricRelabelConfigs); err != nil {
+	if err := c.metricRules(j, fmt.Sprintf("podMetricsEndpoints[%d].", index), class, e.MetricRelabelConfigs); err != nil {
 		return err
 	}
-	return c.finish(j, c.podRules(j, m, e, class))
+	return c.finish(j, c.podRules(j, m, index, class))
 }
 
 // safeHTTP is the HTTP part of kinds that may not name files (addHTTPConfigToStore of the operator).
@@ -78,12 +77,11 @@ func (c *compiler) safeHTTP(j *Job, ns string, h monitoringv1.HTTPConfigWithProx
 	)
 }
 
-func (c *compiler) podRules(j *Job, m *monitoringv1.PodMonitor, e *monitoringv1.PodMetricsEndpoint, class monitoringv1.ScrapeClass) ruleList {
-	var l ruleList
+func (c *compiler) podRules(j *Job, m *monitoringv1.PodMonitor, index int, class monitoringv1.ScrapeClass) ruleList {
+	e := &m.Spec.PodMetricsEndpoints[index]
+	l := ruleList{at: fmt.Sprintf("podMetricsEndpoints[%d].", index)}
 	l.copyLabel("__tmp_prometheus_job_name", "job")
-	if e.FilterRunning == nil || *e.FilterRunning {
-		l.filter(relabel.Drop, notRunning, "__meta_kubernetes_pod_phase")
-	}
+	l.running(e.FilterRunning)
 	if byRelabelling(m.Spec.SelectorMechanism) {
 		l.selector("pod", m.Spec.Selector)
 	}
@@ -91,13 +89,13 @@ func (c *compiler) podRules(j *Job, m *monitoringv1.PodMonitor, e *monitoringv1.
 	port := value(e.Port)
 	switch {
 	case port != "":
-		l.filterBy(relabel.Keep, "port", port, "__meta_kubernetes_pod_container_port_name")
+		l.port("port", port, "__meta_kubernetes_pod_container_port_name")
 	case value(e.PortNumber) != 0:
-		l.filterBy(relabel.Keep, "portNumber", strconv.Itoa(int(*e.PortNumber)), "__meta_kubernetes_pod_container_port_number")
+		l.port("portNumber", strconv.Itoa(int(*e.PortNumber)), "__meta_kubernetes_pod_container_port_number")
 	case e.TargetPort != nil && e.TargetPort.StrVal != "":
-		l.filterBy(relabel.Keep, "targetPort", e.TargetPort.String(), "__meta_kubernetes_pod_container_port_name")
+		l.port("targetPort", e.TargetPort.String(), "__meta_kubernetes_pod_container_port_name")
 	case e.TargetPort != nil && e.TargetPort.IntVal != 0:
-		l.filterBy(relabel.Keep, "targetPort", e.TargetPort.String(), "__meta_kubernetes_pod_container_port_number")
+		l.port("targetPort", e.TargetPort.String(), "__meta_kubernetes_pod_container_port_number")
 	}
 	l.copyLabel("namespace", "__meta_kubernetes_namespace")
 	l.copyLabel("container", "__meta_kubernetes_pod_container_name")
@@ -114,8 +112,8 @@ func (c *compiler) podRules(j *Job, m *monitoringv1.PodMonitor, e *monitoringv1.
 	case e.TargetPort != nil && e.TargetPort.String() != "":
 		l.set("endpoint", e.TargetPort.String())
 	}
-	l.user("scrapeClass: relabelings", class.Relabelings)
+	l.ofClass(class, "relabelings", class.Relabelings)
 	l.user("relabelings", e.RelabelConfigs)
-	l.user(enforcedLabel, c.enforcedNamespaceLabel(j.Owner))
+	l.enforced(c, j.Owner)
 	return l
 }

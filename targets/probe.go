@@ -48,7 +48,7 @@ func (c *compiler) probe(owner Owner, m *monitoringv1.Probe) ([]*Job, error) {
 	if err := c.probeHTTP(j, m, class); err != nil {
 		return nil, err
 	}
-	if err := c.metricRules(cfg, owner, class, m.Spec.MetricRelabelConfigs); err != nil {
+	if err := c.metricRules(j, "", class, m.Spec.MetricRelabelConfigs); err != nil {
 		return nil, err
 	}
 	l, err := c.probeTargets(j, m, class)
@@ -134,9 +134,9 @@ func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv
 		l.copyLabel("__param_target", "__address__")
 		l.copyLabel("instance", "__param_target")
 		l.set("__address__", m.Spec.ProberSpec.URL)
-		l.user("scrapeClass: relabelings", class.Relabelings)
+		l.ofClass(class, "relabelings", class.Relabelings)
 		l.user("targets.staticConfig.relabelingConfigs", static.RelabelConfigs)
-		l.user(enforcedLabel, c.enforcedNamespaceLabel(j.Owner))
+		l.enforced(c, j.Owner)
 		return l, nil
 	}
 	l.selector("ingress", ingress.Selector)
@@ -152,9 +152,9 @@ func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv
 	l.copyLabel("__tmp_ingress_address", "__address__")
 	l.copyLabel("instance", "__param_target")
 	l.set("__address__", m.Spec.ProberSpec.URL)
-	l.user("scrapeClass: relabelings", class.Relabelings)
+	l.ofClass(class, "relabelings", class.Relabelings)
 	l.user("targets.ingress.relabelingConfigs", ingress.RelabelConfigs)
-	l.user(enforcedLabel, c.enforcedNamespaceLabel(j.Owner))
+	l.enforced(c, j.Owner)
 	return l, nil
 }
 

@@ -24,13 +24,51 @@ var (
 	portPart   = relabel.MustNewRegexp(`(.+):\d+`)
 )
 
-// ruleList collects rules; the first regular expression that does not compile is its error.
-type ruleList struct {
-	rules []*relabel.Config
-	err   error
+// Origin is where a rule comes from.
+type Origin struct {
+	// Field is where a person finds it, such as endpoints[0].port or endpoints[0].relabelings[2]; empty of a rule that all monitors of a
+	// kind have.
+	Field string
+	// Value is what the field says, where the rule is made of it; empty where the rule itself is the field.
+	Value string
+	// Port tells that the field chooses a port.
+	Port bool
 }
 
-func (l *ruleList) add(r relabel.Config) { l.rules = append(l.rules, &r) }
+// ruleList collects rules and their origins; the first regular expression that does not compile is its error.
+type ruleList struct {
+	rules   []*relabel.Config
+	origins []Origin
+	err     error
+	at      string // where the monitor's fields are, such as "endpoints[0]."
+}
+
+func (l *ruleList) add(r relabel.Config) {
+	l.rules, l.origins = append(l.rules, &r), append(l.origins, Origin{})
+}
+
+// since gives the rules from the nth on an origin.
+func (l *ruleList) since(n int, o Origin) {
+	for i := n; i < len(l.origins); i++ {
+		l.origins[i] = o
+	}
+}
+
+// port keeps the targets whose port is the one that a field names.
+func (l *ruleList) port(field, v, source string) {
+	n := len(l.rules)
+	l.filterBy(relabel.Keep, field, v, source)
+	l.since(n, Origin{Field: l.at + field, Value: v, Port: true})
+}
+
+// running drops what belongs to Pods that have ended, unless the field filterRunning says otherwise.
+func (l *ruleList) running(filter *bool) {
+	if filter == nil || *filter {
+		n := len(l.rules)
+		l.filter(relabel.Drop, notRunning, "__meta_kubernetes_pod_phase")
+		l.since(n, Origin{Field: l.at + "filterRunning", Value: "true"})
+	}
+}
 
 func names(ss ...string) model.LabelNames {
 	out := make(model.LabelNames, len(ss))
@@ -79,6 +117,8 @@ func (l *ruleList) filterBy(action relabel.Action, what, regex string, sources .
 // selector keeps what a label selector selects, by the labels that discovery gives an object of the kind. The values
 // stand unescaped in the regular expressions, as the operator has them.
 func (l *ruleList) selector(kind string, s metav1.LabelSelector) {
+	n := len(l.rules)
+	defer func() { l.since(n, Origin{Field: "selector", Value: selectorText(s)}) }()
 	keys := make([]string, 0, len(s.MatchLabels))
 	for k := range s.MatchLabels {
 		keys = append(keys, k)
@@ -111,13 +151,31 @@ func (l *ruleList) labelsFrom(kind string, labels ...string) {
 	}
 }
 
+// ofClass appends rules that stand in a field of a scrape class.
+func (l *ruleList) ofClass(c monitoringv1.ScrapeClass, field string, rcs []monitoringv1.RelabelConfig) {
+	n := len(l.rules)
+	l.user("scrapeClass: "+field, rcs)
+	for i := n; i < len(l.origins); i++ {
+		l.origins[i] = Origin{Field: fmt.Sprintf("%s[%d] of the scrape class %s", field, i-n, c.Name)}
+	}
+}
+
+// enforced appends the rule that gives what a monitor makes its namespace, where that is enforced.
+func (l *ruleList) enforced(c *compiler, owner Owner) {
+	n := len(l.rules)
+	l.user(enforcedLabel, c.enforcedNamespaceLabel(owner))
+	l.since(n, Origin{Field: enforcedLabel})
+}
+
 // user appends rules of a monitor or scrape class; field is where they stand.
 func (l *ruleList) user(field string, rcs []monitoringv1.RelabelConfig) {
 	rs, err := rules(rcs)
 	if err != nil && l.err == nil {
 		l.err = fmt.Errorf("%s%w", field, err)
 	}
-	l.rules = append(l.rules, rs...)
+	for i, r := range rs {
+		l.rules, l.origins = append(l.rules, r), append(l.origins, Origin{Field: fmt.Sprintf("%s%s[%d]", l.at, field, i)})
+	}
 }
 
 var unfit = regexp.MustCompile(`[^a-zA-Z0-9_]`)

@@ -38,7 +38,7 @@ func (c *compiler) scrapeConfig(owner Owner, m *monitoringv1alpha1.ScrapeConfig)
 	if err := c.scrapeHTTP(j, m, class); err != nil {
 		return nil, err
 	}
-	if err := c.metricRules(cfg, owner, class, spec.MetricRelabelConfigs); err != nil {
+	if err := c.metricRules(j, "", class, spec.MetricRelabelConfigs); err != nil {
 		return nil, err
 	}
 	if err := c.discoveries(j, m); err != nil {
@@ -100,13 +100,13 @@ func (c *compiler) scrapeHTTP(j *Job, m *monitoringv1alpha1.ScrapeConfig, class 
 func (c *compiler) scrapeRules(j *Job, spec *monitoringv1alpha1.ScrapeConfigSpec, class monitoringv1.ScrapeClass) ruleList {
 	var l ruleList
 	l.copyLabel("__tmp_prometheus_job_name", "job")
-	l.user("scrapeClass: relabelings", class.Relabelings)
+	l.ofClass(class, "relabelings", class.Relabelings)
 	if spec.JobName != nil {
 		l.set("job", *spec.JobName)
 	}
 	if len(spec.RelabelConfigs) > 0 {
 		l.user("relabelings", spec.RelabelConfigs)
-		l.user(enforcedLabel, c.enforcedNamespaceLabel(j.Owner))
+		l.enforced(c, j.Owner)
 	}
 	return l
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
-	"github.com/prometheus/prometheus/model/relabel"
 )
 
 // serviceMonitor makes one job of each endpoint (checkServiceMonitor and generateServiceMonitorConfig of the operator).
@@ -19,7 +18,7 @@ func (c *compiler) serviceMonitor(owner Owner, m *monitoringv1.ServiceMonitor) (
 	var jobs []*Job
 	for i := range m.Spec.Endpoints {
 		j := c.job(owner, fmt.Sprintf("serviceMonitor/%s/%s/%d", m.Namespace, m.Name, i))
-		if err := c.serviceEndpoint(j, m, &m.Spec.Endpoints[i], class); err != nil {
+		if err := c.serviceEndpoint(j, m, i, class); err != nil {
 			return nil, fmt.Errorf("endpoints[%d]: %w", i, err)
 		}
 		jobs = append(jobs, j)
@@ -27,8 +26,8 @@ func (c *compiler) serviceMonitor(owner Owner, m *monitoringv1.ServiceMonitor) (
 	return jobs, nil
 }
 
-func (c *compiler) serviceEndpoint(j *Job, m *monitoringv1.ServiceMonitor, e *monitoringv1.Endpoint, class monitoringv1.ScrapeClass) error {
-	cfg := j.Config
+func (c *compiler) serviceEndpoint(j *Job, m *monitoringv1.ServiceMonitor, index int, class monitoringv1.ScrapeClass) error {
+	cfg, e := j.Config, &m.Spec.Endpoints[index]
 	if err := e.Validate(); err != nil {
 		return err
 	}
@@ -65,10 +64,10 @@ func (c *compiler) serviceEndpoint(j *Job, m *monitoringv1.ServiceMonitor, e *mo
 		return err
 	}
 	c.protocols(cfg, m.Spec.ScrapeProtocols, m.Spec.FallbackScrapeProtocol, m.Spec.NativeHistogramConfig, class)
-	if err := c.metricRules(cfg, j.Owner, class, e.MetricRelabelConfigs); err != nil {
+	if err := c.metricRules(j, fmt.Sprintf("endpoints[%d].", index), class, e.MetricRelabelConfigs); err != nil {
 		return err
 	}
-	return c.finish(j, c.serviceRules(j, m, e, class, role))
+	return c.finish(j, c.serviceRules(j, m, index, class, role))
 }
 
 func roleOf(own, def *monitoringv1.ServiceDiscoveryRole) monitoringv1.ServiceDiscoveryRole {
@@ -91,8 +90,9 @@ func (c *compiler) serviceHTTP(j *Job, ns string, e *monitoringv1.Endpoint, clas
 	)
 }
 
-func (c *compiler) serviceRules(j *Job, m *monitoringv1.ServiceMonitor, e *monitoringv1.Endpoint, class monitoringv1.ScrapeClass, role string) ruleList {
-	var l ruleList
+func (c *compiler) serviceRules(j *Job, m *monitoringv1.ServiceMonitor, index int, class monitoringv1.ScrapeClass, role string) ruleList {
+	e := &m.Spec.Endpoints[index]
+	l := ruleList{at: fmt.Sprintf("endpoints[%d].", index)}
 	l.copyLabel("__tmp_prometheus_job_name", "job")
 	if byRelabelling(m.Spec.SelectorMechanism) {
 		l.selector("service", m.Spec.Selector)
@@ -104,11 +104,11 @@ func (c *compiler) serviceRules(j *Job, m *monitoringv1.ServiceMonitor, e *monit
 	}
 	switch {
 	case e.Port != "":
-		l.filterBy(relabel.Keep, "port", e.Port, meta+"_port_name")
+		l.port("port", e.Port, meta+"_port_name")
 	case e.TargetPort != nil && e.TargetPort.StrVal != "":
-		l.filterBy(relabel.Keep, "targetPort", e.TargetPort.String(), "__meta_kubernetes_pod_container_port_name")
+		l.port("targetPort", e.TargetPort.String(), "__meta_kubernetes_pod_container_port_name")
 	case e.TargetPort != nil && e.TargetPort.IntVal != 0:
-		l.filterBy(relabel.Keep, "targetPort", e.TargetPort.String(), "__meta_kubernetes_pod_container_port_number")
+		l.port("targetPort", e.TargetPort.String(), "__meta_kubernetes_pod_container_port_number")
 	}
 	l.replace("node", "${1}", ofNode, meta+"_address_target_kind", meta+"_address_target_name")
 	l.replace("pod", "${1}", ofPod, meta+"_address_target_kind", meta+"_address_target_name")
@@ -116,9 +116,7 @@ func (c *compiler) serviceRules(j *Job, m *monitoringv1.ServiceMonitor, e *monit
 	l.copyLabel("service", "__meta_kubernetes_service_name")
 	l.copyLabel("pod", "__meta_kubernetes_pod_name")
 	l.copyLabel("container", "__meta_kubernetes_pod_container_name")
-	if e.FilterRunning == nil || *e.FilterRunning {
-		l.filter(relabel.Drop, notRunning, "__meta_kubernetes_pod_phase")
-	}
+	l.running(e.FilterRunning)
 	l.labelsFrom("service", m.Spec.TargetLabels...)
 	l.labelsFrom("pod", m.Spec.PodTargetLabels...)
 	l.labelsFrom("pod", c.spec.PodTargetLabels...)
@@ -132,8 +130,8 @@ func (c *compiler) serviceRules(j *Job, m *monitoringv1.ServiceMonitor, e *monit
 	case e.TargetPort != nil && e.TargetPort.String() != "":
 		l.set("endpoint", e.TargetPort.String())
 	}
-	l.user("scrapeClass: relabelings", class.Relabelings)
+	l.ofClass(class, "relabelings", class.Relabelings)
 	l.user("relabelings", e.RelabelConfigs)
-	l.user(enforcedLabel, c.enforcedNamespaceLabel(j.Owner))
+	l.enforced(c, j.Owner)
 	return l
 }

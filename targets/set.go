@@ -112,7 +112,7 @@ func (s *Set) Replace(owner Owner, jobs []*Job) (needy []*Job) {
 // sameJob tells whether b is as a.
 func sameJob(a, b *Job) bool {
 	return a.Owner == b.Owner && a.OwnToken == b.OwnToken && a.Yields == b.Yields && reflect.DeepEqual(a.Discoveries, b.Discoveries) && reflect.DeepEqual(a.Static, b.Static) &&
-		reflect.DeepEqual(a.Config, b.Config) && slices.Equal(a.Notes, b.Notes)
+		reflect.DeepEqual(a.Config, b.Config) && slices.Equal(a.Notes, b.Notes) && slices.Equal(a.Origins, b.Origins) && slices.Equal(a.MetricOrigins, b.MetricOrigins)
 }
 
 func (s *Set) put(j *Job) {

@@ -124,7 +124,7 @@ func (s *Set) Shared(job string) (out []string) {
 		}
 	}
 	for _, other := range slices.Sorted(maps.Keys(n)) {
-		out = append(out, fmt.Sprintf("%s scrapes %d of its %d pages too, with the same job label, such as %s: in sums they count twice. One of the two is to go",
+		out = append(out, fmt.Sprintf("%s scrapes %d of its %d pages too, with the same job label, such as %s: in sums they count twice. Remove one of the two",
 			other, n[other], len(state.live), example[other].shownURL()))
 	}
 	return out

@@ -81,6 +81,7 @@ var chips = []struct {
 	{choice: string(scrape.HealthUnknown), words: "not scraped yet", class: "waiting"},
 	{choice: string(scrape.HealthUp), words: "up", class: "up", always: true},
 	{choice: chooseDropped, words: "dropped"},
+	{choice: chooseUnselected, words: "not selected"},
 }
 
 func (s *Server) targetsPage(w http.ResponseWriter, r *http.Request, src *Sources) {
@@ -159,7 +160,9 @@ func newPage(src *Sources, v view, now time.Time) *page {
 
 // count adds a group to the numbers of the whole.
 func (p *page) count(g *group) {
-	if g.State != string(informers.Unselected) {
+	if g.State == string(informers.Unselected) {
+		p.counts[chooseUnselected]++
+	} else {
 		p.Monitors++
 	}
 	if g.State == string(informers.Rejected) {

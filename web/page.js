@@ -63,7 +63,7 @@ function swap(page) {
     const next = page.getElementById(live.id);
     if (next) live.replaceWith(document.adoptNode(next));
   }
-  for (const link of document.querySelectorAll("a.discover")) if (discovered.has(link.getAttribute("href"))) unfold(link);
+  for (const link of document.querySelectorAll("a.discover:not([hidden])")) if (discovered.has(link.getAttribute("href"))) unfold(link);
   const find = key => groups(document).find(g => g.dataset.key === key);
   if (inSummary && focused) find(focused)?.querySelector("summary").focus({preventScroll: true});
   const moved = anchor && scrollY > 0 && find(anchor.dataset.key);
@@ -82,7 +82,7 @@ async function fill(group) {
   }
 }
 
-// unfold shows what was discovered of a target, under it.
+// unfold shows what was discovered of a target, in a row under it.
 async function unfold(link) {
   const address = link.getAttribute("href");
   try {
@@ -93,13 +93,23 @@ async function unfold(link) {
   }
   const labels = discovered.get(address);
   if (!labels) return discovered.delete(address);
-  link.closest("td").append(labels.cloneNode(true));
+  const more = document.createElement("tr"), cell = more.insertCell();
+  more.className = "says";
+  cell.colSpan = link.closest("tr").cells.length;
+  cell.append(labels.cloneNode(true));
+  link.closest("tbody").append(more);
   link.hidden = true;
+}
+
+// seek asks for a page by other words or another chip, so that it opens what it finds among the monitors that are not selected.
+function seek() {
+  opened.delete("unselected");
+  load();
 }
 
 function go(address) {
   history.pushState(null, "", address);
-  load();
+  seek();
 }
 
 document.addEventListener("click", event => {
@@ -132,7 +142,7 @@ if (form) {
     const url = new URL(location.href), words = form.elements.filter.value;
     words ? url.searchParams.set("filter", words) : url.searchParams.delete("filter");
     history.replaceState(null, "", url);
-    load();
+    seek();
   };
   form.elements.filter.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(typed, 250); });
   form.addEventListener("submit", event => { event.preventDefault(); clearTimeout(typing); typed(); });

@@ -25,7 +25,7 @@ func TestTargetsPage(t *testing.T) {
 	for _, want := range []string{
 		"shop/cart", "http://10.0.0.1:80/metrics", `instance="10.0.0.1:80"`, "1 up", "1 down", "12 ms", "1\u2009234\u2009567",
 		"server returned HTTP status 500: &lt;script&gt;", "service cart&lt;b&gt;, 10.0.0.3:81", "rule 0: keep where port matches",
-		"endpoints[0].relabelings[0].regex: missing )", "No targets: no Service in namespace shop matches its selector app=empty (3 there)", "labels do not match serviceMonitorSelector",
+		"endpoints[0].relabelings[0].regex: missing )", "No targets: no Service in namespace shop matches its selector app=empty (3 Services there)", "labels do not match serviceMonitorSelector",
 		"probes: the CRD is not installed", "bad.yaml: no kind", "connection refused", "123\u2009456", "runs by Endpoints",
 		"rejected; its last good version is still scraped. endpoints[0]: port: missing closing )",
 		"No targets: service discovery fails", "consul_sd_configs cannot be started: no such file",
@@ -77,6 +77,8 @@ func TestViews(t *testing.T) {
 		"up":                  {"state=up", "cart 1+0"},
 		"not scraped":         {"state=unknown", ""},
 		"dropped":             {"state=dropped", "cart 0+1"},
+		"not selected":        {"state=unselected", ""},
+		"nonsense":            {"state=nonsense", ""},
 		"of an old link":      {"unhealthy=1", "cart 1+0"},
 		"words of a monitor":  {"filter=shop/CART", "cart 2+1"},
 		"words of a target":   {"filter=10.0.0.2+cart", "cart 1+0"},
@@ -114,6 +116,64 @@ func TestViews(t *testing.T) {
 		if strings.Join(got, ", ") != c.want {
 			t.Errorf("%s: got %q, want %q", name, strings.Join(got, ", "), c.want)
 		}
+	}
+}
+
+// Monitors that are not selected are found like all others, in a box that is open then.
+func TestNotSelected(t *testing.T) {
+	s, srv := newServer(t, nil)
+	s.Ready(newWorld(t).sources())
+	const box, foreign, nothing = `data-key="unselected"`, "labels do not match serviceMonitorSelector", "Nothing matches the filter."
+	for query, want := range map[string]struct{ box, open, nothing bool }{
+		"":                                    {box: true},
+		"filter=foreign":                      {box: true, open: true},
+		"filter=SHOP+servicemonitorselector":  {box: true, open: true},
+		"filter=shop":                         {box: true, open: true},
+		"filter=cart":                         {},
+		"filter=nowhere":                      {nothing: true},
+		"state=unselected":                    {box: true, open: true},
+		"state=unselected&filter=foreign":     {box: true, open: true},
+		"state=unselected&filter=cart":        {nothing: true},
+		"state=unknown":                       {nothing: true},
+		"state=down&filter=foreign":           {nothing: true},
+		"monitor=ServiceMonitor/shop/foreign": {box: true, open: true},
+	} {
+		_, body := ask(t, "GET", srv.URL+"/targets?"+query)
+		if strings.Contains(body, box) != want.box || strings.Contains(body, foreign) != want.box || strings.Contains(body, box+" open") != want.open || strings.Contains(body, nothing) != want.nothing {
+			t.Errorf("%q: want %+v: %s", query, want, body)
+		}
+		if strings.Contains(body, "It is not there") {
+			t.Errorf("%q: says that it is not there", query)
+		}
+		on := `aria-current="true">1 not selected<`
+		if chips := strings.Contains(body, ">1 not selected<"); chips == strings.Contains(query, "monitor=") || strings.Contains(body, on) != strings.Contains(query, "unselected") {
+			t.Errorf("%q: the chip is not as it should be", query)
+		}
+	}
+}
+
+// The box of what cannot be read has a heading, and is there only where there is something in it. Errors of targets are rows that stand
+// directly under the state on a narrow screen.
+func TestHeadings(t *testing.T) {
+	w := newWorld(t)
+	s, srv := newServer(t, nil)
+	s.Ready(w.sources())
+	_, body := ask(t, "GET", srv.URL+"/targets")
+	if !strings.Contains(body, `<strong>What the relay cannot read or watch:</strong><p>bad.yaml: no kind</p>`) {
+		t.Errorf("there is no heading: %s", body)
+	}
+	if n := strings.Count(body, `<tr class="says wrong"><td colspan="5"><p class="error">`); n != 1 {
+		t.Errorf("%d rows of errors", n)
+	}
+	css, err := pageFiles.ReadFile("page.css")
+	if err != nil || !strings.Contains(string(css), ".targets tr.wrong td { order: -1; }") {
+		t.Errorf("page.css does not place errors, %v", err)
+	}
+	sources := w.sources()
+	sources.Problems, w.off = nil, nil
+	s.Ready(sources)
+	if _, body := ask(t, "GET", srv.URL+"/targets"); strings.Contains(body, "cannot read or watch") {
+		t.Error("there is a heading of nothing")
 	}
 }
 

@@ -89,7 +89,7 @@ func newWorld(t *testing.T) *world {
 			monitor("cart", informers.Accepted, "", informers.JobStatus{Job: job, Notes: job.Notes, Dropped: []informers.Dropped{drop}}),
 			monitor("broken", informers.Rejected, "endpoints[0].relabelings[0].regex: missing )"),
 			keeps(monitor("kept", informers.Rejected, "endpoints[0]: port: missing closing )", informers.JobStatus{Job: &empty})),
-			why(monitor("empty", informers.Accepted, "", informers.JobStatus{Job: &empty}), "no Service in namespace shop matches its selector app=empty (3 there)"),
+			why(monitor("empty", informers.Accepted, "", informers.JobStatus{Job: &empty}), "no Service in namespace shop matches its selector app=empty (3 Services there)"),
 			why(monitor("stuck", informers.Accepted, "", informers.JobStatus{Job: &empty, Problems: []string{"consul_sd_configs cannot be started: no such file"}}), "service discovery fails: consul_sd_configs cannot be started: no such file"),
 			monitor("foreign", informers.Unselected, "labels do not match serviceMonitorSelector"),
 		},

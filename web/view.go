@@ -16,9 +16,10 @@ import (
 
 // What the chips choose. Those of targets are their health.
 const (
-	chooseRejected = "rejected"
-	chooseEmpty    = "empty"
-	chooseDropped  = "dropped"
+	chooseRejected   = "rejected"
+	chooseEmpty      = "empty"
+	chooseDropped    = "dropped"
+	chooseUnselected = "unselected"
 )
 
 // maxOpen is how many groups a request may ask to be open.
@@ -57,6 +58,9 @@ func (v view) Alone() bool { return v.Job != "" || v.Monitor != "" }
 // Active tells whether something is filtered out.
 func (v view) Active() bool { return v.Filter != "" || v.State != "" }
 
+// Chosen tells whether something is asked for, by its name or by a filter.
+func (v view) Chosen() bool { return v.Alone() || v.Active() }
+
 // address is that of the page with these parameters, names and values in turn.
 func address(parameters ...string) string {
 	q := url.Values{}
@@ -82,6 +86,8 @@ func (v view) wants(g *group) bool {
 		return g.Empty()
 	case v.State == chooseDropped:
 		return g.Dropped > 0
+	case v.State == chooseUnselected:
+		return g.State == string(informers.Unselected)
 	}
 	return true
 }
@@ -116,7 +122,7 @@ func (v view) choose(g *group) bool {
 
 // health tells whether targets are chosen by their health.
 func (v view) health() bool {
-	return v.State != "" && v.State != chooseRejected && v.State != chooseEmpty && v.State != chooseDropped
+	return !slices.Contains([]string{"", chooseRejected, chooseEmpty, chooseDropped, chooseUnselected}, v.State)
 }
 
 func (v view) chooseTarget(s scrape.Status, words []string) bool {

@@ -86,7 +86,7 @@ func TestListTargets(t *testing.T) {
 	}
 	for _, want := range []string{
 		"ServiceMonitor shop/cart: accepted\n  serviceMonitor/shop/cart/0: 1 targets, 1 dropped\n    http://10.0.0.1:8080/metrics every 30s {",
-		`service="cart"`, "dropped 10.0.0.1:8081: rule ", `ServiceMonitor shop/secret: rejected: endpoints[0]: basicAuth: username: Secret shop/none`,
+		`service="cart"`, "dropped 10.0.0.1:8081: endpoints[0].port is ", `ServiceMonitor shop/secret: rejected: endpoints[0]: basicAuth: username: Secret shop/none`,
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, text.String())

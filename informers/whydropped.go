@@ -1,0 +1,94 @@
+package informers
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/common/model"
+)
+
+// whyDropped says why all that a job discovered was dropped.
+func whyDropped(j *JobStatus) string {
+	other := slices.IndexFunc(j.Dropped, func(d Dropped) bool { return !d.ByPort })
+	switch {
+	case other < 0:
+		_, label, from := j.Job.PortRule()
+		return fmt.Sprintf("%s is %q; %s", from.Field, from.Value, portsOf(j.Dropped, label))
+	case len(j.Dropped) == 1:
+		return "the one that it discovered was dropped: " + j.Dropped[0].Reason
+	}
+	return fmt.Sprintf("all %d that it discovered were dropped, one of them by %s", len(j.Dropped), j.Dropped[other].Reason)
+}
+
+// portsOf says which ports there are, of which a label of discovery tells: those of the first few objects. Objects with the same ports stand
+// together.
+func portsOf(dropped []Dropped, label string) string {
+	ports := map[string][]string{} // by object
+	kind := "Pod"
+	for _, d := range dropped {
+		name := d.Discovered["__meta_kubernetes_service_name"]
+		if name == "" {
+			name = d.Discovered["__meta_kubernetes_pod_name"]
+		} else {
+			kind = "Service"
+		}
+		name = d.Discovered["__meta_kubernetes_namespace"] + "/" + name
+		if p := portOf(d.Discovered, label); !slices.Contains(ports[name], p) {
+			ports[name] = append(ports[name], p)
+		}
+	}
+	objects := map[string][]string{} // by their ports
+	for name, all := range ports {
+		slices.Sort(all)
+		text := upTo(all, 3*mostNamed)
+		objects[text] = append(objects[text], name)
+	}
+	what := "ports of "
+	if kind == "Service" && strings.Contains(label, "_container_") {
+		what = "container ports behind "
+	}
+	var out []string
+	for text, names := range objects {
+		slices.Sort(names)
+		of := kind
+		if len(names) > 1 {
+			of += "s"
+		}
+		out = append(out, "the "+what+of+" "+upTo(names, mostNamed)+" are "+text)
+	}
+	slices.Sort(out)
+	return upTo(out, mostNamed)
+}
+
+// upTo joins the first n words and tells how many more there are.
+func upTo(words []string, n int) string {
+	if len(words) <= n {
+		return strings.Join(words, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(words[:n], ", "), len(words)-n)
+}
+
+// portOf names the port of a target, as the label's rule looks at it.
+func portOf(discovered map[string]string, label string) string {
+	const container = "__meta_kubernetes_pod_container_"
+	name, number := discovered[label], discovered["__meta_kubernetes_endpointslice_port"]
+	if number == "" {
+		_, number, _ = net.SplitHostPort(discovered[model.AddressLabel])
+	}
+	if strings.HasPrefix(label, container) {
+		declared := discovered[container+"port_number"]
+		switch {
+		case declared == "" && number == "":
+			return "none (container " + discovered[container+"name"] + ")"
+		case declared == "":
+			return number + " (declared by no container)"
+		}
+		name, number = discovered[container+"port_name"], declared
+	}
+	if name == "" {
+		return number + " (without a name)"
+	}
+	return name + " (" + number + ")"
+}
