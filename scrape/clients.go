@@ -1,13 +1,10 @@
 package scrape
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"reflect"
-	"slices"
 	"sync"
 
 	config_util "github.com/prometheus/common/config"
@@ -46,11 +43,9 @@ func (cs *clients) get(cfg config_util.HTTPClientConfig, socket string) (*client
 			return c, nil
 		}
 	}
-	opts := slices.Clone(cs.options)
+	opts := append([]config_util.HTTPClientOption{config_util.WithDialContextFunc(dialer("", ""))}, cs.options...)
 	if socket != "" {
-		opts = append(opts, config_util.WithDialContextFunc(func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		}))
+		opts = append(opts, config_util.WithDialContextFunc(dialer("unix", socket)))
 	}
 	lent := cfg
 	if cfg.OAuth2 != nil { // the client notes in it how a proxy is reached

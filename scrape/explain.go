@@ -14,19 +14,22 @@ import (
 	"promrelay/targets"
 )
 
-// shownBytes is how much is told of what a parser says: it may repeat a line of the page.
-const shownBytes = 300
+// shownBytes is how much is told of what a parser says, which may repeat a line of the page; shownError how much of an error.
+const shownBytes, shownError = 300, 2000
 
-// cut returns the beginning of a text, if it is long.
-func cut(s string) string {
-	if len(s) <= shownBytes {
+// cut returns a text without its middle, if it is longer than so many bytes: what is wrong stands at its end.
+func cut(s string, most int) string {
+	if len(s) <= most {
 		return s
 	}
-	end := shownBytes
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
+	begin, end := most*2/3, len(s)-most/3
+	for begin > 0 && !utf8.RuneStart(s[begin]) {
+		begin--
 	}
-	return fmt.Sprintf("%s... (%d bytes)", s[:end], len(s))
+	for end < len(s) && !utf8.RuneStart(s[end]) {
+		end++
+	}
+	return fmt.Sprintf("%s... (%d bytes) ...%s", s[:begin], end-begin, s[end:])
 }
 
 // pageError is what is wrong in a page, and where.
@@ -35,7 +38,7 @@ type pageError struct {
 	err   error
 }
 
-func (e pageError) Error() string { return e.where + ": " + cut(e.err.Error()) }
+func (e pageError) Error() string { return e.where + ": " + cut(e.err.Error(), shownBytes) }
 func (e pageError) Unwrap() error { return e.err }
 
 // sampleLimitError is a page with more samples than sample_limit lets it have.
@@ -135,7 +138,7 @@ func credentials(resp *http.Response) string {
 		return ""
 	}
 	if scheme, _, ok := strings.Cut(resp.Request.Header.Get("Authorization"), " "); ok && !strings.EqualFold(scheme, "") {
-		return "credentials were sent, of type " + cut(scheme)
+		return "credentials were sent, of type " + cut(scheme, shownBytes)
 	}
 	if leaves(resp.Request) {
 		return "no credentials were sent, since a redirect led to another host"

@@ -49,7 +49,7 @@ func TestErrorsTell(t *testing.T) {
 		"label of 3 lines": {handler: page(typeText, "a{b=\"1\n2\n3\"} 1\nb x\n"), want: "line 4: "},
 		"no # EOF":         {handler: page(typeOpenMetrics, "a 1\nb 1\n"), want: "line 3: data does not end with # EOF"},
 		"protobuf":         {handler: page(typeProtobuf, familyOf("a", "", metric(1))+familyOf("b", "", metric(1))+"\x05abc"), want: "metric family 2, or the one behind it: "},
-		"long line":        {handler: page(typeText, "a{b=\""+strings.Repeat("x", 5000)+"\"} x\n"), want: " bytes)"},
+		"long line":        {handler: page(typeText, "a{b=\""+strings.Repeat("x", 5000)+"\"} x\n"), want: " bytes) ..."},
 		"401":              {handler: status(401), want: "server returned HTTP status 401 Unauthorized (no credentials were sent): go away"},
 		"401, credentials": {handler: status(401), set: auth, want: "server returned HTTP status 401 Unauthorized (credentials were sent, of type Basic): go away"},
 		"404":              {handler: status(404), set: auth, want: "server returned HTTP status 404 Not Found: go away"},
@@ -136,6 +136,21 @@ func TestHintsOfCertificates(t *testing.T) {
 			t.Errorf("%s: %v\nwant %s", name, err, c.want)
 		case c.owner == targets.NodesBlock && strings.Contains(err.Error(), "server_name"):
 			t.Errorf("%s names one name for all Nodes: %v", name, err)
+		}
+	}
+}
+
+// TestCut: of a long text the beginning and the end are left, and no half characters.
+func TestCut(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"short", "short"},
+		{strings.Repeat("a", 30), strings.Repeat("a", 30)},
+		{strings.Repeat("a", 40) + "the reason", strings.Repeat("a", 20) + "... (20 bytes) ...the reason"},
+		{strings.Repeat("ä", 40), strings.Repeat("ä", 10) + "... (50 bytes) ..." + strings.Repeat("ä", 5)},
+		{"x" + strings.Repeat("ä", 40), "x" + strings.Repeat("ä", 9) + "... (52 bytes) ..." + strings.Repeat("ä", 5)},
+	} {
+		if got := cut(c.text, 30); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
 }

@@ -158,7 +158,7 @@ func (l *loop) account(p *page, start time.Time, duration time.Duration, size in
 	health := HealthUp
 	text := ""
 	if err != nil {
-		health, text = HealthDown, strings.ToValidUTF8(l.target.ShownError(err), "?")
+		health, text = HealthDown, cut(strings.ToValidUTF8(l.target.ShownError(err), "?"), shownError)
 	}
 	m.scrapes.WithLabelValues(string(health)).Inc()
 	m.duration.Observe(time.Since(start).Seconds())

@@ -1,0 +1,81 @@
+package scrape
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+)
+
+// maxHeader is how many bytes the header of an answer may have. It is in memory until it ends; net/http alone takes 10 MB.
+const maxHeader = 1 << 20
+
+// dialer makes connections on which the header of an answer is bounded. What is encrypted it cannot bound.
+func dialer(network, address string) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, n, a string) (net.Conn, error) {
+		if network != "" {
+			n, a = network, address
+		}
+		c, err := new(net.Dialer).DialContext(ctx, n, a)
+		if err != nil {
+			return nil, err
+		}
+		return &headerConn{Conn: c}, nil
+	}
+}
+
+// headerConn refuses an answer by HTTP/1.1 with a header that is too large. One goroutine writes, another one reads.
+type headerConn struct {
+	net.Conn
+	requests  atomic.Uint64 // that were written, at least
+	encrypted atomic.Bool
+
+	// Of the one that reads.
+	seen  uint64 // requests
+	bytes int    // of the header of the answer to the last one
+	line  int    // bytes of its last line, without what ends it
+	ended bool
+}
+
+// Write implements net.Conn.
+func (c *headerConn) Write(b []byte) (int, error) {
+	const handshake = 0x16 // ContentType of TLS records that begin a connection, RFC 8446, 5.1
+	if len(b) > 0 && b[0] == handshake {
+		c.encrypted.Store(true)
+	}
+	c.requests.Add(1)
+	return c.Conn.Write(b)
+}
+
+// Read implements net.Conn.
+func (c *headerConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.encrypted.Load() {
+		return n, err
+	}
+	if r := c.requests.Load(); r != c.seen {
+		c.seen, c.bytes, c.line, c.ended = r, 0, 0, false
+	}
+	if !c.ended && !c.headerFits(b[:n]) {
+		return 0, fmt.Errorf("the header of the answer has more than %d bytes", maxHeader)
+	}
+	return n, err
+}
+
+// headerFits reads on in a header.
+func (c *headerConn) headerFits(b []byte) bool {
+	for _, x := range b {
+		switch c.bytes++; x {
+		case '\r':
+		case '\n':
+			if c.line == 0 && c.bytes > 2 {
+				c.ended = true
+				return true
+			}
+			c.line = 0
+		default:
+			c.line++
+		}
+	}
+	return c.bytes <= maxHeader
+}
