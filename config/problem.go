@@ -61,8 +61,8 @@ func (p Problems) Strings() []string {
 	return out
 }
 
-// As returns the problems with another weight.
-func (p Problems) As(w Weight) Problems {
+// Weighing returns the problems with another weight.
+func (p Problems) Weighing(w Weight) Problems {
 	out := slices.Clone(p)
 	for i := range out {
 		out[i].Weight = w

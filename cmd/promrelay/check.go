@@ -40,7 +40,7 @@ func load(path string) (*config.Config, error) {
 type checkOptions struct {
 	ConfigFile string
 	Strict     bool // take warnings for errors
-	NoFiles    bool // look at the configuration file alone
+	Files      bool // look at what it names on this machine
 }
 
 // check tells of a configuration file what run would, without running. What there is to tell stands in the order of lines, mistakes
@@ -91,8 +91,8 @@ func objectsFrom(c *config.Config) string {
 // examine gathers what there is to tell of a configuration, or of one that loading refuses with err. It returns any other error.
 func (o checkOptions) examine(c *config.Config, err error) (config.Problems, error) {
 	if err == nil {
-		mistakes, warnings := examine(c, !o.NoFiles)
-		return slices.Concat(mistakes, warnings.As(config.Warning), c.Notes().As(config.Note)), nil
+		mistakes, warnings := examine(c, o.Files)
+		return slices.Concat(mistakes, warnings.Weighing(config.Warning), c.Notes().Weighing(config.Note)), nil
 	}
 	file, ok := errors.AsType[*config.FileError](err)
 	if !ok {
@@ -102,7 +102,7 @@ func (o checkOptions) examine(c *config.Config, err error) (config.Problems, err
 	if !ok {
 		return nil, err
 	}
-	return slices.Concat(mistakes, file.Examine(!o.NoFiles).As(config.Warning)), nil
+	return slices.Concat(mistakes, file.Examine(o.Files).Weighing(config.Warning)), nil
 }
 
 // examine asks the rooms what they say of a configuration that is valid by itself. What another machine may have is a warning, or

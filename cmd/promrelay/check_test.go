@@ -77,7 +77,7 @@ func TestCheck(t *testing.T) {
 			t.Chdir(dir)
 			told := func(strict bool) string {
 				var out bytes.Buffer
-				if err := check(&out, checkOptions{ConfigFile: path, Strict: strict}); err != nil {
+				if err := check(&out, checkOptions{ConfigFile: path, Strict: strict, Files: true}); err != nil {
 					out.WriteString(strings.Join(lines(err), "\n"))
 				}
 				if got := out.String(); !strings.Contains(got, path) || strings.Contains(got, "secret") {
@@ -124,13 +124,13 @@ remote_write:
 		}
 		return out.String()
 	}
-	if got := told(text, checkOptions{Strict: true, NoFiles: true}); strings.Count(got, "\n") != 1 || !strings.Contains(got, ": valid, with 1 scrape_configs") {
+	if got := told(text, checkOptions{Strict: true}); strings.Count(got, "\n") != 1 || !strings.Contains(got, ": valid, with 1 scrape_configs") {
 		t.Errorf("without files: %s", got)
 	}
-	if got := told(text, checkOptions{Strict: true}); strings.Count(got, "\n") < 8 {
+	if got := told(text, checkOptions{Strict: true, Files: true}); strings.Count(got, "\n") < 8 {
 		t.Errorf("with files: %s", got)
 	}
-	if got := told(text+"wall: {}\nmanifests:\n", checkOptions{Strict: true, NoFiles: true}); strings.Contains(got, "none") || !strings.Contains(got, `unknown key "wall"`) {
+	if got := told(text+"wall: {}\nmanifests:\n", checkOptions{Strict: true}); strings.Contains(got, "none") || !strings.Contains(got, `unknown key "wall"`) {
 		t.Errorf("with a mistake: %s", got)
 	}
 }
@@ -187,7 +187,7 @@ func TestCheckTellsOfBacklogs(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		if err := check(&out, checkOptions{ConfigFile: path}); err != nil {
+		if err := check(&out, checkOptions{ConfigFile: path, Files: true}); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()

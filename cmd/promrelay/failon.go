@@ -21,7 +21,7 @@ type failure struct {
 // failures are what --fail-on may name.
 var failures = []failure{
 	{"rejected", "a monitor is rejected, or a file of the manifests cannot be read or decoded", rejected},
-	{"empty", "a monitor that is accepted, or a block of the configuration that has jobs, has no targets", empty},
+	{"empty", "a monitor that is accepted has no targets, and none of its jobs asks a service discovery outside of the cluster", empty},
 	{"dropped", "the rules of a job drop all targets that its discovery has found", dropped},
 }
 
@@ -36,7 +36,7 @@ func failNames() (out []string) {
 func failOnHelp() string {
 	var out []string
 	for _, f := range failures {
-		out = append(out, f.name+": "+f.help)
+		out = append(out, f.name+" ("+f.help+")")
 	}
 	return strings.Join(out, "; ") + "."
 }
@@ -74,10 +74,13 @@ func rejected(r informers.Report) []string {
 	return out
 }
 
+// empty leaves out the blocks of the configuration, whose objects are often in another directory, and what nobody can know here.
 func empty(r informers.Report) (out []string) {
 	for _, m := range r.Monitors {
-		has := slices.ContainsFunc(m.Jobs, func(j informers.ReportedJob) bool { return len(j.Targets) > 0 })
-		if m.State == informers.Accepted && !has {
+		may := slices.ContainsFunc(m.Jobs, func(j informers.ReportedJob) bool {
+			return len(j.Targets) > 0 || strings.Contains(j.Config, "_sd_configs:")
+		})
+		if m.State == informers.Accepted && m.Namespace != "" && !may {
 			out = append(out, ownerOf(m))
 		}
 	}

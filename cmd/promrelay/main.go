@@ -80,7 +80,7 @@ func command(args []string) error {
 	checkCmd := app.Command("check", "Check a configuration file, and the files that it names.")
 	var c checkOptions
 	checkCmd.Flag("strict", "Take warnings for errors.").BoolVar(&c.Strict)
-	checkCmd.Flag("no-files", "Do not look at the files, directories and credentials that the configuration names: they are on another machine.").BoolVar(&c.NoFiles)
+	checkCmd.Flag("files", "Look at the files, directories and credentials that the configuration names. --no-files is for those that are on another machine.").Default("true").BoolVar(&c.Files)
 	checkCmd.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&c.ConfigFile)
 
 	targetsCmd := app.Command("targets", "List the targets of a cluster that has the objects of a directory of manifests.")
@@ -88,7 +88,7 @@ func command(args []string) error {
 	targetsCmd.Flag("manifests", "Directory of YAML and JSON files with monitors, Services, EndpointSlices, Pods and so on.").Required().StringVar(&t.Manifests)
 	targetsCmd.Flag("config.file", "Configuration file, for its monitors, nodes and scrape_configs. Without one, all monitors count.").StringVar(&t.ConfigFile)
 	targetsCmd.Flag("output", "Form of the list: "+strings.Join(outputs, ", ")+".").Default("text").HintOptions(outputs...).StringVar(&t.Output)
-	targetsCmd.Flag("fail-on", "End with 1 where there is such a monitor or job; repeatable, or with commas. "+failOnHelp()).HintOptions(failNames()...).StringsVar(&t.FailOn)
+	targetsCmd.Flag("fail-on", "End with 1 for these: "+failOnHelp()+" Repeatable, or with commas.").HintOptions(failNames()...).StringsVar(&t.FailOn)
 
 	versionCmd := app.Command("version", "Print the version.")
 

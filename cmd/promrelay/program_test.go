@@ -218,7 +218,9 @@ func TestFileIsGone(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	p.await("that it is gone", func() bool { return strings.Contains(p.text(), "the configuration file is gone; the one in force stays") })
+	p.await("that it is gone", func() bool {
+		return strings.Contains(p.text(), "the configuration file is gone; the one in force stays")
+	})
 	write(t, filepath.Join(dir, "other"), "x") // which has the directory looked at again
 	time.Sleep(3 * settleFor)
 	if err := os.Symlink("..data/promrelay.yml", path); err != nil {

@@ -118,6 +118,7 @@ func TestFailOn(t *testing.T) {
 	for path, text := range map[string]string{
 		filepath.Join(good, "all.yaml"): accepted + "---\n" + clusterManifest[strings.Index(clusterManifest, "apiVersion: v1\nkind: Service"):],
 		filepath.Join(bad, "all.yaml"):  strings.ReplaceAll(clusterManifest, "port: web\n---", "port: none\n---"),
+		filepath.Join(good, "sd.yaml"):  "apiVersion: monitoring.coreos.com/v1alpha1\nkind: ScrapeConfig\nmetadata: {name: sd, namespace: shop}\nspec: {dnsSDConfigs: [{names: [a.example]}]}\n",
 		filepath.Join(bad, "bad.yaml"):  "kind: Pod\nspec: 3\n",
 	} {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
