@@ -46,6 +46,7 @@ type Config struct {
 
 	doc      document
 	warnings Problems
+	notes    Problems
 	named    []namedFile      // the files that the configuration names
 	fit      *redact.Redactor // knows the secrets in the file
 }
@@ -70,11 +71,17 @@ func (c *Config) Shown(err error) error {
 	return redact.Of(c.Prometheus, c.ScrapeConfigs, c.Nodes).Error(c.fit.Error(err))
 }
 
-// Examine returns the warnings, and what is wrong with the files that the configuration names, in the order of lines. Those are warnings
-// too: another machine may have what this one lacks.
-func (c *Config) Examine() Problems {
+// Examine returns the warnings and, if files is true, what is wrong with the files that the configuration names, in the order of lines.
+// Those are warnings too: another machine may have what this one lacks.
+func (c *Config) Examine(files bool) Problems {
+	if !files {
+		return c.warnings
+	}
 	return slices.Concat(c.warnings, c.fileProblems()).ordered(c.fit)
 }
+
+// Notes tell what is good to know of a configuration in which nothing is likely to be a mistake.
+func (c *Config) Notes() Problems { return c.notes }
 
 // Kubernetes says which API server is read.
 type Kubernetes struct {
@@ -169,16 +176,20 @@ type WAL struct {
 // Bytes is a number of bytes, in YAML a number or one with a unit of 1024, such as 8GB.
 type Bytes int64
 
-// UnmarshalYAML takes 1048576, 1MB and 1MiB.
+// UnmarshalYAML takes 1048576, 1MB, 1MiB and, as a quantity of Kubernetes, 1Mi. What there is a power of 1000, such as 1M, it refuses.
 func (b *Bytes) UnmarshalYAML(node *yaml.Node) error {
 	var n int64
 	if err := node.Decode(&n); err == nil {
 		*b = Bytes(n)
 		return nil
 	}
-	v, err := units.ParseBase2Bytes(node.Value)
+	text := node.Value
+	if strings.HasSuffix(text, "i") {
+		text += "B"
+	}
+	v, err := units.ParseBase2Bytes(text)
 	if err != nil {
-		return fmt.Errorf("line %d: %q is no number of bytes: want one like 8GB or 1073741824", node.Line, node.Value)
+		return fmt.Errorf("line %d: %q is no number of bytes: want one like 8GB, 8Gi or 1073741824", node.Line, node.Value)
 	}
 	*b = Bytes(v)
 	return nil

@@ -174,8 +174,26 @@ func TestFullFile(t *testing.T) {
 	if c.Relay.DrainFactor != 5 || c.Relay.SplitRefused || !c.Relay.KeepUnauthorized {
 		t.Errorf("relay: %+v", c.Relay)
 	}
-	if want := []string{"line 15: monitors.replicas has no effect: it does not say how monitors are translated"}; !cmp.Equal(want, c.Warnings) {
+	want := []string{"line 6: monitors: serviceMonitorSelector and serviceMonitorNamespaceSelector are given", "line 15: monitors.replicas has no effect: it does not say how monitors are translated"}
+	if !slices.EqualFunc(c.Warnings, want, strings.HasPrefix) {
 		t.Errorf("warnings: %v", c.Warnings)
+	}
+}
+
+// TestBytes takes sizes as Prometheus and Kubernetes write them, where both mean the same.
+func TestBytes(t *testing.T) {
+	for text, want := range map[string]Bytes{"8GB": 8 << 30, "8GiB": 8 << 30, "8Gi": 8 << 30, "512Mi": 512 << 20, "1Ti": 1 << 40, "65536Ki": 64 << 20, "67108864": 64 << 20} {
+		c, err := Load([]byte("wal: {max_bytes: "+text+"}\n"), "")
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		} else if c.WAL.MaxBytes != want {
+			t.Errorf("%s is %d, want %d", text, c.WAL.MaxBytes, want)
+		}
+	}
+	for _, text := range []string{"8G", "8g", "i", "8i", "8Bi", "many"} {
+		if c, err := Load([]byte("wal: {max_bytes: "+text+"}\n"), ""); err == nil {
+			t.Errorf("%s is taken as %d", text, c.WAL.MaxBytes)
+		}
 	}
 }
 

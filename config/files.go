@@ -32,7 +32,7 @@ var idle = []string{"alerting", "rule_files", "remote_read", "storage", "tracing
 
 // noteFile keeps the path that a node names, if it names one.
 func (w *walker) noteFile(n *yaml.Node, at place) {
-	f := namedFile{Problem: Problem{w.file, n.Line, at.text}, path: config_util.JoinDir(w.dir, n.Value)}
+	f := namedFile{Problem: Problem{File: w.file, Line: n.Line, Text: at.text}, path: config_util.JoinDir(w.dir, n.Value)}
 	if strings.HasPrefix(at.text, "monitors.") || strings.Contains(at.text, "google_iam") { // which start at the working directory
 		f.path = n.Value
 	}
@@ -58,7 +58,7 @@ func (w *walker) noteFile(n *yaml.Node, at place) {
 func (c *Config) fileProblems() (out Problems) {
 	for _, f := range c.named {
 		for _, why := range f.look() {
-			out = append(out, Problem{f.File, f.Line, f.Text + ": " + why})
+			out = append(out, Problem{File: f.File, Line: f.Line, Text: f.Text + ": " + why})
 		}
 	}
 	return out

@@ -20,7 +20,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := Load([]byte(text), "/nowhere")
 		if err == nil {
-			_ = c.Examine()
+			_ = c.Examine(true)
 		} else if said := err.Error(); strings.Contains(said, "\n") || said == "" {
 			t.Errorf("%q", said)
 		} else if utf8.ValidString(text) && !utf8.ValidString(said) {

@@ -36,6 +36,7 @@ type loader struct {
 	c        *Config
 	problems Problems
 	warnings Problems
+	notes    Problems
 	files    []namedFile
 	secrets  []string
 	bad      map[string]bool // own blocks with mistakes
@@ -53,6 +54,16 @@ func (l *loader) warn(line int, format string, args ...any) {
 type FileError struct {
 	Path string
 	Err  error // Problems, mostly
+
+	partly *Config // what could be read of it; nil if nothing could
+}
+
+// Examine is what Config.Examine says of the parts of the file that can be read.
+func (e *FileError) Examine(files bool) Problems {
+	if e.partly == nil {
+		return nil
+	}
+	return e.partly.Examine(files)
 }
 
 func (e *FileError) Error() string { return e.Path + ": " + e.Err.Error() }
@@ -66,15 +77,24 @@ func LoadFile(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	c, err := Load(text, filepath.Dir(path))
+	c, err := read(text, filepath.Dir(path))
 	if err != nil {
-		return nil, &FileError{path, err}
+		return nil, &FileError{path, err, c}
 	}
 	return c, nil
 }
 
 // Load reads a configuration; relative paths in it start at dir. An error is all Problems, and shows no secrets.
 func Load(text []byte, dir string) (*Config, error) {
+	c, err := read(text, dir)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// read is Load, which beside an error returns what it could read.
+func read(text []byte, dir string) (*Config, error) {
 	doc, err := parse(text)
 	if err != nil {
 		return nil, err
@@ -87,9 +107,9 @@ func Load(text []byte, dir string) (*Config, error) {
 	} else {
 		l.explain(err)
 	}
-	whole := l.loadOwn()
+	l.loadOwn()
 	c := l.c
-	if whole && c.Prometheus != nil {
+	if c.Prometheus != nil {
 		for i, rw := range c.Prometheus.RemoteWriteConfigs {
 			c.Destinations = append(c.Destinations, newDestination(rw, doc.get("remote_write", i)))
 		}
@@ -97,21 +117,22 @@ func Load(text []byte, dir string) (*Config, error) {
 		l.setDefaults()
 		l.validate()
 	}
+	l.tell()
 	return l.result()
 }
 
-// result is the configuration, or all that is wrong with it.
+// result is the configuration, and all that is wrong with it.
 func (l *loader) result() (*Config, error) {
 	c := l.c
 	// Short ones would be found in words of messages. No message of this package quotes what stands where a secret belongs.
 	c.fit = redact.New(slices.DeleteFunc(l.secrets, func(s string) bool { return len(s) < 8 })...)
 	problems := slices.Concat(l.problems, l.walker.mistakes, l.walker.findings).ordered(c.fit)
-	if len(problems) > 0 {
-		return nil, problems
-	}
 	c.named = slices.Concat(l.walker.files, l.files)
-	c.warnings = l.warnings.ordered(c.fit)
+	c.warnings, c.notes = l.warnings.ordered(c.fit), l.notes.ordered(c.fit)
 	c.Warnings = c.warnings.Strings()
+	if len(problems) > 0 {
+		return c, problems
+	}
 	return c, nil
 }
 
@@ -157,34 +178,32 @@ func topSuggestion(key string) string {
 	return "; known are " + strings.Join(known, ", ")
 }
 
-// loadOwn reads the relay's own blocks, those with mistakes left out, and tells whether there are none.
-func (l *loader) loadOwn() bool {
+// loadOwn reads the relay's own blocks, those with mistakes left out.
+func (l *loader) loadOwn() {
 	o := own{Scrape: DefaultScrape, Relay: DefaultRelay}
-	whole := true
 	blocks := reflect.ValueOf(&o).Elem()
 	for i := range blocks.NumField() {
 		key := blocks.Type().Field(i).Tag.Get("yaml")
 		node := find(l.doc.root, key)
 		switch {
-		case node == nil:
-		case l.bad[key]:
-			whole = false
+		case node == nil || l.bad[key]:
 		default:
 			if err := node.Decode(blocks.Field(i).Addr().Interface()); err != nil {
 				l.problem(node.Line, "%s: %s", key, readable(err))
-				whole = false
+				blocks.Field(i).SetZero()
 			}
 		}
 	}
 	c := l.c
 	c.Kubernetes, c.Monitors, c.Nodes, c.Manifests, c.Scrape, c.WAL, c.Relay = o.Kubernetes, o.Monitors, o.Nodes, o.Manifests, o.Scrape, o.WAL, o.Relay
-	return whole
 }
 
 var (
 	unknownField = regexp.MustCompile(`field (\S+) (not found|already set) in type \S+`)
 	lineSpaces   = regexp.MustCompile(`\s*\n\s*`)
 	quoted       = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+	noScheme     = regexp.MustCompile(`first path segment in URL cannot contain colon|missing protocol scheme`)
+	notHostname  = regexp.MustCompile(`("(?:[^"\\]|\\.)*") is not a valid hostname`)
 	badValue     = regexp.MustCompile("cannot unmarshal (\\S+) `[^`]*` into")
 )
 
@@ -195,6 +214,8 @@ func readable(err error) error {
 		err = fmt.Errorf("parse URL %q: %s", redact.BareURL(u.URL), quoted.ReplaceAllString(u.Err.Error(), "..."))
 	}
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	text = noScheme.ReplaceAllString(text, "begin it with http:// or https://")
+	text = notHostname.ReplaceAllString(text, "$1: want host:port; the scheme and the path have keys of their own, scheme and metrics_path")
 	text = strings.TrimPrefix(text, "unmarshal errors:\n  ")
 	text = strings.ReplaceAll(text, "yaml: unmarshal errors:\n", "")
 	text = badValue.ReplaceAllString(text, "cannot unmarshal $1 into")

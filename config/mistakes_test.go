@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // TestMistakes expects all problems of a file, in the order of lines, and in no message what is secret.
@@ -34,7 +35,10 @@ func TestMistakes(t *testing.T) {
 		},
 		"a secret in an error of Prometheus's": {
 			"scrape_configs:\n- job_name: a\n  authorization: {type: Basic, credentials: SEKRET-4}\n  static_configs: [{targets: ['http://SEKRET-4/']}]\n",
-			[]string{`line 3: scrape_configs: job_name "a": authorization type cannot be set to "basic", use "basic_auth" instead`},
+			[]string{
+				`line 3: scrape_configs: job_name "a": authorization type cannot be set to "basic", use "basic_auth" instead`,
+				`line 4: scrape_configs: job_name "a": "http://<secret>/": want host:port; the scheme and the path have keys of their own, scheme and metrics_path`,
+			},
 		},
 		"several classes of mistakes": {
 			"globl: {}\nglobal: {scrape_interval: fast}\nscrape_configs:\n- job_name: a\n  scrape_intervall: 5s\n  body_size_limit: 50\n- job_name: b\n  relabel_configs: [{action: explode}]\n" +
@@ -45,9 +49,40 @@ func TestMistakes(t *testing.T) {
 				`line 5: unknown key "scrape_intervall" in scrape_configs: job_name "a", did you mean "scrape_interval"?`,
 				`line 6: scrape_configs: job_name "a": body_size_limit: units: unknown unit  in 50, want one such as 50MB`,
 				`line 8: scrape_configs: job_name "b": relabel_configs[0].action: unknown relabel action "explode"`,
-				`line 11: wal.max_bytes: "many" is no number of bytes: want one like 8GB or 1073741824`,
+				`line 9: scrape_configs: job_name "b": at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured`,
+				`line 11: wal.max_bytes: "many" is no number of bytes: want one like 8GB, 8Gi or 1073741824`,
 				`line 11: unknown key "dri" in wal, did you mean "dir"?`,
 				`line 12: relay.retry_status_codes[0]: "abc": want a whole number`,
+			},
+		},
+		"several mistakes in one destination, one job, one name": {
+			"remote_write:\n- url: 127.0.0.1:19090/write\n  remote_timeout: fast\n  basic_auth: {username: u, usernam: x}\n  sigv4: {region: r}\n  oauth2: {}\n" +
+				"scrape_configs:\n- {job_name: a, scrape_interval: fast}\n- job_name: a\n  basic_auth: {username: u}\n  bearer_token: x\n  static_configs:\n  - targets: ['http://x:1/metrics']\n",
+			[]string{
+				`line 2: remote_write "127.0.0.1:19090/write": url: parse URL "127.0.0.1:19090/write": begin it with http:// or https://`,
+				`line 3: remote_write "127.0.0.1:19090/write": remote_timeout: not a valid duration string: "fast"`,
+				`line 4: unknown key "usernam" in remote_write "127.0.0.1:19090/write": basic_auth, did you mean "username"?`,
+				`line 6: remote_write "127.0.0.1:19090/write": oauth2 client_id must be configured`,
+				`line 8: scrape_configs: job_name "a": scrape_interval: not a valid duration string: "fast"`,
+				`line 9: scrape_configs: job_name "a" stands twice, first in line 8`,
+				`line 10: scrape_configs: job_name "a": at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured`,
+				`line 13: scrape_configs: job_name "a": "http://x:1/metrics": want host:port; the scheme and the path have keys of their own, scheme and metrics_path`,
+			},
+		},
+		"durations and sizes": {
+			"monitors:\n  scrapeInterval: 30\n  bodySizeLimit: 5\nwal:\n  max_bytes: 8G\n",
+			[]string{
+				`line 2: monitors.scrapeInterval: "30": want a duration such as 30s`,
+				`line 3: monitors.bodySizeLimit: "5": want a size such as 50MB`,
+				`line 5: wal.max_bytes: "8G" is no number of bytes: want one like 8GB, 8Gi or 1073741824`,
+			},
+		},
+		"a log that is too small": {
+			"wal:\n  max_bytes: 1KB\n  segment_bytes: 1KB\nrelay: {drain_factr: 1}\n",
+			[]string{
+				`line 2: wal.max_bytes: 1024: want 67108864 (64MB) or more, which is a few segments: less would be deleted all the time; leave it out for 8GB`,
+				`line 3: wal.segment_bytes: 1024: want 16384 (16KB) or more; leave it out for 64MB`,
+				`line 4: unknown key "drain_factr" in relay, did you mean "drain_factor"?`,
 			},
 		},
 		"two kinds of authentication": {
@@ -105,6 +140,7 @@ func TestMistakes(t *testing.T) {
 			`{"monitors": {"scrapeintervall": "5s"},` + "\n" + `"scrape_configs": [{"job_name": "a", "scrape_timeout": "2h"}], "wal": {"max_bytes": -1}}`,
 			[]string{
 				`line 1: unknown key "scrapeintervall" in monitors, did you mean "scrapeInterval"?`,
+				`line 2: wal.max_bytes: -1 is negative`,
 				`line 2: scrape_configs: job_name "a": scrape timeout greater than scrape interval`,
 			},
 		},
@@ -160,6 +196,38 @@ func TestWarnings(t *testing.T) {
 		want []string
 	}{
 		"no destination": {"scrape_configs: [{job_name: a}]\n", []string{"no remote_write: what is scraped goes nowhere"}},
+		"empty blocks": {
+			"remote_write: [{url: 'http://a/'}]\nkubernetes:\nmonitors: ~\nnodes: null\nmanifests:\nwal:\n",
+			[]string{
+				"line 2: kubernetes is empty, which is as if it were not there; write `kubernetes: {}` to turn it on",
+				"line 3: monitors is empty, which is as if it were not there; write `monitors: {}` to turn it on",
+				"line 4: nodes is empty, which is as if it were not there; write `nodes: {}` to turn it on",
+				"line 5: manifests is empty, which is as if it were not there; write `manifests: {directory: DIRECTORY}` to turn it on",
+			},
+		},
+		"an empty block that something else turns on": {"remote_write: [{url: 'http://a/'}]\nkubernetes: {}\nmonitors:\n", nil},
+		"one selector": {
+			"remote_write: [{url: 'http://a/'}]\nmonitors:\n  scrapeInterval: 10s\n  serviceMonitorSelector: {}\n",
+			[]string{
+				"line 4: monitors: serviceMonitorSelector is given and podMonitorSelector, probeSelector and scrapeConfigSelector are not, so no PodMonitor, Probe or ScrapeConfig is selected; " +
+					"write `podMonitorSelector: {}` to select all, or `podMonitorSelector: null` to select none",
+				"line 4: monitors: serviceMonitorNamespaceSelector is not given, so only the relay's own namespace counts for these kinds; " +
+					"write `serviceMonitorNamespaceSelector: {}` for all namespaces, or `serviceMonitorNamespaceSelector: null` for its own",
+			},
+		},
+		"a selector of namespaces alone": {
+			"remote_write: [{url: 'http://a/'}]\nmonitors: {probeNamespaceSelector: {}, serviceMonitorSelector: null, podMonitorSelector: null, scrapeConfigSelector: null}\n",
+			[]string{
+				"line 2: monitors: probeNamespaceSelector is given and probeSelector is not, so no Probe is selected; write `probeSelector: {}` to select all, or `probeSelector: null` to select none",
+			},
+		},
+		"selectors that are said": {
+			"remote_write: [{url: 'http://a/'}]\nmonitors: {probeSelector: {}, probeNamespaceSelector: null, serviceMonitorSelector: null, podMonitorSelector: null, scrapeConfigSelector: null}\n", nil,
+		},
+		"segments larger than the log allows": {
+			"remote_write: [{url: 'http://a/'}]\nwal: {max_bytes: 64Mi, segment_bytes: 16Mi}\n",
+			[]string{"line 2: wal.segment_bytes: 16777216 is more than an eighth of max_bytes, and 8388608 takes its place: write that, or raise max_bytes to 134217728"},
+		},
 		"a variable that is not set": {
 			"remote_write: [{url: 'http://a/'}]\nglobal:\n  external_labels:\n    a: $SET\n    cluster: ${UNSET}-1\nmonitors:\n  externalLabels: {region: $$UNSET $UNSET2}\n",
 			[]string{
@@ -185,7 +253,7 @@ func TestWarnings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(c.want, c2.Warnings); d != "" {
+			if d := cmp.Diff(c.want, c2.Warnings, cmpopts.EquateEmpty()); d != "" {
 				t.Error(d)
 			}
 		})
@@ -268,10 +336,56 @@ remote_write:
 		`line 16: remote_write "r": authorization.credentials_file: ` + at + "gone: there is no such file",
 		at + `more.yaml: line 3: scrape_configs: job_name "m": bearer_token_file: ` + at + "gone-too: there is no such file",
 	}
-	got := c.Examine().Strings()
+	got := c.Examine(true).Strings()
 	slices.Sort(got)
 	slices.Sort(want)
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestNotes: a relay of a cluster whose series bear no label of it is told of, and not warned.
+func TestNotes(t *testing.T) {
+	for text, want := range map[string]string{
+		"monitors: {}\n": "no external_labels: series of several clusters cannot be told apart; set global.external_labels, such as {cluster: NAME}",
+		"nodes: {}\nglobal: {external_labels: {}}\n":     "line 2: no external_labels: ",
+		"monitors: {externalLabels: {cluster: a}}\n":     "",
+		"nodes: {}\nglobal: {external_labels: {a: b}}\n": "",
+		"scrape_configs: [{job_name: a}]\n":              "",
+	} {
+		c, err := Load([]byte(text+"remote_write: [{url: 'http://a/'}]\n"), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := c.Notes().Error()
+		if !strings.HasPrefix(got, want) || (got == "") != (want == "") || len(c.Warnings) > 0 {
+			t.Errorf("%s: got %q, want %q; warnings %q", text, got, want, c.Warnings)
+		}
+	}
+}
+
+// TestWarningsBesideMistakes: a mistake hides no warning.
+func TestWarningsBesideMistakes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "promrelay.yml")
+	text := "remote_write:\n- url: http://a/\n  queue_config: {capacity: 5}\n  basic_auth: {username: u, password_file: gone}\nglobal: {scrape_interval: fast}\nmonitors:\nwal: {max_byte: 1}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := LoadFile(path)
+	file, ok := errors.AsType[*FileError](err)
+	if !ok {
+		t.Fatal(err)
+	}
+	for files, want := range map[bool][]string{
+		false: {"line 3: remote_write[].queue_config", "line 6: monitors is empty"},
+		true:  {"line 3: remote_write[].queue_config", `line 4: remote_write "http://a/": basic_auth.password_file: `, "line 6: monitors is empty"},
+	} {
+		got := file.Examine(files).Strings()
+		if !slices.EqualFunc(got, want, strings.HasPrefix) {
+			t.Errorf("files %t: got %q, want %q", files, got, want)
+		}
+	}
+	if n := len(file.Err.(Problems)); n != 2 {
+		t.Errorf("%d mistakes, want 2: %v", n, err)
 	}
 }

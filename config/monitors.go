@@ -158,8 +158,6 @@ func (l *loader) tellUnset(path ...string) {
 // externalLabels adds those of the monitors block to the global ones.
 func (l *loader) externalLabels(bad bad) {
 	c := l.c
-	l.tellUnset("global", "external_labels")
-	l.tellUnset("monitors", "externalLabels")
 	if c.Monitors == nil || len(c.Monitors.ExternalLabels) == 0 {
 		return
 	}

@@ -17,9 +17,25 @@ type Problem struct {
 	Line int
 	// Text says what is wrong, without secrets.
 	Text string
+	// Weight is what stands before it where it is no mistake.
+	Weight Weight
 }
 
+// Weight tells how much a problem matters.
+type Weight string
+
+// A mistake is refused, a warning is one with --strict, and a note never is.
+const (
+	Mistake Weight = ""
+	Warning Weight = "warning"
+	Note    Weight = "note"
+)
+
 func (p Problem) String() string {
+	if w := p.Weight; w != Mistake {
+		p.Weight = Mistake
+		return string(w) + ": " + p.String()
+	}
 	switch {
 	case p.File != "" && p.Line > 0:
 		return fmt.Sprintf("%s: line %d: %s", p.File, p.Line, p.Text)
@@ -41,6 +57,15 @@ func (p Problems) Strings() []string {
 	out := make([]string, 0, len(p))
 	for _, one := range p {
 		out = append(out, one.String())
+	}
+	return out
+}
+
+// Weighing returns the problems with another weight.
+func (p Problems) Weighing(w Weight) Problems {
+	out := slices.Clone(p)
+	for i := range out {
+		out[i].Weight = w
 	}
 	return out
 }

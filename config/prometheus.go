@@ -76,11 +76,19 @@ func (l *loader) jobs(w *walker, list *yaml.Node, global promconfig.GlobalConfig
 	}
 	for i, item := range list.Content {
 		item = resolved(item)
+		at := place{text: "scrape_configs"}.item(i, item)
+		if name := find(item, "job_name"); name != nil && resolved(name).Value != "" {
+			where, ok := first[resolved(name).Value]
+			if line := mentioned(item, "job_name"); ok {
+				w.mistake(line, "%s stands twice, first %s", at.text, where)
+			} else {
+				first[resolved(name).Value] = Problem{File: w.file, Line: line.Line}.where()
+			}
+		}
 		var sc promconfig.ScrapeConfig
 		if poisonous(item) || decodeSafely(item, &sc) != nil {
 			continue // of which the walk has told
 		}
-		at := place{text: "scrape_configs"}.item(i, item)
 		scheme := sc.MetricNameValidationScheme
 		if scheme == model.UnsetValidation {
 			scheme = global.MetricNameValidationScheme
@@ -91,12 +99,6 @@ func (l *loader) jobs(w *walker, list *yaml.Node, global promconfig.GlobalConfig
 			text := ofJob.ReplaceAllString(err.Error(), "")
 			w.mistake(mentioned(item, text), "%s: %s", at.text, readable(fmt.Errorf("%s", text)))
 		}
-		name := mentioned(item, "job_name")
-		if where, ok := first[sc.JobName]; ok {
-			w.mistake(name, "%s stands twice, first %s", at.text, where)
-			continue
-		}
-		first[sc.JobName] = Problem{File: w.file, Line: name.Line}.where()
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -45,7 +46,7 @@ func (l *loader) tellMeaningless() {
 			l.warn(key.Line, "%s has no effect: %s", strings.ReplaceAll(m.path, ".*", "[]"), m.reason)
 		}
 	}
-	if len(l.c.Destinations) == 0 {
+	if list := resolved(find(l.doc.root, "remote_write")); list == nil || len(list.Content) == 0 {
 		l.warn(l.doc.line("remote_write"), "no remote_write: what is scraped goes nowhere")
 	}
 }
@@ -58,13 +59,11 @@ func (l *loader) validate() {
 	var bad bad = func(path, format string, args ...any) {
 		l.problem(l.doc.line(strings.Split(path, ".")...), "%s: %s", path, fmt.Sprintf(format, args...))
 	}
-	l.tellMeaningless()
 	c.validateSources(bad)
 	c.validateLastGood(bad)
 	l.validateJobs()
 	l.externalLabels(bad)
 	if c.Monitors != nil {
-		l.tellIdleFields()
 		c.Monitors.validate(bad)
 	}
 	if c.Nodes != nil {
@@ -79,11 +78,36 @@ func (w WAL) validate(bad bad) {
 	if w.MaxBytes < 0 {
 		bad("wal.max_bytes", "%d is negative", w.MaxBytes)
 	}
+	if w.MaxBytes > 0 && w.MaxBytes < leastWAL {
+		bad("wal.max_bytes", "%d: want %d (64MB) or more, which is a few segments: less would be deleted all the time; leave it out for 8GB", w.MaxBytes, int64(leastWAL))
+	}
 	if w.SegmentBytes < 0 {
 		bad("wal.segment_bytes", "%d is negative", w.SegmentBytes)
 	}
+	if w.SegmentBytes > 0 && w.SegmentBytes < leastSegment {
+		bad("wal.segment_bytes", "%d: want %d (16KB) or more; leave it out for 64MB", w.SegmentBytes, int64(leastSegment))
+	}
 	if w.SyncInterval < 0 {
 		bad("wal.sync_interval", "%s is negative", w.SyncInterval)
+	}
+}
+
+const (
+	// leastWAL holds eight segments of 8 MB: what one scrape of a large page appends must not push the others out.
+	leastWAL = 64 << 20
+	// leastSegment holds the tables of some targets, which each segment repeats.
+	leastSegment = 16 << 10
+	// defaultWAL is what max_bytes is when it is left out: wal.DefaultMaxBytes.
+	defaultWAL = 8 << 30
+)
+
+// tellSegments warns of segments that would be closed earlier than the block says.
+func (l *loader) tellSegments() {
+	w := l.c.WAL
+	most := cmp.Or(w.MaxBytes, defaultWAL) / 8
+	if w.SegmentBytes > most && most > 0 {
+		l.warn(l.doc.line("wal", "segment_bytes"), "wal.segment_bytes: %d is more than an eighth of max_bytes, and %d takes its place: write that, or raise max_bytes to %d",
+			w.SegmentBytes, most, 8*w.SegmentBytes)
 	}
 }
 

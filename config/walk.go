@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/prometheus/prometheus/model/relabel"
@@ -74,12 +75,12 @@ func (w *walker) mistake(n *yaml.Node, format string, args ...any) bool {
 	if w.trusting {
 		return false
 	}
-	w.mistakes = append(w.mistakes, Problem{w.file, n.Line, fmt.Sprintf(format, args...)})
+	w.mistakes = append(w.mistakes, Problem{File: w.file, Line: n.Line, Text: fmt.Sprintf(format, args...)})
 	return false
 }
 
 func (w *walker) finding(n *yaml.Node, format string, args ...any) {
-	w.findings = append(w.findings, Problem{w.file, n.Line, fmt.Sprintf(format, args...)})
+	w.findings = append(w.findings, Problem{File: w.file, Line: n.Line, Text: fmt.Sprintf(format, args...)})
 }
 
 // resolved is the node that an alias stands for.
@@ -123,6 +124,9 @@ func (w *walker) walk(n *yaml.Node, t reflect.Type, at place) bool {
 		}
 	}
 	if !good {
+		if t == remoteWriteType || t == scrapeType {
+			w.decodeRest(n, t, at)
+		}
 		return false
 	}
 	return (w.trusting || w.decode(n, t, at)) && w.look(n, t, at)
@@ -214,7 +218,7 @@ func (w *walker) decode(n *yaml.Node, t reflect.Type, at place) (good bool) {
 		text = "want " + wanted(t)
 		if n.Kind == yaml.ScalarNode && !redact.Name(at.key) {
 			text = fmt.Sprintf("%q: %s", n.Value, text)
-			if at.by == jsonTags && t.Kind() == reflect.String {
+			if wanted(t) == "a text" && at.by == jsonTags {
 				text += " (in quotes)"
 			}
 		}
@@ -225,8 +229,50 @@ func (w *walker) decode(n *yaml.Node, t reflect.Type, at place) (good bool) {
 	line := n
 	if t.Kind() == reflect.Struct && n.Kind == yaml.MappingNode {
 		line = mentioned(n, text)
+		for _, v := range scalars(n) {
+			if line == n && v.Value != "" && strings.Contains(text, strconv.Quote(v.Value)) {
+				line = v
+			}
+		}
 	}
-	return w.mistake(line, "%s: %s", at.text, text)
+	w.mistake(line, "%s: %s", at.text, text)
+	if t == remoteWriteType || t == scrapeType {
+		w.decodeRest(n, t, at)
+	}
+	return false
+}
+
+// decodeRest has a destination or a job read itself without the keys in which mistakes are, to find what is wrong with the others: by
+// itself it stops at the first. What it cannot be without gets a value that is good.
+func (w *walker) decodeRest(n *yaml.Node, t reflect.Type, at place) {
+	rest := *n
+	rest.Content = nil
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		from, to := key.Line, lastLine(value)
+		bad := slices.ContainsFunc(w.mistakes, func(p Problem) bool { return p.File == w.file && p.Line >= from && p.Line <= to })
+		good, needed := map[string]string{"url": "http://a/", "job_name": "a"}[key.Value]
+		switch {
+		case bad && needed:
+			rest.Content = append(rest.Content, key, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: good, Line: value.Line})
+		case !bad:
+			rest.Content = append(rest.Content, key, value)
+		}
+	}
+	if len(rest.Content) < len(n.Content) {
+		w.decode(&rest, t, at)
+	}
+}
+
+// lastLine is the last line on which something of a node begins.
+func lastLine(n *yaml.Node) int {
+	line := n.Line
+	if n.Kind != yaml.AliasNode {
+		for _, c := range n.Content {
+			line = max(line, lastLine(c))
+		}
+	}
+	return line
 }
 
 func decodeAs(n *yaml.Node, out any, by tags) error {
@@ -319,6 +365,13 @@ func wanted(t reflect.Type) string {
 		return "a list"
 	case reflect.Struct, reflect.Map:
 		return "keys and values"
+	case reflect.String: // of a CRD
+		switch {
+		case strings.Contains(t.Name(), "Duration"):
+			return "a duration such as 30s"
+		case t.Name() == "ByteSize":
+			return "a size such as 50MB"
+		}
 	}
 	return "a text"
 }

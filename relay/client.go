@@ -65,7 +65,7 @@ func (c *client) newHTTPClient(d config.Destination) (*http.Client, error) {
 		AzureADConfig: d.AzureADConfig, GoogleIAMConfig: d.GoogleIAMConfig, Headers: d.Headers, RoundRobinDNS: d.RoundRobinDNS,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("HTTP client: %w", withoutURL(err))
+		return nil, fmt.Errorf("HTTP client: %w", ofFile(d, withoutURL(err)))
 	}
 	rc, ok := wc.(*remote.Client)
 	if !ok {
@@ -140,7 +140,7 @@ func (c *client) exchange(ctx context.Context, r *request, attempt int) answer {
 			if errors.Is(err, context.DeadlineExceeded) && context.Cause(ctx) != nil {
 				err = context.Cause(ctx)
 			}
-			return answer{err: withoutURL(err)}
+			return answer{err: ofFile(c.cfg, withoutURL(err))}
 		}
 		next := c.redirect(resp, to)
 		if next == nil {

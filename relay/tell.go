@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -128,9 +129,12 @@ func (t *teller) fill(s *Status) {
 
 // advices are what a person can do about an answer: by words in it, or the status that it begins with. The first that fits counts.
 var advices = []struct{ words, status, advice string }{
+	{words: unreadableWords, advice: "make that file, one that the relay may read; it is taken in when it is there, without a restart. In Kubernetes it is a key of a Secret that the pod mounts: look whether the Secret has it"},
+	{words: "unable to use specified", advice: "look into the file that it names: a certificate or key in PEM must be in it; it is taken in when it is there, without a restart"},
 	{words: "without the headers", advice: "the receiver may not store anything: set protobuf_message: prometheus.WriteRequest"},
 	{words: "no org id", advice: "the receiver wants a tenant: set headers: {X-Scope-OrgID: ...}"},
 	{words: "not followed", advice: "set the URL to where the receiver is; a POST follows 307 and 308 alone, and to another host only where relay.redirect_hosts names it"},
+	{words: "redirect", advice: "set the URL to where the receiver is"},
 	{status: "401", advice: "check the credentials of this remote_write"},
 	{status: "403", advice: "check the credentials of this remote_write, and what they may do at the receiver"},
 	{status: "404", advice: "check the path of the URL"},
@@ -161,8 +165,14 @@ func advice(text string) string {
 			return a.advice
 		}
 	}
+	if !statusFirst.MatchString(text) {
+		return "no receiver has answered: check the URL, and what is on the way to it"
+	}
 	return "look at the receiver's words, and at its log"
 }
+
+// statusFirst fits an answer of a receiver, which begins with its status.
+var statusFirst = regexp.MustCompile(`^[1-5]\d\d `)
 
 // unclear is the reason shown for answers after which nobody can tell how many samples are missing.
 const unclear = "refused, number unknown"

@@ -140,7 +140,7 @@ func TestTellTrouble(t *testing.T) {
 		trouble("later", "503 two", time.Second)
 	}
 	count(1, 0)
-	if s := status(); s.Error != "503 two" || s.Advice != advice("") {
+	if s := status(); s.Error != "503 two" || s.Advice != advice("503 two") {
 		t.Errorf("%q, %q", s.Error, s.Advice)
 	}
 	trouble("outside of the data", "401 Unauthorized", time.Second)
@@ -170,6 +170,10 @@ func TestAdvice(t *testing.T) {
 		want string // a part
 	}{
 		"nothing":                 {"500 Internal Server Error", "the receiver's words"},
+		"no answer":               {"EOF", "no receiver has answered"},
+		"a file that is missing":  {`the relay cannot read /x/password (remote_write "a", basic_auth.password_file): there is no such file`, "make that file"},
+		"no certificate":          {"unable to use specified CA cert /x/ca.crt", "look into the file"},
+		"redirects":               {"more than 10 redirects", "set the URL"},
 		"upper case":              {"400 Bad Request: OUT OF ORDER sample", "out-of-order window"},
 		"tenant before 401":       {"401 Unauthorized: no org id", "X-Scope-OrgID"},
 		"401":                     {"401 Unauthorized", "credentials"},

@@ -36,29 +36,79 @@ func load(path string) (*config.Config, error) {
 	return c, nil
 }
 
-// check tells of a configuration file what run would, without running. Strict takes warnings for errors.
-func check(out io.Writer, path string, strict bool) error {
-	c, err := config.LoadFile(path)
+// checkOptions are the flags of check.
+type checkOptions struct {
+	ConfigFile string
+	Strict     bool // take warnings for errors
+	Files      bool // look at what it names on this machine
+}
+
+// check tells of a configuration file what run would, without running. What there is to tell stands in the order of lines, mistakes
+// beside warnings: all of it is the error, if there is one.
+func check(out io.Writer, o checkOptions) error {
+	c, err := config.LoadFile(o.ConfigFile)
+	told, err := o.examine(c, err)
 	if err != nil {
 		return err
 	}
-	mistakes, warnings := examine(c)
-	if strict {
-		mistakes, warnings = append(mistakes, warnings...).Sorted(), nil
+	if o.Strict {
+		for i, p := range told {
+			if p.Weight == config.Warning {
+				told[i].Weight = config.Mistake
+			}
+		}
 	}
-	for _, w := range warnings.Strings() {
-		fmt.Fprintf(out, "%s: warning: %s\n", path, w)
+	told = told.Sorted()
+	if slices.ContainsFunc(told, func(p config.Problem) bool { return p.Weight == config.Mistake }) {
+		return &config.FileError{Path: o.ConfigFile, Err: told}
 	}
-	if len(mistakes) > 0 {
-		return &config.FileError{Path: path, Err: mistakes}
+	for _, p := range told.Strings() {
+		fmt.Fprintf(out, "%s: %s\n", o.ConfigFile, p)
 	}
-	fmt.Fprintf(out, "%s: valid, with %d scrape_configs and %d remote_write\n", path, len(c.ScrapeConfigs), len(c.Destinations))
+	fmt.Fprintf(out, "%s: valid, with %d scrape_configs and %d remote_write; monitors %s, nodes %s, %s\n",
+		o.ConfigFile, len(c.ScrapeConfigs), len(c.Destinations), onOff(c.Monitors != nil), onOff(c.Nodes != nil), objectsFrom(c))
 	return nil
 }
 
-// examine asks the rooms what they say of a configuration that is valid by itself. What another machine may have is a warning.
-func examine(c *config.Config) (mistakes, warnings config.Problems) {
-	warnings = c.Examine()
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+// objectsFrom says where objects are read from.
+func objectsFrom(c *config.Config) string {
+	switch {
+	case c.Manifests != nil:
+		return "objects from manifests"
+	case c.Kubernetes != nil || informers.UsesCluster(c):
+		return "objects from a cluster"
+	}
+	return "no cluster"
+}
+
+// examine gathers what there is to tell of a configuration, or of one that loading refuses with err. It returns any other error.
+func (o checkOptions) examine(c *config.Config, err error) (config.Problems, error) {
+	if err == nil {
+		mistakes, warnings := examine(c, o.Files)
+		return slices.Concat(mistakes, warnings.Weighing(config.Warning), c.Notes().Weighing(config.Note)), nil
+	}
+	file, ok := errors.AsType[*config.FileError](err)
+	if !ok {
+		return nil, err
+	}
+	mistakes, ok := errors.AsType[config.Problems](file.Err)
+	if !ok {
+		return nil, err
+	}
+	return slices.Concat(mistakes, file.Examine(o.Files).Weighing(config.Warning)), nil
+}
+
+// examine asks the rooms what they say of a configuration that is valid by itself. What another machine may have is a warning, or
+// nothing if files is false.
+func examine(c *config.Config, files bool) (mistakes, warnings config.Problems) {
+	warnings = c.Examine(files)
 	if err := informers.Check(c); err != nil {
 		mistakes = append(mistakes, c.Locate(err))
 	}
@@ -66,15 +116,19 @@ func examine(c *config.Config) (mistakes, warnings config.Problems) {
 		err := relay.Check(relay.Settings{Destinations: []config.Destination{d}, Relay: c.Relay})
 		switch {
 		case err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission): // of files the warnings tell
+		case fromHere(d) && !files:
 		case fromHere(d):
 			warnings = append(warnings, config.Problem{Line: c.DestinationLine(i), Text: c.Shown(err).Error() + "; run refuses it on this machine"})
 		default:
 			mistakes = append(mistakes, config.Problem{Line: c.DestinationLine(i), Text: c.Shown(err).Error()})
 		}
 	}
-	m, w := examineWAL(c)
-	mistakes, warnings = append(mistakes, m...), append(warnings, w...)
-	return mistakes.Sorted(), append(warnings, examineManifests(c)...).Sorted()
+	if files {
+		m, w := examineWAL(c)
+		mistakes, warnings = append(mistakes, m...), append(warnings, w...)
+		warnings = append(warnings, examineManifests(c)...)
+	}
+	return mistakes, warnings
 }
 
 // fromHere tells whether what a destination needs comes from this machine: certificates, credentials of a cloud.
@@ -136,6 +190,9 @@ func writable(dir string) error {
 		}
 		if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
 			return fmt.Errorf("%s: %w", at, err)
+		}
+		if fs := kernelFS(at); fs != "" { // which root may write, by its mode, and where nobody can make a file
+			return fmt.Errorf("%s is in a %s of the kernel, which holds no files of others", at, fs)
 		}
 		return nil
 	}

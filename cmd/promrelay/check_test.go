@@ -40,6 +40,22 @@ func TestCheck(t *testing.T) {
 		"a file in place of the log": {
 			good + "wal: {dir: promrelay.yml/wal, min_free_bytes: -1}\n", "warning: line 2: wal.dir: DIR/promrelay.yml/wal cannot be written: ", "FILE: line 2: wal.dir",
 		},
+		"a directory of the kernel": {good + "wal: {dir: /proc/x, min_free_bytes: -1}\n", "warning: line 2: wal.dir: /proc/x cannot be written: /proc is in a proc of the kernel", "FILE: line 2: wal.dir"},
+		"an empty block":            {good + "monitors:\n", "FILE: warning: line 2: monitors is empty, which is as if it were not there; write `monitors: {}`", "FILE: line 2: monitors is empty"},
+		"one selector": {
+			good + "monitors: {probeSelector: {}}\n", "FILE: warning: line 2: monitors: probeSelector is given and serviceMonitorSelector, ", "FILE: line 2: monitors: probeSelector",
+		},
+		"a note": {
+			good + "monitors: {}\n", "FILE: note: no external_labels: ", "",
+		},
+		"what is on": {
+			good + "nodes: {}\nglobal: {external_labels: {cluster: a}}\n", "\nFILE: valid, with 0 scrape_configs and 1 remote_write; monitors off, nodes on, objects from a cluster\n", "",
+		},
+		"warnings beside mistakes": {
+			"monitors:\nwal: {max_byte: 1}\nremote_write:\n- url: http://a/write\n  tls_config: {ca_file: none.crt}\n",
+			"FILE: warning: line 1: monitors is empty, which is as if it were not there; write `monitors: {}` to turn it on\nFILE: line 2: unknown key \"max_byte\" in wal, did you mean \"max_bytes\"?\nFILE: warning: line 5: remote_write",
+			"FILE: line 5: ",
+		},
 		"manifests":      {good + "manifests: {directory: there}\n", "bad.yaml: line 1: an object without kind", "FILE: line 2: "},
 		"no manifests":   {good + "manifests: {directory: none}\n", "warning: line 2: manifests.directory: DIR/none: there is no such file\nFILE: valid", "FILE: line 2: manifests.directory"},
 		"no destination": {"monitors: {}\n", "warning: no remote_write", "FILE: no remote_write"},
@@ -61,7 +77,7 @@ func TestCheck(t *testing.T) {
 			t.Chdir(dir)
 			told := func(strict bool) string {
 				var out bytes.Buffer
-				if err := check(&out, path, strict); err != nil {
+				if err := check(&out, checkOptions{ConfigFile: path, Strict: strict, Files: true}); err != nil {
 					out.WriteString(strings.Join(lines(err), "\n"))
 				}
 				if got := out.String(); !strings.Contains(got, path) || strings.Contains(got, "secret") {
@@ -77,6 +93,45 @@ func TestCheck(t *testing.T) {
 				t.Errorf("strict: got %s\nwant %s", got, c.strict)
 			}
 		})
+	}
+}
+
+// TestCheckWithoutFiles: off the pod, a configuration is good whose files are on the pod alone.
+func TestCheckWithoutFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "promrelay.yml")
+	text := `global: {external_labels: {cluster: a}}
+kubernetes: {kubeconfig: none/config}
+monitors: {}
+nodes: {}
+scrape_config_files: [none/*.yml]
+scrape_configs:
+- {job_name: a, file_sd_configs: [{files: [none.json]}], bearer_token_file: none/token}
+wal: {dir: /proc/x, min_free_bytes: 4000000TB}
+remote_write:
+- {url: http://a/write, basic_auth: {username: u, password_file: /none/password}}
+- {url: https://b/write, tls_config: {ca_file: promrelay.yml, cert_file: none.crt, key_file: none.key}}
+- {url: https://c/write, tls_config: {ca_file: promrelay.yml}}
+- {url: https://d/write, google_iam: {credentials_file: none.json}}
+`
+	told := func(text string, o checkOptions) string {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		o.ConfigFile = path
+		if err := check(&out, o); err != nil {
+			return strings.Join(lines(err), "\n")
+		}
+		return out.String()
+	}
+	if got := told(text, checkOptions{Strict: true}); strings.Count(got, "\n") != 1 || !strings.Contains(got, ": valid, with 1 scrape_configs") {
+		t.Errorf("without files: %s", got)
+	}
+	if got := told(text, checkOptions{Strict: true, Files: true}); strings.Count(got, "\n") < 8 {
+		t.Errorf("with files: %s", got)
+	}
+	if got := told(text+"wall: {}\nmanifests:\n", checkOptions{Strict: true}); strings.Contains(got, "none") || !strings.Contains(got, `unknown key "wall"`) {
+		t.Errorf("with a mistake: %s", got)
 	}
 }
 
@@ -132,7 +187,7 @@ func TestCheckTellsOfBacklogs(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		if err := check(&out, path, false); err != nil {
+		if err := check(&out, checkOptions{ConfigFile: path, Files: true}); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()

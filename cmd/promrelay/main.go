@@ -64,7 +64,7 @@ func command(args []string) error {
 	app.HelpFlag.Short('h')
 	app.Version(versionText())
 	app.VersionFlag.NoEnvar()
-	const configHelp = "Path to the configuration file: one of Prometheus, with the blocks kubernetes, monitors, nodes, manifests, wal and relay beside its own."
+	const configHelp = "Path to the configuration file: one of Prometheus, with the blocks kubernetes, monitors, nodes, manifests, scrape, wal and relay beside its own."
 
 	runCmd := app.Command("run", "Scrape and relay, until SIGTERM.")
 	r := runOptions{Web: toolkit.AddFlags(runCmd, ":9099")}
@@ -78,16 +78,17 @@ func command(args []string) error {
 	runCmd.Flag("log.format", "Form of log messages: "+strings.Join(logFormats, ", ")+".").Default("logfmt").HintOptions(logFormats...).StringVar(&r.LogFormat)
 
 	checkCmd := app.Command("check", "Check a configuration file, and the files that it names.")
-	var checked string
-	var strict bool
-	checkCmd.Flag("strict", "Take warnings for errors.").BoolVar(&strict)
-	checkCmd.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&checked)
+	var c checkOptions
+	checkCmd.Flag("strict", "Take warnings for errors.").BoolVar(&c.Strict)
+	checkCmd.Flag("files", "Look at the files, directories and credentials that the configuration names. --no-files is for those that are on another machine.").Default("true").BoolVar(&c.Files)
+	checkCmd.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&c.ConfigFile)
 
 	targetsCmd := app.Command("targets", "List the targets of a cluster that has the objects of a directory of manifests.")
 	var t targetsOptions
 	targetsCmd.Flag("manifests", "Directory of YAML and JSON files with monitors, Services, EndpointSlices, Pods and so on.").Required().StringVar(&t.Manifests)
 	targetsCmd.Flag("config.file", "Configuration file, for its monitors, nodes and scrape_configs. Without one, all monitors count.").StringVar(&t.ConfigFile)
-	targetsCmd.Flag("output", "Form of the list.").Default("text").EnumVar(&t.Output, "text", "json")
+	targetsCmd.Flag("output", "Form of the list: "+strings.Join(outputs, ", ")+".").Default("text").HintOptions(outputs...).StringVar(&t.Output)
+	targetsCmd.Flag("fail-on", "End with 1 for these: "+failOnHelp()+" Repeatable, or with commas.").HintOptions(failNames()...).StringsVar(&t.FailOn)
 
 	versionCmd := app.Command("version", "Print the version.")
 
@@ -102,7 +103,7 @@ func command(args []string) error {
 	case runCmd.FullCommand():
 		return run(r)
 	case checkCmd.FullCommand():
-		return check(os.Stdout, checked, strict)
+		return check(os.Stdout, c)
 	case targetsCmd.FullCommand():
 		return listTargets(os.Stdout, t)
 	case versionCmd.FullCommand():

@@ -197,6 +197,41 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// TestFileIsGone: that the file is away is told of once, and once that it is back; the swap of a mount's link is neither.
+func TestFileIsGone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "promrelay.yml")
+	if err := os.Symlink("..data/promrelay.yml", path); err != nil {
+		t.Fatal(err)
+	}
+	mount(t, dir, "..1", job("first"))
+	p := start(t, path)
+	for i := range 5 {
+		mount(t, dir, fmt.Sprintf("..swap%d", i), job(fmt.Sprintf("swapped%d", i)))
+		time.Sleep(settleFor / 3)
+	}
+	p.await("the last one that was mounted", func() bool { return strings.Contains(p.get("/api/v1/targets"), `"scrapePool":"swapped4"`) })
+	if strings.Contains(p.text(), "is gone") {
+		t.Errorf("a swap is told of: %s", p.text())
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	p.await("that it is gone", func() bool {
+		return strings.Contains(p.text(), "the configuration file is gone; the one in force stays")
+	})
+	write(t, filepath.Join(dir, "other"), "x") // which has the directory looked at again
+	time.Sleep(3 * settleFor)
+	if err := os.Symlink("..data/promrelay.yml", path); err != nil {
+		t.Fatal(err)
+	}
+	p.await("that it is back", func() bool { return strings.Contains(p.text(), "the configuration file is back") })
+	if text := p.text(); strings.Count(text, "is gone") != 1 || !strings.Contains(text, "level=warn") || !strings.Contains(text, "config="+path) {
+		t.Errorf("the log is %s", text)
+	}
+}
+
 // TestWatchesScrapeConfigFiles: they are part of the configuration, also those that a reload has brought.
 func TestWatchesScrapeConfigFiles(t *testing.T) {
 	t.Parallel()

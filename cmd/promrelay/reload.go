@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"reflect"
@@ -34,6 +35,7 @@ type reloader struct {
 	refused   atomic.Pointer[web.Refused] // the file as it is now, nil if it is in force
 
 	watch bool // reload when the file changes
+	gone  bool // the log says that the file is gone; of run alone
 
 	mu  sync.Mutex // held while a configuration is applied
 	cfg *config.Config
@@ -70,10 +72,25 @@ func (r *reloader) run(ctx context.Context) error {
 		case <-hangup:
 			_ = r.reload() // which logs its error
 		case <-changed:
+			r.lookAfter()
 			if r.changed() {
 				_ = r.reload()
 			}
 		}
+	}
+}
+
+// lookAfter tells once that the file is gone, and once that it is back. The directory has been quiet for a while when it is called: while
+// a ConfigMap's link is swapped or an editor replaces the file, nobody looks.
+func (r *reloader) lookAfter() {
+	_, err := os.Stat(r.path)
+	switch gone := errors.Is(err, fs.ErrNotExist); {
+	case gone && !r.gone:
+		r.gone = true
+		r.log.Warn("the configuration file is gone; the one in force stays", zap.String("config", r.path))
+	case err == nil && r.gone:
+		r.gone = false
+		r.log.Info("the configuration file is back", zap.String("config", r.path))
 	}
 }
 
@@ -146,6 +163,9 @@ func (r *reloader) apply(c *config.Config) error {
 	setGC(c)
 	for _, w := range c.Warnings {
 		r.log.Warn("configuration", zap.String("config", r.path), zap.String("warning", w))
+	}
+	for _, n := range c.Notes().Strings() {
+		r.log.Info("configuration", zap.String("config", r.path), zap.String("note", n))
 	}
 	r.cfg = c
 	r.success.Set(1)

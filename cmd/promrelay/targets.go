@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"promrelay/config"
@@ -16,13 +18,24 @@ import (
 // targetsOptions are the flags of targets.
 type targetsOptions struct {
 	ConfigFile, Manifests, Output string
+	FailOn                        []string // names of failures, or several with commas
 }
+
+// outputs are what --output may be.
+var outputs = []string{"text", "json"}
 
 // settleWithin bounds how long a directory of manifests may take to be worked off.
 const settleWithin = time.Minute
 
 // listTargets writes what the relay would scrape of a cluster that has the objects of a directory, and why not what not.
 func listTargets(out io.Writer, o targetsOptions) error {
+	if !slices.Contains(outputs, o.Output) {
+		return fmt.Errorf("--output=%s: want %s", o.Output, strings.Join(outputs, " or "))
+	}
+	failOn, err := parseFailOn(o.FailOn)
+	if err != nil {
+		return err
+	}
 	c, err := o.load()
 	if err != nil {
 		return err
@@ -61,13 +74,13 @@ func listTargets(out io.Writer, o targetsOptions) error {
 	if o.Output == "json" {
 		e := json.NewEncoder(out)
 		e.SetIndent("", "  ")
-		return e.Encode(r)
+		return errors.Join(e.Encode(r), failed(r, failOn))
 	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(out, "%s\n", p)
 	}
 	writeReport(out, r)
-	return nil
+	return failed(r, failOn)
 }
 
 // load reads the configuration, for which the directory takes the place of a cluster.

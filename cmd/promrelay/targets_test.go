@@ -104,7 +104,62 @@ func TestListTargets(t *testing.T) {
 	if len(r.Monitors) != 2 || r.Monitors[0].Jobs[0].Targets[0].Labels["job"] != "cart" {
 		t.Errorf("got %s", js.String())
 	}
-	if err := listTargets(&js, targetsOptions{Manifests: filepath.Join(dir, "none")}); err == nil || !strings.Contains(err.Error(), "none") {
+	if err := listTargets(&js, targetsOptions{Manifests: filepath.Join(dir, "none"), Output: "text"}); err == nil || !strings.Contains(err.Error(), "none") {
 		t.Errorf("no directory: %v", err)
+	}
+}
+
+// TestFailOn: a list of targets is a check in a pipeline, of what is named.
+func TestFailOn(t *testing.T) {
+	dir := t.TempDir()
+	accepted, _, _ := strings.Cut(clusterManifest, "---\n")
+	good := filepath.Join(dir, "good")
+	bad := filepath.Join(dir, "bad")
+	for path, text := range map[string]string{
+		filepath.Join(good, "all.yaml"): accepted + "---\n" + clusterManifest[strings.Index(clusterManifest, "apiVersion: v1\nkind: Service"):],
+		filepath.Join(bad, "all.yaml"):  strings.ReplaceAll(clusterManifest, "port: web\n---", "port: none\n---"),
+		filepath.Join(good, "sd.yaml"):  "apiVersion: monitoring.coreos.com/v1alpha1\nkind: ScrapeConfig\nmetadata: {name: sd, namespace: shop}\nspec: {dnsSDConfigs: [{names: [a.example]}]}\n",
+		filepath.Join(bad, "bad.yaml"):  "kind: Pod\nspec: 3\n",
+	} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		dir  string
+		on   []string
+		want string // parts of the error, by |; empty: none
+	}{
+		"good":     {good, []string{"rejected,empty", "dropped"}, ""},
+		"no flag":  {bad, nil, ""},
+		"rejected": {bad, []string{"rejected"}, "--fail-on=rejected: |bad.yaml: |ServiceMonitor shop/secret"},
+		"empty":    {bad, []string{"empty"}, "--fail-on=empty: ServiceMonitor shop/cart"},
+		"dropped":  {bad, []string{"dropped"}, "--fail-on=dropped: serviceMonitor/shop/cart/0"},
+		"several":  {bad, []string{"empty,rejected", "dropped"}, "--fail-on=empty: |--fail-on=rejected: |--fail-on=dropped: "},
+		"unknown":  {bad, []string{"reject"}, `--fail-on=reject, did you mean "rejected"?`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, output := range outputs {
+				var out bytes.Buffer
+				err := listTargets(&out, targetsOptions{Manifests: c.dir, Output: output, FailOn: c.on})
+				if (err == nil) != (c.want == "") {
+					t.Fatalf("%s: %v, want %q", output, err, c.want)
+				}
+				for part := range strings.SplitSeq(c.want, "|") {
+					if err != nil && !strings.Contains(err.Error(), part) {
+						t.Errorf("%s: %v, want %q in it", output, err, part)
+					}
+				}
+				if name != "unknown" && out.Len() == 0 {
+					t.Error("there is no list")
+				}
+			}
+		})
+	}
+	if err := listTargets(&bytes.Buffer{}, targetsOptions{Manifests: good, Output: "yaml"}); err == nil || err.Error() != "--output=yaml: want text or json" {
+		t.Errorf("another form: %v", err)
 	}
 }

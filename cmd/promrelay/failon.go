@@ -1,0 +1,104 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"promrelay/config"
+	"promrelay/informers"
+	"promrelay/targets"
+)
+
+// failure is something for which --fail-on makes targets end with an error.
+type failure struct {
+	name, help string
+	// in returns what there is of it in a report, in words.
+	in func(informers.Report) []string
+}
+
+// failures are what --fail-on may name.
+var failures = []failure{
+	{"rejected", "a monitor is rejected, or a file of the manifests cannot be read or decoded", rejected},
+	{"empty", "a monitor that is accepted has no targets, and none of its jobs asks a service discovery outside of the cluster", empty},
+	{"dropped", "the rules of a job drop all targets that its discovery has found", dropped},
+}
+
+func failNames() (out []string) {
+	for _, f := range failures {
+		out = append(out, f.name)
+	}
+	return out
+}
+
+// failOnHelp tells what the values mean.
+func failOnHelp() string {
+	var out []string
+	for _, f := range failures {
+		out = append(out, f.name+" ("+f.help+")")
+	}
+	return strings.Join(out, "; ") + "."
+}
+
+// parseFailOn returns the failures of --fail-on.
+func parseFailOn(values []string) (out []failure, err error) {
+	for _, name := range strings.FieldsFunc(strings.Join(values, ","), func(r rune) bool { return r == ',' }) {
+		i := slices.IndexFunc(failures, func(f failure) bool { return f.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("--fail-on=%s%s", name, config.Suggest(name, failNames()))
+		}
+		out = append(out, failures[i])
+	}
+	return out, nil
+}
+
+// failed is an error if there is something in a report for which targets is to fail.
+func failed(r informers.Report, on []failure) error {
+	var errs []error
+	for _, f := range on {
+		if found := f.in(r); len(found) > 0 {
+			errs = append(errs, fmt.Errorf("--fail-on=%s: %s", f.name, strings.Join(found, ", ")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func rejected(r informers.Report) []string {
+	out := slices.Clone(r.Problems)
+	for _, m := range r.Monitors {
+		if m.State == informers.Rejected {
+			out = append(out, ownerOf(m))
+		}
+	}
+	return out
+}
+
+// empty leaves out the blocks of the configuration, whose objects are often in another directory, and what nobody can know here.
+func empty(r informers.Report) (out []string) {
+	for _, m := range r.Monitors {
+		may := slices.ContainsFunc(m.Jobs, func(j informers.ReportedJob) bool {
+			return len(j.Targets) > 0 || strings.Contains(j.Config, "_sd_configs:")
+		})
+		if m.State == informers.Accepted && m.Namespace != "" && !may {
+			out = append(out, ownerOf(m))
+		}
+	}
+	return out
+}
+
+// dropped names jobs, not targets: what a job drops is mostly the other ports and Services of a namespace, as it should.
+func dropped(r informers.Report) (out []string) {
+	for _, m := range r.Monitors {
+		for _, j := range m.Jobs {
+			if len(j.Dropped) > 0 && len(j.Targets) == 0 {
+				out = append(out, j.Name)
+			}
+		}
+	}
+	return out
+}
+
+func ownerOf(m informers.ReportedMonitor) string {
+	return targets.Owner{Kind: m.Kind, Namespace: m.Namespace, Name: m.Name}.String()
+}

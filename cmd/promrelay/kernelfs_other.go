@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// kernelFS is known on Linux alone.
+func kernelFS(string) string { return "" }

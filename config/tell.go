@@ -1,0 +1,117 @@
+package config
+
+import (
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// tell warns of what is accepted and is likely to be a mistake. It looks at what is written, also beside mistakes.
+func (l *loader) tell() {
+	l.tellMeaningless()
+	l.tellEmpty()
+	l.tellIdleFields()
+	l.tellSelectors()
+	l.tellUnset("global", "external_labels")
+	l.tellUnset("monitors", "externalLabels")
+	l.tellSegments()
+	l.noteLabels()
+}
+
+// tellEmpty warns of blocks that turn something on, and are written without a value: YAML has nothing there, as if the key were not.
+func (l *loader) tellEmpty() {
+	c := l.c
+	for _, block := range []struct {
+		key, write string
+		off        bool // nothing else has turned it on
+	}{
+		{"kubernetes", "{}", c.Kubernetes == nil && c.Manifests == nil},
+		{"monitors", "{}", c.Monitors == nil},
+		{"nodes", "{}", c.Nodes == nil},
+		{"manifests", "{directory: DIRECTORY}", c.Manifests == nil && c.Kubernetes == nil},
+	} {
+		if n := resolved(find(l.doc.root, block.key)); n != nil && isNull(n) && block.off {
+			l.warn(l.doc.line(block.key), "%s is empty, which is as if it were not there; write `%s: %s` to turn it on", block.key, block.key, block.write)
+		}
+	}
+}
+
+// selectorsOf are the beginnings of the names of selectors, and the kinds that they select.
+var selectorsOf = []struct{ name, kind string }{
+	{"serviceMonitor", "ServiceMonitor"}, {"podMonitor", "PodMonitor"}, {"probe", "Probe"}, {"scrapeConfig", "ScrapeConfig"},
+}
+
+// tellSelectors warns of selectors that are left out while others are given. By the operator's rule such a one selects nothing, which
+// nobody expects who narrows one kind. It is a warning also with --strict, since who wants that can say so: a selector that is
+// written, `probeSelector: null` too, is not told of.
+func (l *loader) tellSelectors() {
+	block := resolved(find(l.doc.root, "monitors"))
+	said := func(key string) bool { return find(block, key) != nil }
+	var given, left, kinds, own []string
+	line := 0
+	for _, s := range selectorsOf {
+		selector, namespaces := s.name+"Selector", s.name+"NamespaceSelector"
+		for _, key := range []string{selector, namespaces} {
+			if n := resolved(find(block, key)); n != nil && !isNull(n) {
+				given = append(given, key)
+				if at := l.doc.line("monitors", key); line == 0 || at < line {
+					line = at
+				}
+			}
+		}
+		switch {
+		case !said(selector):
+			left, kinds = append(left, selector), append(kinds, s.kind)
+		case !isNull(resolved(find(block, selector))) && !said(namespaces):
+			own = append(own, namespaces)
+		}
+	}
+	if len(given) == 0 {
+		return
+	}
+	if len(left) > 0 {
+		l.warn(line, "monitors: %s given and %s not, so no %s is selected; write `%s: {}` to select all, or `%s: null` to select none",
+			are(given), are(left), listed(kinds, "or"), left[0], left[0])
+	}
+	if len(own) > 0 && !l.confined() {
+		l.warn(line, "monitors: %s not given, so only the relay's own namespace counts for these kinds; write `%s: {}` for all namespaces, or `%s: null` for its own",
+			are(own), own[0], own[0])
+	}
+}
+
+// confined tells whether the relay reads namespaces that are named.
+func (l *loader) confined() bool { return l.c.Kubernetes != nil && len(l.c.Kubernetes.Namespaces) > 0 }
+
+// are is a list of names with its verb.
+func are(names []string) string {
+	if len(names) == 1 {
+		return names[0] + " is"
+	}
+	return listed(names, "and") + " are"
+}
+
+// listed writes names with a word before the last one.
+func listed(names []string, word string) string {
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], ", ") + " " + word + " " + names[last]
+}
+
+// noteLabels notes that nothing tells the series from those of other clusters. Who has one cluster needs nothing: it is no warning.
+func (l *loader) noteLabels() {
+	if l.c.Monitors == nil && l.c.Nodes == nil {
+		return
+	}
+	labels := func(path ...string) bool {
+		n := resolved(l.doc.value(path...))
+		return n != nil && n.Kind == yaml.MappingNode && len(n.Content) > 0
+	}
+	if !labels("global", "external_labels") && !labels("monitors", "externalLabels") {
+		l.notes = append(l.notes, Problem{
+			Line: l.doc.line("global", "external_labels"),
+			Text: "no external_labels: series of several clusters cannot be told apart; set global.external_labels, such as {cluster: NAME}",
+		})
+	}
+}
