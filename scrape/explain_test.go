@@ -130,7 +130,7 @@ func TestHintsOfCertificates(t *testing.T) {
 		before := fmt.Errorf("get: %w", &tls.CertificateVerificationError{Err: c.err})
 		err := explain(before, target, -1)
 		switch {
-		case c.want == "" && err != before: //nolint:errorlint // the very same
+		case c.want == "" && err != before:
 			t.Errorf("%s: %v", name, err)
 		case !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), before.Error()):
 			t.Errorf("%s: %v\nwant %s", name, err, c.want)
