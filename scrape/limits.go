@@ -98,7 +98,7 @@ func (e sizeError) Error() string {
 	return text
 }
 
-// fullError is a target whose series take more than they may. The table forgets them, since it cannot tell which ones a next page lacks.
+// fullError is a target whose series take more than they may.
 type fullError struct{ sizeError }
 
 func (e fullError) Unwrap() error { return e.sizeError }

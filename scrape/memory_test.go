@@ -12,6 +12,9 @@ import (
 	"time"
 
 	promconfig "github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/model/value"
+
+	"promrelay/wal"
 )
 
 // TestMemory: scrapes wait for memory that others hold, in their order, those that hold some first; and never all for each other.
@@ -148,36 +151,58 @@ func TestLargeTexts(t *testing.T) {
 	round := 0
 	page := func(*http.Request) (*http.Response, error) {
 		var b strings.Builder
-		if round++; round < 8 {
+		switch round++; {
+		case round == 1:
+			b.WriteString("# HELP was h\nwas 1\n")
+		case round < 8:
 			for i := range 140 {
 				fmt.Fprintf(&b, "# HELP m%d Help %0*d\n# TYPE m%d gauge\nm%d{l=\"%0*d\"} 1\n", i, 80_000, round*1000+i, i, i, 80_000, round*1000+i)
 			}
-		} else {
+		default:
 			b.WriteString("sound 1\n")
 		}
 		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {typeText}}, Body: io.NopCloser(strings.NewReader(b.String()))}, nil
 	}
-	l := testLoop(t, &strictLog{t: t}, promconfig.DefaultScrapeConfig, roundTrip(page))
+	log := &sizedLog{readLog: readLog{t: t, points: map[string][]point{}}}
+	l := testLoop(t, log, promconfig.DefaultScrapeConfig, roundTrip(page))
 	l.pool.SetLimits(Limits{BodyBytes: 256 << 20, LineBytes: 1 << 20, MemoryBytes: 64 << 20})
 	at := time.Now().Add(-time.Hour)
-	for round < 7 {
+	scrape := func() Status {
 		at = at.Add(time.Second)
 		l.scrape(t.Context(), at)
-		if s := l.state(); s.Health != HealthDown || !strings.Contains(s.Error, "scrape.memory_limit: what the series of the target consist of") {
+		return l.state()
+	}
+	scrape()
+	for round < 7 {
+		if s := scrape(); s.Health != HealthDown || !strings.Contains(s.Error, "scrape.memory_limit: what the series of the target consist of") {
 			t.Fatalf("round %d: %s %q", round, s.Health, s.Error)
 		}
-		if size := l.table.rows.FullBytes(); size > 35<<20 {
+		if size := l.table.rows.FullBytes(); size > 1<<20 {
 			t.Fatalf("round %d: the table takes %d bytes", round, size)
 		}
 	}
 	for range 3 {
-		at = at.Add(time.Second)
-		l.scrape(t.Context(), at)
-		if s := l.state(); s.Health != HealthUp || s.Samples != 1 {
+		if s := scrape(); s.Health != HealthUp || s.Samples != 1 {
 			t.Errorf("a sound page after that: %+v", s)
 		}
 	}
-	if size := l.table.rows.FullBytes(); size > 1<<20 {
-		t.Errorf("the table takes %d bytes after that", size)
+	if was := log.points["was@a:1"]; len(was) != 2 || !value.IsStaleNaN(was[1].v) || was[1].ms != was[0].ms+1000 {
+		t.Errorf("a series of the page before that has %v, want a staleness marker a second later", was)
 	}
+	if n := len(log.points["sound@a:1"]); n != 3 || log.bytes > 1<<20 {
+		t.Errorf("the log has %d samples of the sound series, and %d bytes", n, log.bytes)
+	}
+}
+
+// sizedLog counts the bytes that it is given.
+type sizedLog struct {
+	readLog
+	bytes int
+}
+
+func (l *sizedLog) Append(segment uint64, group ...wal.Frame) (wal.Position, error) {
+	for _, f := range group {
+		l.bytes += len(f.Payload)
+	}
+	return l.readLog.Append(segment, group...)
 }

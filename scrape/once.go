@@ -58,6 +58,9 @@ func (l *loop) attempt(ctx context.Context, at time.Time) {
 		return // the relay stops; nothing is known of the target
 	}
 	panicked := l.panicked(err)
+	if errors.As(err, new(fullError)) {
+		p.forgetNew()
+	}
 	if err != nil {
 		for i := range reports(target.Job.Config) {
 			_, _ = p.reportRow(i) // says the same again
@@ -72,9 +75,6 @@ func (l *loop) attempt(ctx context.Context, at time.Time) {
 		p.reset(l.table, set, at.UnixMilli()+1)
 		l.report(p, target, duration, size, false)
 		_ = l.commit(p)
-	}
-	if errors.As(err, new(fullError)) {
-		l.table.renew()
 	}
 	if err != nil {
 		l.pool.failures.add(target, err, l.pool.logger)

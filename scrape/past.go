@@ -50,6 +50,32 @@ func (p *page) undo() {
 	}
 	clear(t.current)
 	t.swept = false
+	rows := p.rowsBefore // those of the page are there yet
+	p.rewind()
+	p.rowsBefore = rows
+	p.discard()
+}
+
+// forgetNew makes the table forget the page's lines and new series, where these take more than they may: neither memory nor the log are to
+// hold them.
+func (p *page) forgetNew() {
+	t := p.t
+	for row := p.rowsBefore; row < uint32(len(t.slots)); row++ {
+		if slot := t.slots[row]; slot != 0 {
+			t.guard.release(slot)
+			t.slots[row] = 0
+			t.live--
+		}
+	}
+	for i, row := range t.report {
+		if row != noRow && row >= p.rowsBefore {
+			t.report[i] = noRow
+		}
+	}
+	t.setLines(nil, nil)
+	t.families, t.metas = nil, nil
+	t.rebuild()
+	t.symbols, t.size = t.rows.Symbols().Len(), t.rows.FullBytes()
 	p.rewind()
 	p.discard()
 }
