@@ -137,7 +137,7 @@ func (f *feed) push(b *block) {
 	defer f.mu.Unlock()
 	f.blocks = append(f.blocks, b)
 	f.bytes += b.size()
-	for f.bytes > f.limit && len(f.blocks) > 1 {
+	for len(f.blocks) > 1 && (f.bytes > f.limit || f.blocks[0].start.Segment+1 < b.start.Segment) { // they hold the tables of their segments
 		f.bytes -= f.blocks[0].size()
 		f.from = f.blocks[0].end
 		f.blocks[0] = nil
