@@ -257,7 +257,7 @@ func passedOver(gvk *schema.GroupVersionKind, js []byte) string {
 	name := fmt.Sprintf("%s %s %s: ", gvk.GroupVersion(), gvk.Kind, namespacedKey(&of))
 	r := monitorResource(targets.Kind(gvk.Kind))
 	switch {
-	case r != nil && r.kind == targets.Kind(gvk.Kind) && (gvk.Group == monitoringGroup || gvk.Group == ""):
+	case r != nil && r.kind == targets.Kind(gvk.Kind) && (r.kind != targets.Probe || gvk.Group == "" || strings.Contains(gvk.Group, "coreos")): // others have Probes, too
 		return name + "it is passed over, since the relay reads this kind as apiVersion " + r.groupVersion()
 	case gvk.Group == monitoringGroup:
 		var known []string

@@ -223,6 +223,10 @@ func TestProblemsNameTheObject(t *testing.T) {
 		"a kind with a slip":        {"apiVersion: monitoring.coreos.com/v1\nkind: ServiceMoniter\nmetadata: {name: a, namespace: shop}\n", "line 2: monitoring.coreos.com/v1 ServiceMoniter shop/a: it is passed over, for there is no such kind and version: the relay reads PodMonitor, Probe, ScrapeConfig, ServiceMonitor"},
 		"another version":           {"apiVersion: monitoring.coreos.com/v1\nkind: ScrapeConfig\nmetadata: {name: a, namespace: shop}\n", "ScrapeConfig shop/a: it is passed over, since the relay reads this kind as apiVersion monitoring.coreos.com/v1alpha1"},
 		"no group":                  {"apiVersion: v1\nkind: PodMonitor\nmetadata: {name: a, namespace: shop}\n", "since the relay reads this kind as apiVersion monitoring.coreos.com/v1"},
+		"nearly our group":          {"apiVersion: monitoring.coreos.io/v1\nkind: ServiceMonitor\nmetadata: {name: a, namespace: shop}\n", "line 2: monitoring.coreos.io/v1 ServiceMonitor shop/a: it is passed over, since the relay reads this kind as apiVersion monitoring.coreos.com/v1"},
+		"a group of others":         {"apiVersion: example.com/v1\nkind: PodMonitor\nmetadata: {name: a, namespace: shop}\n", "example.com/v1 PodMonitor shop/a: it is passed over, since"},
+		"a Probe, nearly ours":      {"apiVersion: monitoring.coreos.io/v1\nkind: Probe\nmetadata: {name: a, namespace: shop}\n", "it is passed over, since"},
+		"a Probe of others":         {"apiVersion: example.com/v1\nkind: Probe\nmetadata: {name: a, namespace: shop}\n", ""},
 		"a rule, which is not ours": {"apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: a, namespace: shop}\nspec: {}\n", ""},
 		"anything else":             {"apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: a, namespace: shop}\n", ""},
 	} {

@@ -133,6 +133,9 @@ func (s *Settings) NeedsNamespaces() bool {
 	return false
 }
 
+// IgnoresNamespaceSelectors tells whether monitors find objects in their own namespace alone, whatever they say.
+func (s *Settings) IgnoresNamespaceSelectors() bool { return s.spec.IgnoreNamespaceSelectors }
+
 // class returns the scrape class of a monitor.
 func (s *Settings) class(name *string) (monitoringv1.ScrapeClass, error) {
 	if name == nil || *name == "" {
