@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,6 +71,9 @@ func (c *compiler) discoveryFiles(m *monitoringv1alpha1.ScrapeConfig) error {
 	return nil
 }
 
+// consulTokens are the variables of the environment from which Consul's client takes a token, if it is given none.
+var consulTokens = []string{"CONSUL_HTTP_TOKEN", "CONSUL_HTTP_TOKEN_FILE"}
+
 // environment refuses a service discovery of a ScrapeConfig that would take credentials from the relay's environment and send them, as
 // they are, to a server that the monitor names. Of all of Prometheus's, Consul's client does: others read none, sign what they send with
 // them (AWS), or read the server from the environment as well (OpenStack).
@@ -80,8 +82,8 @@ func (c *compiler) environment(sd discovery.Config) error {
 	if !ok || consulSD.Token != "" || !c.spec.ArbitraryFSAccessThroughSMs.Deny {
 		return nil
 	}
-	for _, name := range []string{"CONSUL_HTTP_TOKEN", "CONSUL_HTTP_TOKEN_FILE"} {
-		if os.Getenv(name) != "" {
+	for _, name := range consulTokens {
+		if c.getenv != nil && c.getenv(name) != "" {
 			server := consulSD.Server[strings.LastIndexByte(consulSD.Server, '@')+1:]
 			return fmt.Errorf("tokenRef: there is none, and the relay's environment has %s, which would be sent to %q: give tokenRef, unset %s, or set monitors.arbitraryFSAccessThroughSMs.deny: false", name, server, name)
 		}

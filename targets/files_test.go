@@ -110,8 +110,12 @@ func TestTokensOfTheEnvironment(t *testing.T) {
 		"another's secret": {"CONSUL_HTTP_TOKEN", `{httpSDConfigs: [{url: "http://evil"}]}`, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv(c.variable, "hush")
-			r := compile(t, c.spec, denied(c.deny), secrets)
+			settings, err := targets.NewSettings(denied(c.deny), "prom")
+			if err != nil {
+				t.Fatal(err)
+			}
+			settings.SetEnvironment(func(name string) string { return map[string]string{c.variable: "hush"}[name] })
+			r := settings.Compile(scrapeConfig(t, c.spec), secrets)
 			switch {
 			case !c.refused && r.Err != nil:
 				t.Errorf("rejected: %v", r.Err)

@@ -24,6 +24,7 @@ type Settings struct {
 	kinds   map[Kind]selection
 	// roleGiven tells that the role of ServiceMonitors is one that was asked for.
 	roleGiven bool
+	getenv    func(string) string // nil: there is nothing in the environment
 }
 
 // selection is which objects of one kind are wanted.
@@ -80,6 +81,9 @@ func NewSettings(spec monitoringv1.CommonPrometheusFields, own string) (*Setting
 // SetExtraScrapeMetrics says whether scrapes write the extra series of themselves. PrometheusAgent.spec has no field for it: Prometheus
 // has it in its section global.
 func (s *Settings) SetExtraScrapeMetrics(on *bool) { s.global.ExtraScrapeMetrics = on }
+
+// SetEnvironment tells of the environment of the relay, as os.Getenv does. Without it, monitors are judged as if nothing stood there.
+func (s *Settings) SetEnvironment(getenv func(string) string) { s.getenv = getenv }
 
 func (s *Settings) addClass(c monitoringv1.ScrapeClass) error {
 	if _, ok := s.classes[c.Name]; ok {
