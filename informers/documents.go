@@ -45,7 +45,7 @@ func (m *Manifests) decodeAlone(path string, text []byte) (f manifest) {
 
 // decode reads the documents of a file.
 func (m *Manifests) decode(text []byte) manifest {
-	f := manifest{text: text, unknown: map[string][]string{}}
+	f := manifest{text: text, unknown: map[string][]string{}, seen: map[string]bool{}}
 	var doc []byte
 	end := func() {
 		d := document{m: m, file: &f, text: doc}
@@ -184,8 +184,15 @@ func (d document) take(o runtime.Object, unknown error) {
 		line, what, _ := strings.Cut(why, ": ")
 		d.file.errs = append(d.file.errs, fmt.Errorf("%s: %s: %s", line, name, what))
 	}
-	if r != nil && len(fields) > 0 {
-		d.file.unknown[r.name+" "+namespacedKey(obj)] = fields
+	if r != nil {
+		id := r.name + " " + namespacedKey(obj)
+		if d.file.seen[id] {
+			d.file.errs = append(d.file.errs, fmt.Errorf("%s%s stands further up in this file too: this one counts", d.at("metadata"), name))
+		}
+		d.file.seen[id] = true
+		if delete(d.file.unknown, id); len(fields) > 0 {
+			d.file.unknown[id] = fields
+		}
 	}
 	d.file.objects = append(d.file.objects, o)
 }

@@ -50,6 +50,7 @@ type manifest struct {
 	text    []byte
 	objects []runtime.Object
 	unknown map[string][]string // see Manifests.unknown
+	seen    map[string]bool     // objects, by resource and key
 	errs    []error
 	lost    bool // some of the file could not be read
 }

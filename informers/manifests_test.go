@@ -213,6 +213,7 @@ func TestProblemsNameTheObject(t *testing.T) {
 		"a doubled key in JSON":     {`{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {}, "spec": {"ports": []}}`, `Service default/a: duplicate field "spec"`},
 		"no doubled key":            {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: &l {x: one}, annotations: {<<: *l, x: two}}\n", ""},
 		"YAML in braces":            {"{apiVersion: v1, kind: Service, metadata: {name: a}}\n", ""},
+		"an object twice":           {service("a") + "---\n" + service("a"), "line 7: Service shop/a stands further up in this file too: this one counts"},
 		"plain text":                {"# Notes\n\nhello, world\n", "line 3: want an object of Kubernetes, with apiVersion and kind"},
 		"a list that is no List":    {"apiVersion: v1\nkind: List\nitems:\n- a\n", "line 4: want an object of Kubernetes, with apiVersion and kind"},
 		"a kind that is none":       {"apiVersion: v1\nkind: [Service]\n", "line 1: want an object of Kubernetes, with apiVersion and kind"},
