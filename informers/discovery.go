@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,6 +124,9 @@ func (d *Discovery) Apply(c *config.Config) error {
 	p, err := newPlan(c, d.home())
 	if err != nil {
 		return err
+	}
+	if p.settings != nil && !d.offline { // offline the environment is not that of the relay
+		p.settings.SetEnvironment(os.Getenv)
 	}
 	d.tell(func(n *notes) { n.plan = p })
 	return nil

@@ -18,7 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	yamljson "sigs.k8s.io/yaml"
 
 	"promrelay/targets"
 )
@@ -45,11 +45,11 @@ func (m *Manifests) decodeAlone(path string, text []byte) (f manifest) {
 
 // decode reads the documents of a file.
 func (m *Manifests) decode(text []byte) manifest {
-	f := manifest{text: text, unknown: map[string][]string{}}
+	f := manifest{text: text, unknown: map[string][]string{}, seen: map[string]bool{}}
 	var doc []byte
 	end := func() {
 		d := document{m: m, file: &f, text: doc}
-		js, err := utilyaml.ToJSON(doc)
+		js, err := d.json()
 		if err != nil {
 			f.lose(err)
 			return
@@ -59,10 +59,10 @@ func (m *Manifests) decode(text []byte) manifest {
 		}
 	}
 	for line := range bytes.Lines(text) {
-		if bytes.HasPrefix(line, []byte("---")) {
+		if rest, ok := divides(line); ok {
 			end()
 			doc = bytes.Repeat([]byte("\n"), bytes.Count(doc, []byte("\n"))) // so that errors tell the line in the file
-			doc = append(doc, bytes.TrimPrefix(line, []byte("---"))...)
+			doc = append(doc, rest...)
 			continue
 		}
 		doc = append(doc, line...)
@@ -71,12 +71,55 @@ func (m *Manifests) decode(text []byte) manifest {
 	return f
 }
 
+// json is the document as JSON, of which a doubled key is noted.
+func (d document) json() ([]byte, error) {
+	if json.Valid(d.text) {
+		return d.text, nil // a strict decoder tells of doubled keys
+	}
+	if js, err := yamljson.YAMLToJSONStrict(d.text); err == nil {
+		return js, nil
+	}
+	js, err := yamljson.YAMLToJSON(d.text)
+	var root yaml.Node
+	if err == nil && yaml.Unmarshal(d.text, &root) == nil {
+		d.doubled(&root)
+	}
+	return js, err
+}
+
+// doubled notes the keys that stand twice in one object.
+func (d document) doubled(n *yaml.Node) {
+	lines := map[string]int{}
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			if first := lines[child.Value]; first > 0 {
+				d.file.errs = append(d.file.errs, fmt.Errorf("line %d: the key %q stands in line %d too: that of line %d counts", child.Line, child.Value, first, child.Line))
+			}
+			lines[child.Value] = child.Line
+		}
+		d.doubled(child)
+	}
+}
+
+// divides tells whether a line begins a document, or ends one (`...`). It returns what stands in it of the next one.
+func divides(line []byte) (rest []byte, ok bool) {
+	if rest, ok := bytes.CutPrefix(line, []byte("---")); ok {
+		return rest, true
+	}
+	rest, ok = bytes.CutPrefix(line, []byte("..."))
+	return rest, ok && (len(rest) == 0 || strings.ContainsRune(" \t\r\n", rune(rest[0])))
+}
+
 // lose notes what is wrong with an object that is not there for it.
 func (f *manifest) lose(err error) { f.errs, f.lost = append(f.errs, err), true }
 
 // read takes in an object, or those of a list. Usual is the kind of one that tells none, as in a list; nil for none.
 func (d document) read(js []byte, usual *schema.GroupVersionKind) {
 	if d.list(js) {
+		return
+	}
+	if json.Unmarshal(js, &metav1.TypeMeta{}) != nil {
+		d.file.lose(errors.New(d.at("") + "want an object of Kubernetes, with apiVersion and kind"))
 		return
 	}
 	o, gvk, err := d.m.json.Decode(js, usual, nil)
@@ -141,8 +184,15 @@ func (d document) take(o runtime.Object, unknown error) {
 		line, what, _ := strings.Cut(why, ": ")
 		d.file.errs = append(d.file.errs, fmt.Errorf("%s: %s: %s", line, name, what))
 	}
-	if r != nil && len(fields) > 0 {
-		d.file.unknown[r.name+" "+namespacedKey(obj)] = fields
+	if r != nil {
+		id := r.name + " " + namespacedKey(obj)
+		if d.file.seen[id] {
+			d.file.errs = append(d.file.errs, fmt.Errorf("%s%s stands further up in this file too: this one counts", d.at("metadata"), name))
+		}
+		d.file.seen[id] = true
+		if delete(d.file.unknown, id); len(fields) > 0 {
+			d.file.unknown[id] = fields
+		}
 	}
 	d.file.objects = append(d.file.objects, o)
 }
@@ -214,7 +264,7 @@ func passedOver(gvk *schema.GroupVersionKind, js []byte) string {
 	name := fmt.Sprintf("%s %s %s: ", gvk.GroupVersion(), gvk.Kind, namespacedKey(&of))
 	r := monitorResource(targets.Kind(gvk.Kind))
 	switch {
-	case r != nil && r.kind == targets.Kind(gvk.Kind) && (gvk.Group == monitoringGroup || gvk.Group == ""):
+	case r != nil && r.kind == targets.Kind(gvk.Kind) && (r.kind != targets.Probe || gvk.Group == "" || strings.Contains(gvk.Group, "coreos")): // others have Probes, too
 		return name + "it is passed over, since the relay reads this kind as apiVersion " + r.groupVersion()
 	case gvk.Group == monitoringGroup:
 		var known []string

@@ -1,8 +1,10 @@
 package informers
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,6 +13,8 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/cache"
+
+	"promrelay/targets"
 )
 
 // kubeletHost is the address by which prometheus-operator reaches the kubelet of a Node (nodeAddresses and getNodeAddresses of its
@@ -70,12 +74,34 @@ func (d *Discovery) reachKubelets(groups []*targetgroup.Group) {
 	}
 }
 
+// portNotes tells of Nodes whose kubelets are looked for at the usual port, since the port that they tell is none.
+func (d *Discovery) portNotes(j *targets.Job) []string {
+	if j.Owner.Kind != targets.NodesBlock || j.Config.Scheme != "https" { // kube-proxy has a port of its own
+		return nil
+	}
+	var bad []string
+	for _, store := range d.watched["nodes"].each() {
+		for _, obj := range store.List() {
+			if n, ok := obj.(*corev1.Node); ok {
+				if p := n.Status.DaemonEndpoints.KubeletEndpoint.Port; p != 0 && p != kubeletPort(n) {
+					bad = append(bad, fmt.Sprintf("%s (%d)", n.Name, p))
+				}
+			}
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	slices.Sort(bad)
+	return []string{fmt.Sprintf("port %d is taken for the kubelets of Nodes whose status.daemonEndpoints.kubeletEndpoint.Port is none of 1 to 65535: %s", targets.KubeletPort, upTo(bad, mostNamed))}
+}
+
 // tellUnreachable logs that a Node has no address to use, once until it has.
 func (d *Discovery) tellUnreachable(node string, is bool) {
 	switch was := d.unreachable[node]; {
 	case is && !was:
 		d.unreachable[node] = true
-		d.log.Warn("a Node has no address to use, neither an InternalIP nor an ExternalIP: its kubelet and kube-proxy are not scraped", zap.String("node", node))
+		d.log.Warn("a Node has no address to use, no InternalIP or ExternalIP that is an IP address: its kubelet and kube-proxy are not scraped", zap.String("node", node))
 	case !is && was:
 		delete(d.unreachable, node)
 		d.log.Info("a Node has an address to use again", zap.String("node", node))

@@ -84,9 +84,10 @@ func TestKubeletPorts(t *testing.T) {
 		"the usual one":      {`addresses: [{type: InternalIP, address: "fd00::1"}]`, "[fd00::1]:10250", ""},
 		"the kubelet's port": {`addresses: [{type: InternalIP, address: 10.0.0.1}], daemonEndpoints: {kubeletEndpoint: {Port: 10999}}`, "10.0.0.1:10999", ""},
 		"port 0":             {`addresses: [{type: InternalIP, address: 10.0.0.1}], daemonEndpoints: {kubeletEndpoint: {Port: 0}}`, "10.0.0.1:10250", ""},
-		"none that is an IP": {`addresses: [{type: InternalIP, address: a.internal}, {type: ExternalIP, address: 52.0.0.1}]`, "", "neither an InternalIP nor an ExternalIP"},
-		"names alone":        {`addresses: [{type: Hostname, address: a}, {type: InternalDNS, address: a.internal}]`, "", "neither an InternalIP nor an ExternalIP"},
-		"nothing":            {`conditions: [{type: Ready, status: "True"}]`, "", "neither an InternalIP nor an ExternalIP"},
+		"none that is an IP": {`addresses: [{type: InternalIP, address: a.internal}, {type: ExternalIP, address: 52.0.0.1}]`, "", `Node a has no address to use: its InternalIP "a.internal" is no IP address`},
+		"a zone":             {`addresses: [{type: ExternalIP, address: "fe80::1%eth0"}]`, "", `Node a has no address to use: its ExternalIP "fe80::1%eth0" has a zone`},
+		"names alone":        {`addresses: [{type: Hostname, address: a}, {type: InternalDNS, address: a.internal}]`, "", "Node a has no address to use, neither an InternalIP nor an ExternalIP"},
+		"nothing":            {`conditions: [{type: Ready, status: "True"}]`, "", "Node a has no address to use, neither an InternalIP nor an ExternalIP"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -112,6 +113,23 @@ func TestKubeletPorts(t *testing.T) {
 				t.Errorf("addresses are %q, want %q", got, c.address)
 			}
 		})
+	}
+}
+
+// TestKubeletPortThatIsNone is told of at the jobs that take another one.
+func TestKubeletPortThatIsNone(t *testing.T) {
+	const status = "addresses: [{type: InternalIP, address: 10.0.0.%s}], daemonEndpoints: {kubeletEndpoint: {Port: %s}}"
+	files := map[string]string{}
+	for name, port := range map[string]string{"1": "99999", "2": "10999", "3": "-1", "4": "0"} {
+		files[name+".yaml"] = nodeOf("n"+name, fmt.Sprintf(status, name, port))
+	}
+	w := newWorld(t, "nodes: {cadvisor: {enabled: false}, probes: {enabled: false}}", files)
+	within(t, "all is worked off", w.d.Settled)
+	const want = "port 10250 is taken for the kubelets of Nodes whose status.daemonEndpoints.kubeletEndpoint.Port is none of 1 to 65535: n1 (99999), n3 (-1)"
+	for _, j := range w.d.Monitors()[0].Jobs {
+		if notes := strings.Join(j.Notes, "\n"); (notes == want) != (j.Job.Name == "nodes/kubelet") {
+			t.Errorf("notes of %s are %q", j.Job.Name, notes)
+		}
 	}
 }
 

@@ -50,6 +50,7 @@ type manifest struct {
 	text    []byte
 	objects []runtime.Object
 	unknown map[string][]string // see Manifests.unknown
+	seen    map[string]bool     // objects, by resource and key
 	errs    []error
 	lost    bool // some of the file could not be read
 }
@@ -224,7 +225,7 @@ func (m *Manifests) publish(paths []string, files map[string]manifest) (problems
 			}
 			key := namespacedKey(obj)
 			if first, ok := from[r.name+" "+key]; ok && first != path {
-				problems = append(problems, fmt.Sprintf("%s: %s %s stands in %s too", path, r.name, key, first))
+				problems = append(problems, fmt.Sprintf("%s: %s %s stands in %s too: that of %s counts", path, r.name, key, first, path))
 			}
 			from[r.name+" "+key] = path
 			if delete(unknown, r.name+" "+key); files[path].unknown[r.name+" "+key] != nil {

@@ -204,11 +204,30 @@ func TestProblemsNameTheObject(t *testing.T) {
 			"apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: a, namespace: shop}\nspec:\n  selector: {}\n  endpoints:\n  - port: x\n    prot: y\n",
 			`line 8: ServiceMonitor shop/a: unknown field "spec.endpoints[0].prot"`,
 		},
+		"a doubled key": {
+			"apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: shop}\nspec: {}\nspec:\n  ports: [{port: 80}]\n", `line 5: the key "spec" stands in line 4 too: that of line 5 counts`,
+		},
+		"a doubled key, deep": {
+			"# x\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: shop}\nstringData: {a: 12345,\n  a: hu$h}\n", `line 7: the key "a" stands in line 6 too: that of line 7 counts`,
+		},
+		"a doubled key in JSON":     {`{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {}, "spec": {"ports": []}}`, `Service default/a: duplicate field "spec"`},
+		"no doubled key":            {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: &l {x: one}, annotations: {<<: *l, x: two}}\n", ""},
+		"YAML in braces":            {"{apiVersion: v1, kind: Service, metadata: {name: a}}\n", ""},
+		"an object twice":           {service("a") + "---\n" + service("a"), "line 7: Service shop/a stands further up in this file too: this one counts"},
+		"plain text":                {"# Notes\n\nhello, world\n", "line 3: want an object of Kubernetes, with apiVersion and kind"},
+		"a list that is no List":    {"apiVersion: v1\nkind: List\nitems:\n- a\n", "line 4: want an object of Kubernetes, with apiVersion and kind"},
+		"a kind that is none":       {"apiVersion: v1\nkind: [Service]\n", "line 1: want an object of Kubernetes, with apiVersion and kind"},
+		"bad YAML":                  {service("a") + "---\na: [\n", "yaml: line 5: did not find expected node content"},
+		"bad JSON":                  {"{\"apiVersion\": \"v1\",\n \"kind\"; 1}\n", "yaml: line 1: did not find"},
 		"no name":                   {"apiVersion: v1\nkind: Service\nmetadata: {namespace: shop}\n", "line 3: Service: metadata.name is missing"},
 		"no kind":                   {"metadata: {name: a}\n", "line 1: an object without kind or apiVersion"},
 		"a kind with a slip":        {"apiVersion: monitoring.coreos.com/v1\nkind: ServiceMoniter\nmetadata: {name: a, namespace: shop}\n", "line 2: monitoring.coreos.com/v1 ServiceMoniter shop/a: it is passed over, for there is no such kind and version: the relay reads PodMonitor, Probe, ScrapeConfig, ServiceMonitor"},
 		"another version":           {"apiVersion: monitoring.coreos.com/v1\nkind: ScrapeConfig\nmetadata: {name: a, namespace: shop}\n", "ScrapeConfig shop/a: it is passed over, since the relay reads this kind as apiVersion monitoring.coreos.com/v1alpha1"},
 		"no group":                  {"apiVersion: v1\nkind: PodMonitor\nmetadata: {name: a, namespace: shop}\n", "since the relay reads this kind as apiVersion monitoring.coreos.com/v1"},
+		"nearly our group":          {"apiVersion: monitoring.coreos.io/v1\nkind: ServiceMonitor\nmetadata: {name: a, namespace: shop}\n", "line 2: monitoring.coreos.io/v1 ServiceMonitor shop/a: it is passed over, since the relay reads this kind as apiVersion monitoring.coreos.com/v1"},
+		"a group of others":         {"apiVersion: example.com/v1\nkind: PodMonitor\nmetadata: {name: a, namespace: shop}\n", "example.com/v1 PodMonitor shop/a: it is passed over, since"},
+		"a Probe, nearly ours":      {"apiVersion: monitoring.coreos.io/v1\nkind: Probe\nmetadata: {name: a, namespace: shop}\n", "it is passed over, since"},
+		"a Probe of others":         {"apiVersion: example.com/v1\nkind: Probe\nmetadata: {name: a, namespace: shop}\n", ""},
 		"a rule, which is not ours": {"apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: a, namespace: shop}\nspec: {}\n", ""},
 		"anything else":             {"apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: a, namespace: shop}\n", ""},
 	} {
@@ -225,6 +244,26 @@ func TestProblemsNameTheObject(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestEndsOfDocuments divide a file as beginnings do.
+func TestEndsOfDocuments(t *testing.T) {
+	r := newReading(t, "m", func(r *reading) {
+		r.write("m/a.yaml", service("a")+"...\n"+service("b")+"... # the end\n---\n"+service("c")+"  # ...\n...\n")
+	})
+	r.has("a b c")
+	r.write("m/a.yaml", service("a")+"...\n"+service("b")+"spec: [x]\n...\n")
+	r.has("a b c", "line 8: Service shop/b: spec: it is a list, want an object")
+}
+
+// TestTwoFiles with one object: it is told which one counts.
+func TestTwoFiles(t *testing.T) {
+	r := newReading(t, "m", func(r *reading) {
+		r.write("m/1.yaml", service("a"))
+		r.write("m/2.yaml", service("a"))
+	})
+	one, two := filepath.Join(r.dir, "m/1.yaml"), filepath.Join(r.dir, "m/2.yaml")
+	r.has("a", two+": services shop/a stands in "+one+" too: that of "+two+" counts")
 }
 
 // TestUnknownFieldsStandOnTheMonitor itself, too, until they are gone.

@@ -40,6 +40,25 @@ func found(name, address, more string) string {
 	return `scrapeConfig/shop/` + name + ` http://` + address + `/metrics {instance="` + address + `", job="scrapeConfig/shop/` + name + `"` + more + `}`
 }
 
+// TestTokenOfTheEnvironment goes to no server of a ScrapeConfig. Offline the environment is not that of the relay, and tells nothing.
+func TestTokenOfTheEnvironment(t *testing.T) {
+	var asked atomic.Int64
+	consul := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer consul.Close()
+	t.Setenv("CONSUL_HTTP_TOKEN", "hush")
+	w := newWorld(t, "monitors: {}\n", map[string]string{"consul.yaml": scrapeConfigYAML("consul", `consulSDConfigs: [{server: "`+strings.TrimPrefix(consul.URL, "http://")+`"}]`)})
+	within(t, "it is rejected", func() bool {
+		all := w.d.Monitors()
+		return len(all) == 1 && all[0].State == Rejected && strings.Contains(all[0].Reason, "the relay's environment has CONSUL_HTTP_TOKEN, which would be sent to")
+	})
+	if n := asked.Load(); n > 0 {
+		t.Errorf("the server was asked %d times", n)
+	}
+	if all := settledOffline(t, w).Monitors(); len(all) != 1 || all[0].State != Accepted {
+		t.Errorf("offline: %+v", all)
+	}
+}
+
 func TestScrapeConfigMonitors(t *testing.T) {
 	url := bookkeeper(t)
 	byHTTP := func(path string) string {

@@ -18,8 +18,16 @@ const byKubelet = "kubelet"
 const apiServerService = "default/kubernetes"
 
 // Trusted tells what is wrong with an address to which the token of the relay's service account would go. Nil says that it is that of a
-// kubelet, or of an API server, by the objects as they are now.
+// kubelet, or of an API server, by the objects as they are now. Objects of a directory of manifests tell nothing: whoever may write a
+// monitor there may write a Node as well.
 func (d *Discovery) Trusted(at netip.AddrPort) error {
+	if d.isDirectory() {
+		return errors.New("with manifests it is sent nowhere by a monitor, for whoever writes the monitor may write a Node or an EndpointSlice there, too")
+	}
+	return d.trustedByObjects(at)
+}
+
+func (d *Discovery) trustedByObjects(at netip.AddrPort) error {
 	nodes := d.watched["nodes"]
 	if len(nodes.indexed(byKubelet, at.String())) > 0 || d.isAPIServer(at) {
 		return nil
@@ -103,7 +111,7 @@ func (d *Discovery) tokenNotes(j *targets.Job) []string {
 	return []string{fmt.Sprintf("%d of %d targets will be down, such as this one: %v", down, len(all), first)}
 }
 
-// trustedOffline is Trusted as far as a directory of manifests tells: it may have no Nodes, and the API server by its Endpoints alone.
+// trustedOffline is what Trusted would say in the cluster for which a directory of manifests stands, as far as the directory tells: it may have no Nodes, and the API server by its Endpoints alone.
 func (d *Discovery) trustedOffline(t *targets.Target, at netip.AddrPort) error {
 	found := t.Discovered()
 	if found.Get("__meta_kubernetes_namespace")+"/"+found.Get("__meta_kubernetes_service_name") == apiServerService {
@@ -112,5 +120,5 @@ func (d *Discovery) trustedOffline(t *targets.Target, at netip.AddrPort) error {
 	if at.Port() == targets.KubeletPort && len(d.watched["nodes"].keys()) == 0 {
 		return nil
 	}
-	return d.Trusted(at)
+	return d.trustedByObjects(at)
 }

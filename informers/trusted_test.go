@@ -38,9 +38,12 @@ ports: [{name: https, port: 6443}]
 endpoints: [{addresses: [10.0.0.7]}]
 `
 
+// noDirectory is a directory of manifests in the place of a cluster: nothing tells it from one.
+func noDirectory(m *Manifests) Backend { return struct{ Backend }{m} }
+
 // TestTrusted are the kubelets of the Nodes that there are, and the endpoints of default/kubernetes.
 func TestTrusted(t *testing.T) {
-	w := newWorld(t, "monitors: {}", map[string]string{"all.yaml": trustedYAML})
+	w := newWorldOf(t, noDirectory, "monitors: {}", map[string]string{"all.yaml": trustedYAML})
 	within(t, "all is listed", w.d.Settled)
 	for address, want := range map[string]string{
 		"10.0.0.1:10250": "", "[fd00::1]:10250": "", "52.0.0.1:10250": "", "10.0.0.2:10999": "", "10.0.0.9:6443": "",
@@ -62,13 +65,24 @@ func TestTrusted(t *testing.T) {
 	}
 }
 
+// TestNobodyIsTrustedInADirectory of manifests: whoever writes a monitor there may write a Node and an EndpointSlice as well.
+func TestNobodyIsTrustedInADirectory(t *testing.T) {
+	w := newWorld(t, "monitors: {}", map[string]string{"all.yaml": trustedYAML})
+	within(t, "all is listed", w.d.Settled)
+	for _, address := range []string{"10.0.0.1:10250", "10.0.0.9:6443", "10.0.0.3:10250"} {
+		if err := w.d.Trusted(netip.MustParseAddrPort(address)); err == nil || !strings.Contains(err.Error(), "with manifests it is sent nowhere by a monitor") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
 // TestTrustedBeforeNodesAreKnown is nobody.
 func TestTrustedBeforeNodesAreKnown(t *testing.T) {
 	m, err := NewManifests(t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := New(Options{Backend: m, Sink: (&world{}).sink})
+	d, err := New(Options{Backend: noDirectory(m), Sink: (&world{}).sink})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +104,7 @@ func TestTokenNotes(t *testing.T) {
 	const https = "port: web, scheme: https, " + token
 	for name, c := range map[string]struct{ objects, want string }{
 		"an application":              {monitor("port: web, "+token) + behind("80", "10.0.0.7"), `1 of 1 targets will be down, such as this one: not scraped: its monitor names the relay's own token (bearerTokenFile), which is not sent to http://10.0.0.7:80/metrics: its scheme is "http"`},
-		"one by HTTPS":                {monitor(https) + behind("443", "10.0.0.7"), "10.0.0.7:443 is neither the kubelet of a Node nor an API server. The token goes over HTTPS to"},
+		"one by HTTPS":                {monitor(https) + behind("443", "10.0.0.7"), "10.0.0.7:443 is neither the kubelet of a Node nor an API server. In a cluster it goes over HTTPS to"},
 		"some":                        {monitor(https) + behind("10250", "10.0.0.1, 10.0.0.7, 10.0.0.8") + trustedYAML, "2 of 3 targets will be down"},
 		"kubelets":                    {monitor(https) + behind("10250", "10.0.0.1") + trustedYAML, ""},
 		"kubelets, and no Nodes":      {monitor(https) + behind("10250", "10.0.0.1"), ""},

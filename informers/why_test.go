@@ -54,7 +54,19 @@ func TestWhy(t *testing.T) {
 			monitor + strings.ReplaceAll(service, "app: cart", "app: card"), "no Service in namespace shop matches its selector app=cart (1 Service there)",
 		},
 		"several namespaces": {
-			with(whyMonitor1, ", namespaceSelector: {matchNames: [a, b]}") + service, "there are no Services in the namespaces a, b",
+			with(whyMonitor1, ", namespaceSelector: {matchNames: [a, b]}") + service, "there are no Services in the namespaces a, b; shop/cart matches: namespaceSelector leaves namespace shop out",
+		},
+		"another namespace": {
+			monitor + strings.ReplaceAll(service, "app: cart", "app: card") + strings.ReplaceAll(service, "namespace: shop", "namespace: b"),
+			"no Service in namespace shop matches its selector app=cart (1 Service there); b/cart matches: namespaceSelector leaves namespace b out",
+		},
+		"other namespaces": {
+			monitor + strings.ReplaceAll(service, "namespace: shop", "namespace: b") + strings.ReplaceAll(service, "namespace: shop", "namespace: c"),
+			"there are no Services in namespace shop; b/cart, c/cart match: namespaceSelector leaves the namespaces b, c out",
+		},
+		"Pods of another namespace": {
+			pods + strings.ReplaceAll(whyPod("status: {phase: Running, podIP: 10.0.0.1}"), "namespace: shop", "namespace: b"),
+			"there are no Pods in namespace shop; b/cart-0 matches: namespaceSelector leaves namespace b out",
 		},
 		"any namespace": {
 			with(whyMonitor1, ", namespaceSelector: {any: true}") + strings.ReplaceAll(service, "app: cart", "app: card"),
@@ -202,6 +214,20 @@ spec: {prober: {url: prober}, targets: {ingress: {selector: {matchLabels: {a: b}
 				t.Errorf("the report says %+v, %v", r.Monitors, err)
 			}
 		})
+	}
+}
+
+// TestIgnoredNamespaceSelectors are not what leaves a namespace out, and what selects all matches everywhere.
+func TestIgnoredNamespaceSelectors(t *testing.T) {
+	for name, c := range map[string]struct{ monitor, want string }{
+		"any":      {with(whyMonitor1, ", namespaceSelector: {any: true}"), "there are no Services in namespace shop; b/cart matches: monitors.ignoreNamespaceSelectors leaves namespace b out"},
+		"selector": {strings.ReplaceAll(with(whyMonitor1, ""), "matchLabels: {app: cart}", ""), "there are no Services in namespace shop"},
+	} {
+		w := newWorld(t, "monitors: {ignoreNamespaceSelectors: true}", map[string]string{"all.yaml": c.monitor + strings.ReplaceAll(with(whyService, ""), "namespace: shop", "namespace: b")})
+		within(t, "all is worked off", w.d.Settled)
+		if m := w.d.Monitors()[0]; m.Why != c.want {
+			t.Errorf("%s: told %q, want %q", name, m.Why, c.want)
+		}
 	}
 }
 

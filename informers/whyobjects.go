@@ -51,7 +51,10 @@ func (d *Discovery) whyNothing(j *targets.Job, sd targets.Discovery) string {
 	}
 	objects, refused, seen := s.objects(base)
 	if len(objects) == 0 {
-		return s.nothingMatches(refused, seen)
+		if refused != "" {
+			return refused
+		}
+		return s.nothingMatches(seen) + s.elsewhere(base)
 	}
 	var named []string
 	for _, o := range objects[:min(len(objects), mostNamed)] {
@@ -145,10 +148,7 @@ func discoveredLabels(role string, obj any, m metav1.Object) map[string]string {
 }
 
 // nothingMatches says where the job looked for objects, and for which.
-func (s *search) nothingMatches(refused string, seen int) string {
-	if refused != "" {
-		return refused
-	}
+func (s *search) nothingMatches(seen int) string {
 	kind := kindsOf[s.sd.Role]
 	where := "in the cluster"
 	if ns := s.sd.Namespaces; len(ns) > 0 && s.sd.Role != targets.RoleNode {
@@ -172,6 +172,47 @@ func (s *search) nothingMatches(refused string, seen int) string {
 		return fmt.Sprintf("none of the %d %s %s is selected", seen, kind[1], where)
 	}
 	return fmt.Sprintf("no %s %s matches its selector %s (%d %s there)", kind[0], where, selector, seen, kind[min(1, seen-1)])
+}
+
+// elsewhere names objects that the job would select if it looked into their namespaces, empty if there are none.
+func (s *search) elsewhere(role string) string {
+	if len(s.sd.Namespaces) == 0 || role == targets.RoleNode || s.job.Selector == "" && s.sd.Selectors == "" { // any would match
+		return ""
+	}
+	everywhere := *s
+	everywhere.sd.Namespaces = nil
+	objects, _, _ := everywhere.objects(role)
+	if len(objects) == 0 {
+		return ""
+	}
+	var names, namespaces []string
+	for _, o := range objects {
+		names = append(names, namespacedKey(o))
+		if ns := o.GetNamespace(); !slices.Contains(namespaces, ns) {
+			namespaces = append(namespaces, ns)
+		}
+	}
+	matches, kind := "matches", "namespace "
+	if len(names) > 1 {
+		matches = "match"
+	}
+	if len(namespaces) > 1 {
+		kind = "the namespaces "
+	}
+	return fmt.Sprintf("; %s %s: %s leaves %s%s out", upTo(names, mostNamed), matches, s.d.namespaceField(s.job), kind, upTo(namespaces, mostNamed))
+}
+
+// namespaceField is what decides on the namespaces in which a job looks for objects.
+func (d *Discovery) namespaceField(j *targets.Job) string {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	switch {
+	case j.Owner.Kind == targets.ScrapeConfig || j.Owner.Namespace == "":
+		return "namespaces"
+	case d.settings != nil && d.settings.IgnoresNamespaceSelectors():
+		return "monitors.ignoreNamespaceSelectors"
+	}
+	return "namespaceSelector"
 }
 
 // whyNot says why an object that the job selects gives no targets.

@@ -64,7 +64,7 @@ func (s *Set) Discovered(job string, d Drop) labels.Labels {
 func (d Drop) Reason(j *Job) string {
 	switch {
 	case errors.Is(d.Err, errNoAddress) && j.Owner.Kind == NodesBlock:
-		return "its Node has no address to use, neither an InternalIP nor an ExternalIP"
+		return noNodeAddress(d.Group.Labels[nodeNameLabel], d.Group.Targets[d.Index])
 	case d.Err != nil:
 		return d.Err.Error()
 	case d.Rule < 0 || d.Rule >= len(j.Config.RelabelConfigs):

@@ -12,6 +12,8 @@ import (
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	monitoringv1alpha1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1"
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/discovery"
+	"github.com/prometheus/prometheus/discovery/consul"
 	"github.com/prometheus/prometheus/model/relabel"
 )
 
@@ -69,6 +71,26 @@ func (c *compiler) discoveryFiles(m *monitoringv1alpha1.ScrapeConfig) error {
 	return nil
 }
 
+// consulTokens are the variables of the environment from which Consul's client takes a token, if it is given none.
+var consulTokens = []string{"CONSUL_HTTP_TOKEN", "CONSUL_HTTP_TOKEN_FILE"}
+
+// environment refuses a service discovery of a ScrapeConfig that would take credentials from the relay's environment and send them, as
+// they are, to a server that the monitor names. Of all of Prometheus's, Consul's client does: others read none, sign what they send with
+// them (AWS), or read the server from the environment as well (OpenStack).
+func (c *compiler) environment(sd discovery.Config) error {
+	consulSD, ok := sd.(*consul.SDConfig)
+	if !ok || consulSD.Token != "" || !c.spec.ArbitraryFSAccessThroughSMs.Deny {
+		return nil
+	}
+	for _, name := range consulTokens {
+		if c.getenv != nil && c.getenv(name) != "" {
+			server := consulSD.Server[strings.LastIndexByte(consulSD.Server, '@')+1:]
+			return fmt.Errorf("tokenRef: there is none, and the relay's environment has %s, which would be sent to %q: give tokenRef, unset %s, or set monitors.arbitraryFSAccessThroughSMs.deny: false", name, server, name)
+		}
+	}
+	return nil
+}
+
 func deniedFile(field, path string) error {
 	return fmt.Errorf("%s: %q is a file of the relay, which monitors may not read: name a Secret or ConfigMap, or set monitors.arbitraryFSAccessThroughSMs.deny: false (of the service account's files, bearerTokenFile may be its token and caFile its ca.crt)", field, path)
 }
@@ -78,7 +100,7 @@ type TokenError struct{ URL, Why string }
 
 func (e *TokenError) Error() string {
 	return fmt.Sprintf("not scraped: its monitor names the relay's own token (bearerTokenFile), which is not sent to %s: %s. "+
-		"The token goes over HTTPS to the address of a Node on its kubelet's port, and to the endpoints of the Service default/kubernetes. "+
+		"In a cluster it goes over HTTPS to the address of a Node on its kubelet's port, and to the endpoints of the Service default/kubernetes. "+
 		"Take bearerTokenFile out, name a Secret (authorization.credentials), or set monitors.arbitraryFSAccessThroughSMs.deny: false", e.URL, e.Why)
 }
 

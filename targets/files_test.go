@@ -88,6 +88,44 @@ func TestFilesOfScrapeConfigs(t *testing.T) {
 	}
 }
 
+// TestTokensOfTheEnvironment do not go to a Consul that a monitor names.
+func TestTokensOfTheEnvironment(t *testing.T) {
+	const (
+		bare  = `{consulSDConfigs: [{server: "evil:8500"}]}`
+		own   = `{consulSDConfigs: [{server: "evil:8500", tokenRef: {name: s, key: t}}]}`
+		empty = `{consulSDConfigs: [{server: "evil:8500", tokenRef: {name: s, key: none}}]}`
+	)
+	secrets := secrets{"t": "own", "none": ""}
+	const want = `consulSDConfigs[0]: tokenRef: there is none, and the relay's environment has %s, which would be sent to "evil:8500": give tokenRef, unset %s`
+	for name, c := range map[string]struct {
+		variable, spec string
+		deny, refused  bool
+	}{
+		"token":            {"CONSUL_HTTP_TOKEN", bare, true, true},
+		"token in a file":  {"CONSUL_HTTP_TOKEN_FILE", bare, true, true},
+		"an empty Secret":  {"CONSUL_HTTP_TOKEN", empty, true, true},
+		"its own":          {"CONSUL_HTTP_TOKEN", own, true, false},
+		"all is allowed":   {"CONSUL_HTTP_TOKEN", bare, false, false},
+		"no token":         {"CONSUL_HTTP_ADDR", bare, true, false},
+		"another's secret": {"CONSUL_HTTP_TOKEN", `{httpSDConfigs: [{url: "http://evil"}]}`, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			settings, err := targets.NewSettings(denied(c.deny), "prom")
+			if err != nil {
+				t.Fatal(err)
+			}
+			settings.SetEnvironment(func(name string) string { return map[string]string{c.variable: "hush"}[name] })
+			r := settings.Compile(scrapeConfig(t, c.spec), secrets)
+			switch {
+			case !c.refused && r.Err != nil:
+				t.Errorf("rejected: %v", r.Err)
+			case c.refused && (r.Err == nil || !strings.HasPrefix(r.Err.Error(), strings.ReplaceAll(want, "%s", c.variable)) || strings.Contains(r.Err.Error(), "hush")):
+				t.Errorf("reason is %v", r.Err)
+			}
+		})
+	}
+}
+
 // TestOwnToken goes where the request goes in the end, and that is a kubelet or the API server, or nowhere.
 func TestOwnToken(t *testing.T) {
 	trusted := func(at netip.AddrPort) error {

@@ -3,6 +3,7 @@ package targets
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 
 	"github.com/prometheus/common/model"
@@ -75,9 +76,26 @@ func NodeJobs(n *config.Nodes, global promconfig.GlobalConfig) ([]*Job, error) {
 
 // Labels by which the role node tells of a Node.
 const (
-	nodeNameLabel  = "__meta_kubernetes_node_name"
-	nodeReadyLabel = "__meta_kubernetes_node_condition_ready"
+	nodeNameLabel    = "__meta_kubernetes_node_name"
+	nodeReadyLabel   = "__meta_kubernetes_node_condition_ready"
+	nodeAddressLabel = "__meta_kubernetes_node_address_" // and a type: the first address of it
 )
+
+// noNodeAddress says why a Node gives no address, by the labels of its target.
+func noNodeAddress(name model.LabelValue, target model.LabelSet) string {
+	for _, kind := range []model.LabelName{"InternalIP", "ExternalIP"} {
+		a, ok := target[nodeAddressLabel+kind]
+		if !ok {
+			continue
+		}
+		wrong := "is no IP address"
+		if _, err := netip.ParseAddr(string(a)); err == nil {
+			wrong = "has a zone, which means something on the Node alone"
+		}
+		return fmt.Sprintf("Node %s has no address to use: its %s %q %s", name, kind, string(a), wrong)
+	}
+	return fmt.Sprintf("Node %s has no address to use, neither an InternalIP nor an ExternalIP", name)
+}
 
 // livingNodes are the names of Nodes whose readiness is known, by their addresses.
 type livingNodes map[string]string

@@ -115,7 +115,7 @@ func TestNodesThatAreNotHeardOf(t *testing.T) {
 func TestNodesWithoutAddress(t *testing.T) {
 	n := newNodesSet(t, "")
 	n.node("a", "true", "none")
-	n.are("", "neither an InternalIP nor an ExternalIP")
+	n.are("", "Node a has no address to use, neither an InternalIP nor an ExternalIP")
 }
 
 // TestNodesLeaveToMonitors what these scrape, as long as they do.

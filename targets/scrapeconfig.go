@@ -142,6 +142,11 @@ func (c *compiler) discoveries(j *Job, m *monitoringv1alpha1.ScrapeConfig) error
 			if err != nil {
 				return fmt.Errorf("%s[%d]: %w", field, n, err)
 			}
+			for _, sd := range sds {
+				if err := c.environment(sd); err != nil {
+					return fmt.Errorf("%s[%d]: %w", field, n, err)
+				}
+			}
 			all = append(all, sds...)
 			for _, note := range b.notes {
 				j.Notes = append(j.Notes, fmt.Sprintf("%s[%d]: %s", field, n, note))

@@ -24,6 +24,7 @@ type Settings struct {
 	kinds   map[Kind]selection
 	// roleGiven tells that the role of ServiceMonitors is one that was asked for.
 	roleGiven bool
+	getenv    func(string) string // nil: there is nothing in the environment
 }
 
 // selection is which objects of one kind are wanted.
@@ -81,6 +82,9 @@ func NewSettings(spec monitoringv1.CommonPrometheusFields, own string) (*Setting
 // has it in its section global.
 func (s *Settings) SetExtraScrapeMetrics(on *bool) { s.global.ExtraScrapeMetrics = on }
 
+// SetEnvironment tells of the environment of the relay, as os.Getenv does. Without it, monitors are judged as if nothing stood there.
+func (s *Settings) SetEnvironment(getenv func(string) string) { s.getenv = getenv }
+
 func (s *Settings) addClass(c monitoringv1.ScrapeClass) error {
 	if _, ok := s.classes[c.Name]; ok {
 		return fmt.Errorf("stands twice")
@@ -132,6 +136,9 @@ func (s *Settings) NeedsNamespaces() bool {
 	}
 	return false
 }
+
+// IgnoresNamespaceSelectors tells whether monitors find objects in their own namespace alone, whatever they say.
+func (s *Settings) IgnoresNamespaceSelectors() bool { return s.spec.IgnoreNamespaceSelectors }
 
 // class returns the scrape class of a monitor.
 func (s *Settings) class(name *string) (monitoringv1.ScrapeClass, error) {

@@ -11,12 +11,14 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
+	"promrelay/informers"
 	"promrelay/targets"
 )
 
-// What /api/v1/targets answers, as Prometheus's API has it.
+// What /api/v1/targets answers, as Prometheus's API has it, and beside that of monitors.
 type (
 	apiTargets struct {
+		Monitors            []apiMonitor   `json:"monitors"` // also those without targets
 		ActiveTargets       []apiTarget    `json:"activeTargets"`
 		DroppedTargets      []apiDropped   `json:"droppedTargets"`
 		DroppedTargetCounts map[string]int `json:"droppedTargetCounts"`
@@ -38,6 +40,21 @@ type (
 		DiscoveredLabels map[string]string `json:"discoveredLabels"`
 		ScrapePool       string            `json:"scrapePool"`
 	}
+	apiMonitor struct {
+		Kind      string   `json:"kind"`      // "nodes" and "scrape_config" are of the configuration
+		Namespace string   `json:"namespace"` // empty of the configuration's
+		Name      string   `json:"name"`
+		State     string   `json:"state"`
+		Reason    string   `json:"reason"`   // why it is not accepted, or has no targets
+		LastGood  bool     `json:"lastGood"` // it is rejected, and its last good version counts
+		Jobs      []apiJob `json:"jobs"`
+	}
+	apiJob struct {
+		ScrapePool string   `json:"scrapePool"`
+		Reason     string   `json:"reason"` // why it has no targets
+		Notes      []string `json:"notes"`
+		Problems   []string `json:"problems"`
+	}
 	apiAnswer struct {
 		Status string     `json:"status"`
 		Data   apiTargets `json:"data"`
@@ -47,12 +64,13 @@ type (
 // targetsAPI takes the parameters state (active, dropped or any) and scrapePool.
 func targetsAPI(w http.ResponseWriter, r *http.Request, src *Sources) {
 	pool, state := r.FormValue("scrapePool"), strings.ToLower(r.FormValue("state"))
-	out := apiTargets{ActiveTargets: []apiTarget{}, DroppedTargets: []apiDropped{}}
+	out := apiTargets{Monitors: []apiMonitor{}, ActiveTargets: []apiTarget{}, DroppedTargets: []apiDropped{}}
 	both := state == "" || state == "any"
 	if both || state == "dropped" {
 		out.DroppedTargetCounts = map[string]int{}
 	}
 	for _, m := range src.Monitors.Monitors() {
+		out.addMonitor(&m, pool)
 		for _, j := range m.Jobs {
 			if out.DroppedTargetCounts != nil {
 				out.DroppedTargetCounts[j.Job.Name] = len(j.Dropped)
@@ -81,6 +99,22 @@ func targetsAPI(w http.ResponseWriter, r *http.Request, src *Sources) {
 	slices.SortStableFunc(out.DroppedTargets, func(a, b apiDropped) int { return cmp.Compare(a.ScrapePool, b.ScrapePool) })
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(apiAnswer{Status: "success", Data: out})
+}
+
+// addMonitor adds a monitor with its jobs; with a pool only the one of which that is a job, and that job.
+func (a *apiTargets) addMonitor(m *informers.MonitorStatus, pool string) {
+	out := apiMonitor{
+		Kind: string(m.Owner.Kind), Namespace: m.Owner.Namespace, Name: m.Owner.Name,
+		State: string(m.State), Reason: cmp.Or(m.Reason, m.Why), LastGood: m.LastGood, Jobs: []apiJob{},
+	}
+	for _, j := range m.Jobs {
+		if pool == "" || pool == j.Job.Name {
+			out.Jobs = append(out.Jobs, apiJob{j.Job.Name, j.Why, append([]string{}, j.Notes...), append([]string{}, j.Problems...)})
+		}
+	}
+	if pool == "" || len(out.Jobs) > 0 {
+		a.Monitors = append(a.Monitors, out)
+	}
 }
 
 func (a *apiTargets) addActive(src *Sources, job string) {

@@ -265,6 +265,33 @@ func TestTargetsForClientsOfPrometheus(t *testing.T) {
 	}
 }
 
+// TestMonitorsOfTheAPI stand beside what Prometheus answers: also those without targets, with the reason.
+func TestMonitorsOfTheAPI(t *testing.T) {
+	s, srv := newServer(t, nil)
+	s.Ready(newWorld(t).sources())
+	for query, want := range map[string][]string{
+		"": {
+			`{"kind":"ServiceMonitor","namespace":"shop","name":"cart","state":"accepted","reason":"","lastGood":false,"jobs":[{"scrapePool":"serviceMonitor/shop/cart/0","reason":"","notes":["runs by Endpoints"],"problems":[]}]}`,
+			`{"kind":"ServiceMonitor","namespace":"shop","name":"broken","state":"rejected","reason":"endpoints[0].relabelings[0].regex: missing )","lastGood":false,"jobs":[]}`,
+			`"name":"kept","state":"rejected","reason":"endpoints[0]: port: missing closing )","lastGood":true,`,
+			`"name":"empty","state":"accepted","reason":"no Service in namespace shop matches its selector app=empty (3 Services there)"`,
+			`"problems":["consul_sd_configs cannot be started: no such file"]`,
+			`"name":"foreign","state":"not selected","reason":"labels do not match serviceMonitorSelector"`,
+		},
+		"?state=active&scrapePool=serviceMonitor/shop/cart/0": {`"name":"cart"`},
+	} {
+		_, body := ask(t, "GET", srv.URL+"/api/v1/targets"+query)
+		for _, w := range want {
+			if !strings.Contains(body, w) {
+				t.Errorf("%q: no %s in %s", query, w, body)
+			}
+		}
+		if n := strings.Count(body, `"lastGood"`); n != len(want) {
+			t.Errorf("%q: %d monitors", query, n)
+		}
+	}
+}
+
 func TestAddressInUse(t *testing.T) {
 	s, _ := newServer(t, nil)
 	address := s.listeners[0].Addr().String()
