@@ -80,6 +80,9 @@ func (c *Config) Examine(files bool) Problems {
 	return slices.Concat(c.warnings, c.fileProblems()).ordered(c.fit)
 }
 
+// Empty tells whether the file holds no keys: blanks and comments at the most. `{}` is not empty.
+func (c *Config) Empty() bool { return c.doc.root == nil }
+
 // Notes tell what is good to know of a configuration in which nothing is likely to be a mistake.
 func (c *Config) Notes() Problems { return c.notes }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,6 +40,9 @@ func parse(text []byte) (document, error) {
 	case errors.Is(err, io.EOF):
 		return d, nil
 	case err != nil:
+		if p, ok := badCharacter(text); ok && !lineNumber.MatchString(readable(err).Error()) {
+			return d, Problems{p}
+		}
 		return d, readable(err)
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
@@ -56,6 +61,23 @@ func parse(text []byte) (document, error) {
 		return d, errTooLarge
 	}
 	return d, nil
+}
+
+// badCharacter finds the first one that YAML does not allow.
+func badCharacter(text []byte) (Problem, bool) {
+	for i, line := range bytes.Split(text, []byte("\n")) {
+		for at, rest := 0, line; len(rest) > 0; {
+			r, n := utf8.DecodeRune(rest)
+			switch {
+			case r == utf8.RuneError && n == 1:
+				return Problem{Line: i + 1, Text: fmt.Sprintf("byte %d of the line, 0x%02x, is not UTF-8", at+1, rest[0])}, true
+			case unicode.IsControl(r) && r != '\t' && r != '\r' && r != 0x85:
+				return Problem{Line: i + 1, Text: fmt.Sprintf("byte %d of the line is the control character %U, which YAML does not allow", at+1, r)}, true
+			}
+			at, rest = at+n, rest[n:]
+		}
+	}
+	return Problem{}, false
 }
 
 // maxNodes bounds how large a configuration may be, with what aliases stand for counted each time.
@@ -82,25 +104,66 @@ func countable(n *yaml.Node, budget *int) bool {
 // flow tells whether the top of the file is in braces, as in JSON.
 func (d document) flow() bool { return d.root != nil && d.root.Style&yaml.FlowStyle != 0 }
 
+// isWanted tells whether a block is one of keys, and is not refused.
+func isWanted(key string, keys []string) bool {
+	return slices.Contains(keys, key) && refused[key] == ""
+}
+
+// part holds the blocks that are wanted.
+func (d document) part(keys []string) *yaml.Node {
+	part := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	for i := 0; i+1 < len(d.root.Content); i += 2 {
+		if isWanted(d.root.Content[i].Value, keys) {
+			part.Content = append(part.Content, d.root.Content[i], d.root.Content[i+1])
+		}
+	}
+	return part
+}
+
+// moves tells whether only cannot leave lines where they are: the file is in braces, or an alias stands for what another block holds.
+func (d document) moves(keys []string) bool {
+	if d.root == nil || d.flow() {
+		return d.root != nil
+	}
+	within := map[*yaml.Node]bool{}
+	var aliases []*yaml.Node
+	var look func(n *yaml.Node)
+	look = func(n *yaml.Node) {
+		within[n] = n.Anchor != ""
+		if n.Kind == yaml.AliasNode {
+			aliases = append(aliases, n.Alias)
+		}
+		for _, c := range n.Content {
+			look(c)
+		}
+	}
+	look(d.part(keys))
+	return slices.ContainsFunc(aliases, func(n *yaml.Node) bool { return !within[n] })
+}
+
+// spelt is a tree with what its aliases stand for in their places.
+func spelt(n *yaml.Node) *yaml.Node {
+	out := *resolved(n)
+	out.Anchor = ""
+	out.Content = nil
+	for _, c := range resolved(n).Content {
+		out.Content = append(out.Content, spelt(c))
+	}
+	return &out
+}
+
 // only returns the text of some blocks, unless they are refused. Where it can, it leaves the others blank, so that line numbers stay.
 func (d document) only(keys []string) (string, error) {
 	if d.root == nil {
 		return d.text, nil
 	}
-	wanted := func(key string) bool { return slices.Contains(keys, key) && refused[key] == "" }
-	if d.flow() {
-		part := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
-		for i := 0; i+1 < len(d.root.Content); i += 2 {
-			if wanted(d.root.Content[i].Value) {
-				part.Content = append(part.Content, d.root.Content[i], d.root.Content[i+1])
-			}
-		}
-		text, err := yaml.Marshal(part)
+	if d.moves(keys) {
+		text, err := yaml.Marshal(spelt(d.part(keys)))
 		return string(text), err
 	}
 	lines := strings.Split(d.text, "\n")
 	for i := 0; i < len(d.root.Content); i += 2 {
-		if wanted(d.root.Content[i].Value) {
+		if isWanted(d.root.Content[i].Value, keys) {
 			continue
 		}
 		end := len(lines)

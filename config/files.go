@@ -94,11 +94,13 @@ func readNamed(path string, isDir bool) (text []byte, why string) {
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && isDir && !info.IsDir():
-		return nil, "want a directory"
+		return nil, "it is a file, want a directory"
 	case err == nil && isDir:
 		_, err = os.ReadDir(path)
 	case err == nil && info.IsDir():
 		return nil, "it is a directory, want a file"
+	case err == nil && !info.Mode().IsRegular(): // reading it may wait for ever
+		return nil, "it is no regular file"
 	case err == nil:
 		text, err = os.ReadFile(path)
 	}

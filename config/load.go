@@ -128,7 +128,7 @@ func (l *loader) result() (*Config, error) {
 	c.fit = redact.New(slices.DeleteFunc(l.secrets, func(s string) bool { return len(s) < 8 })...)
 	problems := slices.Concat(l.problems, l.walker.mistakes, l.walker.findings).ordered(c.fit)
 	c.named = slices.Concat(l.walker.files, l.files)
-	c.warnings, c.notes = l.warnings.ordered(c.fit), l.notes.ordered(c.fit)
+	c.warnings, c.notes = slices.Concat(l.warnings, l.walker.doubts).ordered(c.fit), l.notes.ordered(c.fit)
 	c.Warnings = c.warnings.Strings()
 	if len(problems) > 0 {
 		return c, problems

@@ -4,12 +4,14 @@ import (
 	"net"
 	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/alecthomas/units"
 	config_util "github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
 	promconfig "github.com/prometheus/prometheus/config"
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/net/http/httpguts"
@@ -41,10 +43,30 @@ func (w *walker) look(n *yaml.Node, t reflect.Type, at place) bool {
 		if port, err := strconv.Atoi(n.Value); err == nil && (port < 0 || port > 65535) {
 			w.finding(n, "%s: %d: want a port, 0 to 65535", at.text, port)
 		}
+	case at.key == "remote_timeout":
+		if d, err := model.ParseDuration(n.Value); err == nil && d == 0 {
+			w.finding(n, "%s: %s: want more than 0s, or no request ends in time; leave it out for 30s", at.text, n.Value)
+		}
 	case t.Kind() == reflect.String && n.Value != "":
 		w.noteFile(n, at)
+		w.variable(n, at)
 	}
 	return true
+}
+
+// variable is a value that looks like a variable of the environment and nothing else. Those of capture groups are numbers, mostly.
+var variable = regexp.MustCompile(`^\$(\{[A-Za-z_]\w*\}|[A-Z_][A-Z0-9_]*)$`)
+
+// variable warns of one where none is put in. What stands there may be a secret all the same.
+func (w *walker) variable(n *yaml.Node, at place) {
+	labels := strings.HasPrefix(at.text, "global.external_labels.") || strings.HasPrefix(at.text, "monitors.externalLabels.")
+	if labels || at.key == "replacement" || !variable.MatchString(n.Value) {
+		return
+	}
+	w.doubts = append(w.doubts, Problem{
+		File: w.file, Line: n.Line,
+		Text: at.text + ": it looks like a variable of the environment, and is taken as it is: variables are put into external_labels alone; for a secret write the key that names a file",
+	})
 }
 
 func (w *walker) url(n *yaml.Node, at place) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
 )
 
 // TestMistakes expects all problems of a file, in the order of lines, and in no message what is secret.
@@ -69,6 +70,19 @@ func TestMistakes(t *testing.T) {
 				`line 13: scrape_configs: job_name "a": "http://x:1/metrics": want host:port; the scheme and the path have keys of their own, scheme and metrics_path`,
 			},
 		},
+		"numbers that can never work": {
+			"remote_write:\n- {url: 'http://a/', remote_timeout: 0s}\nrelay:\n  drain_factor: .nan\n",
+			[]string{
+				`line 2: remote_write "http://a/": remote_timeout: 0s: want more than 0s, or no request ends in time; leave it out for 30s`,
+				"line 4: relay.drain_factor: NaN: want 1 or more, or 0 for no bound",
+			},
+		},
+		"a factor without end": {"relay: {drain_factor: .inf}\n", []string{"line 1: relay.drain_factor: +Inf: want 1 or more, or 0 for no bound"}},
+		"an anchor of unknown key": {"x-a: &a {target_label: b}\nscrape_configs:\n- job_name: a\n  relabel_configs: [*a]\n", []string{
+			`line 1: unknown key "x-a"; known are global, runtime, alerting, rule_files, scrape_config_files, scrape_configs, storage, tracing, remote_write, remote_read, otlp, kubernetes, monitors, nodes, manifests, scrape, wal, relay`,
+		}},
+		"a zero":            {"global: {}\nwal: {dir: a\x00b}\n", []string{"line 2: byte 13 of the line is the control character U+0000, which YAML does not allow"}},
+		"what is not UTF-8": {"global: {}\n\n# \xff\n", []string{"line 3: byte 3 of the line, 0xff, is not UTF-8"}},
 		"durations and sizes": {
 			"monitors:\n  scrapeInterval: 30\n  bodySizeLimit: 5\nwal:\n  max_bytes: 8G\n",
 			[]string{
@@ -173,7 +187,7 @@ func TestMistakes(t *testing.T) {
 // TestJSON: JSON is YAML, also with all blocks in one line.
 func TestJSON(t *testing.T) {
 	text := `{"monitors": {"scrapeInterval": "45s", "externalLabels": {"cluster": "c"}}, "global": {"scrape_timeout": "7s"}, "wal": {"max_bytes": "1GB"},` +
-		"\n\t" + `"scrape_configs": [{"job_name": "a"}], "remote_write": [{"url": "http://a/write", "send_exemplars": false}]}`
+		"\n\t" + `"scrape_configs": [{"job_name": "a", "static_configs": [{"targets": ["b"]}]}], "remote_write": [{"url": "http://a/write", "send_exemplars": false}]}`
 	c, err := Load([]byte(text), "")
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +209,7 @@ func TestWarnings(t *testing.T) {
 		text string
 		want []string
 	}{
-		"no destination": {"scrape_configs: [{job_name: a}]\n", []string{"no remote_write: what is scraped goes nowhere"}},
+		"no destination": {"scrape_configs: []\n", []string{"no remote_write: what is scraped goes nowhere"}},
 		"empty blocks": {
 			"remote_write: [{url: 'http://a/'}]\nkubernetes:\nmonitors: ~\nnodes: null\nmanifests:\nwal:\n",
 			[]string{
@@ -223,6 +237,29 @@ func TestWarnings(t *testing.T) {
 		},
 		"selectors that are said": {
 			"remote_write: [{url: 'http://a/'}]\nmonitors: {probeSelector: {}, probeNamespaceSelector: null, serviceMonitorSelector: null, podMonitorSelector: null, scrapeConfigSelector: null}\n", nil,
+		},
+		"a job without targets": {
+			"remote_write: [{url: 'http://a/'}]\nscrape_configs:\n- job_name: a\n- {job_name: b, static_configs: [{targets: [c]}]}\n",
+			[]string{`line 3: scrape_configs: job_name "a": it has no targets: want static_configs or one of ..._sd_configs`},
+		},
+		"no node job": {
+			"remote_write: [{url: 'http://a/'}]\nnodes: {kubelet: {enabled: false}, cadvisor: {enabled: false}, probes: {enabled: false}, kube_proxy: {enabled: false}}\n",
+			[]string{"line 2: nodes: no job is enabled, so no node is scraped; enable one, or leave the block out"},
+		},
+		"a variable where none is put in": {
+			"remote_write:\n- url: http://a/\n  name: r\n  basic_auth: {username: $USER, password: '${PW}'}\n  write_relabel_configs: [{regex: '(?P<a>.*)', replacement: '${a}', target_label: b}]\n" +
+				"  headers: {X-A: a$SET, X-B: $1, X-C: $mall}\nglobal: {external_labels: {a: '${SET}'}}\nmonitors: {externalLabels: {b: $SET}}\n",
+			[]string{
+				`line 4: remote_write "r": basic_auth.username: it looks like a variable of the environment, and is taken as it is: variables are put into external_labels alone; for a secret write the key that names a file`,
+				`line 4: remote_write "r": basic_auth.password: it looks like a variable of the environment, and is taken as it is: variables are put into external_labels alone; for a secret write the key that names a file`,
+			},
+		},
+		"namespaces alone": {
+			"remote_write: [{url: 'http://a/'}]\nmonitors: {serviceMonitorNamespaceSelector: {}}\n",
+			[]string{
+				"line 2: monitors: serviceMonitorNamespaceSelector is given and serviceMonitorSelector, podMonitorSelector, probeSelector and scrapeConfigSelector are not, " +
+					"so no ServiceMonitor, PodMonitor, Probe or ScrapeConfig is selected; write `serviceMonitorSelector: {}` to select all, or `serviceMonitorSelector: null` to select none",
+			},
 		},
 		"segments larger than the log allows": {
 			"remote_write: [{url: 'http://a/'}]\nwal: {max_bytes: 64Mi, segment_bytes: 16Mi}\n",
@@ -294,7 +331,7 @@ func TestExamine(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"here": "x", "good.yaml": "- targets: [a]\n", "bad.yaml": "- targets: a\n- lables: {}\n", "bad.json": `[{"targets": ["a"], "x": 1}]`,
-		"more.yaml": "scrape_configs:\n- job_name: m\n  bearer_token_file: gone-too\n",
+		"more.yaml": "scrape_configs:\n- job_name: m\n  bearer_token_file: gone-too\n  static_configs: [{targets: [a]}]\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -351,7 +388,7 @@ func TestNotes(t *testing.T) {
 		"nodes: {}\nglobal: {external_labels: {}}\n":     "line 2: no external_labels: ",
 		"monitors: {externalLabels: {cluster: a}}\n":     "",
 		"nodes: {}\nglobal: {external_labels: {a: b}}\n": "",
-		"scrape_configs: [{job_name: a}]\n":              "",
+		"scrape_configs: []\n":                           "",
 	} {
 		c, err := Load([]byte(text+"remote_write: [{url: 'http://a/'}]\n"), "")
 		if err != nil {
@@ -387,5 +424,47 @@ func TestWarningsBesideMistakes(t *testing.T) {
 	}
 	if n := len(file.Err.(Problems)); n != 2 {
 		t.Errorf("%d mistakes, want 2: %v", n, err)
+	}
+}
+
+// TestAnchorOfAnotherBlock: Prometheus's blocks may have aliases of what the relay's own hold.
+func TestAnchorOfAnotherBlock(t *testing.T) {
+	rules := "nodes:\n  kubelet:\n    relabel_configs: &rules\n    - {target_label: a, replacement: b}\n"
+	c, err := Load([]byte(rules+"scrape_configs:\n- {job_name: a, relabel_configs: *rules}\n"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.ScrapeConfigs[0].RelabelConfigs; len(got) != 1 || got[0].TargetLabel != "a" {
+		t.Errorf("got %v", got)
+	}
+	_, err = Load([]byte(rules+"scrape_configs:\n- {job_name: a, relabel_configs: *rules, scrape_interval: fast}\n"), "")
+	if err == nil || err.Error() != `line 6: scrape_configs: job_name "a": scrape_interval: not a valid duration string: "fast"` {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestNoRegularFile: what may never end is not read, whoever names it.
+func TestNoRegularFile(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load([]byte("remote_write: [{url: 'http://a/', tls_config: {ca_file: fifo}, bearer_token_file: /dev/zero}]\nmanifests: {directory: file}\n"), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`line 1: remote_write "http://a/": tls_config.ca_file: ` + dir + "/fifo: it is no regular file",
+		`line 1: remote_write "http://a/": bearer_token_file: /dev/zero: it is no regular file`,
+		"line 2: manifests.directory: " + dir + "/file: it is a file, want a directory",
+	}
+	if d := cmp.Diff(want, c.Examine(true).Strings()); d != "" {
+		t.Error(d)
+	}
+	if _, err := Load([]byte("scrape_config_files: ['f*o']\n"), dir); err == nil || err.Error() != dir+"/fifo: it is no regular file" {
+		t.Errorf("scrape_config_files: got %v", err)
 	}
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 
@@ -35,7 +34,7 @@ func (l *loader) explain(err error) {
 	}
 	switch {
 	case errors.Is(err, errPoison): // of which the walk has told
-	case l.doc.flow() && len(w.mistakes)+len(l.problems) > 0: // lines of the text that the loader saw are others
+	case l.doc.moves(prometheusKeys) && len(w.mistakes)+len(l.problems) > 0: // lines of the text that the loader saw are others
 	case !w.covers(err, l.problems):
 		l.problems = append(l.problems, l.doc.guess(readable(err).Error()))
 	}
@@ -205,9 +204,9 @@ type scrapeFile struct {
 }
 
 func readScrapeFile(path string) (f scrapeFile, err error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return f, cause(err)
+	text, why := readNamed(path, false)
+	if why != "" {
+		return f, errors.New(why)
 	}
 	var node yaml.Node
 	if err := yaml.Unmarshal(text, &node); err != nil {
@@ -236,6 +235,7 @@ func (l *loader) walkScrapeFile(f scrapeFile, taken bool, global promconfig.Glob
 	}
 	l.problems = append(l.problems, w.mistakes...)
 	l.problems = append(l.problems, w.findings...)
+	l.warnings = append(l.warnings, w.doubts...)
 	l.files = append(l.files, w.files...)
 }
 

@@ -15,7 +15,27 @@ func (l *loader) tell() {
 	l.tellUnset("global", "external_labels")
 	l.tellUnset("monitors", "externalLabels")
 	l.tellSegments()
+	l.tellIdleNodes()
+	l.tellIdleJobs()
 	l.noteLabels()
+}
+
+// tellIdleNodes warns of a nodes block of which nothing is left.
+func (l *loader) tellIdleNodes() {
+	n := l.c.Nodes
+	if n != nil && !n.Kubelet.Enabled && !n.Cadvisor.Enabled && !n.Probes.Enabled && !n.Resource.Enabled && !n.KubeProxy.Enabled {
+		l.warn(l.doc.line("nodes"), "nodes: no job is enabled, so no node is scraped; enable one, or leave the block out")
+	}
+}
+
+// tellIdleJobs warns of jobs that find no targets.
+func (l *loader) tellIdleJobs() {
+	for i, sc := range l.c.ScrapeConfigs {
+		if len(sc.ServiceDiscoveryConfigs) == 0 {
+			line, block := l.jobLine(i)
+			l.warn(line, "%s: job_name %q: it has no targets: want static_configs or one of ..._sd_configs", block, sc.JobName)
+		}
+	}
 }
 
 // tellEmpty warns of blocks that turn something on, and are written without a value: YAML has nothing there, as if the key were not.

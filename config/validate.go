@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -112,7 +113,7 @@ func (l *loader) tellSegments() {
 }
 
 func (r Relay) validate(bad bad) {
-	if r.DrainFactor != 0 && r.DrainFactor < 1 {
+	if r.DrainFactor != 0 && !(r.DrainFactor >= 1 && r.DrainFactor <= math.MaxFloat64) { // nor NaN
 		bad("relay.drain_factor", "%g: want 1 or more, or 0 for no bound", r.DrainFactor)
 	}
 	if r.DrainTimeout < 0 {
@@ -189,10 +190,7 @@ var jobPrefixes = []string{"serviceMonitor/", "podMonitor/", "probe/", "scrapeCo
 // validateJobs keeps scrape_configs from the names of other jobs, and from service discovery that would panic.
 func (l *loader) validateJobs() {
 	for i, sc := range l.c.ScrapeConfigs {
-		line, block := l.doc.line("scrape_config_files"), "scrape_config_files"
-		if i < len(l.c.Prometheus.ScrapeConfigs) {
-			line, block = mentioned(resolved(l.doc.get("scrape_configs", i)), "job_name").Line, "scrape_configs"
-		}
+		line, block := l.jobLine(i)
 		for _, p := range jobPrefixes {
 			if strings.HasPrefix(sc.JobName, p) && (l.c.Monitors != nil || l.c.Nodes != nil) {
 				l.problem(line, "%s: job_name %q could be that of a monitor: want one that does not begin with %s", block, sc.JobName, p)
@@ -206,6 +204,14 @@ func (l *loader) validateJobs() {
 			n[sd.Name()]++
 		}
 	}
+}
+
+// jobLine is where one of all scrape configurations is, and the key of its block.
+func (l *loader) jobLine(i int) (line int, block string) {
+	if i < len(l.c.Prometheus.ScrapeConfigs) {
+		return mentioned(resolved(l.doc.get("scrape_configs", i)), "job_name").Line, "scrape_configs"
+	}
+	return l.doc.line("scrape_config_files"), "scrape_config_files"
 }
 
 func (n *Nodes) validate(bad bad) {

@@ -28,7 +28,9 @@ type walker struct {
 	mistakes Problems
 	// findings are what can never work although the types take it.
 	findings Problems
-	files    []namedFile
+	// doubts are what is likely to be a mistake.
+	doubts Problems
+	files  []namedFile
 }
 
 // place is where a node is, in words: scrape_configs: job_name "a": basic_auth.password.

@@ -145,6 +145,20 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
+// TestEchoIsRedacted: a receiver repeats what it was sent, the user of the URL among it.
+func TestEchoIsRedacted(t *testing.T) {
+	v := newVisits(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		_ = r.Header.Write(w)
+	})
+	for _, user := range []string{"rwuser:RWPW", "only-a-token", "u:a%2Fb"} {
+		a := clientOf(t, strings.Replace(v.URL, "://", "://"+user+"@", 1), "").post(t.Context(), someRequest(), 0)
+		if _, token, ok := v.came[len(v.came)-1].BasicAuth(); !ok || !strings.Contains(a.text, "Authorization: Basic <secret>") {
+			t.Errorf("%s: came %q, and shown is %q", user, token, a.text)
+		}
+	}
+}
+
 func slowly(f http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { time.Sleep(10 * time.Millisecond); f(w, r) }
 }

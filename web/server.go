@@ -126,8 +126,9 @@ func (s *Server) Close() error {
 // Ready makes the server tell that the relay works, and of what.
 func (s *Server) Ready(src Sources) { s.sources.Store(&src) }
 
-// lingerFor is how long requests under way may take when the server ends.
-const lingerFor = 2 * time.Second
+// lingerFor is how long requests under way may take when the server ends. Connections without a request, which browsers keep ready, cost
+// as much.
+const lingerFor = 500 * time.Millisecond
 
 // Run answers until ctx ends.
 func (s *Server) Run(ctx context.Context) error {

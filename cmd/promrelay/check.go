@@ -113,6 +113,9 @@ func examine(c *config.Config, files bool) (mistakes, warnings config.Problems) 
 		mistakes = append(mistakes, c.Locate(err))
 	}
 	for i, d := range c.Destinations {
+		if endless(d) { // of which the warnings tell
+			continue
+		}
 		err := relay.Check(relay.Settings{Destinations: []config.Destination{d}, Relay: c.Relay})
 		switch {
 		case err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission): // of files the warnings tell
@@ -135,6 +138,15 @@ func examine(c *config.Config, files bool) (mistakes, warnings config.Problems) 
 func fromHere(d config.Destination) bool {
 	tls := d.HTTPClientConfig.TLSConfig
 	return tls.CAFile+tls.CertFile+tls.KeyFile != "" || d.SigV4Config != nil || d.AzureADConfig != nil || d.GoogleIAMConfig != nil
+}
+
+// endless tells whether reading what a destination needs may never end: a file of it is there and is a FIFO or a device.
+func endless(d config.Destination) bool {
+	tls := d.HTTPClientConfig.TLSConfig
+	return slices.ContainsFunc([]string{tls.CAFile, tls.CertFile, tls.KeyFile}, func(path string) bool {
+		info, err := os.Stat(path)
+		return err == nil && !info.IsDir() && !info.Mode().IsRegular()
+	})
 }
 
 // examineManifests tells of manifests that cannot be read. Of a directory that is missing Config.Examine tells.

@@ -17,7 +17,7 @@ func TestCheck(t *testing.T) {
 		want   string // in what is told
 		strict string // the same with --strict; empty: it is taken
 	}{
-		"good":    {"scrape_configs: [{job_name: a}]\nremote_write:\n- url: http://a/write\n", "valid, with 1 scrape_configs and 1 remote_write", ""},
+		"good":    {"scrape_configs: [{job_name: a, static_configs: [{targets: [b]}]}]\nremote_write:\n- url: http://a/write\n", "valid, with 1 scrape_configs and 1 remote_write", ""},
 		"warning": {"remote_write:\n- url: http://a/write\n  queue_config: {capacity: 5}\n", "warning: line 3: remote_write[].queue_config.capacity has no effect", "FILE: line 3: remote_write[].queue_config.capacity"},
 		"key":     {"scrape_config: []\n", `FILE: line 1: unknown key "scrape_config"`, "FILE: line 1: unknown"},
 		"lines":   {"scrape_config: []\nwal: {max_byte: 1}\n", "\nFILE: line 2: unknown key", "FILE: line 1: unknown"},
@@ -31,6 +31,9 @@ func TestCheck(t *testing.T) {
 		"no CA": {
 			"remote_write:\n- url: http://a/write\n  tls_config: {ca_file: promrelay.yml}\n", "promrelay.yml; run refuses it on this machine\nFILE: valid",
 			`FILE: line 2: remote_write "http://a/write": HTTP client: unable to use specified CA cert`,
+		},
+		"a device": {
+			"remote_write:\n- url: http://a/write\n  tls_config: {ca_file: /dev/zero}\n", "ca_file: /dev/zero: it is no regular file\nFILE: valid", "FILE: line 3: ",
 		},
 		"credentials of a cloud": {
 			"remote_write:\n- url: http://a/write\n  google_iam: {credentials_file: none.json}\n", "none.json: there is no such file\n", "FILE: line 3: ",

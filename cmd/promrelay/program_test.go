@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -314,6 +315,28 @@ func TestStopDoesNotWait(t *testing.T) {
 				t.Errorf("the stop took %s, want %s to %s", took, c.least, c.most)
 			}
 		})
+	}
+}
+
+// TestStopDoesNotWaitForPages: a connection without a request, as browsers keep some ready, holds up no stop.
+func TestStopDoesNotWaitForPages(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "promrelay.yml")
+	write(t, path, job("first"))
+	p := start(t, path)
+	for _, begun := range []string{"", "GET /-/re"} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		if _, err := io.WriteString(conn, begun); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.get("/-/ready") // by then the others are accepted
+	if took := p.stop(); took > 1500*time.Millisecond {
+		t.Errorf("the stop took %s", took)
 	}
 }
 

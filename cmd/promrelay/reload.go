@@ -23,6 +23,9 @@ import (
 	"promrelay/web"
 )
 
+// errEmptyFile refuses what is seldom meant: a file that is about to be written, or that a full disk has cut off.
+var errEmptyFile = errors.New("the file is empty: want at least one key; write {} to take away all jobs and destinations")
+
 // reloader brings the configuration file to the parts, at the start, on SIGHUP and when it is asked to.
 type reloader struct {
 	path      string
@@ -129,6 +132,9 @@ func (r *reloader) patterns() []string {
 func (r *reloader) reload() error {
 	r.see()
 	next, err := load(r.path)
+	if err == nil && next.Empty() {
+		err = &config.FileError{Path: r.path, Err: errEmptyFile}
+	}
 	if err == nil {
 		if err = r.apply(next); err != nil {
 			err = next.Shown(err)

@@ -40,3 +40,23 @@ func TestRefusedFileIsKept(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// TestEmptyFileIsRefused: what is about to be written, or was cut off, takes no jobs and destinations away.
+func TestEmptyFileIsRefused(t *testing.T) {
+	for name, text := range map[string]string{"nothing": "", "blanks": "\n \n", "comments": "# promrelay\n", "a document": "---\n", "null": "null\n"} {
+		path := filepath.Join(t.TempDir(), "promrelay.yml")
+		write(t, path, "scrape_configs: []\n")
+		good, err := config.LoadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, text)
+		r := newReloader(path, good, prometheus.NewRegistry(), zap.NewNop())
+		if err := r.reload(); err == nil || !strings.HasPrefix(err.Error(), path+": the file is empty") {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if r.cfg != good || r.refused.Load() == nil {
+			t.Errorf("%s: the old configuration is gone, or nothing tells of the new one", name)
+		}
+	}
+}

@@ -35,6 +35,9 @@ func fingerprint(path string, patterns []string) (p contents, ok bool) {
 	for _, pattern := range patterns {
 		paths, _ := filepath.Glob(pattern) // loading it tells of a bad one
 		for _, more := range paths {
+			if info, err := os.Stat(more); err != nil || !info.Mode().IsRegular() {
+				continue // reading it may wait for ever
+			}
 			text, err := os.ReadFile(more)
 			if err != nil {
 				continue

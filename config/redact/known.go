@@ -266,8 +266,12 @@ func (c *collector) strings(v reflect.Value) {
 	}
 }
 
-// url adds the password of a URL and the values of parameters that speak of secrets.
+// url adds the password of a URL, also as clients of HTTP send it, and the values of parameters that speak of secrets.
 func (c *collector) url(raw string) {
+	if u, err := url.Parse(raw); err == nil && u.User != nil {
+		password, _ := u.User.Password()
+		c.add(basic(u.User.Username(), password))
+	}
 	for _, s := range URLSecrets(raw) {
 		c.add(s)
 	}

@@ -135,12 +135,18 @@ func TestOf(t *testing.T) {
 		Authorization: &config_util.Authorization{Type: "Bearer", Credentials: "SEKRET-bearer"},
 		ProxyConfig:   config_util.ProxyConfig{ProxyURL: config_util.URL{URL: proxy}},
 		HTTPHeaders:   &config_util.Headers{Headers: map[string]config_util.Header{"X-A": {Secrets: []config_util.Secret{"SEKRET-header"}}}},
+		OAuth2:        &config_util.OAuth2{TokenURL: "http://client:SEKRET-oauth@h/token"},
 	}, map[string]string{"X-Api-Key": "SEKRET-key", "X-Scope-OrgID": "tenant-number-1"}, url.Values{"token": {"SEKRET-param"}, "module": {"http_2xx_get"}})
 	basicAuth := base64.StdEncoding.EncodeToString([]byte("me:SEKRET-password"))
 	text := "SEKRET-password SEKRET-bearer SEKRET-proxy SEKRET-header SEKRET-key SEKRET-param SEKRET-file " + basicAuth + " tenant-number-1 http_2xx_get"
 	want := strings.Repeat(Mark+" ", 8) + "tenant-number-1 http_2xx_get"
 	if got := r.Text(text); got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+	for _, token := range []string{"u:SEKRET-proxy", "client:SEKRET-oauth", "me:SEKRET-file"} { // which clients make of the user of a URL
+		if got := r.Text("Basic " + base64.StdEncoding.EncodeToString([]byte(token))); got != "Basic "+Mark {
+			t.Errorf("%s: got %s", token, got)
+		}
 	}
 	write("SEKRET-rotated")
 	if got := r.Text("SEKRET-rotated"); got != Mark {
