@@ -79,8 +79,9 @@ func (d *decoder) read(e wal.Entry, b *block) (err error) {
 	return err
 }
 
-// feedBytes bounds the blocks that the feed holds for destinations which are not quite at the head.
-const feedBytes = 2 << 20
+// feedBytes bounds the blocks that the feed holds for destinations which are not quite at the head, feedTableBytes the tables of past
+// segments that these blocks need.
+const feedBytes, feedTableBytes = 2 << 20, 64 << 20
 
 // feed decodes the log's head once for all destinations that are there. It holds the last blocks; a
 // destination that falls behind them reads on by itself.
@@ -93,13 +94,16 @@ type feed struct {
 	mu     sync.Mutex
 	blocks []*block
 	bytes  int
-	first  uint64       // number of blocks[0]; blocks are numbered in order
-	from   wal.Position // where blocks[0] follows: a reader that stands here or later has missed nothing
-	wake   chan struct{}
+	tables map[*record.Table]heldTable // of blocks
+
+	tableBytes int
+	first      uint64       // number of blocks[0]; blocks are numbered in order
+	from       wal.Position // where blocks[0] follows: a reader that stands here or later has missed nothing
+	wake       chan struct{}
 }
 
 func newFeed(w *wal.WAL, log *zap.Logger, m *metrics) *feed {
-	return &feed{wal: w, decoder: decoder{log: log, metrics: m}, from: w.Head(), limit: feedBytes, wake: make(chan struct{})}
+	return &feed{wal: w, decoder: decoder{log: log, metrics: m}, from: w.Head(), limit: feedBytes, tables: map[*record.Table]heldTable{}, wake: make(chan struct{})}
 }
 
 func (f *feed) run(ctx context.Context) error {
@@ -137,8 +141,10 @@ func (f *feed) push(b *block) {
 	defer f.mu.Unlock()
 	f.blocks = append(f.blocks, b)
 	f.bytes += b.size()
-	for len(f.blocks) > 1 && (f.bytes > f.limit || f.blocks[0].start.Segment+1 < b.start.Segment) { // they hold the tables of their segments
+	f.hold(b.table, 1)
+	for len(f.blocks) > 1 && (f.bytes > f.limit || f.tableBytes > feedTableBytes && f.blocks[0].start.Segment < b.start.Segment) {
 		f.bytes -= f.blocks[0].size()
+		f.hold(f.blocks[0].table, -1)
 		f.from = f.blocks[0].end
 		f.blocks[0] = nil
 		f.blocks = f.blocks[1:]
@@ -146,6 +152,30 @@ func (f *feed) push(b *block) {
 	}
 	close(f.wake)
 	f.wake = make(chan struct{})
+}
+
+// heldTable is a table that blocks need.
+type heldTable struct {
+	blocks int
+	bytes  int // when the first one came
+}
+
+// hold counts a block more that needs a table, or with -1 one less. The caller holds mu.
+func (f *feed) hold(t *record.Table, blocks int) {
+	if t == nil {
+		return
+	}
+	h := f.tables[t]
+	if h.blocks == 0 {
+		h.bytes = t.FullBytes()
+		f.tableBytes += h.bytes
+	}
+	if h.blocks += blocks; h.blocks > 0 {
+		f.tables[t] = h
+		return
+	}
+	f.tableBytes -= h.bytes
+	delete(f.tables, t)
 }
 
 // find returns the number of the block that follows pos, and whether the feed still has it, or will.
