@@ -24,7 +24,8 @@ func dialer(network, address string) func(ctx context.Context, network, address 
 	}
 }
 
-// headerConn refuses an answer by HTTP/1.1 with a header that is too large. One goroutine writes, another one reads.
+// headerConn refuses an answer by HTTP/1.1 with a header that is too large. The headers of interim answers (1xx) count with it, since any
+// number of them may come first. One goroutine writes, another one reads.
 type headerConn struct {
 	net.Conn
 	requests  atomic.Uint64 // that were written, at least
@@ -32,8 +33,10 @@ type headerConn struct {
 
 	// Of the one that reads.
 	seen  uint64 // requests
-	bytes int    // of the header of the answer to the last one
-	line  int    // bytes of its last line, without what ends it
+	bytes int    // of the headers of the answers to the last one
+	start int    // how many of them belong to interim answers
+	line  int    // bytes of the last line, without what ends it
+	class byte   // first digit of the status
 	ended bool
 }
 
@@ -54,7 +57,7 @@ func (c *headerConn) Read(b []byte) (int, error) {
 		return n, err
 	}
 	if r := c.requests.Load(); r != c.seen {
-		c.seen, c.bytes, c.line, c.ended = r, 0, 0, false
+		c.seen, c.bytes, c.start, c.line, c.ended = r, 0, 0, 0, false
 	}
 	if !c.ended && !c.headerFits(b[:n]) {
 		return 0, fmt.Errorf("the header of the answer has more than %d bytes", maxHeader)
@@ -64,17 +67,23 @@ func (c *headerConn) Read(b []byte) (int, error) {
 
 // headerFits reads on in a header.
 func (c *headerConn) headerFits(b []byte) bool {
+	const status = len("HTTP/1.1 ")
 	for _, x := range b {
-		switch c.bytes++; x {
-		case '\r':
-		case '\n':
-			if c.line == 0 && c.bytes > 2 {
-				c.ended = true
-				return true
-			}
-			c.line = 0
-		default:
+		if c.bytes-c.start == status {
+			c.class = x
+		}
+		c.bytes++
+		switch {
+		case x == '\r':
+		case x != '\n':
 			c.line++
+		case c.line > 0 || c.bytes-c.start <= 2:
+			c.line = 0
+		case c.class == '1':
+			c.start = c.bytes
+		default:
+			c.ended = true
+			return true
 		}
 	}
 	return c.bytes <= maxHeader
