@@ -14,19 +14,38 @@ import (
 // maxKinds bounds how many kinds of panics the log tells of.
 const maxKinds = 100
 
+// kinds remembers which panics the log has told of. The zero value has told of none.
+type kinds struct {
+	mu   sync.Mutex
+	told map[string]bool // guarded by mu
+}
+
+// first reports whether the log is to tell of a panic: it is the first of its value in this place.
+func (k *kinds) first(place string, value any) bool {
+	key := place + " " + fmt.Sprint(value)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.told[key] || len(k.told) >= maxKinds {
+		return false
+	}
+	if k.told == nil {
+		k.told = map[string]bool{}
+	}
+	k.told[key] = true
+	return true
+}
+
 // guard makes a panic cost the one answer that it interrupts.
 type guard struct {
 	panics *prometheus.CounterVec
 	log    *zap.Logger
-
-	mu   sync.Mutex
-	told map[string]bool // by page and panic; guarded by mu
+	told   kinds // by page
 }
 
 func newGuard(reg prometheus.Registerer, log *zap.Logger) *guard {
 	g := &guard{
 		panics: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "promrelay_web_panics_total", Help: "Requests of a page that ended in a panic."}, []string{"page"}),
-		log:    log, told: map[string]bool{},
+		log:    log,
 	}
 	if reg != nil {
 		reg.MustRegister(g.panics)
@@ -62,14 +81,7 @@ func (g *guard) page(path string, h http.Handler) http.Handler {
 
 // tell logs the first panic of a kind.
 func (g *guard) tell(path string, v any) {
-	key := path + " " + fmt.Sprint(v)
-	g.mu.Lock()
-	old := g.told[key] || len(g.told) >= maxKinds
-	if !old {
-		g.told[key] = true
-	}
-	g.mu.Unlock()
-	if !old {
+	if g.told.first(path, v) {
 		g.log.Error("a page caused a panic", zap.String("page", path), zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
 	}
 }

@@ -1,9 +1,7 @@
 package web
 
 import (
-	"fmt"
 	"runtime/debug"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -11,24 +9,22 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Registry is a prometheus.Registry of which a collector that panics, or the function of a metric that does, costs its own metrics
-// at one reading. In client_golang it costs the whole page: that catches what panics in Collect, but not what does in Write.
+// Registry is a prometheus.Registry that survives panics. A collector that panics, or a metric whose function does, loses its own metrics in
+// that one reading. With client_golang alone the whole page is lost: it recovers from panics in Collect, and not in Write.
 type Registry struct {
 	*prometheus.Registry
 	panics prometheus.Counter
 	log    *zap.Logger
-
-	mu   sync.Mutex
-	told map[string]bool // by collector and panic; guarded by mu
+	told   kinds // by collector
 }
 
-// NewRegistry returns a Registry that has but the count of its panics. A nil log means none.
+// NewRegistry returns a Registry that holds nothing but the count of its panics. A nil log discards messages.
 func NewRegistry(log *zap.Logger) *Registry {
 	if log == nil {
 		log = zap.NewNop()
 	}
 	r := &Registry{
-		Registry: prometheus.NewRegistry(), log: log.Named("web"), told: map[string]bool{},
+		Registry: prometheus.NewRegistry(), log: log.Named("web"),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "promrelay_metrics_panics_total", Help: "Panics while metrics were read, each of which cost those of one collector at one reading.",
 		}),
@@ -56,14 +52,7 @@ func (r *Registry) recovered(c prometheus.Collector, v any) {
 	}
 	r.panics.Inc()
 	collector := firstMetric(c)
-	key := collector + " " + fmt.Sprint(v)
-	r.mu.Lock()
-	old := r.told[key] || len(r.told) >= maxKinds
-	if !old {
-		r.told[key] = true
-	}
-	r.mu.Unlock()
-	if !old {
+	if r.told.first(collector, v) {
 		r.log.Error("a metric caused a panic", zap.String("collector", collector), zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
 	}
 }
