@@ -10,8 +10,8 @@ import (
 // manifestBytes is how large a file of manifests may be.
 const manifestBytes = 256 << 20
 
-// readRegular reads a file of at most so many bytes. What is none is an error, and is not waited for: a link in a directory of manifests may
-// lead to a device that never ends, or to a pipe in which nobody writes.
+// readRegular reads a regular file of at most most bytes. It returns an error for anything else, and never waits for it: a link in a
+// directory of manifests may lead to a device that never ends, or to a pipe that nobody writes to.
 func readRegular(path string, most int64) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

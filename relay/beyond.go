@@ -12,17 +12,17 @@ import (
 	"promrelay/wal"
 )
 
-// beyondEvery is how often it is kept what was delivered beyond the position.
+// beyondEvery is how often the record of what was delivered beyond the position is written.
 const beyondEvery = time.Second
 
-// beyond says what was delivered beyond the position: everything before upTo, but for some series. While parts of a request are looked
-// into, the position stays where that request is from, and all else goes on. Without this a kill would send all of that again.
+// beyond records what was delivered beyond the position: everything before upTo, except for some series. While parts of a request are looked
+// into, the position stays where that request begins, and the other series go on. Without this record a kill would send them again.
 type beyond struct {
 	upTo   wal.Position
 	series map[uint64]wal.Position // those series by seriesID, and from where on their samples may not have been delivered
 }
 
-// seriesID identifies a series, today and after a restart. Two series with one ID cost no more than that both are sent again.
+// seriesID identifies a series across restarts. If two series share an ID, both are sent again, and nothing is lost.
 func seriesID(labels []string) uint64 {
 	var h xxhash.Digest
 	h.Reset()
@@ -39,13 +39,13 @@ func addLabel[T string | []byte](h *xxhash.Digest, l T) {
 	_, _ = h.Write([]byte(l))
 }
 
-// has tells whether a sample of a series in a block that starts at a position may not have been delivered.
+// has reports whether the samples that a block at this position holds of a series may be undelivered.
 func (y *beyond) has(id uint64, at wal.Position) bool {
 	from, ok := y.series[id]
 	return ok && !at.Before(from)
 }
 
-// add takes note that the samples of a series may not have been delivered from a position on.
+// add records that the samples of a series may be undelivered from a position on.
 func (y *beyond) add(id uint64, from wal.Position) {
 	if was, ok := y.series[id]; !ok || from.Before(was) {
 		y.series[id] = from
@@ -103,7 +103,8 @@ func (d *destination) labelSettings() uint64 {
 	return h.Sum64()
 }
 
-// loadBeyond reads what a run before this one has kept.
+// loadBeyond reads what an earlier run has kept. What does not fit this log, or these settings, is removed at once: it must not seem to fit a
+// later run.
 func (d *destination) loadBeyond() {
 	b := d.mark.Extra()
 	if len(b) == 0 {
@@ -112,10 +113,11 @@ func (d *destination) loadBeyond() {
 	d.keptBeyond = true
 	y := decodeBeyond(b, d.labelSettings())
 	if y == nil || d.wal.Head().Before(y.upTo) || !d.mark.Position().Before(y.upTo) {
+		d.keepBeyond(nil)
 		return
 	}
 	d.before = y
-	d.log.Info("some of what follows the position was delivered", zap.Int("series_left", len(y.series)), zap.Uint64("segment", y.upTo.Segment), zap.Int64("offset", y.upTo.Offset))
+	d.log.Info("part of the log behind the position was delivered before, and is not sent again", zap.Int("series_left", len(y.series)), zap.Uint64("segment", y.upTo.Segment), zap.Int64("offset", y.upTo.Offset))
 }
 
 // seriesID is seriesID of labels as symbols.
@@ -128,8 +130,8 @@ func (d *destination) seriesID(labels series) uint64 {
 	return h.Sum64()
 }
 
-// beyond is what was delivered beyond the position, nil for nothing.
-func (d *destination) beyond() *beyond {
+// deliveredBeyond returns what was delivered beyond the position, nil for nothing.
+func (d *destination) deliveredBeyond() *beyond {
 	at := d.delivered()
 	y := &beyond{upTo: at, series: map[uint64]wal.Position{}}
 	held := d.triage.eachHeld(y.add)
@@ -169,8 +171,8 @@ func (t *triage) eachHeld(add func(id uint64, from wal.Position)) (held bool) {
 	return held
 }
 
-// keepBeyond keeps what was delivered beyond the position, until ctx ends.
-func (d *destination) keepBeyond(ctx context.Context) {
+// saveBeyond keeps what was delivered beyond the position, every second until ctx ends.
+func (d *destination) saveBeyond(ctx context.Context) {
 	tick := time.NewTicker(beyondEvery)
 	defer tick.Stop()
 	for {
@@ -178,13 +180,13 @@ func (d *destination) keepBeyond(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			d.saveBeyond()
+			d.keepBeyond(d.deliveredBeyond())
 		}
 	}
 }
 
-func (d *destination) saveBeyond() {
-	y := d.beyond()
+// keepBeyond puts y beside the position; nil takes away what is there.
+func (d *destination) keepBeyond(y *beyond) {
 	if y == nil && !d.keptBeyond {
 		return
 	}

@@ -112,3 +112,34 @@ func FuzzBeyond(f *testing.F) {
 		}
 	})
 }
+
+// TestBeyondAheadOfTheLog: a record that points behind the end of the log, as one that was restored from elsewhere may, counts for nothing, also
+// in a later run that has come so far.
+func TestBeyondAheadOfTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fake.Plain(), 20, "queue_config: {batch_send_deadline: 500ms}\n")
+		w.play(time.Second, 3*time.Second)
+		d := w.relay.running[0].current.Load()
+		ahead := &beyond{upTo: wal.Position{Segment: w.wal.Head().Segment + 2}, series: map[uint64]wal.Position{}}
+		w.receiver.Set(fake.Plain().With(fake.Fault(fake.Status(http.StatusServiceUnavailable, "away"))))
+		settings, mark := d.labelSettings(), d.mark
+		w.relay.stop()
+		w.relay.stop = func() {}
+		if err := mark.SetExtra(ahead.encode(settings)); err != nil {
+			t.Fatal(err)
+		}
+		w.close()
+		w.open()
+		for range 4 { // each run has a segment of its own, and is ended before it writes a record
+			w.scrape()
+			time.Sleep(beyondEvery / 2)
+			w.kill()
+		}
+		w.receiver.Set(fake.Plain())
+		w.play(time.Second, 2*time.Second)
+		w.drain()
+		if b := w.audit(); b.missing > 0 {
+			t.Errorf("%d of %d samples are missing: they were held to be delivered", b.missing, b.scraped)
+		}
+	})
+}

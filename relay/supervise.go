@@ -188,11 +188,11 @@ func (d *destination) work(ctx context.Context) {
 	defer func() {
 		cancel()
 		beside.Wait()
-		d.saveBeyond()
+		d.keepBeyond(d.deliveredBeyond())
 	}()
 	beside.Go(func() { d.safely(func() { d.triage.run(ctx) }) })
 	beside.Go(func() { d.safely(func() { d.meta.run(ctx) }) })
-	beside.Go(func() { d.safely(func() { d.keepBeyond(ctx) }) })
+	beside.Go(func() { d.safely(func() { d.saveBeyond(ctx) }) })
 	for shards := d.cfg.QueueConfig.MinShards; ctx.Err() == nil && !d.leaving(); {
 		shards = d.session(ctx, shards)
 	}

@@ -63,7 +63,7 @@ type member struct {
 	loose map[uint64]wal.Position // where the samples begin for which the position does not wait, by the id of their series
 }
 
-// loosen takes note of samples for which the position waits no longer.
+// loosen records where the samples of s begin, since the position no longer waits for them.
 func (m *member) loosen(s *timeSeries) {
 	for _, k := range s.tickets {
 		if from, ok := m.loose[s.id]; !ok || k.from.Before(from) {
@@ -93,7 +93,7 @@ type ticket struct {
 	left map[uint64]int // pieces that are here, by the id of their series
 }
 
-// release takes note that a piece of a series is here no more.
+// release forgets one piece of a series.
 func (k *ticket) release(id uint64) {
 	if k.left[id]--; k.left[id] <= 0 {
 		delete(k.left, id)
