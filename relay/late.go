@@ -132,6 +132,10 @@ func (f *search) part(ts []*timeSeries) {
 func (t *triage) hasty(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.hastyLocked(now)
+}
+
+func (t *triage) hastyLocked(now time.Time) bool {
 	return t.lateSpent-now.Sub(t.lateAt)/lateForgotten > lateSpent
 }
 

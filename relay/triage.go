@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// triageWorkers is how many parts are sent at a time.
-	triageWorkers = 4
+	// triageWorkers is how many parts are sent at a time, hastyWorkers how many more where many samples were found to be late.
+	triageWorkers, hastyWorkers = 4, 12
 	// triageRate and triageBurst bound the requests that look for what is refused: a second, and at once.
 	triageRate, triageBurst = 100, 400
 	// triageBatches is how many full requests are held while parts of them are looked into. Then the live data waits.
@@ -118,10 +118,11 @@ func newTriage(d *destination) *triage {
 // run works until ctx ends.
 func (t *triage) run(ctx context.Context) {
 	var wg sync.WaitGroup
-	for range triageWorkers {
+	for i := range triageWorkers + hastyWorkers {
+		hasty := i >= triageWorkers
 		wg.Go(func() {
 			t.d.safely(func() {
-				for p := t.next(ctx); p != nil; p = t.next(ctx) {
+				for p := t.next(ctx, hasty); p != nil; p = t.next(ctx, hasty) {
 					t.work(ctx, p)
 				}
 			})
@@ -230,10 +231,10 @@ func (t *triage) changedLocked() {
 	t.active.Store(len(t.members) > 0)
 }
 
-// next returns what is to be done, nil when ctx has ended.
-func (t *triage) next(ctx context.Context) *part {
+// next returns what is to be done, nil when ctx has ended. A hasty worker waits until many samples were found to be late.
+func (t *triage) next(ctx context.Context, hasty bool) *part {
 	for ctx.Err() == nil {
-		p, wait, change := t.tryNext()
+		p, wait, change := t.tryNext(hasty)
 		if p != nil {
 			return p
 		}
@@ -248,11 +249,14 @@ func (t *triage) next(ctx context.Context) *part {
 	return nil
 }
 
-func (t *triage) tryNext() (p *part, wait time.Duration, change <-chan struct{}) {
+func (t *triage) tryNext(hasty bool) (p *part, wait time.Duration, change <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p, wait = t.nextLocked(time.Now())
-	return p, wait, t.change
+	if now := time.Now(); !hasty || t.hastyLocked(now) {
+		p, wait = t.nextLocked(now)
+		return p, wait, t.change
+	}
+	return nil, time.Hour, t.change
 }
 
 func (t *triage) nextLocked(now time.Time) (p *part, wait time.Duration) {
