@@ -19,9 +19,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
-	"k8s.io/client-go/tools/cache"
 
 	"promrelay/config"
+	"promrelay/informers/guard"
+	"promrelay/informers/sd"
 	"promrelay/targets"
 )
 
@@ -43,9 +44,9 @@ type Discovery struct {
 	sink     func([]targets.Change)
 	log      *zap.Logger
 	metrics  *metrics
-	panics   *panics
+	guard    *guard.Guard
 	refs     *references
-	external *external
+	external *sd.Manager
 	offline  bool // external is not asked, and good not opened
 	good     *lastGood
 	wake     chan struct{}
@@ -106,14 +107,13 @@ func New(o Options) (*Discovery, error) {
 		unreachable: map[string]bool{},
 	}
 	d.outage = newOutage(o.Backend, d.log)
-	d.panics = newPanics(d.log, d.metrics)
+	d.guard = guard.New(d.log, d.metrics.panics)
 	d.refs = newReferences(o.Backend, d.log, d.metrics, d.noteRef)
-	d.external = newExternal(o.Registerer, d.log, d.noteExternal)
-	d.external.panics = d.panics
+	d.external = sd.New(sd.Options{Notify: d.noteExternal, Guard: d.guard, Logger: d.log, Registerer: o.Registerer})
 	d.good = newLastGood(d.log)
 	for name, r := range resources {
 		d.watched[name] = newWatched(r, d.log, d.noteObject)
-		d.watched[name].panics, d.watched[name].outage = d.panics, d.outage
+		d.watched[name].guard, d.watched[name].outage = d.guard, d.outage
 	}
 	d.register(o.Registerer)
 	return d, nil
@@ -215,7 +215,7 @@ func (d *Discovery) Run(ctx context.Context) error {
 	}
 	d.running.Go(func() { d.good.run(ctx) })
 	if !d.offline {
-		if err := d.external.start(ctx, &d.running); err != nil {
+		if err := d.external.Start(ctx, &d.running); err != nil {
 			return err
 		}
 	}
@@ -238,16 +238,19 @@ func (d *Discovery) Run(ctx context.Context) error {
 	}
 }
 
-// workAlone is work, of which a panic leaves what it was about to be worked off again, all of it and in a while.
+// retryBatch is how long a batch of changes waits to be worked off again after a panic.
+const retryBatch = time.Minute
+
+// workAlone is work. After a panic, all of the batch is worked off again later.
 func (d *Discovery) workAlone(ctx context.Context) {
 	n := d.take()
-	if d.panics.try(partBatch, "", func() { d.work(ctx, n) }) {
+	if d.guard.Call(guard.Batch, "", func() { d.work(ctx, n) }) == nil {
 		return
 	}
 	for _, s := range d.sources {
 		s.built = false
 	}
-	time.AfterFunc(tryAgainEvery, func() { d.tell(func(now *notes) { now.add(n) }) })
+	time.AfterFunc(retryBatch, func() { d.tell(func(now *notes) { now.add(n) }) })
 	d.finish()
 }
 
@@ -268,7 +271,5 @@ func (n *notes) add(before notes) {
 	}
 }
 
-// indexer shows the objects of a resource to discoverers.
-func (d *Discovery) indexer(resource string) cache.Indexer {
-	return view{watched: d.watched[resource]}
-}
+// lookup returns the objects of a resource.
+func (d *Discovery) lookup(resource string) lookup { return d.watched[resource].GetByKey }

@@ -13,85 +13,110 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/tools/cache"
 
+	"promrelay/informers/guard"
 	"promrelay/targets"
 )
 
-// builder makes target groups of objects, for one source. The groups and their labels are made by a discoverer of
-// prometheus/discovery/kubernetes; it gets stand-ins for its informers, which show it our stores and let no event through
-// but those that build asks for. So it becomes a function: objects in, groups out.
+// builder makes the target groups of objects, for one source. A discoverer of prometheus/discovery/kubernetes makes the groups and
+// their labels. It gets stand-ins for its informers, which show it our objects and tell it of no events. So it becomes a function:
+// keys of objects in, groups out.
 type builder struct {
-	ask  cache.ResourceEventHandler // of the discoverer: it builds what it hears of
-	ch   chan []*targetgroup.Group
-	last int // number of the last sentinel
+	guard *guard.Guard
+	main  *informer // of the objects that the groups are of
+	found chan []*targetgroup.Group
+	ended chan struct{} // closed when the discoverer has ended
+	last  string        // Source of the group of noObject
 }
 
-// newBuilder starts a discoverer, which ends with ctx. Of gives the objects of a resource.
-func newBuilder(ctx context.Context, src targets.Source, of func(resource string) cache.Indexer, p *panics) (*builder, error) {
+// noObject is a key that no object has, for it names none. A discoverer makes an empty group for it. It works off its keys one by
+// one, so that this group says that those of all keys before it have come.
+const noObject = "/"
+
+// discoverer is one of prometheus/discovery/kubernetes.
+type discoverer interface {
+	Run(context.Context, chan<- []*targetgroup.Group)
+}
+
+// newBuilder starts a discoverer, which ends with ctx. Of returns the objects of a resource.
+func newBuilder(ctx context.Context, src targets.Source, of func(resource string) lookup, g *guard.Guard) (*builder, error) {
 	selectors, err := parseSelectors(src.Selectors)
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{ch: make(chan []*targetgroup.Group)}
-	main := &standIn{objects: decided{filtered(of, src.Role, selectors), p}, captured: &b.ask}
+	b := &builder{guard: g, found: make(chan []*targetgroup.Group), ended: make(chan struct{})}
+	objects := filtered(of, src.Role, selectors)
 	if src.Kubelets {
-		main.objects = decided{addressed{main.objects}, p}
+		objects = addressed(objects)
 	}
-	other := func(role string, wanted bool) cache.SharedInformer {
-		if !wanted {
-			return nil
-		}
-		return &standIn{objects: decided{filtered(of, role, selectors), p}}
+	b.main = newInformer(guarded(g, decided(objects)))
+	var d discoverer
+	if err := g.Call(guard.Group, src.Role, func() {
+		d, b.last = b.discoverer(src, func(role string, wanted bool) cache.SharedInformer {
+			if !wanted {
+				return nil
+			}
+			return newInformer(guarded(g, decided(filtered(of, role, selectors))))
+		})
+	}); err != nil {
+		return nil, err
 	}
+	if d == nil {
+		return nil, fmt.Errorf("unknown role %q", src.Role)
+	}
+	go func() {
+		defer close(b.ended)
+		_ = g.Call(guard.Group, src.Role, func() { d.Run(ctx, b.found) })
+	}()
+	return b, nil
+}
+
+// discoverer makes the discoverer of a role, and says how it calls the group of noObject. Other makes the informer of another role.
+func (b *builder) discoverer(src targets.Source, other func(role string, wanted bool) cache.SharedInformer) (d discoverer, last string) {
 	log := slog.New(slog.DiscardHandler)
 	count := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "events"}, []string{"role", "event"})
 	a := src.Attach
 	node, ns := other(targets.RoleNode, a.Node), other(targets.RoleNamespace, a.Namespace)
 	sets, jobs := other(roleReplicaSet, a.Deployment), other(roleJob, a.Job || a.CronJob)
 	service, pod := other(targets.RoleService, true), other(targets.RolePod, true)
-	var d interface {
-		Run(context.Context, chan<- []*targetgroup.Group)
-	}
 	switch src.Role {
 	case targets.RoleEndpointSlice:
-		d = promk8s.NewEndpointSlice(log, main, service, pod, node, ns, sets, jobs, a.Deployment, a.Job, a.CronJob, count)
+		return promk8s.NewEndpointSlice(log, b.main, service, pod, node, ns, sets, jobs, a.Deployment, a.Job, a.CronJob, count), "endpointslice//"
 	case targets.RoleEndpoints:
-		d = promk8s.NewEndpoints(log, main, service, pod, node, ns, sets, jobs, a.Deployment, a.Job, a.CronJob, count) //nolint:staticcheck // monitors may ask for it
+		return promk8s.NewEndpoints(log, b.main, service, pod, node, ns, sets, jobs, a.Deployment, a.Job, a.CronJob, count), "endpoints//" //nolint:staticcheck // monitors may ask for it
 	case targets.RolePod:
-		d = promk8s.NewPod(log, main, node, ns, sets, jobs, a.Deployment, a.Job, a.CronJob, count)
+		return promk8s.NewPod(log, b.main, node, ns, sets, jobs, a.Deployment, a.Job, a.CronJob, count), "pod//"
 	case targets.RoleService:
-		d = promk8s.NewService(log, main, ns, count)
+		return promk8s.NewService(log, b.main, ns, count), "svc//"
 	case targets.RoleIngress:
-		d = promk8s.NewIngress(log, main, ns, count)
+		return promk8s.NewIngress(log, b.main, ns, count), "ingress//"
 	case targets.RoleNode:
-		d = promk8s.NewNode(log, main, count)
-	default:
-		return nil, fmt.Errorf("unknown role %q", src.Role)
+		return promk8s.NewNode(log, b.main, count), "node/"
 	}
-	go d.Run(ctx, b.ch)
-	return b, nil
+	return nil, ""
 }
 
-// build makes the groups of the objects with these keys; of one that is no more a group without targets. Some roles give
-// nothing for an object that they cannot use.
+// build makes the groups of the objects with these keys; of one that is gone a group without targets. Some roles make none of an
+// object that they cannot use.
 func (b *builder) build(ctx context.Context, keys []string) []*targetgroup.Group {
 	if len(keys) == 0 {
 		return nil
 	}
-	b.last++
-	sentinel := fmt.Sprintf("#%d", b.last) // no object's name: its group says that all others have come
-	go func() {
-		for _, k := range append(keys, sentinel) {
-			b.ask.OnDelete(cache.DeletedFinalStateUnknown{Key: k}) // the handler only takes the key
+	for _, key := range append(keys, noObject) {
+		// The handler reads the key alone, and puts it into a queue without end.
+		if b.guard.Call(guard.Group, key, func() { b.main.handler.OnDelete(cache.DeletedFinalStateUnknown{Key: key}) }) != nil && key == noObject {
+			return nil
 		}
-	}()
+	}
 	out := make([]*targetgroup.Group, 0, len(keys))
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case gs := <-b.ch:
-			for _, g := range gs {
-				if strings.HasSuffix(g.Source, sentinel) {
+		case <-b.ended:
+			return nil
+		case groups := <-b.found:
+			for _, g := range groups {
+				if g.Source == b.last {
 					return out
 				}
 				out = append(out, g)
@@ -99,24 +124,6 @@ func (b *builder) build(ctx context.Context, keys []string) []*targetgroup.Group
 		}
 	}
 }
-
-// standIn is what a discoverer gets for an informer. It is always in sync: build asks only when it is.
-type standIn struct {
-	cache.SharedIndexInformer // nil: nothing else is called
-	objects                   cache.Indexer
-	captured                  *cache.ResourceEventHandler // where the first handler is put; nil for nowhere
-}
-
-func (s *standIn) AddEventHandler(h cache.ResourceEventHandler) (cache.ResourceEventHandlerRegistration, error) {
-	if s.captured != nil && *s.captured == nil {
-		*s.captured = h
-	}
-	return nil, nil
-}
-
-func (s *standIn) GetStore() cache.Store     { return s.objects }
-func (s *standIn) GetIndexer() cache.Indexer { return s.objects }
-func (s *standIn) HasSynced() bool           { return true }
 
 // Roles of objects that are only attached to others.
 const (
@@ -160,30 +167,22 @@ func parseSelectors(s string) (map[string]selector, error) {
 }
 
 // filtered returns the objects that a role reads, without those that its selector leaves out.
-func filtered(of func(string) cache.Indexer, role string, selectors map[string]selector) cache.Indexer {
+func filtered(of func(resource string) lookup, role string, selectors map[string]selector) lookup {
 	all := of(resourceOf[role])
 	s, ok := selectors[role]
 	if !ok || s.labels.Empty() && s.fields.Empty() {
 		return all
 	}
-	return &selected{all, s}
+	return func(key string) (any, bool, error) {
+		obj, ok, err := all(key)
+		if !ok || err != nil || !s.matches(obj) {
+			return nil, false, err
+		}
+		return obj, true, nil
+	}
 }
 
-// selected shows the objects that a selector selects.
-type selected struct {
-	cache.Indexer
-	selector
-}
-
-func (s *selected) has(obj any) bool {
+func (s selector) matches(obj any) bool {
 	m, err := metaOf(obj)
 	return err == nil && s.labels.Matches(labels.Set(m.GetLabels())) && s.fields.Matches(fieldsOf(obj, m))
-}
-
-func (s *selected) GetByKey(key string) (any, bool, error) {
-	obj, ok, err := s.Indexer.GetByKey(key)
-	if !ok || err != nil || !s.has(obj) {
-		return nil, false, err
-	}
-	return obj, true, nil
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/tools/cache"
 
 	"promrelay/targets"
 )
@@ -41,16 +40,16 @@ func kubeletHost(n *corev1.Node) string {
 
 // addressed shows a discoverer Nodes of which each has some address: of one without any it would make no group, and nobody would hear
 // of it.
-type addressed struct{ cache.Indexer }
-
-func (s addressed) GetByKey(key string) (any, bool, error) {
-	obj, ok, err := s.Indexer.GetByKey(key)
-	if n, is := obj.(*corev1.Node); ok && err == nil && is && len(n.Status.Addresses) == 0 {
-		n = n.DeepCopy()
-		n.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeHostName}}
-		return n, true, nil
+func addressed(of lookup) lookup {
+	return func(key string) (any, bool, error) {
+		obj, ok, err := of(key)
+		if n, is := obj.(*corev1.Node); ok && err == nil && is && len(n.Status.Addresses) == 0 {
+			n = n.DeepCopy()
+			n.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeHostName}}
+			return n, true, nil
+		}
+		return obj, ok, err
 	}
-	return obj, ok, err
 }
 
 // reachKubelets gives the targets of Nodes the addresses of their kubelets, none where there is none.

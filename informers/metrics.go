@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"promrelay/informers/guard"
 	"promrelay/targets"
 )
 
@@ -36,8 +37,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.panics = f.NewCounterVec(prometheus.CounterOpts{
 		Name: "promrelay_discovery_panics_total", Help: "Panics that were caught, by the part of discovery that each of them cost.",
 	}, []string{"part"})
-	for _, part := range panicParts {
-		m.panics.WithLabelValues(part)
+	for _, part := range guard.Parts {
+		m.panics.WithLabelValues(string(part))
 	}
 	for _, result := range []string{"ok", "forbidden", "error"} {
 		m.reads.WithLabelValues(result)

@@ -13,30 +13,31 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/tools/cache"
 
 	"promrelay/config"
+	"promrelay/informers/guard"
 	"promrelay/targets"
 )
 
-// watchPanics counts and keeps what is told.
-func watchPanics() (*panics, *observer.ObservedLogs) {
+// newGuard returns a Guard with what it counts and logs.
+func newGuard() (*guard.Guard, *metrics, *observer.ObservedLogs) {
 	core, logs := observer.New(zap.DebugLevel)
-	return newPanics(zap.New(core), newMetrics(prometheus.NewRegistry())), logs
+	m := newMetrics(prometheus.NewRegistry())
+	return guard.New(zap.New(core), m.panics), m, logs
 }
 
-// caught compares how many panics of a part were counted, and that a certain number was logged, with stacks.
-func (p *panics) caughtAre(t *testing.T, logs *observer.ObservedLogs, part string, counted float64, logged int) {
+// caught demands how many panics of a part were counted, and how many of them logged, each with its stack.
+func caught(t *testing.T, m *metrics, logs *observer.ObservedLogs, part guard.Part, counted float64, logged int) {
 	t.Helper()
-	if got := testutil.ToFloat64(p.total.WithLabelValues(part)); got != counted {
+	if got := testutil.ToFloat64(m.panics.WithLabelValues(string(part))); got != counted {
 		t.Errorf("%v panics of %s are counted, want %v", got, part, counted)
 	}
-	told := logs.FilterField(zap.String("part", part)).All()
-	if len(told) != logged {
-		t.Fatalf("%d are told, want %d", len(told), logged)
+	lines := logs.FilterField(zap.String("part", string(part))).All()
+	if len(lines) != logged {
+		t.Fatalf("%d are logged, want %d", len(lines), logged)
 	}
-	for _, e := range told {
-		if stack, _ := e.ContextMap()["stack"].(string); !strings.Contains(stack, "panics_test.go") {
+	for _, e := range lines {
+		if stack, _ := e.ContextMap()["stack"].(string); !strings.Contains(stack, "_test.go") {
 			t.Errorf("the stack is %q", stack)
 		}
 	}
@@ -62,8 +63,8 @@ func TestPanicInAHandler(t *testing.T) {
 			panic("b is noted")
 		}
 	})
-	p, logs := watchPanics()
-	w.panics = p
+	g, metrics, logs := newGuard()
+	w.guard = g
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	w.begin(ctx, m, &wg)
@@ -75,7 +76,7 @@ func TestPanicInAHandler(t *testing.T) {
 	})
 	cancel()
 	wg.Wait()
-	p.caughtAre(t, logs, partHandler, 2, 2)
+	caught(t, metrics, logs, guard.Handler, 2, 2)
 }
 
 // rude is a directory that panics when it is told of a rejection, or reads.
@@ -93,49 +94,9 @@ func TestPanicOfOneMonitor(t *testing.T) {
 	w.becomes(found("good", "127.0.0.1:1", ""))
 	w.write("bad.yaml", scrapeConfigYAML("bad", static))
 	w.state(scrapeConfigOwner("bad"), Accepted, "")
-	if got := testutil.ToFloat64(w.d.metrics.panics.WithLabelValues(partMonitor)); got < 1 {
+	if got := testutil.ToFloat64(w.d.metrics.panics.WithLabelValues(string(guard.Monitor))); got < 1 {
 		t.Errorf("%v panics are counted", got)
 	}
-}
-
-// fragile is a store that panics for one object.
-type fragile struct{ cache.Indexer }
-
-func (f fragile) GetByKey(key string) (any, bool, error) {
-	if key == "shop/a" {
-		panic("a is wrong")
-	}
-	return f.Indexer.GetByKey(key)
-}
-
-// TestPanicInADiscoverer costs one group, also where the discoverer asks in a goroutine of its own; it is told once.
-func TestPanicInADiscoverer(t *testing.T) {
-	store := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})
-	for _, name := range []string{"a", "b"} {
-		s := &corev1.Service{}
-		s.Namespace, s.Name = "shop", name
-		s.Spec.Ports = []corev1.ServicePort{{Port: 80}}
-		if err := store.Add(s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p, logs := watchPanics()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	b, err := newBuilder(ctx, targets.Source{Role: targets.RoleService}, func(string) cache.Indexer { return fragile{store} }, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		n := 0
-		for _, g := range b.build(ctx, []string{"shop/a", "shop/b"}) {
-			n += len(g.Targets)
-		}
-		if n != 1 {
-			t.Errorf("%d targets", n)
-		}
-	}
-	p.caughtAre(t, logs, partGroup, 2, 1)
 }
 
 // TestPanicInTheSink is told, and what comes later still comes.
@@ -168,7 +129,7 @@ func TestPanicInTheSink(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	d.panics.caughtAre(t, logs, partBatch, 1, 1)
+	caught(t, d.metrics, logs, guard.Batch, 1, 1)
 }
 
 // TestPanicOfAManifest costs one file.
@@ -177,23 +138,4 @@ func TestPanicOfAManifest(t *testing.T) {
 	m.m.json = nil // which nobody expects
 	m.write("m/b.yaml", service("b"))
 	m.has("a", "b.yaml: panic: ")
-}
-
-// TestPanicsAreToldOnce each, and not without end.
-func TestPanicsAreToldOnce(t *testing.T) {
-	p, logs := watchPanics()
-	for i := range 3 * mostPanics {
-		p.try(partBatch, "", func() { panic("the same") })
-		p.try(partBatch, "", func() { panic(i) })
-	}
-	if n := logs.Len(); n != mostPanics {
-		t.Errorf("%d are told", n)
-	}
-	if !p.try(partBatch, "", func() {}) || p.try(partBatch, "", func() { panic("the same") }) {
-		t.Error("try tells the wrong thing")
-	}
-	var none *panics
-	if none.try(partBatch, "", func() { panic("x") }) {
-		t.Error("nobody who counts, and no panic is seen")
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"promrelay/informers/guard"
 	"promrelay/targets"
 )
 
@@ -33,6 +34,23 @@ func (d *Discovery) reject(owner targets.Owner, obj any, next *monitorState) (jo
 	}
 	next.lastGood = r.Err == nil
 	return r.Jobs, false
+}
+
+// compileAlone is compile; a panic in it rejects this monitor only.
+func (d *Discovery) compileAlone(owner targets.Owner) (needy []*targets.Job) {
+	err := d.guard.Call(guard.Monitor, owner.String(), func() { needy = d.compile(owner) })
+	if err == nil {
+		return needy
+	}
+	_ = d.guard.Call(guard.Monitor, owner.String(), func() {
+		next := &monitorState{state: Rejected, reason: err.Error()}
+		if old := d.monitors[owner]; old != nil {
+			next.refs, next.told = old.refs, old.told
+		}
+		d.monitors[owner] = next
+		d.replace(owner, nil)
+	})
+	return nil
 }
 
 // letGo forgets a monitor as it was when it was good, since it is gone, or not selected by what is known of namespaces. Not

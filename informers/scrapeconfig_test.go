@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -170,7 +169,7 @@ func (w *world) limit(job string) uint {
 	return 0
 }
 
-// TestDiscoveryThatCannotStart tells why there are no targets, and tries again.
+// TestDiscoveryThatCannotStart says why there are no targets; package sd tests that it is started again.
 func TestDiscoveryThatCannotStart(t *testing.T) {
 	url := bookkeeper(t)
 	ca := filepath.Join(t.TempDir(), "ca.crt")
@@ -186,18 +185,6 @@ func TestDiscoveryThatCannotStart(t *testing.T) {
 	problems := func() []string { return w.problems(lost, "lost") }
 	if got := problems(); len(got) != 1 || !strings.HasPrefix(got[0], "http_sd_configs cannot be started: ") || !strings.Contains(got[0], ca) {
 		t.Errorf("problems %q, want one with %s", got, ca)
-	}
-	cert, err := os.ReadFile(filepath.Join("..", "test", "conformance", "testdata", "pki", "client.crt"))
-	if err == nil {
-		err = os.WriteFile(ca, cert, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.d.external.tryAgain()
-	w.becomes(y, `lost http://x.:1/metrics {instance="x.:1", job="lost"}`)
-	if got := problems(); len(got) > 0 {
-		t.Errorf("problems %q, want none any more", got)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"promrelay/informers/guard"
 	"promrelay/targets"
 )
 
@@ -65,7 +66,7 @@ func (d *Discovery) openSources(ctx context.Context) {
 			continue
 		}
 		own, cancel := context.WithCancel(ctx)
-		b, err := newBuilder(own, src, d.indexer, d.panics)
+		b, err := newBuilder(own, src, d.lookup, d.guard)
 		if err != nil {
 			d.log.Error("no groups can be made", zap.String("role", src.Role), zap.Error(err))
 		}
@@ -210,12 +211,12 @@ func (d *Discovery) offer(ctx context.Context, s *source, keys []string, onlyNew
 	for part := range slices.Chunk(keys, chunk) {
 		groups := s.builder.build(ctx, part)
 		if s.Kubelets {
-			d.panics.try(partGroup, s.Role, func() { d.reachKubelets(groups) })
+			_ = d.guard.Call(guard.Group, s.Role, func() { d.reachKubelets(groups) })
 		}
 		d.metrics.builds.WithLabelValues(s.Role).Add(float64(len(groups)))
 		d.mu.Lock()
 		for _, g := range groups {
-			d.panics.try(partGroup, g.Source, func() { d.set.Offer(s.Source, namespaceOf(g.Source), g, onlyNew) })
+			_ = d.guard.Call(guard.Group, g.Source, func() { d.set.Offer(s.Source, namespaceOf(g.Source), g, onlyNew) })
 		}
 		d.mu.Unlock()
 	}

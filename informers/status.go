@@ -97,7 +97,7 @@ func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
 		remarks = b.remarks(monitorResource(owner.Kind), owner.Namespace+"/"+owner.Name)
 	}
 	for _, j := range d.set.Jobs(owner) {
-		s := JobStatus{Job: j, Targets: d.set.Count(j.Name), Problems: d.external.why(j.Name), Notes: slices.Concat(remarks, j.Notes, d.set.Shared(j.Name), d.alikeNotes(j), d.tokenNotes(j), d.portNotes(j))}
+		s := JobStatus{Job: j, Targets: d.set.Count(j.Name), Problems: d.external.Problems(j.Name), Notes: slices.Concat(remarks, j.Notes, d.set.Shared(j.Name), d.collisionNotes(j), d.tokenNotes(j), d.portNotes(j))}
 		for _, drop := range d.set.Dropped(j.Name) {
 			s.Dropped = append(s.Dropped, Dropped{Discovered: targets.ShownLabels(d.set.Discovered(j.Name, drop)).Map(), Reason: drop.Reason(j), ByPort: drop.ByPort(j)})
 		}

@@ -153,7 +153,7 @@ func indexersOf(t *testing.T, objects []runtime.Object, transformed bool) func(s
 // groupsOf makes all groups of a source.
 func groupsOf(t *testing.T, src targets.Source, of func(string) cache.Indexer) map[string]*targetgroup.Group {
 	t.Helper()
-	b, err := newBuilder(t.Context(), src, of, nil)
+	b, err := newBuilder(t.Context(), src, func(name string) lookup { return of(name).GetByKey }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

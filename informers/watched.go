@@ -13,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/cache"
+
+	"promrelay/informers/guard"
 )
 
 // watched is one resource with its informers: one, or one for each namespace that the relay is confined to.
@@ -20,15 +22,15 @@ type watched struct {
 	*resource
 	log  *zap.Logger
 	note func(r *resource, key string) // an object came, changed or went
-	// panics and outage are set before the first watch; nil in tests.
-	panics *panics
+	// guard and outage are set before the first watch; nil in tests.
+	guard  *guard.Guard
 	outage *outage
 
-	mu    sync.RWMutex
-	parts []*part
-	off   string          // why the resource is not watched at all, empty if it is
-	state offState        // of off
-	alike map[string]bool // objects with labels that are one for discovery
+	mu         sync.RWMutex
+	parts      []*part
+	off        string          // why the resource is not watched at all, empty if it is
+	state      offState        // of off
+	collisions map[string]bool // keys of objects whose labels collide
 
 	complained atomic.Int64 // when an interrupted watch was last told of, in seconds since the epoch
 
@@ -193,7 +195,7 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 	// None of these can fail on an informer that has not run.
 	_ = inf.SetTransform(func(obj any) (any, error) {
-		w.panics.try(partHandler, w.name, func() {
+		_ = w.guard.Call(guard.Handler, w.name, func() {
 			if o, ok := obj.(runtime.Object); ok {
 				w.transform(o)
 			}
@@ -214,11 +216,11 @@ func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 	})
 	tell := func(obj any) {
 		if m, err := metaOf(obj); err == nil {
-			w.noteAlike(namespacedKey(m), m, false)
+			w.noteCollision(namespacedKey(m), m, false)
 			w.note(w.resource, namespacedKey(m))
 		}
 	}
-	safely := func(f func()) { w.panics.try(partHandler, w.name, f) }
+	safely := func(f func()) { _ = w.guard.Call(guard.Handler, w.name, f) }
 	_, _ = inf.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc: func(obj any) { safely(func() { tell(obj) }) },
 		UpdateFunc: func(old, obj any) {
@@ -242,7 +244,7 @@ func (w *watched) gone(obj any) {
 		}
 		lost.Key = namespacedKey(m)
 	}
-	w.noteAlike(lost.Key, nil, true)
+	w.noteCollision(lost.Key, nil, true)
 	w.note(w.resource, lost.Key)
 }
 
@@ -270,7 +272,7 @@ func unversioned(obj any) (any, error) {
 func (w *watched) forget() {
 	w.mu.Lock()
 	parts := w.parts
-	w.parts, w.alike = nil, nil
+	w.parts, w.collisions = nil, nil
 	if w.off == "" {
 		w.off, w.state = notBegun, offByDesign
 	}
@@ -390,11 +392,3 @@ func (w *watched) keys() []string {
 	}
 	return out
 }
-
-// view shows the stores to a discoverer, which only looks up keys.
-type view struct {
-	cache.Indexer // nil: nothing else is called
-	*watched
-}
-
-func (v view) GetByKey(key string) (any, bool, error) { return v.watched.GetByKey(key) }

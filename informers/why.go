@@ -97,28 +97,10 @@ func (d *Discovery) why(j *JobStatus) string {
 	if d.offline && len(j.Job.Config.ServiceDiscoveryConfigs) > 0 {
 		whys = append(whys, j.Job.Config.ServiceDiscoveryConfigs[0].Name()+"_sd_configs is not asked here")
 	} else {
-		whys = append(whys, d.external.silent(j.Job.Name)...)
+		whys = append(whys, d.external.Unanswered(j.Job.Name)...)
 	}
 	if len(whys) == 0 {
 		return "it names no targets: neither static ones nor any service discovery"
 	}
 	return strings.Join(whys, "; ")
-}
-
-// silent tells of the discoverers of a job that have found nothing.
-func (e *external) silent(job string) (out []string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, l := range e.asked[job] {
-		l.mu.Lock()
-		switch {
-		case l.answered.IsZero():
-			out = append(out, l.Name()+"_sd_configs has not answered yet")
-		case len(l.groups) == 0:
-			out = append(out, l.Name()+"_sd_configs answered with no targets")
-		}
-		l.mu.Unlock()
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }

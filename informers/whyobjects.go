@@ -78,7 +78,7 @@ func (s *search) objects(role string) (out []metav1.Object, refused string, seen
 	}
 	for _, obj := range s.all(of) {
 		m, err := metaOf(obj)
-		if sel, ok := s.selectors[role]; err != nil || ok && !(&selected{selector: sel}).has(obj) {
+		if sel, ok := s.selectors[role]; err != nil || ok && !sel.matches(obj) {
 			seen++
 			continue
 		}
@@ -102,7 +102,7 @@ func mayMeet(demands, labels map[string]string) bool {
 	for name, v := range demands {
 		met := false
 		for k, has := range labels {
-			if has == v && (k == name || areAlike(k, name)) {
+			if has == v && (k == name || collide(k, name)) {
 				met = true
 				break
 			}

@@ -38,7 +38,7 @@ func (s *search) whyNoSlices(svc *corev1.Service) string {
 }
 
 func (s *search) whySlice(svc *corev1.Service, slice *discoveryv1.EndpointSlice, name string) string {
-	if sel, ok := s.selectors[targets.RoleEndpointSlice]; ok && !(&selected{selector: sel}).has(slice) {
+	if sel, ok := s.selectors[targets.RoleEndpointSlice]; ok && !sel.matches(slice) {
 		return fmt.Sprintf("%s does not have the labels %s itself, which selectorMechanism RoleSelector asks for", name, sel.labels)
 	}
 	policy := svc.Spec.IPFamilyPolicy
@@ -92,7 +92,7 @@ func (s *search) whyNoEndpoints(svc *corev1.Service) string {
 		}
 		return name + " has no Endpoints"
 	}
-	if sel, ok := s.selectors[targets.RoleEndpoints]; ok && !(&selected{selector: sel}).has(e) {
+	if sel, ok := s.selectors[targets.RoleEndpoints]; ok && !sel.matches(e) {
 		return fmt.Sprintf("the Endpoints of %s do not have the labels %s themselves, which selectorMechanism RoleSelector asks for", name, sel.labels)
 	}
 	for i := range e.Subsets {

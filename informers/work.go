@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"promrelay/informers/guard"
 	"promrelay/targets"
 )
 
@@ -27,7 +28,7 @@ func (d *Discovery) work(ctx context.Context, n notes) {
 	maps.Copy(dirty, all)
 	needy := d.takeIn(n, loaded, dirty)
 	if !d.offline {
-		d.external.apply()
+		d.external.Apply()
 	}
 	d.openSources(ctx)
 	d.markSources(n.objects)
@@ -45,8 +46,8 @@ func (d *Discovery) takeIn(n notes, loaded []targets.Kind, dirty map[targets.Own
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if n.external { // before jobs change: what was found is for them as they were
-		for job, groups := range d.external.latest() {
-			d.panics.try(partGroup, job, func() { d.set.OfferAll(job, groups) })
+		for job, groups := range d.external.Changed() {
+			_ = d.guard.Call(guard.Group, job, func() { d.set.OfferAll(job, groups) })
 		}
 	}
 	for owner := range dirty {
@@ -98,9 +99,9 @@ func (d *Discovery) replaceBlocks(p *plan) (needy []*targets.Job) {
 }
 
 // replace makes jobs all jobs of an owner. It returns those that are to be offered groups of the cluster's objects; what they find
-// by other means is looked for after the next external.apply.
+// by other means is looked for after the next external.Apply.
 func (d *Discovery) replace(owner targets.Owner, jobs []*targets.Job) (needy []*targets.Job) {
-	d.external.want(owner, jobs)
+	d.external.Want(owner, jobs)
 	return d.set.Replace(owner, jobs)
 }
 
@@ -197,9 +198,7 @@ func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
 		if old == nil || old.reason != next.reason || old.lastGood != next.lastGood {
 			d.log.Warn("monitor rejected", zap.Stringer("monitor", owner), zap.String("reason", next.reason), zap.Bool("last_good", next.lastGood))
 			if p := (*targets.PanicError)(nil); errors.As(r.Err, &p) {
-				if d.panics.first(partMonitor, owner.String(), p.Error()) {
-					d.log.Error("a monitor caused a panic", zap.Stringer("monitor", owner), zap.Any("panic", p.Value), zap.ByteString("stack", p.Stack))
-				}
+				d.guard.Report(guard.Monitor, owner.String(), p)
 			}
 		}
 	default:

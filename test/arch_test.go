@@ -17,7 +17,8 @@ import (
 
 const module = "promrelay"
 
-// floors are the rooms and their floors. A room may import those of lower floors.
+// floors are the rooms and their floors. A room may import those of lower floors. A package in a directory of a room belongs to the
+// room, and may be imported by it, not the other way round.
 var floors = map[string]int{
 	"cmd": 5, "web": 4, "informers": 3, "scrape": 3, "relay": 3, "targets": 2, "record": 1, "config": 1, "wal": 0,
 }
@@ -140,6 +141,9 @@ func wrongFloor(f source, imported string) []string {
 	if !ok || slices.Contains(outside, f.room()) {
 		return nil
 	}
+	if strings.HasPrefix(f.dir, to+"/") && !f.test() {
+		return []string{"a room imports its sub-packages, not the other way round"}
+	}
 	to, _, _ = strings.Cut(to, "/")
 	floor, room := floors[to]
 	switch {
@@ -249,7 +253,11 @@ func TestArchitectureChecker(t *testing.T) {
 		want       string // "": nothing is wrong
 	}{
 		"down":                {"web/x.go", doc + `import _ "promrelay/wal"`, ""},
-		"within a room":       {"web/x/x.go", doc + `import _ "promrelay/web"`, ""},
+		"sub-package":         {"web/x.go", doc + `import _ "promrelay/web/x"`, ""},
+		"among sub-packages":  {"web/x/x.go", doc + `import _ "promrelay/web/y"`, ""},
+		"sub-package, up":     {"web/x/x.go", doc + `import _ "promrelay/web"`, "not the other way round"},
+		"sub-package, down":   {"web/x/x.go", doc + `import _ "promrelay/wal"`, ""},
+		"sub-package, floors": {"wal/x/x.go", doc + `import _ "promrelay/web/y"`, "imports go down only"},
 		"up":                  {"wal/x.go", doc + `import _ "promrelay/record"`, "imports go down only"},
 		"up in a test":        {"wal/x_test.go", doc + `import _ "promrelay/record"`, "imports go down only"},
 		"same floor":          {"relay/x.go", doc + `import _ "promrelay/scrape"`, "rooms of one floor do not import each other"},

@@ -82,7 +82,7 @@ func TestLabelsAlikeNoMore(t *testing.T) {
 	w.write("all.yaml", alikeYAML("app.kubernetes.io/name: web", ""))
 	within(t, "there is one again", notes(1))
 	w.write("all.yaml", "")
-	within(t, "all is gone", func() bool { return len(w.d.Monitors()) == 0 && len(w.d.watched["services"].alikeKeys()) == 0 })
+	within(t, "all is gone", func() bool { return len(w.d.Monitors()) == 0 && len(w.d.watched["services"].collisionKeys()) == 0 })
 }
 
 // FuzzAreAlike compares with what discovery makes of names.
@@ -91,7 +91,7 @@ func FuzzAreAlike(f *testing.F) {
 		f.Add(pair[0], pair[1])
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
-		if got, want := areAlike(a, b), strutil.SanitizeLabelName(a) == strutil.SanitizeLabelName(b); got != want {
+		if got, want := collide(a, b), strutil.SanitizeLabelName(a) == strutil.SanitizeLabelName(b); got != want {
 			t.Errorf("%q and %q: %t, want %t", a, b, got, want)
 		}
 		if got, want := sanitized(a), strutil.SanitizeLabelName(a); got != want {

@@ -1,4 +1,4 @@
-package informers
+package sd
 
 import (
 	"errors"
@@ -13,51 +13,50 @@ import (
 	config_util "github.com/prometheus/common/config"
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery"
-	"go.uber.org/zap"
 )
 
 // TestComplaints are those of all jobs that share a discovery.
 func TestComplaints(t *testing.T) {
-	play(t, func(t *testing.T, p *theatre) {
-		sd, dns, k8s := p.scout("pass-a"), p.scout("pass-b"), p.scout("pass-c")
+	run(t, func(t *testing.T, w *world) {
+		sd, dns, k8s := w.config("pass-a"), w.config("pass-b"), w.config("pass-c")
 		dns.Mechanism, k8s.Mechanism = "dns", "kubernetes"
-		p.jobs(map[string][]discovery.Config{"i": {sd, dns}, "j": {p.scout("pass-a")}})
-		p.problems("i")
-		p.actor("pass-a").log.Error("Unable to refresh", "err", errors.New("401"))
-		p.actor("pass-a").log.Warn("Odd")
+		w.jobs(map[string][]discovery.Config{"i": {sd, dns}, "j": {w.config("pass-a")}})
+		w.problems("i")
+		w.discoverer("pass-a").log.Error("Unable to refresh", "err", errors.New("401"))
+		w.discoverer("pass-a").log.Warn("Odd")
 		const wrong = "http_sd_configs fails: Unable to refresh: 401"
-		p.problems("i", wrong)
-		p.problems("j", wrong)
-		p.actor("pass-b").log.With("x", "y").WithGroup("z").Error("Not found", "name", "n.example")
-		p.problems("i", wrong, "dns_sd_configs fails: Not found (name n.example)")
-		p.finds("pass-a", "a:1")
-		p.problems("j")
+		w.problems("i", wrong)
+		w.problems("j", wrong)
+		w.discoverer("pass-b").log.With("x", "y").WithGroup("z").Error("Not found", "name", "n.example")
+		w.problems("i", wrong, "dns_sd_configs fails: Not found (name n.example)")
+		w.finds("pass-a", "a:1")
+		w.problems("j")
 		// One of several names is not found: the others are all the same.
-		p.finds("pass-b", "b:1")
-		p.problems("i", "dns_sd_configs fails: Not found (name n.example)")
-		p.pass(together)
-		p.finds("pass-b", "b:1")
-		p.problems("i")
+		w.finds("pass-b", "b:1")
+		w.problems("i", "dns_sd_configs fails: Not found (name n.example)")
+		w.pass(partsWithin)
+		w.finds("pass-b", "b:1")
+		w.problems("i")
 		// It stays as long as it may be true.
-		p.actor("pass-a").log.Error("Unable to refresh", "error", "500")
-		p.pass(4 * time.Minute)
-		p.problems("j", "http_sd_configs fails: Unable to refresh: 500")
-		p.pass(2 * time.Minute)
-		p.problems("j")
+		w.discoverer("pass-a").log.Error("Unable to refresh", "error", "500")
+		w.pass(4 * time.Minute)
+		w.problems("j", "http_sd_configs fails: Unable to refresh: 500")
+		w.pass(2 * time.Minute)
+		w.problems("j")
 		// One that does not complain.
-		p.job(k8s)
-		p.problems("j")
-		p.pass(silence)
-		p.problems("j", "kubernetes_sd_configs has found nothing yet: its API server does not answer, or has nothing of the kind; the log may tell")
-		p.finds("pass-c", "c:1")
-		p.problems("j")
+		w.job(k8s)
+		w.problems("j")
+		w.pass(silentFor)
+		w.problems("j", "kubernetes_sd_configs has found nothing yet: its API server does not answer, or has nothing of the kind; the log may tell")
+		w.finds("pass-c", "c:1")
+		w.problems("j")
 	})
 }
 
 // TestNoSecrets: what a page shows of an error has none in it.
 func TestNoSecrets(t *testing.T) {
-	sd := &scout{Mechanism: "http", Password: "abcd", URL: "http://me:p%40ss@host/"}
-	l := newLoan(1, sd, zap.NewNop(), func() {})
+	sd := &fakeConfig{Mechanism: "http", Password: "abcd", URL: "http://me:p%40ss@host/"}
+	s := newShared(1, sd, Options{})
 	for message, want := range map[string]string{
 		`Get "http://me:***@host/?token=xyz": no route`: `Get "http://host/?...": no route`,
 		`parse "http://me:p%40ss@host:x/"`:              `parse "..."`,
@@ -66,7 +65,7 @@ func TestNoSecrets(t *testing.T) {
 		"a@b://c/d@e":                                   "a@b://c/d@e",
 		strings.Repeat("ö", 600):                        strings.Repeat("ö", 500) + "...",
 	} {
-		if got := l.clean(message); got != want {
+		if got := s.redact(message); got != want {
 			t.Errorf("%s: got %s, want %s", message, got, want)
 		}
 	}
@@ -86,8 +85,8 @@ func TestNoSecrets(t *testing.T) {
 // TestNoSecretsInTheLog: what a discoverer logs has none in it either.
 func TestNoSecretsInTheLog(t *testing.T) {
 	var out strings.Builder
-	l := newLoan(1, &scout{Mechanism: "http", Password: "SEKRET-pass", URL: "http://me:SEKRET-2@host/"}, zap.NewNop(), func() {})
-	log := l.listen(slog.New(slog.NewTextHandler(&out, nil))).With("url", "http://me:SEKRET-2@host/?token=SEKRET-3")
+	s := newShared(1, &fakeConfig{Mechanism: "http", Password: "SEKRET-pass", URL: "http://me:SEKRET-2@host/"}, Options{})
+	log := s.logger(slog.New(slog.NewTextHandler(&out, nil))).With("url", "http://me:SEKRET-2@host/?token=SEKRET-3")
 	log.Error("Unable to refresh with SEKRET-pass", "err", errors.New(`Get "http://me:SEKRET-2@host/?token=SEKRET-3": no SEKRET-pass`), "n", 3)
 	got := out.String()
 	if strings.Contains(got, "SEKRET") || !strings.Contains(got, "http://host/?token=<secret>") || !strings.Contains(got, "n=3") {

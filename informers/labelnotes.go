@@ -1,0 +1,114 @@
+package informers
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"promrelay/targets"
+)
+
+// noteCollision remembers an object whose labels collide. Gone means that the object is deleted.
+func (w *watched) noteCollision(key string, m metav1.Object, gone bool) {
+	is := !gone && w.kind == "" && haveCollision(m.GetLabels())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case !is:
+		delete(w.collisions, key)
+	case w.collisions == nil:
+		w.collisions = map[string]bool{key: true}
+	default:
+		w.collisions[key] = true
+	}
+}
+
+// collisionKeys returns the keys of the objects whose labels collide.
+func (w *watched) collisionKeys() []string {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return slices.Sorted(maps.Keys(w.collisions))
+}
+
+// collisionNotes names the objects of which the job reads a label that two labels compete for.
+func (d *Discovery) collisionNotes(j *targets.Job) (notes []string) {
+	for _, sd := range j.Discoveries {
+		for _, role := range []string{
+			targets.RoleService, targets.RolePod, targets.RoleNode, targets.RoleNamespace, targets.RoleEndpoints, targets.RoleEndpointSlice, targets.RoleIngress,
+		} {
+			w := d.watched[resourceOf[role]]
+			if !slices.Contains(resourcesOf(sd.Source), w.name) {
+				continue
+			}
+			for _, key := range w.collisionKeys() {
+				for _, note := range collisionNote(j, sd, role, w, key) {
+					if !slices.Contains(notes, note) {
+						notes = append(notes, note)
+					}
+				}
+			}
+		}
+	}
+	if more := len(notes) - mostNamed; more > 0 {
+		notes = append(notes[:mostNamed:mostNamed], fmt.Sprintf("%d more objects have labels that are one to its rules", more))
+	}
+	return notes
+}
+
+func collisionNote(j *targets.Job, sd targets.Discovery, role string, w *watched, key string) (notes []string) {
+	obj, ok, err := w.GetByKey(key)
+	if !ok || err != nil {
+		return nil
+	}
+	m, err := metaOf(obj)
+	if err != nil || !w.unspaced && len(sd.Namespaces) > 0 && !slices.Contains(sd.Namespaces, m.GetNamespace()) {
+		return nil
+	}
+	own := m.GetLabels()
+	counts := map[string]string{} // the name that counts, by what discovery makes of it
+	for _, k := range slices.Sorted(maps.Keys(own)) {
+		name := sanitized(k)
+		first, twice := counts[name]
+		if !twice {
+			counts[name] = k
+			continue
+		}
+		label := "__meta_kubernetes_" + role + "_label_" + name
+		found := discoveredLabels(role, obj, m)
+		if !j.Reads(label) || !matters(j, role, found, label, own[k]) {
+			continue
+		}
+		notes = append(notes, fmt.Sprintf("%s %s has the labels %s=%q and %s=%q, which have one name to rules: the first counts, always",
+			kindOfRole(role), key, first, own[first], k, own[k]))
+	}
+	return notes
+}
+
+// matters reports whether the job selects an object with the label that counts, or would with the other one. Other objects are none of
+// its business.
+func matters(j *targets.Job, role string, found map[string]string, label, other string) bool {
+	selects := j.Discoveries[0].Role // the role whose labels the selector of the job is about
+	if selects == targets.RoleEndpoints || selects == targets.RoleEndpointSlice {
+		selects = targets.RoleService
+	}
+	if role != selects || j.Refuses(found) == nil {
+		return true
+	}
+	instead := maps.Clone(found)
+	instead[label] = other
+	return j.Refuses(instead) == nil
+}
+
+func kindOfRole(role string) string {
+	switch role {
+	case targets.RoleNamespace:
+		return "Namespace"
+	case targets.RoleEndpoints:
+		return "Endpoints"
+	case targets.RoleEndpointSlice:
+		return "EndpointSlice"
+	}
+	return kindsOf[role][0]
+}
