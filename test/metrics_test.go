@@ -345,7 +345,7 @@ func TestOneRegistry(t *testing.T) {
 		})
 	}
 	slices.Sort(got)
-	if want := []string{"informers/external.go", "web/registry.go"}; !slices.Equal(got, want) {
+	if want := []string{"informers/sd/manager.go", "web/registry.go"}; !slices.Equal(got, want) {
 		t.Errorf("registries are made in %v, want %v: register with web.Registry", got, want)
 	}
 }
