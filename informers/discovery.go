@@ -22,6 +22,7 @@ import (
 
 	"promrelay/config"
 	"promrelay/informers/guard"
+	"promrelay/informers/lastgood"
 	"promrelay/informers/sd"
 	"promrelay/targets"
 )
@@ -48,7 +49,7 @@ type Discovery struct {
 	refs     *references
 	external *sd.Manager
 	offline  bool // external is not asked, and good not opened
-	good     *lastGood
+	good     *lastgood.Store
 	wake     chan struct{}
 
 	// These three are guarded by notesMu.
@@ -110,7 +111,7 @@ func New(o Options) (*Discovery, error) {
 	d.guard = guard.New(d.log, d.metrics.panics)
 	d.refs = newReferences(o.Backend, d.log, d.metrics, d.noteRef)
 	d.external = sd.New(sd.Options{Notify: d.noteExternal, Guard: d.guard, Logger: d.log, Registerer: o.Registerer})
-	d.good = newLastGood(d.log)
+	d.good = lastgood.New(d.log)
 	for name, r := range resources {
 		d.watched[name] = newWatched(r, d.log, d.noteObject)
 		d.watched[name].guard, d.watched[name].outage = d.guard, d.outage
@@ -213,7 +214,7 @@ func (d *Discovery) Run(ctx context.Context) error {
 		})
 		d.running.Go(func() { d.refs.run(ctx) })
 	}
-	d.running.Go(func() { d.good.run(ctx) })
+	d.running.Go(func() { d.good.Run(ctx) })
 	if !d.offline {
 		if err := d.external.Start(ctx, &d.running); err != nil {
 			return err

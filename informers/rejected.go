@@ -18,7 +18,7 @@ func (d *Discovery) reject(owner targets.Owner, obj any, next *monitorState) (jo
 	if next.told.first(m, next.reason) {
 		d.backend.rejected(reference(monitorResource(owner.Kind), m), next.reason)
 	}
-	good := d.good.find(owner, m)
+	good := d.good.Find(owner, m)
 	if good == nil || good == obj { // what was good is now rejected: a Secret has gone, or the settings have changed
 		return nil, false
 	}
@@ -62,7 +62,7 @@ func (d *Discovery) letGo(owner targets.Owner, unselected bool) {
 	if unselected && d.settings.NeedsNamespaces() && !d.watched["namespaces"].listed() {
 		return
 	}
-	d.good.forget(owner)
+	d.good.Forget(owner)
 }
 
 // sweep forgets last good monitors that went while nobody looked, of kinds that have just been listed.
@@ -81,6 +81,6 @@ func (d *Discovery) sweep(n notes, kinds []targets.Kind) {
 		for _, key := range w.keys() { // some may not have been compiled yet
 			there = append(there, ownerOf(kind, key))
 		}
-		d.good.sweep(kind, there)
+		d.good.Retain(kind, there)
 	}
 }

@@ -19,7 +19,7 @@ import (
 func (d *Discovery) work(ctx context.Context, n notes) {
 	if n.plan != nil {
 		if !d.offline {
-			d.good.open(n.plan.lastGood)
+			d.good.Open(n.plan.lastGood)
 		}
 		d.apply(n.plan)
 	}
@@ -202,7 +202,7 @@ func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
 			}
 		}
 	default:
-		d.good.keep(owner, obj)
+		d.good.Keep(owner, obj)
 		if old != nil && old.state == Rejected {
 			d.log.Info("monitor accepted again", zap.Stringer("monitor", owner))
 		}
