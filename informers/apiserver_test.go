@@ -24,6 +24,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"promrelay/config"
+	"promrelay/informers/cluster"
+	"promrelay/informers/objects"
 )
 
 // apiServer is as much of an API server as a Cluster asks for. It takes objects as they are, whatever a CRD would say.
@@ -64,14 +66,14 @@ func newAPIServer(t *testing.T, streams bool) *apiServer {
 }
 
 // cluster is the API server as a Backend.
-func (s *apiServer) cluster() *Cluster {
+func (s *apiServer) cluster() *cluster.Cluster {
 	s.t.Helper()
 	path := filepath.Join(s.t.TempDir(), "kubeconfig")
 	text := `{apiVersion: v1, kind: Config, current-context: c, clusters: [{name: c, cluster: {server: "` + s.url + `"}}], contexts: [{name: c, context: {cluster: c, user: ""}}]}`
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
-	c, err := NewCluster(&config.Kubernetes{Kubeconfig: path}, "test", nil)
+	c, err := cluster.New(&config.Kubernetes{Kubeconfig: path}, "test", nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -169,7 +171,7 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case len(path) == 6: // api/v1/namespaces/NAMESPACE/secrets/NAME
 		s.get(w, r, path[4], path[3]+"/"+path[5])
 	default:
-		s.listOrWatch(w, r, resources[path[len(path)-1]])
+		s.listOrWatch(w, r, objects.ByName(path[len(path)-1]))
 	}
 }
 
@@ -193,9 +195,9 @@ func (s *apiServer) discover(w http.ResponseWriter, groupVersion string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	served := []any{}
-	for name, r := range resources {
-		if r.groupVersion() == groupVersion && !apierrors.IsNotFound(s.errs[name]) {
-			served = append(served, map[string]any{"name": name})
+	for _, r := range objects.All() {
+		if r.GroupVersion() == groupVersion && !apierrors.IsNotFound(s.errs[r.Name]) {
+			served = append(served, map[string]any{"name": r.Name})
 		}
 	}
 	s.answer(w, map[string]any{"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": groupVersion, "resources": served}, nil)
@@ -211,11 +213,11 @@ func (s *apiServer) get(w http.ResponseWriter, r *http.Request, resource, key st
 	s.answer(w, o, err)
 }
 
-func (s *apiServer) listOrWatch(w http.ResponseWriter, r *http.Request, of *resource) {
+func (s *apiServer) listOrWatch(w http.ResponseWriter, r *http.Request, of *objects.Resource) {
 	q := r.URL.Query()
 	streamed := q.Get("sendInitialEvents") == "true"
 	s.mu.Lock()
-	err := s.errs[of.name]
+	err := s.errs[of.Name]
 	verb := "list"
 	if q.Get("watch") == "true" {
 		verb = "watch"
@@ -224,19 +226,19 @@ func (s *apiServer) listOrWatch(w http.ResponseWriter, r *http.Request, of *reso
 		err = apierrors.NewInvalid(schema.GroupKind{Kind: "ListOptions"}, "", nil)
 	}
 	if err == nil {
-		if s.asked[of.name] == nil {
-			s.asked[of.name] = map[string]int{}
+		if s.asked[of.Name] == nil {
+			s.asked[of.Name] = map[string]int{}
 		}
-		s.asked[of.name][verb]++
+		s.asked[of.Name][verb]++
 	}
 	if err != nil || verb == "list" {
 		defer s.mu.Unlock()
 		items := []any{}
-		for _, o := range s.objects[of.name] {
+		for _, o := range s.objects[of.Name] {
 			items = append(items, o)
 		}
 		s.answer(w, map[string]any{
-			"kind": kindOf(of) + "List", "apiVersion": of.groupVersion(), "metadata": map[string]any{"resourceVersion": strconv.Itoa(s.version)}, "items": items,
+			"kind": kindOf(of) + "List", "apiVersion": of.GroupVersion(), "metadata": map[string]any{"resourceVersion": strconv.Itoa(s.version)}, "items": items,
 		}, err)
 		return
 	}
@@ -248,36 +250,36 @@ func (s *apiServer) listOrWatch(w http.ResponseWriter, r *http.Request, of *reso
 	s.watch(w, r, of, since)
 }
 
-func kindOf(r *resource) string { return reflect.TypeOf(r.example).Elem().Name() }
+func kindOf(r *objects.Resource) string { return reflect.TypeOf(r.Example).Elem().Name() }
 
 // stream tells of all objects, and ends with a bookmark.
-func (s *apiServer) stream(w http.ResponseWriter, of *resource) (version int) {
+func (s *apiServer) stream(w http.ResponseWriter, of *objects.Resource) (version int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
 	e := json.NewEncoder(w)
-	for _, o := range s.objects[of.name] {
+	for _, o := range s.objects[of.Name] {
 		_ = e.Encode(map[string]any{"type": "ADDED", "object": o})
 	}
-	_ = e.Encode(map[string]any{"type": "BOOKMARK", "object": map[string]any{"kind": kindOf(of), "apiVersion": of.groupVersion(), "metadata": map[string]any{
+	_ = e.Encode(map[string]any{"type": "BOOKMARK", "object": map[string]any{"kind": kindOf(of), "apiVersion": of.GroupVersion(), "metadata": map[string]any{
 		"resourceVersion": strconv.Itoa(s.version), "annotations": map[string]any{metav1.InitialEventsAnnotationKey: "true"},
 	}}})
 	return s.version
 }
 
 // watch tells of changes until the client goes, or the resource fails.
-func (s *apiServer) watch(w http.ResponseWriter, r *http.Request, of *resource, since int) {
+func (s *apiServer) watch(w http.ResponseWriter, r *http.Request, of *objects.Resource, since int) {
 	w.Header().Set("Content-Type", "application/json")
 	e := json.NewEncoder(w)
 	for {
 		s.mu.Lock()
 		for _, c := range s.changes {
-			if c.resource == of.name && c.version > since {
+			if c.resource == of.Name && c.version > since {
 				_ = e.Encode(map[string]any{"type": c.kind, "object": c.object})
 			}
 		}
 		since = s.version
-		changed, err := s.changed, s.errs[of.name]
+		changed, err := s.changed, s.errs[of.Name]
 		s.mu.Unlock()
 		if err != nil {
 			return

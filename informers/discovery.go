@@ -21,8 +21,10 @@ import (
 	"go.uber.org/zap"
 
 	"promrelay/config"
+	"promrelay/informers/cluster"
 	"promrelay/informers/guard"
 	"promrelay/informers/lastgood"
+	"promrelay/informers/objects"
 	"promrelay/informers/sd"
 	"promrelay/targets"
 )
@@ -73,7 +75,7 @@ type Discovery struct {
 	// unreachable are the Nodes that were told to have no address to use.
 	unreachable map[string]bool
 
-	outage  *outage
+	outage  *cluster.Outage
 	first   firstLists
 	batches atomic.Uint64 // of changes that were worked off
 	whys    whyMemory
@@ -89,7 +91,7 @@ type notes struct {
 
 // note is an object that came, changed or went.
 type note struct {
-	resource *resource
+	resource *objects.Resource
 	key      string
 }
 
@@ -107,14 +109,22 @@ func New(o Options) (*Discovery, error) {
 		blocks: map[targets.Owner]bool{}, watched: map[string]*watched{}, kinds: map[targets.Kind]bool{}, sources: map[targets.Source]*source{},
 		unreachable: map[string]bool{},
 	}
-	d.outage = newOutage(o.Backend, d.log)
+	if server, ok := o.Backend.(interface{ Server() string }); ok {
+		d.outage = cluster.NewOutage(server.Server(), d.log)
+	} else {
+		d.outage = cluster.NewOutage("", d.log)
+	}
 	d.guard = guard.New(d.log, d.metrics.panics)
 	d.refs = newReferences(o.Backend, d.log, d.metrics, d.noteRef)
 	d.external = sd.New(sd.Options{Notify: d.noteExternal, Guard: d.guard, Logger: d.log, Registerer: o.Registerer})
 	d.good = lastgood.New(d.log)
-	for name, r := range resources {
-		d.watched[name] = newWatched(r, d.log, d.noteObject)
-		d.watched[name].guard, d.watched[name].outage = d.guard, d.outage
+	for _, r := range objects.All() {
+		if r.ByNameOnly {
+			continue
+		}
+		w := newWatched(r, d.log, d.noteObject)
+		w.guard, w.outage = d.guard, d.outage
+		d.watched[r.Name] = w
 	}
 	d.register(o.Registerer)
 	return d, nil
@@ -143,7 +153,7 @@ func (d *Discovery) home() string {
 	if d.backend == nil {
 		return ""
 	}
-	_, home := d.backend.namespaces()
+	_, home := d.backend.Namespaces()
 	return home
 }
 
@@ -168,7 +178,7 @@ func (d *Discovery) tell(f func(*notes)) {
 	}
 }
 
-func (d *Discovery) noteObject(r *resource, key string) {
+func (d *Discovery) noteObject(r *objects.Resource, key string) {
 	d.tell(func(n *notes) {
 		if n.objects == nil {
 			n.objects = map[note]bool{}
@@ -208,7 +218,7 @@ func (d *Discovery) Run(ctx context.Context) error {
 	errs := make(chan error, 1)
 	if d.backend != nil {
 		d.running.Go(func() {
-			if err := d.backend.run(ctx); err != nil {
+			if err := d.backend.Run(ctx); err != nil {
 				errs <- err
 			}
 		})

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"promrelay/config"
+	"promrelay/informers/manifests"
 	"promrelay/targets"
 )
 
@@ -33,7 +34,9 @@ type world struct {
 	d    *Discovery
 	stop func()
 
-	before func(*Manifests) Backend
+	before   func(*manifests.Directory) Backend
+	hurried  targets.Owner // see hurry
+	caughtUp int           // calls of catchUp
 
 	mu   sync.Mutex
 	live map[string]map[uint64]*targets.Target // by job
@@ -42,11 +45,11 @@ type world struct {
 // newWorld runs a Discovery on a directory with these files.
 func newWorld(t *testing.T, cfg string, files map[string]string) *world {
 	t.Helper()
-	return newWorldOf(t, func(m *Manifests) Backend { return m }, cfg, files)
+	return newWorldOf(t, func(m *manifests.Directory) Backend { return m }, cfg, files)
 }
 
 // newWorldOf is newWorld with another Backend before the directory.
-func newWorldOf(t *testing.T, before func(*Manifests) Backend, cfg string, files map[string]string) *world {
+func newWorldOf(t *testing.T, before func(*manifests.Directory) Backend, cfg string, files map[string]string) *world {
 	t.Helper()
 	w := &world{t: t, before: before, dir: t.TempDir(), live: map[string]map[uint64]*targets.Target{}}
 	for name, text := range files {
@@ -65,7 +68,7 @@ func (w *world) start(cfg string) {
 		w.t.Fatal(err)
 	}
 	logger := zaptest.NewLogger(w.t, zaptest.Level(zap.ErrorLevel))
-	m, err := NewManifests(w.dir, logger)
+	m, err := manifests.New(w.dir, logger)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -84,6 +87,24 @@ func (w *world) start(cfg string) {
 			w.t.Error(err)
 		}
 	}
+}
+
+// directoryOf is a directory with these files.
+func directoryOf(t *testing.T, files map[string]string) *manifests.Directory {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir()}
+	for name, text := range files {
+		w.write(name, text)
+	}
+	m, err := manifests.New(w.dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func serviceNamed(name string) string {
+	return "apiVersion: v1\nkind: Service\nmetadata: {name: " + name + ", namespace: shop}\n"
 }
 
 // restart ends the Discovery and runs another one, which knows nothing of it.
@@ -150,33 +171,64 @@ func (w *world) now() []string {
 	return out
 }
 
-// becomes waits until the targets are those that are wanted.
+// becomes waits until the targets are the wanted ones.
 func (w *world) becomes(want ...string) {
 	w.t.Helper()
 	slices.Sort(want)
-	deadline := time.Now().Add(10 * time.Second)
-	for !slices.Equal(w.now(), want) {
-		if time.Now().After(deadline) {
-			w.t.Fatalf("targets are\n%s\nwant\n%s\nmonitors: %v", strings.Join(w.now(), "\n"), strings.Join(want, "\n"), w.d.Monitors())
-		}
-		time.Sleep(10 * time.Millisecond)
+	if !w.polls(func() bool { return slices.Equal(w.now(), want) }) {
+		w.t.Fatalf("targets are\n%s\nwant\n%s\nmonitors: %v", strings.Join(w.now(), "\n"), strings.Join(want, "\n"), w.d.Monitors())
 	}
 }
 
-// state waits until a monitor's state is the one wanted, and its reason has a text in it.
+// state waits until a monitor has a state, and a reason that contains a text.
 func (w *world) state(owner targets.Owner, state State, reason string) {
 	w.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		ms := w.d.Monitors()
-		i := slices.IndexFunc(ms, func(m MonitorStatus) bool { return m.Owner == owner })
-		if i >= 0 && ms[i].State == state && strings.Contains(ms[i].Reason, reason) {
-			return
+	if !w.polls(func() bool {
+		return slices.ContainsFunc(w.d.Monitors(), func(m MonitorStatus) bool {
+			return m.Owner == owner && m.State == state && strings.Contains(m.Reason, reason)
+		})
+	}) {
+		w.t.Fatalf("monitors are %+v, want %s %s because of %q", w.d.Monitors(), owner, state, reason)
+	}
+}
+
+// catchUp waits until what was written of PodMonitors before was worked off. It writes one that comes after all others.
+func (w *world) catchUp() {
+	w.t.Helper()
+	w.caughtUp++
+	name := fmt.Sprintf("zz-%d", w.caughtUp)
+	w.write(name+".yaml", "apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\nmetadata: {name: "+name+", namespace: shop}\nspec: {selector: {matchLabels: {none: such}}, podMetricsEndpoints: [{port: http}]}\n")
+	w.state(targets.Owner{Kind: targets.PodMonitor, Namespace: "shop", Name: name}, Accepted, "")
+}
+
+// polls waits until a condition holds, and tells whether it does. Meanwhile a target of w.hurried refuses.
+func (w *world) polls(holds func() bool) bool {
+	return polls(func() bool {
+		if w.hurried != (targets.Owner{}) {
+			w.d.Hurry(&targets.Target{Job: &targets.Job{Owner: w.hurried}})
 		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("monitors are %+v, want %s %s because of %q", ms, owner, state, reason)
+		return holds()
+	})
+}
+
+// polls waits until a condition holds, and tells whether it does.
+func polls(holds func() bool) bool {
+	deadline := time.After(20 * time.Second)
+	for tick := time.Tick(10 * time.Millisecond); !holds(); {
+		select {
+		case <-tick:
+		case <-deadline:
+			return false
 		}
-		time.Sleep(10 * time.Millisecond)
+	}
+	return true
+}
+
+// within waits until a condition holds.
+func within(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	if !polls(holds) {
+		t.Fatalf("not so within 20 s: %s", what)
 	}
 }
 
@@ -309,31 +361,23 @@ func TestSecretsAreReadByName(t *testing.T) {
 	w.credentials("podMonitor/shop/api/0", "rotated")
 }
 
-// hurry does what a target's refusal does, until it has been taken in.
-func (w *world) hurry(owner targets.Owner) {
-	w.t.Helper()
-	time.Sleep(2 * settleFor) // the directory is read
-	w.d.Hurry(&targets.Target{Job: &targets.Job{Owner: owner}})
-}
+// hurry does what a target of a monitor does that refuses its credentials: during each later poll, until another one is hurried.
+func (w *world) hurry(owner targets.Owner) { w.hurried = owner }
 
 // credentials waits until a job's targets are scraped with these.
 func (w *world) credentials(job, want string) {
 	w.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for {
+	var got config_util.Secret
+	if !w.polls(func() bool {
 		w.mu.Lock()
-		var got config_util.Secret
+		defer w.mu.Unlock()
+		got = ""
 		for t := range maps.Values(w.live[job]) {
 			got = t.Job.Config.HTTPClientConfig.Authorization.Credentials
 		}
-		w.mu.Unlock()
-		if string(got) == want {
-			return
-		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("credentials of %s are %q, want %q", job, got, want)
-		}
-		time.Sleep(10 * time.Millisecond)
+		return string(got) == want
+	}) {
+		w.t.Fatalf("credentials of %s are %q, want %q", job, got, want)
 	}
 }
 
@@ -347,13 +391,13 @@ func TestABadMonitorCostsOnlyItself(t *testing.T) {
 	target := `serviceMonitor/shop/web/0 http://10.1.0.1:8080/metrics {endpoint="http", instance="10.1.0.1:8080", job="web", namespace="shop", service="web"}`
 	w.becomes(target)
 	w.state(targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: "bad"}, Rejected, "endpoints[0]: port: error parsing regexp: missing closing )")
-	problems := w.d.backend.(*Manifests).Problems()
+	problems := w.d.backend.(*manifests.Directory).Problems()
 	if len(problems) != 1 || !strings.Contains(problems[0], "torn.yaml: yaml: line 3") {
 		t.Errorf("problems are %q, want one with torn.yaml and line 3", problems)
 	}
 	// A file that breaks while it is edited keeps what it said before.
 	w.write("good.yaml", serviceYAML+"---\n{{{")
-	time.Sleep(3 * settleFor)
+	within(t, "the broken file is read", func() bool { return len(w.d.backend.(*manifests.Directory).Problems()) == 2 })
 	w.becomes(target)
 }
 

@@ -46,7 +46,7 @@ func (d *Discovery) Known() bool {
 func (d *Discovery) Ready() (remark string, err error) {
 	d.first.mu.Lock()
 	defer d.first.mu.Unlock()
-	why := d.outage.line()
+	why := d.outage.Line()
 	if why == "" {
 		why = "not listed yet: " + strings.Join(d.first.waiting, ", ")
 	}

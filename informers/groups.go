@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"promrelay/informers/guard"
+	"promrelay/informers/objects"
 	"promrelay/targets"
 )
 
@@ -184,5 +185,5 @@ func filtered(of func(resource string) lookup, role string, selectors map[string
 
 func (s selector) matches(obj any) bool {
 	m, err := metaOf(obj)
-	return err == nil && s.labels.Matches(labels.Set(m.GetLabels())) && s.fields.Matches(fieldsOf(obj, m))
+	return err == nil && s.labels.Matches(labels.Set(m.GetLabels())) && s.fields.Matches(objects.FieldsOf(obj, m))
 }

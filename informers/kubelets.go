@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"promrelay/informers/objects"
 	"promrelay/targets"
 )
 
@@ -64,7 +65,7 @@ func (d *Discovery) reachKubelets(groups []*targetgroup.Group) {
 		}
 		address, host := "", kubeletHost(n)
 		if host != "" {
-			address = net.JoinHostPort(host, strconv.Itoa(int(kubeletPort(n))))
+			address = net.JoinHostPort(host, strconv.Itoa(int(objects.KubeletPort(n))))
 		}
 		for _, t := range g.Targets {
 			t[model.AddressLabel] = model.LabelValue(address)
@@ -82,7 +83,7 @@ func (d *Discovery) portNotes(j *targets.Job) []string {
 	for _, store := range d.watched["nodes"].each() {
 		for _, obj := range store.List() {
 			if n, ok := obj.(*corev1.Node); ok {
-				if p := n.Status.DaemonEndpoints.KubeletEndpoint.Port; p != 0 && p != kubeletPort(n) {
+				if p := n.Status.DaemonEndpoints.KubeletEndpoint.Port; p != 0 && p != objects.KubeletPort(n) {
 					bad = append(bad, fmt.Sprintf("%s (%d)", n.Name, p))
 				}
 			}

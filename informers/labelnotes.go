@@ -12,7 +12,7 @@ import (
 
 // noteCollision remembers an object whose labels collide. Gone means that the object is deleted.
 func (w *watched) noteCollision(key string, m metav1.Object, gone bool) {
-	is := !gone && w.kind == "" && haveCollision(m.GetLabels())
+	is := !gone && w.Kind == "" && haveCollision(m.GetLabels())
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
@@ -39,7 +39,7 @@ func (d *Discovery) collisionNotes(j *targets.Job) (notes []string) {
 			targets.RoleService, targets.RolePod, targets.RoleNode, targets.RoleNamespace, targets.RoleEndpoints, targets.RoleEndpointSlice, targets.RoleIngress,
 		} {
 			w := d.watched[resourceOf[role]]
-			if !slices.Contains(resourcesOf(sd.Source), w.name) {
+			if !slices.Contains(resourcesOf(sd.Source), w.Name) {
 				continue
 			}
 			for _, key := range w.collisionKeys() {
@@ -63,7 +63,7 @@ func collisionNote(j *targets.Job, sd targets.Discovery, role string, w *watched
 		return nil
 	}
 	m, err := metaOf(obj)
-	if err != nil || !w.unspaced && len(sd.Namespaces) > 0 && !slices.Contains(sd.Namespaces, m.GetNamespace()) {
+	if err != nil || !w.ClusterScoped && len(sd.Namespaces) > 0 && !slices.Contains(sd.Namespaces, m.GetNamespace()) {
 		return nil
 	}
 	own := m.GetLabels()

@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
+	"promrelay/informers/manifests"
+	"promrelay/informers/objects"
 	"promrelay/targets"
 )
 
@@ -198,25 +200,27 @@ func TestLastGoodVersionWithSecrets(t *testing.T) {
 
 // denying is a directory as an API server that lets nobody list some resources, for a while.
 type denying struct {
-	*Manifests
+	*manifests.Directory
 	denied map[string]bool
 	over   atomic.Bool
 }
 
-func (d *denying) listWatch(r *resource, namespace string) cache.ListerWatcher {
-	if !d.denied[r.name] {
-		return d.Manifests.listWatch(r, namespace)
+func (d *denying) ListWatch(r *objects.Resource, namespace string) cache.ListerWatcher {
+	if !d.denied[r.Name] {
+		return d.Directory.ListWatch(r, namespace)
 	}
-	of := &shelfLister{d.shelf, r, namespace}
+	of := cache.ToListerWatcherWithContext(d.Directory.ListWatch(r, namespace))
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc: func(_ context.Context, o metav1.ListOptions) (runtime.Object, error) {
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			if !d.over.Load() {
 				return nil, errForbidden
 			}
-			return of.List(o)
+			return of.ListWithContext(ctx, o)
 		},
-		WatchFuncWithContext: func(_ context.Context, o metav1.ListOptions) (watch.Interface, error) { return of.Watch(o) },
-	}, of)
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return of.WatchWithContext(ctx, o)
+		},
+	}, listFirst{})
 }
 
 // TestLastGoodWhileTheServerDenies: a monitor that is not seen, or whose namespace is not, is not one that has gone.
@@ -234,7 +238,7 @@ func TestLastGoodWhileTheServerDenies(t *testing.T) {
 		t.Run(resource, func(t *testing.T) {
 			d := &denying{denied: map[string]bool{resource: true}}
 			w.stop()
-			w.before = func(m *Manifests) Backend { d.Manifests = m; return d }
+			w.before = func(m *manifests.Directory) Backend { d.Directory = m; return d }
 			clear(w.live)
 			w.start(cfg)
 			within(t, "it is known that it is denied", func() bool { return strings.Contains(w.d.Off()[resource], "may not list") && w.d.Settled() })

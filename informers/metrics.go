@@ -3,6 +3,7 @@ package informers
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"promrelay/informers/guard"
 	"promrelay/targets"
@@ -69,7 +70,7 @@ func (d *Discovery) register(reg prometheus.Registerer) {
 func (m *metrics) read(err error) {
 	result := "ok"
 	switch {
-	case forbidden(err):
+	case apierrors.IsForbidden(err):
 		result = "forbidden"
 	case err != nil:
 		result = "error"

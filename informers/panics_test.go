@@ -16,6 +16,8 @@ import (
 
 	"promrelay/config"
 	"promrelay/informers/guard"
+	"promrelay/informers/manifests"
+	"promrelay/informers/objects"
 	"promrelay/targets"
 )
 
@@ -45,16 +47,16 @@ func caught(t *testing.T, m *metrics, logs *observer.ObservedLogs, part guard.Pa
 
 // TestPanicInAHandler costs one object.
 func TestPanicInAHandler(t *testing.T) {
-	m := newReading(t, "m", func(r *reading) { r.write("m/all.yaml", service("a")+"---\n"+service("b")) }).m
-	r := *resources["services"]
-	r.transform = func(o runtime.Object) {
+	m := directoryOf(t, map[string]string{"all.yaml": serviceNamed("a") + "---\n" + serviceNamed("b")})
+	r := *objects.ByName("services")
+	r.Transform = func(o runtime.Object) {
 		if o.(*corev1.Service).Name == "a" {
 			panic("a is wrong")
 		}
 	}
 	var mu sync.Mutex
 	noted := map[string]int{}
-	w := newWatched(&r, zap.NewNop(), func(_ *resource, key string) {
+	w := newWatched(&r, zap.NewNop(), func(_ *objects.Resource, key string) {
 		mu.Lock()
 		noted[key]++
 		first := noted[key] == 1
@@ -80,14 +82,14 @@ func TestPanicInAHandler(t *testing.T) {
 }
 
 // rude is a directory that panics when it is told of a rejection, or reads.
-type rude struct{ *Manifests }
+type rude struct{ *manifests.Directory }
 
-func (rude) rejected(corev1.ObjectReference, string) { panic("nobody is home") }
+func (rude) Rejected(corev1.ObjectReference, string) { panic("nobody is home") }
 
 // TestPanicOfOneMonitor rejects it, and no other one.
 func TestPanicOfOneMonitor(t *testing.T) {
 	good := scrapeConfigYAML("good", static)
-	w := newWorldOf(t, func(m *Manifests) Backend { return rude{m} }, "monitors: {}", map[string]string{
+	w := newWorldOf(t, func(m *manifests.Directory) Backend { return rude{m} }, "monitors: {}", map[string]string{
 		"good.yaml": good, "bad.yaml": scrapeConfigYAML("bad", "scrapeClass: none"),
 	})
 	w.state(scrapeConfigOwner("bad"), Rejected, "panic: nobody is home")
@@ -101,10 +103,15 @@ func TestPanicOfOneMonitor(t *testing.T) {
 
 // TestPanicInTheSink is told, and what comes later still comes.
 func TestPanicInTheSink(t *testing.T) {
-	m := newReading(t, "m", func(r *reading) { r.write("m/a.yaml", scrapeConfigYAML("a", static)) })
+	w := &world{t: t, dir: t.TempDir()}
+	w.write("a.yaml", scrapeConfigYAML("a", static))
+	m, err := manifests.New(w.dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	core, logs := observer.New(zap.ErrorLevel)
 	var calls atomic.Int32
-	d, err := New(Options{Backend: m.m, Offline: true, Logger: zap.New(core), Sink: func([]targets.Change) {
+	d, err := New(Options{Backend: m, Offline: true, Logger: zap.New(core), Sink: func([]targets.Change) {
 		if calls.Add(1) == 1 {
 			panic("the pool is wrong")
 		}
@@ -112,7 +119,7 @@ func TestPanicInTheSink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := config.Load([]byte("monitors: {}\nmanifests: {directory: "+m.m.dir+"}"), "")
+	c, err := config.Load([]byte("monitors: {}\nmanifests: {directory: "+w.dir+"}"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,19 +130,11 @@ func TestPanicInTheSink(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
 	within(t, "the first call", func() bool { return calls.Load() == 1 })
-	m.write("m/b.yaml", scrapeConfigYAML("b", static))
+	w.write("b.yaml", scrapeConfigYAML("b", static))
 	within(t, "another call", func() bool { return calls.Load() > 1 && len(d.targets("scrapeConfig/shop/b")) == 1 && d.Settled() })
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 	caught(t, d.metrics, logs, guard.Batch, 1, 1)
-}
-
-// TestPanicOfAManifest costs one file.
-func TestPanicOfAManifest(t *testing.T) {
-	m := newReading(t, "m", func(r *reading) { r.write("m/a.yaml", service("a")) })
-	m.m.json = nil // which nobody expects
-	m.write("m/b.yaml", service("b"))
-	m.has("a", "b.yaml: panic: ")
 }

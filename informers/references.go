@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"promrelay/targets"
@@ -205,7 +206,7 @@ func (r *references) read(ctx context.Context, ref targets.Ref) {
 }
 
 func (r *references) ask(ctx context.Context, ref targets.Ref, fresh bool) (map[string][]byte, error) {
-	values, err := r.backend.read(ctx, ref, fresh)
+	values, err := r.backend.Read(ctx, ref, fresh)
 	r.metrics.read(err)
 	return values, err
 }
@@ -231,6 +232,6 @@ func (r *references) store(ref targets.Ref, values map[string][]byte, err error)
 	if err == nil {
 		o.values = values
 	}
-	o.read = o.read || err == nil || forbidden(err)
+	o.read = o.read || err == nil || apierrors.IsForbidden(err)
 	return o.read != before.read || (o.err == nil) != (before.err == nil) || !reflect.DeepEqual(o.values, before.values)
 }

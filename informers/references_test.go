@@ -28,7 +28,7 @@ type vault struct {
 	fresh  int // reads past the cache
 }
 
-func (v *vault) read(_ context.Context, ref targets.Ref, fresh bool) (map[string][]byte, error) {
+func (v *vault) Read(_ context.Context, ref targets.Ref, fresh bool) (map[string][]byte, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.reads = append(v.reads, time.Now())
@@ -114,7 +114,7 @@ func TestReferencesThatCannotBeRead(t *testing.T) {
 			t.Fatalf("after it is back: %q, %v", b, err)
 		}
 		v.set(func() {
-			v.err = readError(apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "b", errors.New("no")))
+			v.err = fmt.Errorf("apply a Role: %w", apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "b", errors.New("no")))
 		})
 		_, _ = r.Value(ref("b"))
 		synctest.Wait()

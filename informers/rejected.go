@@ -4,7 +4,12 @@ import (
 	"errors"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
 	"promrelay/informers/guard"
+	"promrelay/informers/objects"
 	"promrelay/targets"
 )
 
@@ -15,8 +20,8 @@ func (d *Discovery) reject(owner targets.Owner, obj any, next *monitorState) (jo
 	if err != nil {
 		return nil, false
 	}
-	if next.told.first(m, next.reason) {
-		d.backend.rejected(reference(monitorResource(owner.Kind), m), next.reason)
+	if next.reported.first(m, next.reason) {
+		d.backend.Rejected(reference(objects.OfKind(owner.Kind), m), next.reason)
 	}
 	good := d.good.Find(owner, m)
 	if good == nil || good == obj { // what was good is now rejected: a Secret has gone, or the settings have changed
@@ -45,7 +50,7 @@ func (d *Discovery) compileAlone(owner targets.Owner) (needy []*targets.Job) {
 	_ = d.guard.Call(guard.Monitor, owner.String(), func() {
 		next := &monitorState{state: Rejected, reason: err.Error()}
 		if old := d.monitors[owner]; old != nil {
-			next.refs, next.told = old.refs, old.told
+			next.refs, next.reported = old.refs, old.reported
 		}
 		d.monitors[owner] = next
 		d.replace(owner, nil)
@@ -56,7 +61,7 @@ func (d *Discovery) compileAlone(owner targets.Owner) (needy []*targets.Job) {
 // letGo forgets a monitor as it was when it was good, since it is gone, or not selected by what is known of namespaces. Not
 // while the API server denies what it may grant in a moment, which looks alike.
 func (d *Discovery) letGo(owner targets.Owner, unselected bool) {
-	if d.settings == nil || !d.watched[monitorResource(owner.Kind).name].listed() {
+	if d.settings == nil || !d.watched[objects.OfKind(owner.Kind).Name].listed() {
 		return
 	}
 	if unselected && d.settings.NeedsNamespaces() && !d.watched["namespaces"].listed() {
@@ -68,12 +73,12 @@ func (d *Discovery) letGo(owner targets.Owner, unselected bool) {
 // sweep forgets last good monitors that went while nobody looked, of kinds that have just been listed.
 func (d *Discovery) sweep(n notes, kinds []targets.Kind) {
 	for o := range n.objects {
-		if o.key == stateChange && o.resource.kind != "" && d.kinds[o.resource.kind] {
-			kinds = append(kinds, o.resource.kind)
+		if o.key == stateChange && o.resource.Kind != "" && d.kinds[o.resource.Kind] {
+			kinds = append(kinds, o.resource.Kind)
 		}
 	}
 	for _, kind := range kinds {
-		w := d.watched[monitorResource(kind).name]
+		w := d.watched[objects.OfKind(kind).Name]
 		if d.settings == nil || !w.listed() {
 			continue
 		}
@@ -82,5 +87,35 @@ func (d *Discovery) sweep(n notes, kinds []targets.Kind) {
 			there = append(there, ownerOf(kind, key))
 		}
 		d.good.Retain(kind, there)
+	}
+}
+
+// maxReasons is how many reasons are reported for one generation of a monitor.
+const maxReasons = 10
+
+// reported are the reasons for which a monitor was rejected and that were reported to its users.
+type reported struct {
+	uid        types.UID
+	generation int64
+	reasons    []string
+}
+
+// first tells whether a reason was not reported yet, and notes that it is now.
+func (r *reported) first(m metav1.Object, reason string) bool {
+	if r.uid != m.GetUID() || r.generation != m.GetGeneration() {
+		*r = reported{uid: m.GetUID(), generation: m.GetGeneration()}
+	}
+	if len(r.reasons) >= maxReasons || slices.Contains(r.reasons, reason) {
+		return false
+	}
+	r.reasons = append(r.reasons, reason)
+	return true
+}
+
+// reference names a monitor as Events do.
+func reference(r *objects.Resource, m metav1.Object) corev1.ObjectReference {
+	return corev1.ObjectReference{
+		APIVersion: r.GroupVersion(), Kind: string(r.Kind), Namespace: m.GetNamespace(), Name: m.GetName(),
+		UID: m.GetUID(), ResourceVersion: m.GetResourceVersion(),
 	}
 }

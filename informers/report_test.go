@@ -7,11 +7,11 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/zap/zaptest"
 
 	"promrelay/config"
+	"promrelay/informers/manifests"
 	"promrelay/targets"
 )
 
@@ -59,7 +59,7 @@ func TestReport(t *testing.T) {
 // settledOffline is a Discovery of a world's directory that asks no one, after it has settled.
 func settledOffline(t *testing.T, w *world) *Discovery {
 	t.Helper()
-	b, err := NewManifests(w.dir, nil)
+	b, err := manifests.New(w.dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,10 +86,6 @@ func settledOffline(t *testing.T, w *world) *Discovery {
 			t.Error(err)
 		}
 	})
-	for deadline := time.Now().Add(10 * time.Second); !d.Settled(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it does not settle")
-		}
-	}
+	within(t, "it settles", d.Settled)
 	return d
 }

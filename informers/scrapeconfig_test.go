@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"promrelay/targets"
 )
@@ -147,12 +146,7 @@ func TestOAuth2ThroughAProxy(t *testing.T) {
 	w := newWorld(t, "monitors: {}\n", map[string]string{"a.yaml": text(1), "secret.yaml": basicSecret("p")})
 	w.becomes(found("a", "a:1", ""))
 	w.write("a.yaml", text(2))
-	for deadline := time.Now().Add(10 * time.Second); w.limit("scrapeConfig/shop/a") != 2; {
-		if time.Now().After(deadline) {
-			t.Fatal("the limit does not change")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	within(t, "the limit changes", func() bool { return w.limit("scrapeConfig/shop/a") == 2 })
 	w.becomes(found("a", "a:1", ""))
 	if n := len(asked); n != 1 {
 		t.Errorf("the service discovery began %d times, want 1", n)
@@ -204,14 +198,12 @@ func (w *world) problems(owner targets.Owner, job string) []string {
 func (w *world) complains(name, want string) {
 	w.t.Helper()
 	owner := targets.Owner{Kind: targets.ScrapeConfig, Namespace: "shop", Name: name}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		got := w.problems(owner, "scrapeConfig/shop/"+name)
-		if want == "" && len(got) == 0 || want != "" && len(got) == 1 && strings.Contains(got[0], want) {
-			return
-		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("problems %q, want %q", got, want)
-		}
+	var got []string
+	if !polls(func() bool {
+		got = w.problems(owner, "scrapeConfig/shop/"+name)
+		return want == "" && len(got) == 0 || want != "" && len(got) == 1 && strings.Contains(got[0], want)
+	}) {
+		w.t.Fatalf("problems %q, want %q", got, want)
 	}
 }
 

@@ -14,18 +14,20 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"promrelay/config"
+	"promrelay/informers/manifests"
+	"promrelay/informers/objects"
 	"promrelay/targets"
 )
 
 // slow is a Backend that does not answer about Endpoints before a gate opens.
 type slow struct {
-	*Manifests
+	*manifests.Directory
 	gate chan struct{}
 }
 
-func (s slow) listWatch(r *resource, namespace string) cache.ListerWatcher {
-	lw := s.Manifests.listWatch(r, namespace)
-	if r.name != "endpoints" {
+func (s slow) ListWatch(r *objects.Resource, namespace string) cache.ListerWatcher {
+	lw := s.Directory.ListWatch(r, namespace)
+	if r.Name != "endpoints" {
 		return lw
 	}
 	of := cache.ToListerWatcherWithContext(lw)
@@ -52,20 +54,15 @@ subsets:
   ports: [{name: http, port: 8080, protocol: TCP}]
 `
 	gate := make(chan struct{})
-	w := newWorldOf(t, func(m *Manifests) Backend { return slow{m, gate} }, "monitors: {}\n", map[string]string{
+	w := newWorldOf(t, func(m *manifests.Directory) Backend { return slow{m, gate} }, "monitors: {}\n", map[string]string{
 		"all.yaml": strings.Join([]string{serviceYAML, sliceYAML, pod("x"), endpoints}, "---"), "monitor.yaml": monitorYAML,
 	})
 	before := webTarget(`, track="x"`)
 	w.becomes(before)
 	w.write("monitor.yaml", monitorYAML+"  serviceDiscoveryRole: Endpoints\n")
 	owner := targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: "web"}
-	for deadline := time.Now().Add(10 * time.Second); w.role(owner) != targets.RoleEndpoints; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the monitor does not change")
-		}
-	}
-	w.becomes(before)
-	time.Sleep(10 * gather)
+	within(t, "the monitor changes", func() bool { return w.role(owner) == targets.RoleEndpoints })
+	w.catchUp() // the batch in which it changed is done
 	w.becomes(before)
 	close(gate)
 	w.becomes(strings.ReplaceAll(before, "10.1.0.1", "10.1.0.9"))
@@ -124,7 +121,7 @@ spec: {selector: {}, podMetricsEndpoints: [{port: "PORT"}]}
 		t.Fatal(err)
 	}
 	w.write("a.yaml", text("1", "("))
-	time.Sleep(5 * settleFor)
+	w.catchUp()
 	if n := logged.FilterMessage("monitor rejected").Len(); n != first {
 		t.Errorf("logged %d times more", n-first)
 	}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"promrelay/informers/guard"
+	"promrelay/informers/objects"
 	"promrelay/targets"
 )
 
@@ -95,9 +96,9 @@ func (d *Discovery) markSources(objects map[note]bool) {
 		for o := range objects {
 			switch {
 			case o.key == stateChange:
-			case o.resource.name == own:
+			case o.resource.Name == own:
 				s.dirty[o.key] = true
-			case slices.Contains(s.resources(), o.resource.name):
+			case slices.Contains(s.resources(), o.resource.Name):
 				for _, key := range d.attached(s, o) {
 					s.dirty[key] = true
 				}
@@ -109,22 +110,22 @@ func (d *Discovery) markSources(objects map[note]bool) {
 // attached returns the keys of the source's objects to which another one is attached.
 func (d *Discovery) attached(s *source, o note) []string {
 	own := d.watched[resourceOf[s.Role]]
-	switch o.resource.name {
+	switch o.resource.Name {
 	case "services":
 		if s.Role == targets.RoleEndpoints {
 			return []string{o.key}
 		}
-		return own.indexed(byService, o.key)
+		return own.indexed(objects.ByService, o.key)
 	case "pods":
-		return own.indexed(byPod, o.key)
+		return own.indexed(objects.ByPod, o.key)
 	case "nodes":
-		return own.indexed(byNode, o.key)
+		return own.indexed(objects.ByNode, o.key)
 	case "namespaces":
-		return own.indexed(byNamespace, o.key)
+		return own.indexed(objects.ByNamespace, o.key)
 	}
-	index := byReplicaSet
-	if o.resource.name == "jobs" {
-		index = byJob
+	index := objects.ByReplicaSet
+	if o.resource.Name == "jobs" {
+		index = objects.ByJob
 	}
 	pods := d.watched["pods"].indexed(index, o.key)
 	if s.Role == targets.RolePod {
@@ -132,7 +133,7 @@ func (d *Discovery) attached(s *source, o note) []string {
 	}
 	var out []string
 	for _, pod := range pods {
-		out = append(out, own.indexed(byPod, pod)...)
+		out = append(out, own.indexed(objects.ByPod, pod)...)
 	}
 	return out
 }
@@ -191,11 +192,11 @@ func (d *Discovery) keysFor(s *source, jobs []*targets.Job) []string {
 			if discovery.Source != s.Source {
 				continue
 			}
-			if len(discovery.Namespaces) == 0 || own.unspaced {
+			if len(discovery.Namespaces) == 0 || own.ClusterScoped {
 				return own.keys()
 			}
 			for _, ns := range discovery.Namespaces {
-				for _, key := range own.indexed(byNamespace, ns) {
+				for _, key := range own.indexed(objects.ByNamespace, ns) {
 					found[key] = true
 				}
 			}

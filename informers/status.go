@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"promrelay/informers/objects"
 	"promrelay/targets"
 )
 
@@ -58,7 +59,7 @@ type monitorState struct {
 	refs   []targets.Ref // also those of the last good version
 
 	lastGood bool // the jobs are those of the last good version
-	told     told
+	reported reported
 	unknown  []string // fields of one from an API server that nobody knows
 }
 
@@ -91,10 +92,8 @@ func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
 	if m := d.monitors[owner]; m != nil {
 		remarks = m.unknown
 	}
-	if b, ok := d.backend.(interface {
-		remarks(r *resource, key string) []string
-	}); ok && owner.Namespace != "" {
-		remarks = b.remarks(monitorResource(owner.Kind), owner.Namespace+"/"+owner.Name)
+	if dir := d.directory(); dir != nil && owner.Namespace != "" {
+		remarks = dir.UnknownFields(objects.OfKind(owner.Kind), owner.Namespace+"/"+owner.Name)
 	}
 	for _, j := range d.set.Jobs(owner) {
 		s := JobStatus{Job: j, Targets: d.set.Count(j.Name), Problems: d.external.Problems(j.Name), Notes: slices.Concat(remarks, j.Notes, d.set.Shared(j.Name), d.collisionNotes(j), d.tokenNotes(j), d.portNotes(j))}
@@ -110,7 +109,7 @@ func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
 // answer is one of them, in the place of all that it does not tell.
 func (d *Discovery) Off() map[string]string {
 	out := map[string]string{}
-	outage := d.outage.line()
+	outage := d.outage.Line()
 	if outage != "" {
 		out["API server"] = outage
 	}

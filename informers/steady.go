@@ -2,9 +2,7 @@ package informers
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
-	"net/http"
 	"time"
 
 	"go.uber.org/zap"
@@ -13,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+
+	"promrelay/informers/cluster"
 )
 
 // steadily asks an API server that is away again and again at one pace. The informer by itself would ask ever more
@@ -44,7 +44,7 @@ func (w *watched) again(p *part) func(error) bool {
 		if apierrors.IsForbidden(err) && p.synced() {
 			refused++
 		}
-		if !away(err) && (refused == 0 || refused > refusals) {
+		if !cluster.Unreachable(err) && (refused == 0 || refused > refusals) {
 			return false
 		}
 		w.interrupt(p, err)
@@ -67,32 +67,21 @@ func untilAnswered[T any](ctx context.Context, again func(error) bool, call func
 	}
 }
 
-// away tells whether an error means that no API server was there to answer: the connection failed, or what stands
-// before it says so.
-func away(err error) bool {
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) {
-		return true
-	}
-	code := status.Status().Code
-	return code == http.StatusBadGateway || code == http.StatusServiceUnavailable
-}
-
 // interrupt notes that nothing is heard from the API server, or not what it should say. What is known stays.
 func (w *watched) interrupt(p *part, err error) {
 	w.mu.Lock()
 	news := p.silent == "" && !p.synced()
-	p.silent, p.away = "the watch is interrupted, go on with what is known: "+err.Error(), away(err)
+	p.silent, p.away = "the watch is interrupted, go on with what is known: "+err.Error(), cluster.Unreachable(err)
 	isAway := p.away
 	w.mu.Unlock()
 	if news { // others may wait for it
-		w.note(w.resource, stateChange)
+		w.note(w.Resource, stateChange)
 	}
 	if isAway && w.outage != nil {
-		w.outage.begin(p, err)
+		w.outage.Begin(p, err)
 		return
 	}
-	w.outage.end(p, false)
+	w.outage.End(p, false)
 	if time.Now().Unix()-w.complained.Load() > 60 { // it is asked again every second
 		w.complained.Store(time.Now().Unix())
 		w.log.Warn("watch is interrupted, go on with what is known", zap.Error(err))
@@ -105,10 +94,10 @@ func (w *watched) refuse(p *part, why string) {
 	news := p.refused != why
 	p.refused, p.silent, p.away = why, "", false
 	w.mu.Unlock()
-	w.outage.end(p, true)
+	w.outage.End(p, true)
 	if news {
 		w.log.Warn("not watched", zap.String("reason", why))
-		w.note(w.resource, stateChange)
+		w.note(w.Resource, stateChange)
 	}
 }
 
@@ -118,7 +107,7 @@ func (w *watched) resume(p *part) {
 	was := p.refused
 	p.refused, p.silent, p.away = "", "", false
 	w.mu.Unlock()
-	w.outage.end(p, true)
+	w.outage.End(p, true)
 	if was != "" {
 		w.log.Info("watched after all")
 	}

@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+
+	"promrelay/informers/objects"
 )
 
 // moody is a Backend of one empty resource, whose API server may answer each request with an error.
@@ -29,9 +31,9 @@ type moody struct {
 	asks int
 }
 
-func (m *moody) namespaces() ([]string, string) { return m.only, "" }
+func (m *moody) Namespaces() ([]string, string) { return m.only, "" }
 
-func (m *moody) listWatch(_ *resource, namespace string) cache.ListerWatcher {
+func (m *moody) ListWatch(_ *objects.Resource, namespace string) cache.ListerWatcher {
 	ask := func() error {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -52,8 +54,13 @@ func (m *moody) listWatch(_ *resource, namespace string) cache.ListerWatcher {
 			m.open = append(m.open, w)
 			return w, nil
 		},
-	}, &shelfLister{}) // which is listed first
+	}, listFirst{})
 }
+
+// listFirst is a client that lists before it watches.
+type listFirst struct{}
+
+func (listFirst) IsWatchListSemanticsUnSupported() bool { return true }
 
 // fails makes the API server answer with an error from now on, nil for none, and ends its watches.
 func (m *moody) fails(namespace string, err error) {
@@ -81,7 +88,7 @@ var (
 func withWatched(t *testing.T, m *moody, f func(w *watched)) {
 	synctest.Test(t, func(t *testing.T) {
 		m.errs = map[string]error{}
-		w := newWatched(resources["services"], zap.NewNop(), func(*resource, string) {})
+		w := newWatched(objects.ByName("services"), zap.NewNop(), func(*objects.Resource, string) {})
 		var wg sync.WaitGroup
 		w.begin(t.Context(), m, &wg)
 		f(w)

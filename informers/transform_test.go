@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/randfill"
 
+	"promrelay/informers/objects"
 	"promrelay/targets"
 )
 
@@ -132,18 +133,18 @@ func fullObjects(seed int64) (out []runtime.Object) {
 }
 
 // indexersOf holds the objects as informers would, after the transforms or without them.
-func indexersOf(t *testing.T, objects []runtime.Object, transformed bool) func(string) cache.Indexer {
+func indexersOf(t *testing.T, given []runtime.Object, transformed bool) func(string) cache.Indexer {
 	t.Helper()
 	all := map[string]cache.Indexer{}
-	for name, r := range resources {
-		all[name] = cache.NewIndexer(cache.MetaNamespaceKeyFunc, r.indexers)
+	for _, r := range objects.All() {
+		all[r.Name] = cache.NewIndexer(cache.MetaNamespaceKeyFunc, r.Indexers)
 	}
-	for _, o := range objects {
-		o, r := o.DeepCopyObject(), resourceFor(o) // discoverers append to slices in them
+	for _, o := range given {
+		o, r := o.DeepCopyObject(), objects.Of(o) // discoverers append to slices in them
 		if transformed {
-			r.transform(o)
+			r.Transform(o)
 		}
-		if err := all[r.name].Add(o); err != nil {
+		if err := all[r.Name].Add(o); err != nil {
 			t.Fatal(err)
 		}
 	}

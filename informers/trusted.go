@@ -5,14 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 
-	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"promrelay/informers/objects"
 	"promrelay/targets"
 )
-
-// byKubelet is the index of Nodes by the addresses of their kubelets.
-const byKubelet = "kubelet"
 
 // apiServerService is the Service of the API server, by its key.
 const apiServerService = "default/kubernetes"
@@ -29,7 +26,7 @@ func (d *Discovery) Trusted(at netip.AddrPort) error {
 
 func (d *Discovery) trustedByObjects(at netip.AddrPort) error {
 	nodes := d.watched["nodes"]
-	if len(nodes.indexed(byKubelet, at.String())) > 0 || d.isAPIServer(at) {
+	if len(nodes.indexed(objects.ByKubelet, at.String())) > 0 || d.isAPIServer(at) {
 		return nil
 	}
 	if why := nodes.why(); why != "" {
@@ -44,7 +41,7 @@ func (d *Discovery) trustedByObjects(at netip.AddrPort) error {
 // isAPIServer tells whether an address is an endpoint of the API server's Service.
 func (d *Discovery) isAPIServer(at netip.AddrPort) bool {
 	slices := d.watched["endpointslices"]
-	for _, key := range slices.indexed(byService, apiServerService) {
+	for _, key := range slices.indexed(objects.ByService, apiServerService) {
 		obj, ok, err := slices.GetByKey(key)
 		if s, is := obj.(*discoveryv1.EndpointSlice); ok && err == nil && is && hasEndpoint(s, at) {
 			return true
@@ -67,24 +64,6 @@ func hasEndpoint(s *discoveryv1.EndpointSlice, at netip.AddrPort) bool {
 		}
 	}
 	return false
-}
-
-// kubeletAddresses are where a Node's kubelet may be reached, as host:port.
-func kubeletAddresses(n *corev1.Node) (out []string) {
-	for _, a := range n.Status.Addresses {
-		if addr, err := netip.ParseAddr(a.Address); err == nil && addr.Zone() == "" {
-			out = append(out, netip.AddrPortFrom(addr.Unmap(), uint16(kubeletPort(n))).String())
-		}
-	}
-	return out
-}
-
-// kubeletPort is the port that a Node tells of its kubelet, or the usual one.
-func kubeletPort(n *corev1.Node) int32 {
-	if p := n.Status.DaemonEndpoints.KubeletEndpoint.Port; p > 0 && p <= 65535 {
-		return p
-	}
-	return targets.KubeletPort
 }
 
 // tokenNotes tells offline which targets of a job the relay would not scrape, since they would get its own token.

@@ -4,8 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
+	"promrelay/informers/manifests"
 	"promrelay/targets"
 )
 
@@ -39,7 +39,7 @@ endpoints: [{addresses: [10.0.0.7]}]
 `
 
 // noDirectory is a directory of manifests in the place of a cluster: nothing tells it from one.
-func noDirectory(m *Manifests) Backend { return struct{ Backend }{m} }
+func noDirectory(m *manifests.Directory) Backend { return struct{ Backend }{m} }
 
 // TestTrusted are the kubelets of the Nodes that there are, and the endpoints of default/kubernetes.
 func TestTrusted(t *testing.T) {
@@ -56,13 +56,7 @@ func TestTrusted(t *testing.T) {
 	}
 	w.remove("all.yaml")
 	gone := netip.MustParseAddrPort("10.0.0.1:10250")
-	deadline := time.Now().Add(10 * time.Second)
-	for w.d.Trusted(gone) == nil && time.Now().Before(deadline) {
-		time.Sleep(10 * time.Millisecond)
-	}
-	if w.d.Trusted(gone) == nil {
-		t.Error("the address of a Node that is gone is trusted")
-	}
+	within(t, "the address of a Node that is gone is not trusted", func() bool { return w.d.Trusted(gone) != nil })
 }
 
 // TestNobodyIsTrustedInADirectory of manifests: whoever writes a monitor there may write a Node and an EndpointSlice as well.
@@ -78,7 +72,7 @@ func TestNobodyIsTrustedInADirectory(t *testing.T) {
 
 // TestTrustedBeforeNodesAreKnown is nobody.
 func TestTrustedBeforeNodesAreKnown(t *testing.T) {
-	m, err := NewManifests(t.TempDir(), nil)
+	m, err := manifests.New(t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

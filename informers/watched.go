@@ -3,7 +3,6 @@ package informers
 import (
 	"cmp"
 	"context"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -11,20 +10,24 @@ import (
 
 	"go.uber.org/zap"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/cache"
 
+	"promrelay/informers/cluster"
 	"promrelay/informers/guard"
+	"promrelay/informers/objects"
 )
 
 // watched is one resource with its informers: one, or one for each namespace that the relay is confined to.
 type watched struct {
-	*resource
+	*objects.Resource
 	log  *zap.Logger
-	note func(r *resource, key string) // an object came, changed or went
+	note func(r *objects.Resource, key string) // an object came, changed or went
 	// guard and outage are set before the first watch; nil in tests.
 	guard  *guard.Guard
-	outage *outage
+	outage *cluster.Outage
 
 	mu         sync.RWMutex
 	parts      []*part
@@ -80,8 +83,8 @@ func (w *watched) end() {
 }
 
 // newWatched returns a resource that is not watched yet.
-func newWatched(r *resource, log *zap.Logger, note func(*resource, string)) *watched {
-	return &watched{resource: r, log: log.With(zap.String("resource", r.name)), note: note, off: notBegun}
+func newWatched(r *objects.Resource, log *zap.Logger, note func(*objects.Resource, string)) *watched {
+	return &watched{Resource: r, log: log.With(zap.String("resource", r.Name)), note: note, off: notBegun}
 }
 
 // How often it is asked for a kind of monitor: of an API server that knows no such CRD, and of one that does not answer.
@@ -93,7 +96,7 @@ const (
 // run watches until ctx ends. A monitor's kind that does not exist is waited for, and waited for again when it goes.
 func (w *watched) run(ctx context.Context, b Backend) {
 	for ctx.Err() == nil {
-		if w.kind != "" && !w.await(ctx, b) {
+		if w.Kind != "" && !w.await(ctx, b) {
 			return
 		}
 		w.watch(ctx, b)
@@ -104,27 +107,27 @@ func (w *watched) run(ctx context.Context, b Backend) {
 func (w *watched) await(ctx context.Context, b Backend) bool {
 	for {
 		pause := absentEvery
-		ok, err := b.serves(ctx, w.resource)
+		ok, err := b.Serves(ctx, w.Resource)
 		switch {
 		case err != nil:
 			pause = awayEvery
-			if isAway := away(err); isAway && ctx.Err() == nil {
-				w.outage.begin(w, err)
-				w.turnOff("the API server does not answer: "+cause(err), offAway)
+			if isAway := cluster.Unreachable(err); isAway && ctx.Err() == nil {
+				w.outage.Begin(w, err)
+				w.turnOff("the API server does not answer: "+cluster.Cause(err), offAway)
 				break
 			}
-			w.outage.end(w, false)
+			w.outage.End(w, false)
 			w.turnOff("the API server does not answer: "+err.Error(), offFailed)
 		case ok:
-			w.outage.end(w, true)
+			w.outage.End(w, true)
 			return true
 		default:
-			w.outage.end(w, true)
-			w.turnOff("the CRD "+w.name+"."+w.group+" is not installed", offByDesign)
+			w.outage.End(w, true)
+			w.turnOff("the CRD "+w.Name+"."+w.Group+" is not installed", offByDesign)
 		}
 		select {
 		case <-ctx.Done():
-			w.outage.end(w, false)
+			w.outage.End(w, false)
 			return false
 		case <-time.After(pause):
 		}
@@ -141,7 +144,7 @@ func (w *watched) turnOff(why string, state offState) {
 		if state != offAway {
 			w.log.Warn("not watched", zap.String("reason", why))
 		}
-		w.note(w.resource, stateChange)
+		w.note(w.Resource, stateChange)
 	}
 }
 
@@ -152,10 +155,10 @@ const stateChange = ""
 func (w *watched) watch(ctx context.Context, b Backend) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	only, _ := b.namespaces()
+	only, _ := b.Namespaces()
 	if len(only) == 0 {
 		only = []string{""}
-	} else if w.unspaced {
+	} else if w.ClusterScoped {
 		w.turnOff("the relay is confined to namespaces (kubernetes.namespaces)", offByDesign)
 		<-ctx.Done()
 		return
@@ -163,14 +166,14 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 	var informers []cache.SharedIndexInformer
 	var parts []*part
 	var synced []cache.InformerSynced
-	expected := w.example
-	if w.kind != "" {
+	expected := w.Example
+	if w.Kind != "" {
 		expected = nil // there may be an undecoded in its place
 	}
 	for _, ns := range only {
 		p := &part{}
-		inf := cache.NewSharedIndexInformerWithOptions(w.steadily(p, b.listWatch(w.resource, ns)), expected,
-			cache.SharedIndexInformerOptions{Indexers: w.indexers, ObjectDescription: w.name})
+		inf := cache.NewSharedIndexInformerWithOptions(w.steadily(p, b.ListWatch(w.Resource, ns)), expected,
+			cache.SharedIndexInformerOptions{Indexers: w.Indexers, ObjectDescription: w.Name})
 		w.prepare(p, inf, cancel)
 		p.store, p.synced = inf.GetIndexer(), inf.HasSynced
 		informers, parts, synced = append(informers, inf), append(parts, p), append(synced, inf.HasSynced)
@@ -184,7 +187,7 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 	}
 	wg.Go(func() {
 		if cache.WaitForCacheSync(ctx.Done(), synced...) {
-			w.note(w.resource, stateChange)
+			w.note(w.Resource, stateChange)
 		}
 	})
 	wg.Wait()
@@ -195,9 +198,9 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 	// None of these can fail on an informer that has not run.
 	_ = inf.SetTransform(func(obj any) (any, error) {
-		_ = w.guard.Call(guard.Handler, w.name, func() {
+		_ = w.guard.Call(guard.Handler, w.Name, func() {
 			if o, ok := obj.(runtime.Object); ok {
-				w.transform(o)
+				w.Transform(o)
 			}
 		})
 		return obj, nil
@@ -205,7 +208,7 @@ func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 	_ = inf.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
 		switch {
 		case ctx.Err() != nil:
-		case w.kind != "" && apierrors.IsNotFound(err):
+		case w.Kind != "" && apierrors.IsNotFound(err):
 			gone()
 		case apierrors.IsForbidden(err):
 			w.refuse(p, "the relay may not list and watch it; apply the ClusterRole of deploy/: "+err.Error())
@@ -216,16 +219,16 @@ func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 	})
 	tell := func(obj any) {
 		if m, err := metaOf(obj); err == nil {
-			w.noteCollision(namespacedKey(m), m, false)
-			w.note(w.resource, namespacedKey(m))
+			w.noteCollision(objects.Key(m), m, false)
+			w.note(w.Resource, objects.Key(m))
 		}
 	}
-	safely := func(f func()) { _ = w.guard.Call(guard.Handler, w.name, f) }
+	safely := func(f func()) { _ = w.guard.Call(guard.Handler, w.Name, f) }
 	_, _ = inf.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc: func(obj any) { safely(func() { tell(obj) }) },
 		UpdateFunc: func(old, obj any) {
 			safely(func() {
-				if !sameButVersion(old, obj) {
+				if !objects.SameContent(old, obj) {
 					tell(obj)
 				}
 			})
@@ -242,30 +245,10 @@ func (w *watched) gone(obj any) {
 		if err != nil {
 			return
 		}
-		lost.Key = namespacedKey(m)
+		lost.Key = objects.Key(m)
 	}
 	w.noteCollision(lost.Key, nil, true)
-	w.note(w.resource, lost.Key)
-}
-
-// sameButVersion tells whether two states of an object are alike, after the transforms.
-func sameButVersion(a, b any) bool {
-	x, errX := unversioned(a)
-	y, errY := unversioned(b)
-	return errX == nil && errY == nil && reflect.DeepEqual(x, y)
-}
-
-// unversioned returns a shallow copy of an object, without what changes with every write.
-func unversioned(obj any) (any, error) {
-	c := reflect.New(reflect.TypeOf(obj).Elem())
-	c.Elem().Set(reflect.ValueOf(obj).Elem())
-	m, err := metaOf(c.Interface())
-	if err != nil {
-		return nil, err
-	}
-	m.SetResourceVersion("")
-	m.SetGeneration(0)
-	return c.Interface(), nil
+	w.note(w.Resource, lost.Key)
 }
 
 // forget tells that all objects are gone.
@@ -278,9 +261,9 @@ func (w *watched) forget() {
 	}
 	w.mu.Unlock()
 	for _, p := range parts {
-		w.outage.end(p, false)
+		w.outage.End(p, false)
 		for _, key := range p.store.ListKeys() {
-			w.note(w.resource, key)
+			w.note(w.Resource, key)
 		}
 	}
 }
@@ -392,3 +375,5 @@ func (w *watched) keys() []string {
 	}
 	return out
 }
+
+func metaOf(obj any) (metav1.Object, error) { return meta.Accessor(obj) }

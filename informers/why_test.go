@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"promrelay/informers/manifests"
 	"promrelay/targets"
 )
 
@@ -267,7 +268,9 @@ func TestWhyDiscoveryFindsNothing(t *testing.T) {
 
 // TestWhyObjectsAreNotKnown names what keeps them from being read.
 func TestWhyObjectsAreNotKnown(t *testing.T) {
-	w := newWorldOf(t, func(m *Manifests) Backend { return &denying{Manifests: m, denied: map[string]bool{"services": true}} }, "monitors: {}", map[string]string{"all.yaml": with(whyMonitor1, "")})
+	w := newWorldOf(t, func(m *manifests.Directory) Backend {
+		return &denying{Directory: m, denied: map[string]bool{"services": true}}
+	}, "monitors: {}", map[string]string{"all.yaml": with(whyMonitor1, "")})
 	within(t, "the reason is told", func() bool {
 		all := w.d.Monitors()
 		return len(all) == 1 && strings.HasPrefix(all[0].Why, "services are not known: the relay may not list and watch it")
@@ -278,13 +281,13 @@ func TestWhyObjectsAreNotKnown(t *testing.T) {
 }
 
 // confined is a directory as a cluster of which the relay sees one namespace.
-type confined struct{ *Manifests }
+type confined struct{ *manifests.Directory }
 
-func (confined) namespaces() ([]string, string) { return []string{"shop"}, "shop" }
+func (confined) Namespaces() ([]string, string) { return []string{"shop"}, "shop" }
 
 // TestWhyNodesAreNotKnown to a relay that is confined to namespaces.
 func TestWhyNodesAreNotKnown(t *testing.T) {
-	w := newWorldOf(t, func(m *Manifests) Backend { return confined{m} }, "monitors: {}", map[string]string{
+	w := newWorldOf(t, func(m *manifests.Directory) Backend { return confined{m} }, "monitors: {}", map[string]string{
 		"all.yaml": with(whyPods, ", attachMetadata: {node: true}") + whyPod("spec: {nodeName: n9, containers: [{name: c, ports: [{name: web, containerPort: 80}]}]}\nstatus: {phase: Running, podIP: 10.0.0.1}"),
 	})
 	within(t, "the reason is told", func() bool {

@@ -9,6 +9,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"promrelay/informers/objects"
 	"promrelay/targets"
 )
 
@@ -49,18 +50,18 @@ func (d *Discovery) whyNothing(j *targets.Job, sd targets.Discovery) string {
 	if base == targets.RoleEndpoints || base == targets.RoleEndpointSlice {
 		base = targets.RoleService
 	}
-	objects, refused, seen := s.objects(base)
-	if len(objects) == 0 {
+	matches, refused, seen := s.objects(base)
+	if len(matches) == 0 {
 		if refused != "" {
 			return refused
 		}
 		return s.nothingMatches(seen) + s.elsewhere(base)
 	}
 	var named []string
-	for _, o := range objects[:min(len(objects), mostNamed)] {
+	for _, o := range matches[:min(len(matches), mostNamed)] {
 		named = append(named, s.whyNot(o))
 	}
-	if more := len(objects) - mostNamed; more > 0 {
+	if more := len(matches) - mostNamed; more > 0 {
 		named = append(named, fmt.Sprintf("and %d %s more", more, kindsOf[sd.Role][min(1, more-1)]))
 	}
 	return strings.Join(named, "; ")
@@ -90,10 +91,10 @@ func (s *search) objects(role string) (out []metav1.Object, refused string, seen
 		case why == nil:
 			out = append(out, m)
 		case string(why.SourceLabels[0]) == podPhase:
-			refused = fmt.Sprintf("Pod %s is %s, and filterRunning leaves such out", namespacedKey(m), obj.(*corev1.Pod).Status.Phase)
+			refused = fmt.Sprintf("Pod %s is %s, and filterRunning leaves such out", objects.Key(m), obj.(*corev1.Pod).Status.Phase)
 		}
 	}
-	slices.SortFunc(out, func(a, b metav1.Object) int { return strings.Compare(namespacedKey(a), namespacedKey(b)) })
+	slices.SortFunc(out, func(a, b metav1.Object) int { return strings.Compare(objects.Key(a), objects.Key(b)) })
 	return out, refused, seen
 }
 
@@ -117,14 +118,14 @@ func mayMeet(demands, labels map[string]string) bool {
 // all returns the objects in the namespaces that the job looks at.
 func (s *search) all(of *watched) (out []any) {
 	for _, store := range of.each() {
-		if len(s.sd.Namespaces) == 0 || of.unspaced {
+		if len(s.sd.Namespaces) == 0 || of.ClusterScoped {
 			out = append(out, store.List()...)
 			continue
 		}
 		for _, ns := range s.sd.Namespaces {
-			objects, err := store.ByIndex(byNamespace, ns)
+			inside, err := store.ByIndex(objects.ByNamespace, ns)
 			if err == nil {
-				out = append(out, objects...)
+				out = append(out, inside...)
 			}
 		}
 	}
@@ -181,25 +182,25 @@ func (s *search) elsewhere(role string) string {
 	}
 	everywhere := *s
 	everywhere.sd.Namespaces = nil
-	objects, _, _ := everywhere.objects(role)
-	if len(objects) == 0 {
+	matches, _, _ := everywhere.objects(role)
+	if len(matches) == 0 {
 		return ""
 	}
 	var names, namespaces []string
-	for _, o := range objects {
-		names = append(names, namespacedKey(o))
+	for _, o := range matches {
+		names = append(names, objects.Key(o))
 		if ns := o.GetNamespace(); !slices.Contains(namespaces, ns) {
 			namespaces = append(namespaces, ns)
 		}
 	}
-	matches, kind := "matches", "namespace "
+	verb, kind := "matches", "namespace "
 	if len(names) > 1 {
-		matches = "match"
+		verb = "match"
 	}
 	if len(namespaces) > 1 {
 		kind = "the namespaces "
 	}
-	return fmt.Sprintf("; %s %s: %s leaves %s%s out", upTo(names, mostNamed), matches, s.d.namespaceField(s.job), kind, upTo(namespaces, mostNamed))
+	return fmt.Sprintf("; %s %s: %s leaves %s%s out", upTo(names, mostNamed), verb, s.d.namespaceField(s.job), kind, upTo(namespaces, mostNamed))
 }
 
 // namespaceField is what decides on the namespaces in which a job looks for objects.
@@ -225,17 +226,17 @@ func (s *search) whyNot(m metav1.Object) string {
 		case targets.RoleEndpoints:
 			return s.whyNoEndpoints(o)
 		}
-		return fmt.Sprintf("Service %s has no ports", namespacedKey(o))
+		return fmt.Sprintf("Service %s has no ports", objects.Key(o))
 	case *corev1.Pod:
 		return s.whyNoPod(o)
 	case *networkingv1.Ingress:
-		return fmt.Sprintf("Ingress %s has no rules", namespacedKey(o))
+		return fmt.Sprintf("Ingress %s has no rules", objects.Key(o))
 	}
-	return fmt.Sprintf("%s %s gives no targets", kindsOf[s.sd.Role][0], namespacedKey(m))
+	return fmt.Sprintf("%s %s gives no targets", kindsOf[s.sd.Role][0], objects.Key(m))
 }
 
 func (s *search) whyNoPod(p *corev1.Pod) string {
-	name := "Pod " + namespacedKey(p)
+	name := "Pod " + objects.Key(p)
 	nodes := s.d.watched["nodes"]
 	_, known, err := nodes.GetByKey(p.Spec.NodeName)
 	switch {
@@ -251,12 +252,4 @@ func (s *search) whyNoPod(p *corev1.Pod) string {
 		return fmt.Sprintf("Node %s of %s is not known, and attachMetadata.node leaves such Pods out", p.Spec.NodeName, name)
 	}
 	return name + " has no containers"
-}
-
-// isDirectory tells whether objects come from a directory of manifests.
-func (d *Discovery) isDirectory() bool {
-	_, ok := d.backend.(interface {
-		has(resource, key string) bool
-	})
-	return ok
 }

@@ -8,14 +8,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"promrelay/informers/objects"
 	"promrelay/targets"
 )
 
 // whyNoSlices says why the EndpointSlices of a Service give no targets.
 func (s *search) whyNoSlices(svc *corev1.Service) string {
-	name := "Service " + namespacedKey(svc)
+	name := "Service " + objects.Key(svc)
 	of := s.d.watched["endpointslices"]
-	keys := of.indexed(byService, namespacedKey(svc))
+	keys := of.indexed(objects.ByService, objects.Key(svc))
 	if len(keys) == 0 {
 		return s.whyNoSlice(svc, name)
 	}
@@ -75,16 +76,13 @@ func (s *search) whyNoSlice(svc *corev1.Service, name string) string {
 }
 
 func (s *search) hasEndpoints(svc *corev1.Service) bool {
-	m, ok := s.d.backend.(interface {
-		has(resource, key string) bool
-	})
-	return ok && m.has("endpoints", namespacedKey(svc))
+	return s.d.directory().Has("endpoints", objects.Key(svc))
 }
 
 // whyNoEndpoints says why the Endpoints of a Service give no targets.
 func (s *search) whyNoEndpoints(svc *corev1.Service) string {
-	name := "Service " + namespacedKey(svc)
-	obj, ok, err := s.d.watched["endpoints"].GetByKey(namespacedKey(svc))
+	name := "Service " + objects.Key(svc)
+	obj, ok, err := s.d.watched["endpoints"].GetByKey(objects.Key(svc))
 	e, is := obj.(*corev1.Endpoints) //nolint:staticcheck // the role endpoints reads them
 	if !ok || err != nil || !is {
 		if s.d.isDirectory() {

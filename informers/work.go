@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"promrelay/informers/guard"
+	"promrelay/informers/objects"
 	"promrelay/targets"
 )
 
@@ -111,13 +112,13 @@ func (d *Discovery) dirtyMonitors(n notes) map[targets.Owner]bool {
 	for o := range n.objects {
 		switch {
 		case o.key == stateChange:
-		case o.resource.kind != "":
-			if d.kinds[o.resource.kind] {
-				dirty[ownerOf(o.resource.kind, o.key)] = true
+		case o.resource.Kind != "":
+			if d.kinds[o.resource.Kind] {
+				dirty[ownerOf(o.resource.Kind, o.key)] = true
 			}
-		case o.resource.name == "namespaces" && d.settings != nil && d.settings.NeedsNamespaces():
+		case o.resource.Name == "namespaces" && d.settings != nil && d.settings.NeedsNamespaces():
 			for _, kind := range targets.Kinds {
-				for _, key := range d.watched[monitorResource(kind).name].indexed(byNamespace, o.key) {
+				for _, key := range d.watched[objects.OfKind(kind).Name].indexed(objects.ByNamespace, o.key) {
 					dirty[ownerOf(kind, key)] = true
 				}
 			}
@@ -133,7 +134,7 @@ func (d *Discovery) dirtyMonitors(n notes) map[targets.Owner]bool {
 func (d *Discovery) loadKinds() (loaded []targets.Kind, dirty map[targets.Owner]bool) {
 	dirty = map[targets.Owner]bool{}
 	for _, kind := range targets.Kinds {
-		w := d.watched[monitorResource(kind).name]
+		w := d.watched[objects.OfKind(kind).Name]
 		if d.kinds[kind] || d.settings != nil && (!w.ready() || d.settings.NeedsNamespaces() && !d.watched["namespaces"].ready()) {
 			continue
 		}
@@ -158,7 +159,7 @@ func ownerOf(kind targets.Kind, key string) targets.Owner {
 
 // compile gives the set the jobs of a monitor as it is now. It returns those that are to be offered groups.
 func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
-	obj, ok, err := d.watched[monitorResource(owner.Kind).name].GetByKey(owner.Namespace + "/" + owner.Name)
+	obj, ok, err := d.watched[objects.OfKind(owner.Kind).Name].GetByKey(owner.Namespace + "/" + owner.Name)
 	if !ok || err != nil || d.settings == nil {
 		d.letGo(owner, false)
 		d.setRefs(owner, nil)
@@ -168,7 +169,7 @@ func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
 	next := &monitorState{state: Accepted}
 	old := d.monitors[owner]
 	if old != nil {
-		next.told = old.told
+		next.reported = old.reported
 	}
 	if why := d.unwanted(owner, obj); why != "" {
 		d.letGo(owner, true)
@@ -177,13 +178,13 @@ func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
 		d.monitors[owner] = next
 		return d.replace(owner, nil)
 	}
-	next.unknown = unknownIn(obj)
+	next.unknown = objects.UnknownFields(obj)
 	if len(next.unknown) > 0 && (old == nil || !slices.Equal(old.unknown, next.unknown)) {
 		d.log.Warn("a monitor has fields that the relay does not know, and passes over", zap.Stringer("monitor", owner), zap.Strings("fields", next.unknown))
 	}
 	r := targets.Result{}
-	if u, ok := obj.(*undecoded); ok {
-		r.Err = u.err
+	if u, ok := obj.(*objects.Undecoded); ok {
+		r.Err = u.Err
 	} else {
 		r = d.settings.Compile(obj, d.refs.snapshot())
 	}

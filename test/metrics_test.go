@@ -24,6 +24,7 @@ import (
 
 	"promrelay/config"
 	"promrelay/informers"
+	"promrelay/informers/manifests"
 	"promrelay/relay"
 	"promrelay/scrape"
 	"promrelay/targets"
@@ -120,7 +121,7 @@ func fromCollectors(t *testing.T) map[string]metric {
 	ok(r.Apply(relay.Settings{Destinations: []config.Destination{{RemoteWriteConfig: &rw}}})) // some exist for each destination only
 	_, err = scrape.New(scrape.Options{Log: w, Guard: scrape.NewGuard(), Registerer: c})
 	ok(err)
-	m, err := informers.NewManifests(t.TempDir(), nil)
+	m, err := manifests.New(t.TempDir(), nil)
 	ok(err)
 	_, err = informers.New(informers.Options{Backend: m, Sink: func([]targets.Change) {}, Registerer: c})
 	ok(err)

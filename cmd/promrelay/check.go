@@ -14,6 +14,7 @@ import (
 
 	"promrelay/config"
 	"promrelay/informers"
+	"promrelay/informers/manifests"
 	"promrelay/relay"
 	"promrelay/wal"
 )
@@ -154,7 +155,7 @@ func examineManifests(c *config.Config) (warnings config.Problems) {
 	if c.Manifests == nil {
 		return nil
 	}
-	m, err := informers.NewManifests(c.Manifests.Directory, nil)
+	m, err := manifests.New(c.Manifests.Directory, nil)
 	if err != nil {
 		return nil //nolint:nilerr // the files that are named are looked at elsewhere
 	}

@@ -20,6 +20,8 @@ import (
 
 	"promrelay/config"
 	"promrelay/informers"
+	"promrelay/informers/cluster"
+	"promrelay/informers/manifests"
 	"promrelay/relay"
 	"promrelay/scrape"
 	"promrelay/targets"
@@ -170,13 +172,13 @@ func walError(o runOptions, cfg *config.Config, err error) error {
 func newBackend(cfg *config.Config, log *zap.Logger) (b informers.Backend, problems func() []string, err error) {
 	switch {
 	case cfg.Manifests != nil:
-		m, err := informers.NewManifests(cfg.Manifests.Directory, log)
+		m, err := manifests.New(cfg.Manifests.Directory, log)
 		if err != nil {
 			return nil, nil, err
 		}
 		return m, m.Problems, nil
 	case cfg.Kubernetes != nil:
-		b, err = informers.NewCluster(cfg.Kubernetes, name+"/"+version, log)
+		b, err = cluster.New(cfg.Kubernetes, name+"/"+version, log)
 		return b, nil, err
 	}
 	return nil, nil, nil

@@ -12,6 +12,7 @@ import (
 
 	"promrelay/config"
 	"promrelay/informers"
+	"promrelay/informers/manifests"
 	"promrelay/targets"
 )
 
@@ -40,7 +41,7 @@ func listTargets(out io.Writer, o targetsOptions) error {
 	if err != nil {
 		return err
 	}
-	m, err := informers.NewManifests(o.Manifests, nil)
+	m, err := manifests.New(o.Manifests, nil)
 	if err != nil {
 		return err
 	}

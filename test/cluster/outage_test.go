@@ -40,7 +40,7 @@ func TestOutage(t *testing.T) {
 	}{{"stopped", c.Stop}, {"killed", c.Kill}} {
 		t.Run(one.name, func(t *testing.T) {
 			one.away(t)
-			r.shows(t, 5*time.Second, "API server: ", " does not answer (", "; go on with what is known")
+			r.shows(t, 5*time.Second, "API server: ", " does not answer (", "; the last known objects stay in use")
 			mustStay(t, r)
 			c.StartAgain(t)
 			seesChangesAgain(t, c, r, one.name)

@@ -20,6 +20,7 @@ import (
 
 	"promrelay/config"
 	"promrelay/informers"
+	"promrelay/informers/manifests"
 	"promrelay/targets"
 )
 
@@ -40,7 +41,7 @@ func newRelay(dir string, settings map[string]any) (*relay, error) {
 	if err != nil {
 		return nil, err
 	}
-	backend, err := informers.NewManifests(dir, nil)
+	backend, err := manifests.New(dir, nil)
 	if err != nil {
 		panic(err)
 	}

@@ -1,4 +1,4 @@
-package informers
+package manifests
 
 import (
 	"fmt"
@@ -12,14 +12,14 @@ import (
 	"go.uber.org/zap"
 )
 
-// mostEntries bounds what is looked at: a link may lead anywhere.
-const mostEntries = 200_000
+// maxEntries is how many files and directories are looked at: a link may lead anywhere.
+const maxEntries = 200_000
 
-// listing is what a directory of manifests holds.
+// listing is the content of a directory of manifests.
 type listing struct {
 	root     os.FileInfo
-	paths    []string // of the files, in order
-	dirs     []string // that they are in, without links
+	paths    []string // of the files, sorted
+	dirs     []string // the directories they are in, without links
 	problems []string
 	hidden   []string // what could not be read: directories, and links that lead nowhere
 	entries  int
@@ -30,15 +30,15 @@ func (l *listing) hides(path string) bool {
 	return slices.ContainsFunc(l.hidden, func(dir string) bool { return path == dir || strings.HasPrefix(path, dir+string(filepath.Separator)) })
 }
 
-// list looks through the directory, also where links lead: tools swap these. It is an error if there is no such directory, or an empty one
-// in its place, as when a volume is mounted anew.
-func (m *Manifests) list() (*listing, error) {
+// list walks the directory and follows links, because tools swap these. It returns an error if there is no such directory, or an empty
+// one in its place, as while a volume is mounted again.
+func (m *Directory) list() (*listing, error) {
 	root, err := os.Stat(m.dir)
 	switch {
 	case err != nil:
 		return nil, err
 	case !root.IsDir():
-		return nil, fmt.Errorf("%s is no directory", m.dir)
+		return nil, fmt.Errorf("%s is not a directory", m.dir)
 	}
 	l := &listing{root: root}
 	if err := l.walk(m.dir); err != nil {
@@ -51,7 +51,7 @@ func (m *Manifests) list() (*listing, error) {
 	return l, nil
 }
 
-// walk adds what is in a directory. Each directory counts once, by whatever way it was reached first: so links cannot lead in circles.
+// walk adds the content of a directory. It reads each directory once, on the first path that leads there, so links cannot form a loop.
 func (l *listing) walk(dir string) error {
 	own, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -67,8 +67,8 @@ func (l *listing) walk(dir string) error {
 	}
 	l.dirs = append(l.dirs, own)
 	for _, e := range entries {
-		if l.entries++; l.entries > mostEntries {
-			return fmt.Errorf("%s holds more than %d files and directories: does a link lead out of it?", dir, mostEntries)
+		if l.entries++; l.entries > maxEntries {
+			return fmt.Errorf("%s holds more than %d files and directories: does a link lead out of it?", dir, maxEntries)
 		}
 		if strings.HasPrefix(e.Name(), ".") { // ..data of a mounted ConfigMap, and what editors leave
 			continue
@@ -80,7 +80,7 @@ func (l *listing) walk(dir string) error {
 	return nil
 }
 
-// entry adds one file or directory. The error is one that makes all of the list useless.
+// entry adds one file or directory. An error makes the whole list useless.
 func (l *listing) entry(path string, e fs.DirEntry) error {
 	is := e.Type()
 	if is&fs.ModeSymlink != 0 {
@@ -94,7 +94,7 @@ func (l *listing) entry(path string, e fs.DirEntry) error {
 	switch {
 	case is.IsDir():
 		err := l.walk(path)
-		if err != nil && l.entries <= mostEntries {
+		if err != nil && l.entries <= maxEntries {
 			l.problems, l.hidden = append(l.problems, err.Error()), append(l.hidden, path)
 			return nil
 		}
@@ -105,8 +105,8 @@ func (l *listing) entry(path string, e fs.DirEntry) error {
 	return nil
 }
 
-// follow watches the directories that were read, and the one in which the directory is: that tells when a link is swapped.
-func (m *Manifests) follow(w *fsnotify.Watcher) {
+// follow watches the directories that were read, and the parent of the root: a change there tells that a link was swapped.
+func (m *Directory) follow(w *fsnotify.Watcher) {
 	want := slices.Clone(m.dirs)
 	if parent, err := filepath.Abs(filepath.Dir(filepath.Clean(m.dir))); err == nil {
 		want = append(want, parent)
@@ -122,13 +122,13 @@ func (m *Manifests) follow(w *fsnotify.Watcher) {
 			continue
 		}
 		if err := w.Add(dir); err != nil {
-			m.log.Debug("not watched, only read from time to time", zap.String("directory", dir), zap.Error(err))
+			m.log.Debug("directory not watched, it is read every few seconds", zap.String("directory", dir), zap.Error(err))
 		}
 	}
 }
 
-// concerns tells whether an event is about the directory or what it holds, and not about what is beside it.
-func (m *Manifests) concerns(path string) bool {
+// concerns tells whether an event is about the directory or its content, and not about one of its siblings.
+func (m *Directory) concerns(path string) bool {
 	dir, err := filepath.Abs(m.dir)
 	if err != nil || path == dir {
 		return true

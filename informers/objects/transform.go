@@ -1,4 +1,4 @@
-package informers
+package objects
 
 import (
 	"slices"
@@ -11,11 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// The functions below take away what no label and no decision needs, so that it is neither held nor looked at when an
-// object changes. What Prometheus's discoverers read stays: labels, annotations, owners, and the fields named here. Slices
-// are clipped, since the discoverers append to them.
+// The transforms below remove what no label and no decision needs: it is then neither kept in memory nor compared when an object
+// changes. They keep what Prometheus's discoverers read: labels, annotations, owners, and the fields named here. They clip slices,
+// because the discoverers append to them.
 
-// lastApplied is an annotation that repeats the whole object. (Those of other objects are labels of their targets.)
+// lastApplied is an annotation that repeats the whole object. It is removed from monitors only: annotations of other objects are
+// labels of their targets.
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
 func trimMeta(o runtime.Object) {
@@ -34,7 +35,7 @@ func trimService(o runtime.Object) {
 	}
 	trimMeta(s)
 	s.Spec = corev1.ServiceSpec{
-		Type: s.Spec.Type, ClusterIP: s.Spec.ClusterIP, ExternalName: s.Spec.ExternalName, LoadBalancerIP: s.Spec.LoadBalancerIP, // a label of the role service
+		Type: s.Spec.Type, ClusterIP: s.Spec.ClusterIP, ExternalName: s.Spec.ExternalName, LoadBalancerIP: s.Spec.LoadBalancerIP, // a label with role service
 		IPFamilies: s.Spec.IPFamilies, IPFamilyPolicy: s.Spec.IPFamilyPolicy, Ports: s.Spec.Ports,
 	}
 	status := corev1.ServiceStatus{}

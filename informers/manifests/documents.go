@@ -1,4 +1,4 @@
-package informers
+package manifests
 
 import (
 	"bytes"
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -20,19 +19,20 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	yamljson "sigs.k8s.io/yaml"
 
+	"promrelay/informers/objects"
 	"promrelay/targets"
 )
 
-// document is one of a file's documents, or an item of a list in one.
+// document is one document of a file, or an item of a list in it.
 type document struct {
-	m    *Manifests
-	file *manifest // that takes what is found
-	text []byte    // YAML, with so many empty lines before it that lines are those of the file
+	m    *Directory
+	file *manifest // takes what is found
+	text []byte    // YAML, after as many empty lines as make its line numbers those of the file
 	path string    // of an item in the text
 }
 
-// decodeAlone is decode, of which a panic costs one file.
-func (m *Manifests) decodeAlone(path string, text []byte) (f manifest) {
+// decodeRecovering is decode, where a panic costs one file only.
+func (m *Directory) decodeRecovering(path string, text []byte) (f manifest) {
 	defer func() {
 		if p := recover(); p != nil {
 			f = manifest{text: text}
@@ -44,7 +44,7 @@ func (m *Manifests) decodeAlone(path string, text []byte) (f manifest) {
 }
 
 // decode reads the documents of a file.
-func (m *Manifests) decode(text []byte) manifest {
+func (m *Directory) decode(text []byte) manifest {
 	f := manifest{text: text, unknown: map[string][]string{}, seen: map[string]bool{}}
 	var doc []byte
 	end := func() {
@@ -61,7 +61,7 @@ func (m *Manifests) decode(text []byte) manifest {
 	for line := range bytes.Lines(text) {
 		if rest, ok := divides(line); ok {
 			end()
-			doc = bytes.Repeat([]byte("\n"), bytes.Count(doc, []byte("\n"))) // so that errors tell the line in the file
+			doc = bytes.Repeat([]byte("\n"), bytes.Count(doc, []byte("\n"))) // so that errors name the line in the file
 			doc = append(doc, rest...)
 			continue
 		}
@@ -71,10 +71,10 @@ func (m *Manifests) decode(text []byte) manifest {
 	return f
 }
 
-// json is the document as JSON, of which a doubled key is noted.
+// json returns the document as JSON. It notes duplicate keys.
 func (d document) json() ([]byte, error) {
 	if json.Valid(d.text) {
-		return d.text, nil // a strict decoder tells of doubled keys
+		return d.text, nil // the strict decoder reports duplicate keys
 	}
 	if js, err := yamljson.YAMLToJSONStrict(d.text); err == nil {
 		return js, nil
@@ -82,26 +82,26 @@ func (d document) json() ([]byte, error) {
 	js, err := yamljson.YAMLToJSON(d.text)
 	var root yaml.Node
 	if err == nil && yaml.Unmarshal(d.text, &root) == nil {
-		d.doubled(&root)
+		d.noteDuplicates(&root)
 	}
 	return js, err
 }
 
-// doubled notes the keys that stand twice in one object.
-func (d document) doubled(n *yaml.Node) {
+// noteDuplicates notes the keys that an object has twice.
+func (d document) noteDuplicates(n *yaml.Node) {
 	lines := map[string]int{}
 	for i, child := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 {
 			if first := lines[child.Value]; first > 0 {
-				d.file.errs = append(d.file.errs, fmt.Errorf("line %d: the key %q stands in line %d too: that of line %d counts", child.Line, child.Value, first, child.Line))
+				d.file.errs = append(d.file.errs, fmt.Errorf("line %d: the key %q is in line %d too: the one in line %d counts", child.Line, child.Value, first, child.Line))
 			}
 			lines[child.Value] = child.Line
 		}
-		d.doubled(child)
+		d.noteDuplicates(child)
 	}
 }
 
-// divides tells whether a line begins a document, or ends one (`...`). It returns what stands in it of the next one.
+// divides tells whether a line begins a document, or ends one (`...`). It returns what the line holds of the next one.
 func divides(line []byte) (rest []byte, ok bool) {
 	if rest, ok := bytes.CutPrefix(line, []byte("---")); ok {
 		return rest, true
@@ -110,11 +110,11 @@ func divides(line []byte) (rest []byte, ok bool) {
 	return rest, ok && (len(rest) == 0 || strings.ContainsRune(" \t\r\n", rune(rest[0])))
 }
 
-// lose notes what is wrong with an object that is not there for it.
+// lose notes an error because of which an object is missing.
 func (f *manifest) lose(err error) { f.errs, f.lost = append(f.errs, err), true }
 
-// read takes in an object, or those of a list. Usual is the kind of one that tells none, as in a list; nil for none.
-func (d document) read(js []byte, usual *schema.GroupVersionKind) {
+// read adds an object, or those of a list. An object without a kind, as in a list, is of the default kind; nil means there is none.
+func (d document) read(js []byte, defaults *schema.GroupVersionKind) {
 	if d.list(js) {
 		return
 	}
@@ -122,10 +122,10 @@ func (d document) read(js []byte, usual *schema.GroupVersionKind) {
 		d.file.lose(errors.New(d.at("") + "want an object of Kubernetes, with apiVersion and kind"))
 		return
 	}
-	o, gvk, err := d.m.json.Decode(js, usual, nil)
+	o, gvk, err := d.m.json.Decode(js, defaults, nil)
 	switch {
 	case runtime.IsNotRegisteredError(err):
-		if why := passedOver(gvk, js); why != "" {
+		if why := ignored(gvk, js); why != "" {
 			d.file.errs = append(d.file.errs, errors.New(d.at("kind")+why))
 		}
 	case runtime.IsMissingKind(err) || runtime.IsMissingVersion(err):
@@ -133,11 +133,11 @@ func (d document) read(js []byte, usual *schema.GroupVersionKind) {
 	case err != nil && !runtime.IsStrictDecodingError(err):
 		d.file.lose(d.explain(gvk, js, err))
 	default:
-		d.take(o, err)
+		d.add(o, err)
 	}
 }
 
-// list takes in the objects of a list one by one; false if it is none.
+// list adds the objects of a list one by one. It returns false if the document is not a list.
 func (d document) list(js []byte) bool {
 	var l struct {
 		metav1.TypeMeta `json:",inline"`
@@ -146,38 +146,48 @@ func (d document) list(js []byte) bool {
 	if json.Unmarshal(js, &l) != nil || !strings.HasSuffix(l.Kind, "List") || l.Items == nil {
 		return false
 	}
-	var usual *schema.GroupVersionKind
+	var defaults *schema.GroupVersionKind
 	if kind := strings.TrimSuffix(l.Kind, "List"); kind != "" {
 		gvk := schema.FromAPIVersionAndKind(l.APIVersion, kind)
-		usual = &gvk
+		defaults = &gvk
 	}
 	for i, item := range l.Items {
-		document{d.m, d.file, d.text, fmt.Sprintf("%sitems[%d].", d.path, i)}.read(item, usual)
+		document{d.m, d.file, d.text, fmt.Sprintf("%sitems[%d].", d.path, i)}.read(item, defaults)
 	}
 	return true
 }
 
-// take takes in an object, and sets what the API server would have set. The error is of its fields that nobody knows.
-func (d document) take(o runtime.Object, unknown error) {
+// add adds an object, and sets what an API server would have set. The error names its unknown fields.
+func (d document) add(o runtime.Object, unknown error) {
 	obj, err := meta.Accessor(o)
 	if err != nil {
 		d.file.lose(err)
 		return
 	}
-	r := resourceFor(o)
-	if r != nil && !r.unspaced && obj.GetNamespace() == "" {
+	r := objects.Of(o)
+	switch {
+	case r == nil:
+	case r.ClusterScoped:
+		obj.SetNamespace("")
+	case obj.GetNamespace() == "":
 		obj.SetNamespace("default")
 	}
 	if p, ok := o.(*monitoringv1.Probe); ok && p.Spec.ProberSpec.Path == "" {
 		p.Spec.ProberSpec.Path = "/probe" // the default of the CRD
 	}
-	name := d.kind(o) + " " + namespacedKey(obj)
-	if u, ok := o.(*undecoded); ok { // it is rejected as a monitor, too
-		d.file.errs = append(d.file.errs, fmt.Errorf("%s%s: %w", d.at(firstPath(u.err.Error())), name, u.err))
-	}
+	name := kindOf(o) + " " + objects.Key(obj)
 	if obj.GetName() == "" {
-		d.file.lose(fmt.Errorf("%s%s: metadata.name is missing", d.at("metadata"), d.kind(o)))
+		d.file.lose(fmt.Errorf("%s%s: metadata.name is missing", d.at("metadata"), kindOf(o)))
 		return
+	}
+	if r != nil {
+		if field, reason := badName(r, obj); reason != "" {
+			d.file.lose(errors.New(d.at(field) + kindOf(o) + " " + objects.Key(obj) + ": " + reason))
+			return
+		}
+	}
+	if u, ok := o.(*objects.Undecoded); ok { // the monitor is rejected as well
+		d.file.errs = append(d.file.errs, fmt.Errorf("%s%s: %w", d.at(firstPath(u.Err.Error())), name, u.Err))
 	}
 	fields := d.unknownFields(unknown)
 	for _, why := range fields {
@@ -185,9 +195,9 @@ func (d document) take(o runtime.Object, unknown error) {
 		d.file.errs = append(d.file.errs, fmt.Errorf("%s: %s: %s", line, name, what))
 	}
 	if r != nil {
-		id := r.name + " " + namespacedKey(obj)
+		id := r.Name + " " + objects.Key(obj)
 		if d.file.seen[id] {
-			d.file.errs = append(d.file.errs, fmt.Errorf("%s%s stands further up in this file too: this one counts", d.at("metadata"), name))
+			d.file.errs = append(d.file.errs, fmt.Errorf("%s%s is further up in this file too: this one counts", d.at("metadata"), name))
 		}
 		d.file.seen[id] = true
 		if delete(d.file.unknown, id); len(fields) > 0 {
@@ -197,28 +207,22 @@ func (d document) take(o runtime.Object, unknown error) {
 	d.file.objects = append(d.file.objects, o)
 }
 
-// kind is the kind of an object.
-func (d document) kind(o runtime.Object) string {
-	if u, ok := o.(*undecoded); ok {
-		return string(u.resource.kind)
+// kindOf returns the kind of an object.
+func kindOf(o runtime.Object) string {
+	if u, ok := o.(*objects.Undecoded); ok {
+		return string(u.Resource.Kind)
 	}
 	return reflect.TypeOf(o).Elem().Name()
 }
 
-var quotedPath = regexp.MustCompile(`"([^"]*)"`)
-
-// unknownFields says which fields nobody knows, each with its line.
+// unknownFields returns a sentence for each unknown field, with its line.
 func (d document) unknownFields(err error) (out []string) {
 	strict, ok := runtime.AsStrictDecodingError(err)
 	if !ok {
 		return nil
 	}
 	for _, e := range strict.Errors() {
-		path := ""
-		if m := quotedPath.FindStringSubmatch(e.Error()); m != nil {
-			path = m[1]
-		}
-		at := d.at(path)
+		at := d.at(objects.FieldPath(e))
 		if at == "" {
 			at = "line ?: "
 		}
@@ -227,57 +231,57 @@ func (d document) unknownFields(err error) (out []string) {
 	return out
 }
 
-// explain names an object that does not decode, with the fields that do not fit. Values are not told: they may be secret.
+// explain names an object that does not decode, and its fields of a wrong type. It names no values: they may be secret.
 func (d document) explain(gvk *schema.GroupVersionKind, js []byte, err error) error {
 	var of struct {
 		Metadata metav1.ObjectMeta `json:"metadata"`
 	}
-	_ = json.Unmarshal(js, &of) // what cannot be read is not told
+	_ = json.Unmarshal(js, &of) // a name that cannot be read is left out
 	if gvk == nil {
 		return errors.New(d.at("") + err.Error())
 	}
-	name := gvk.Kind + " " + namespacedKey(&of.Metadata)
+	name := gvk.Kind + " " + objects.Key(&of.Metadata)
 	example, newErr := d.m.scheme.New(*gvk)
 	if newErr != nil {
 		return fmt.Errorf("%s%s: %w", d.at(""), name, err)
 	}
-	wrong := misfits("", reflect.TypeOf(example).Elem(), js)
+	wrong := objects.TypeMismatches(reflect.TypeOf(example).Elem(), js)
 	if len(wrong) == 0 {
 		return fmt.Errorf("%s%s: %w", d.at(""), name, err)
 	}
 	return errors.New(d.at(firstPath(wrong[0])) + name + ": " + strings.Join(wrong, "; "))
 }
 
-// firstPath is the path at which a message begins.
+// firstPath returns the path with which a message begins.
 func firstPath(message string) string {
 	path, _, _ := strings.Cut(message, ": ")
 	return path
 }
 
-// passedOver says what is wrong with an object that the relay has no use for, if it looks like a monitor; empty if it does not.
-func passedOver(gvk *schema.GroupVersionKind, js []byte) string {
+// ignored says why an object is ignored that looks like a monitor. It returns an empty string for any other object.
+func ignored(gvk *schema.GroupVersionKind, js []byte) string {
 	if gvk == nil {
 		return ""
 	}
 	of := metav1.PartialObjectMetadata{}
 	_ = json.Unmarshal(js, &of)
-	name := fmt.Sprintf("%s %s %s: ", gvk.GroupVersion(), gvk.Kind, namespacedKey(&of))
-	r := monitorResource(targets.Kind(gvk.Kind))
+	name := fmt.Sprintf("%s %s %s: ", gvk.GroupVersion(), gvk.Kind, objects.Key(&of))
+	r := objects.OfKind(targets.Kind(gvk.Kind))
 	switch {
-	case r != nil && r.kind == targets.Kind(gvk.Kind) && (r.kind != targets.Probe || gvk.Group == "" || strings.Contains(gvk.Group, "coreos")): // others have Probes, too
-		return name + "it is passed over, since the relay reads this kind as apiVersion " + r.groupVersion()
-	case gvk.Group == monitoringGroup:
+	case r != nil && r.Kind == targets.Kind(gvk.Kind) && (r.Kind != targets.Probe || gvk.Group == "" || strings.Contains(gvk.Group, "coreos")): // other projects have a kind Probe, too
+		return name + "it is ignored, the relay reads this kind as apiVersion " + r.GroupVersion()
+	case gvk.Group == objects.MonitoringGroup:
 		var known []string
 		for _, k := range targets.Kinds {
 			known = append(known, string(k))
 		}
 		slices.Sort(known)
-		return name + "it is passed over, for there is no such kind and version: the relay reads " + strings.Join(known, ", ")
+		return name + "it is ignored, there is no such kind and version: the relay reads " + strings.Join(known, ", ")
 	}
 	return ""
 }
 
-// at says in which line a field stands, with what goes behind it; empty if that cannot be found.
+// at returns "line N: " for a field, empty if its line cannot be found.
 func (d document) at(path string) string {
 	var root yaml.Node
 	if err := yaml.Unmarshal(d.text, &root); err != nil || len(root.Content) == 0 {
@@ -289,7 +293,7 @@ func (d document) at(path string) string {
 	return ""
 }
 
-// lineOf follows a path, such as spec.ports[0].port, as far as it leads.
+// lineOf follows a path, such as spec.ports[0].port, as far as it can, and returns the line.
 func lineOf(n *yaml.Node, path string) int {
 	path = strings.TrimPrefix(path, ".")
 	if n.Kind == yaml.AliasNode {
@@ -298,7 +302,7 @@ func lineOf(n *yaml.Node, path string) int {
 	switch n.Kind {
 	case yaml.MappingNode:
 		best, next := "", 0
-		for i := 0; i+1 < len(n.Content); i += 2 { // names may have dots in them: the longest one counts
+		for i := 0; i+1 < len(n.Content); i += 2 { // names may contain dots: the longest match counts
 			key := n.Content[i].Value
 			rest, ok := strings.CutPrefix(path, key)
 			if ok && (rest == "" || rest[0] == '.' || rest[0] == '[') && len(key) >= len(best) && path != "" {

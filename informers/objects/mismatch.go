@@ -1,4 +1,4 @@
-package informers
+package objects
 
 import (
 	"encoding/json"
@@ -12,36 +12,39 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 )
 
-// mostMisfits is how many fields are named at most.
-const mostMisfits = 5
+// maxMismatches is how many fields are named.
+const maxMismatches = 5
 
-// misfits names the fields of a JSON document that do not fit a type, and says what is there in place of what. The error of
-// the decoder itself names but one, and not where in a list or a map.
-func misfits(path string, t reflect.Type, doc []byte) []string {
+// TypeMismatches names the fields of a JSON document whose values are of another type than the Go type wants, and says which
+// type is there and which is wanted. It names no values: they may be secret. (The decoder's own error names one field only, and
+// not where in a list or a map it is.)
+func TypeMismatches(t reflect.Type, doc []byte) []string { return mismatchesAt("", t, doc) }
+
+func mismatchesAt(path string, t reflect.Type, doc []byte) []string {
 	err := utiljson.Unmarshal(doc, reflect.New(t).Interface())
 	if err == nil {
 		return nil
 	}
 	var out []string
 	for _, p := range parts(t, doc) {
-		if out = append(out, misfits(path+p.name, p.t, p.doc)...); len(out) >= mostMisfits {
-			return out[:mostMisfits]
+		if out = append(out, mismatchesAt(path+p.name, p.t, p.doc)...); len(out) >= maxMismatches {
+			return out[:maxMismatches]
 		}
 	}
 	if out == nil {
-		out = []string{strings.TrimPrefix(path, ".") + ": " + explain(t, err)}
+		out = []string{strings.TrimPrefix(path, ".") + ": " + mismatch(t, err)}
 	}
 	return out
 }
 
 // fieldPart is a field of an object, or an item of a list.
 type fieldPart struct {
-	name string // with what goes before it in a path
+	name string // with the separator before it, as in a path
 	t    reflect.Type
 	doc  json.RawMessage
 }
 
-// parts takes a document apart, as the type wants it to be; none if that cannot be done.
+// parts splits a document into its fields or items, as the type declares them. It returns none for a value without parts.
 func parts(t reflect.Type, doc []byte) (out []fieldPart) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -51,7 +54,7 @@ func parts(t reflect.Type, doc []byte) (out []fieldPart) {
 	switch {
 	case ownDecoder(t) || t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
 	case t.Kind() == reflect.Slice:
-		_ = json.Unmarshal(doc, &list) // what is no list has no items
+		_ = json.Unmarshal(doc, &list) // a document of another type has no items
 		for i, item := range list {
 			out = append(out, fieldPart{fmt.Sprintf("[%d]", i), t.Elem(), item})
 		}
@@ -66,12 +69,12 @@ func parts(t reflect.Type, doc []byte) (out []fieldPart) {
 	return out
 }
 
-// ownDecoder tells whether a type decodes itself: then what it looks like is not what it reads.
+// ownDecoder tells whether a type decodes itself. Its fields then say nothing of what it reads.
 func ownDecoder(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
 }
 
-// fieldType is the type of a field of a struct by its name in JSON, or of what a map holds; nil if there is no such field.
+// fieldType returns the type of a struct's field by its name in JSON, or of a map's values. It returns nil if there is no such field.
 func fieldType(t reflect.Type, name string) reflect.Type {
 	if t.Kind() == reflect.Map {
 		return t.Elem()
@@ -91,8 +94,8 @@ func fieldType(t reflect.Type, name string) reflect.Type {
 	return nil
 }
 
-// explain says what is there, and what type is wanted.
-func explain(t reflect.Type, err error) string {
+// mismatch says which type is there and which is wanted.
+func mismatch(t reflect.Type, err error) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -105,7 +108,7 @@ func explain(t reflect.Type, err error) string {
 	}
 	there := map[string]string{"object": "an object", "array": "a list", "string": "a string", "bool": "a boolean", "number": "a number"}[wrong.Value]
 	wanted := "a number"
-	if there == "" { // a certain number, which the type does not hold
+	if there == "" { // the type does not hold this number
 		there, wanted = "the "+wrong.Value, "a number of type "+t.String()
 	}
 	switch t.Kind() {

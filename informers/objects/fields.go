@@ -1,4 +1,4 @@
-package informers
+package objects
 
 import (
 	"strconv"
@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 )
 
-// fieldsOf are the fields of an object that the API server lets a client select by.
-func fieldsOf(obj any, m metav1.Object) fields.Set {
+// FieldsOf returns the fields of an object by which the API server lets clients select.
+func FieldsOf(obj any, m metav1.Object) fields.Set {
 	set := fields.Set{"metadata.name": m.GetName(), "metadata.namespace": m.GetNamespace()}
 	switch o := obj.(type) {
 	case *corev1.Pod:

@@ -1,4 +1,4 @@
-package informers
+package objects
 
 import (
 	"maps"
@@ -14,7 +14,7 @@ import (
 // TestFieldsOf has a value for each field by which a selector may ask.
 func TestFieldsOf(t *testing.T) {
 	for role, obj := range map[string]metav1.Object{targets.RolePod: &corev1.Pod{}, targets.RoleNode: &corev1.Node{}, targets.RoleService: &corev1.Service{}} {
-		if got, want := slices.Sorted(maps.Keys(fieldsOf(obj, obj))), targets.SelectableFields[role]; !slices.Equal(got, want) {
+		if got, want := slices.Sorted(maps.Keys(FieldsOf(obj, obj))), targets.SelectableFields[role]; !slices.Equal(got, want) {
 			t.Errorf("role %s: fields %q, want %q", role, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package informers
+package cluster
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// What events of rejected monitors say: the words of prometheus-operator, so that those who look for these find ours.
+// What Events of rejected monitors say. The words are those of prometheus-operator, so that a search for its Events finds ours.
 const (
 	eventReason = "InvalidConfiguration"
 	eventAction = "SelectingConfigurationResources"
@@ -36,45 +36,25 @@ const (
 
 // Bounds of our own.
 const (
-	eventQueue   = 1000 // rejections that wait to be told; later ones are then not told
+	eventQueue   = 1000 // rejections that may wait; more are dropped
 	eventPause   = 200 * time.Millisecond
 	eventTimeout = 10 * time.Second
-	eventAway    = 10 * time.Second // until the next one, while the API server does not answer
-	eventRefused = time.Minute      // until one that was forbidden is tried again: the role may be new, or the API server
-	eventTries   = 5                // of one that is forbidden
-	toldReasons  = 10               // events for one generation of a monitor
+	eventRetry   = 10 * time.Second // until the next try, while the API server does not answer
+	eventRefused = time.Minute      // until a forbidden one is tried again: the role or the API server may be new
+	eventTries   = 5                // of a forbidden one
 )
 
-// told are the rejections of one monitor that were told, so that each is told once.
-type told struct {
-	uid        types.UID
-	generation int64
-	reasons    []string
-}
-
-// first tells whether this rejection was not told yet, and notes that it is.
-func (t *told) first(m metav1.Object, reason string) bool {
-	if t.uid != m.GetUID() || t.generation != m.GetGeneration() {
-		*t = told{uid: m.GetUID(), generation: m.GetGeneration()}
-	}
-	if len(t.reasons) >= toldReasons || slices.Contains(t.reasons, reason) {
-		return false
-	}
-	t.reasons = append(t.reasons, reason)
-	return true
-}
-
-// eventWriter is what is needed of the API of events in one namespace.
+// eventWriter is the part of the API of Events that is needed, in one namespace.
 type eventWriter interface {
 	Create(ctx context.Context, e *eventsv1.Event, o metav1.CreateOptions) (*eventsv1.Event, error)
 	Patch(ctx context.Context, name string, pt types.PatchType, data []byte, o metav1.PatchOptions, subresources ...string) (*eventsv1.Event, error)
 }
 
-// eventSender writes rejections as events, one after the other and slowly: they are for people, and nothing waits for them.
-// (The recorder of client-go starts a goroutine for each event, and logs each failure.)
+// eventSender writes rejections as Events, one by one and slowly: they are for people, and nothing waits for them. (The recorder of
+// client-go starts a goroutine for each Event, and logs each failure.)
 //
-// An event's name follows from the monitor and the reason. So one that is rejected for the same reason again, in a later
-// generation or by a later process, adds to the series of the first event and makes no other one.
+// An Event's name is derived from the monitor and the reason. A monitor that is rejected again for the same reason, in a later
+// generation or by a later process, therefore continues the series of its first Event and makes no new one.
 type eventSender struct {
 	in       func(namespace string) eventWriter
 	instance string
@@ -83,17 +63,17 @@ type eventSender struct {
 
 	mu      sync.Mutex
 	queue   []*rejection
-	full    bool // a rejection found no place in the queue
-	failing bool // the last event could not be written
+	full    bool // a rejection was dropped
+	failing bool // the last Event could not be written
 }
 
-// rejection is what an event tells.
+// rejection is the content of one Event.
 type rejection struct {
 	monitor corev1.ObjectReference
 	reason  string
 	at      time.Time
-	due     time.Time // not to be sent before
-	tries   int       // that were forbidden
+	due     time.Time // not sent before
+	tries   int       // how many were forbidden
 }
 
 func newEventSender(in func(namespace string) eventWriter, log *zap.Logger) *eventSender {
@@ -104,8 +84,8 @@ func newEventSender(in func(namespace string) eventWriter, log *zap.Logger) *eve
 	return &eventSender{in: in, instance: shorten(reporter+"-"+host, instanceLimit), log: log, wake: make(chan struct{}, 1)}
 }
 
-// tell has a rejection written some time. It does not wait. What waits for the same monitor is out of date.
-func (s *eventSender) tell(monitor corev1.ObjectReference, reason string) {
+// add queues a rejection. It does not wait. It replaces a queued rejection of the same monitor.
+func (s *eventSender) add(monitor corev1.ObjectReference, reason string) {
 	r := &rejection{monitor: monitor, reason: reason, at: time.Now()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +95,7 @@ func (s *eventSender) tell(monitor corev1.ObjectReference, reason string) {
 	}
 	if len(s.queue) >= eventQueue {
 		if !s.full {
-			s.log.Warn("more monitors are rejected than events can be written of", zap.Int("waiting", len(s.queue)))
+			s.log.Warn("events of rejected monitors dropped, the queue is full", zap.Int("waiting", len(s.queue)))
 		}
 		s.full = true
 		return
@@ -127,7 +107,7 @@ func (s *eventSender) tell(monitor corev1.ObjectReference, reason string) {
 	}
 }
 
-// run writes events until ctx ends.
+// run writes Events until ctx ends.
 func (s *eventSender) run(ctx context.Context) {
 	for {
 		r, wait := s.next(time.Now())
@@ -147,7 +127,7 @@ func (s *eventSender) run(ctx context.Context) {
 	}
 }
 
-// next takes the rejection that is to be told now, or says how long there is none.
+// next takes the rejection that is due, or says how long none will be.
 func (s *eventSender) next(now time.Time) (*rejection, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,7 +144,7 @@ func (s *eventSender) next(now time.Time) (*rejection, time.Duration) {
 	return nil, wait
 }
 
-// settle decides what becomes of a rejection that was sent, and how long nothing is sent.
+// settle decides what happens to a rejection after a try to send it, and how long to pause.
 func (s *eventSender) settle(ctx context.Context, r *rejection, err error) (pause time.Duration) {
 	if ctx.Err() != nil {
 		return 0
@@ -177,10 +157,10 @@ func (s *eventSender) settle(ctx context.Context, r *rejection, err error) (paus
 	s.failing = err != nil
 	switch {
 	case err == nil:
-	case away(err) || apierrors.IsTooManyRequests(err) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err):
+	case Unreachable(err) || apierrors.IsTooManyRequests(err) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err):
 		s.putBackLocked(0, r)
-		return eventAway
-	case forbidden(err):
+		return eventRetry
+	case apierrors.IsForbidden(err):
 		if r.tries++; r.tries < eventTries {
 			r.due = time.Now().Add(eventRefused)
 			s.putBackLocked(len(s.queue), r)
@@ -189,7 +169,7 @@ func (s *eventSender) settle(ctx context.Context, r *rejection, err error) (paus
 	return eventPause
 }
 
-// putBackLocked has a rejection tried again, unless a newer one of the same monitor waits.
+// putBackLocked queues a rejection again, unless a newer one of the same monitor is queued.
 func (s *eventSender) putBackLocked(at int, r *rejection) {
 	if s.findLocked(r.monitor) < 0 {
 		s.queue = slices.Insert(s.queue, at, r)
@@ -200,7 +180,7 @@ func (s *eventSender) findLocked(monitor corev1.ObjectReference) int {
 	return slices.IndexFunc(s.queue, func(r *rejection) bool { return r.monitor.UID == monitor.UID })
 }
 
-// send writes the event of a rejection, or adds to the series of the one that is there.
+// send writes the Event of a rejection, or continues the series of the one that is there.
 func (s *eventSender) send(ctx context.Context, r *rejection) error {
 	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
 	defer cancel()
@@ -210,7 +190,7 @@ func (s *eventSender) send(ctx context.Context, r *rejection) error {
 	if !apierrors.IsAlreadyExists(err) {
 		return err
 	}
-	was, err := api.Patch(ctx, e.Name, types.MergePatchType, []byte("{}"), metav1.PatchOptions{}) // reads it, without the right to
+	was, err := api.Patch(ctx, e.Name, types.MergePatchType, []byte("{}"), metav1.PatchOptions{}) // an empty patch reads it, without the right to get
 	if err != nil {
 		return err
 	}
@@ -238,7 +218,7 @@ func (s *eventSender) event(r *rejection) *eventsv1.Event {
 	}
 }
 
-// shorten cuts a text to a number of bytes, between two characters.
+// shorten cuts a text to a number of bytes, between two characters, and marks the cut.
 func shorten(text string, limit int) string {
 	const more = "..."
 	text = strings.ToValidUTF8(text, "?")
@@ -250,12 +230,4 @@ func shorten(text string, limit int) string {
 		end--
 	}
 	return text[:end] + more
-}
-
-// reference names a monitor as events do.
-func reference(r *resource, m metav1.Object) corev1.ObjectReference {
-	return corev1.ObjectReference{
-		APIVersion: r.groupVersion(), Kind: string(r.kind), Namespace: m.GetNamespace(), Name: m.GetName(),
-		UID: m.GetUID(), ResourceVersion: m.GetResourceVersion(),
-	}
 }

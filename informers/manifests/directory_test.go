@@ -1,22 +1,21 @@
-package informers
+package manifests
 
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"promrelay/targets"
 )
 
 // reading is a directory of manifests that a test reads when it likes.
 type reading struct {
 	t   *testing.T
 	dir string
-	m   *Manifests
+	m   *Directory
 }
 
 func (r *reading) write(path, text string) {
@@ -46,7 +45,7 @@ func (r *reading) has(services string, problems ...string) {
 	r.m.reread()
 	var got []string
 	for _, name := range []string{"a", "b", "c"} {
-		if r.m.has("services", "shop/"+name) {
+		if r.m.Has("services", "shop/"+name) {
 			got = append(got, name)
 		}
 	}
@@ -68,12 +67,25 @@ func service(name string) string {
 	return "apiVersion: v1\nkind: Service\nmetadata: {name: " + name + ", namespace: shop}\n"
 }
 
+// within waits until a condition holds.
+func within(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for tick := time.Tick(10 * time.Millisecond); !holds(); {
+		select {
+		case <-tick:
+		case <-deadline:
+			t.Fatalf("not so within 20 s: %s", what)
+		}
+	}
+}
+
 // newReading reads a directory in another one, which holds links as well.
 func newReading(t *testing.T, at string, prepare func(r *reading)) *reading {
 	t.Helper()
 	r := &reading{t: t, dir: t.TempDir()}
 	prepare(r)
-	m, err := NewManifests(filepath.Join(r.dir, at), nil)
+	m, err := New(filepath.Join(r.dir, at), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,22 +139,25 @@ func TestSwappedLinkIsNoticed(t *testing.T) {
 	})
 	done := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() { done <- r.m.run(ctx) }()
+	go func() { done <- r.m.Run(ctx) }()
 	defer func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	}()
-	time.Sleep(200 * time.Millisecond) // until it watches
+	for _, name := range []string{"c", "b"} { // the second one is noticed when the directory is watched
+		r.write("tree/1/"+name+".yaml", service(name))
+		within(t, "what is written counts", func() bool { return r.m.Has("services", "shop/"+name) })
+	}
 	r.link("tree/2", "current")
 	begin := time.Now()
-	within(t, "the other tree counts", func() bool { return r.m.has("services", "shop/b") && !r.m.has("services", "shop/a") })
+	within(t, "the other tree counts", func() bool { return !r.m.Has("services", "shop/a") })
 	if took := time.Since(begin); took > readAgainEvery-time.Second {
 		t.Errorf("it took %s", took)
 	}
 	r.write("tree/2/c.yaml", service("c"))
-	within(t, "what is written there counts", func() bool { return r.m.has("services", "shop/c") })
+	within(t, "what is written there counts", func() bool { return r.m.Has("services", "shop/c") })
 }
 
 // TestDirectoryThatIsAway ends nothing.
@@ -159,14 +174,14 @@ func TestDirectoryThatIsAway(t *testing.T) {
 		}
 	}
 	move("m", "aside")
-	r.has("a b", "no such file or directory: go on with what was read before")
+	r.has("a b", "no such file or directory: what was read before stays in use")
 	r.write("m", "a file")
-	r.has("a b", "is no directory: go on with")
+	r.has("a b", "is not a directory: what was read before stays in use")
 	move("m", "file")
 	if err := os.Mkdir(filepath.Join(r.dir, "m"), 0o755); err != nil { // a mount point without its volume
 		t.Fatal(err)
 	}
-	r.has("a b", "another directory than before, and an empty one: go on with")
+	r.has("a b", "another directory than before, and an empty one: what was read before stays in use")
 	r.write("m/c.yaml", service("c")) // it is another one, and holds something
 	r.has("c")
 	if err := os.Remove(filepath.Join(r.dir, "m/c.yaml")); err != nil { // somebody emptied the directory
@@ -205,15 +220,15 @@ func TestProblemsNameTheObject(t *testing.T) {
 			`line 8: ServiceMonitor shop/a: unknown field "spec.endpoints[0].prot"`,
 		},
 		"a doubled key": {
-			"apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: shop}\nspec: {}\nspec:\n  ports: [{port: 80}]\n", `line 5: the key "spec" stands in line 4 too: that of line 5 counts`,
+			"apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: shop}\nspec: {}\nspec:\n  ports: [{port: 80}]\n", `line 5: the key "spec" is in line 4 too: the one in line 5 counts`,
 		},
 		"a doubled key, deep": {
-			"# x\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: shop}\nstringData: {a: 12345,\n  a: hu$h}\n", `line 7: the key "a" stands in line 6 too: that of line 7 counts`,
+			"# x\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: shop}\nstringData: {a: 12345,\n  a: hu$h}\n", `line 7: the key "a" is in line 6 too: the one in line 7 counts`,
 		},
 		"a doubled key in JSON":     {`{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {}, "spec": {"ports": []}}`, `Service default/a: duplicate field "spec"`},
 		"no doubled key":            {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: &l {x: one}, annotations: {<<: *l, x: two}}\n", ""},
 		"YAML in braces":            {"{apiVersion: v1, kind: Service, metadata: {name: a}}\n", ""},
-		"an object twice":           {service("a") + "---\n" + service("a"), "line 7: Service shop/a stands further up in this file too: this one counts"},
+		"an object twice":           {service("a") + "---\n" + service("a"), "line 7: Service shop/a is further up in this file too: this one counts"},
 		"plain text":                {"# Notes\n\nhello, world\n", "line 3: want an object of Kubernetes, with apiVersion and kind"},
 		"a list that is no List":    {"apiVersion: v1\nkind: List\nitems:\n- a\n", "line 4: want an object of Kubernetes, with apiVersion and kind"},
 		"a kind that is none":       {"apiVersion: v1\nkind: [Service]\n", "line 1: want an object of Kubernetes, with apiVersion and kind"},
@@ -221,12 +236,12 @@ func TestProblemsNameTheObject(t *testing.T) {
 		"bad JSON":                  {"{\"apiVersion\": \"v1\",\n \"kind\"; 1}\n", "yaml: line 1: did not find"},
 		"no name":                   {"apiVersion: v1\nkind: Service\nmetadata: {namespace: shop}\n", "line 3: Service: metadata.name is missing"},
 		"no kind":                   {"metadata: {name: a}\n", "line 1: an object without kind or apiVersion"},
-		"a kind with a slip":        {"apiVersion: monitoring.coreos.com/v1\nkind: ServiceMoniter\nmetadata: {name: a, namespace: shop}\n", "line 2: monitoring.coreos.com/v1 ServiceMoniter shop/a: it is passed over, for there is no such kind and version: the relay reads PodMonitor, Probe, ScrapeConfig, ServiceMonitor"},
-		"another version":           {"apiVersion: monitoring.coreos.com/v1\nkind: ScrapeConfig\nmetadata: {name: a, namespace: shop}\n", "ScrapeConfig shop/a: it is passed over, since the relay reads this kind as apiVersion monitoring.coreos.com/v1alpha1"},
-		"no group":                  {"apiVersion: v1\nkind: PodMonitor\nmetadata: {name: a, namespace: shop}\n", "since the relay reads this kind as apiVersion monitoring.coreos.com/v1"},
-		"nearly our group":          {"apiVersion: monitoring.coreos.io/v1\nkind: ServiceMonitor\nmetadata: {name: a, namespace: shop}\n", "line 2: monitoring.coreos.io/v1 ServiceMonitor shop/a: it is passed over, since the relay reads this kind as apiVersion monitoring.coreos.com/v1"},
-		"a group of others":         {"apiVersion: example.com/v1\nkind: PodMonitor\nmetadata: {name: a, namespace: shop}\n", "example.com/v1 PodMonitor shop/a: it is passed over, since"},
-		"a Probe, nearly ours":      {"apiVersion: monitoring.coreos.io/v1\nkind: Probe\nmetadata: {name: a, namespace: shop}\n", "it is passed over, since"},
+		"a kind with a slip":        {"apiVersion: monitoring.coreos.com/v1\nkind: ServiceMoniter\nmetadata: {name: a, namespace: shop}\n", "line 2: monitoring.coreos.com/v1 ServiceMoniter shop/a: it is ignored, there is no such kind and version: the relay reads PodMonitor, Probe, ScrapeConfig, ServiceMonitor"},
+		"another version":           {"apiVersion: monitoring.coreos.com/v1\nkind: ScrapeConfig\nmetadata: {name: a, namespace: shop}\n", "ScrapeConfig shop/a: it is ignored, the relay reads this kind as apiVersion monitoring.coreos.com/v1alpha1"},
+		"no group":                  {"apiVersion: v1\nkind: PodMonitor\nmetadata: {name: a, namespace: shop}\n", "the relay reads this kind as apiVersion monitoring.coreos.com/v1"},
+		"nearly our group":          {"apiVersion: monitoring.coreos.io/v1\nkind: ServiceMonitor\nmetadata: {name: a, namespace: shop}\n", "line 2: monitoring.coreos.io/v1 ServiceMonitor shop/a: it is ignored, the relay reads this kind as apiVersion monitoring.coreos.com/v1"},
+		"a group of others":         {"apiVersion: example.com/v1\nkind: PodMonitor\nmetadata: {name: a, namespace: shop}\n", "example.com/v1 PodMonitor shop/a: it is ignored, the relay reads"},
+		"a Probe, nearly ours":      {"apiVersion: monitoring.coreos.io/v1\nkind: Probe\nmetadata: {name: a, namespace: shop}\n", "it is ignored, the relay reads"},
 		"a Probe of others":         {"apiVersion: example.com/v1\nkind: Probe\nmetadata: {name: a, namespace: shop}\n", ""},
 		"a rule, which is not ours": {"apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: a, namespace: shop}\nspec: {}\n", ""},
 		"anything else":             {"apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: a, namespace: shop}\n", ""},
@@ -263,23 +278,49 @@ func TestTwoFiles(t *testing.T) {
 		r.write("m/2.yaml", service("a"))
 	})
 	one, two := filepath.Join(r.dir, "m/1.yaml"), filepath.Join(r.dir, "m/2.yaml")
-	r.has("a", two+": services shop/a stands in "+one+" too: that of "+two+" counts")
+	r.has("a", two+": services shop/a is in "+one+" too: the one in "+two+" counts")
 }
 
-// TestUnknownFieldsStandOnTheMonitor itself, too, until they are gone.
-func TestUnknownFieldsStandOnTheMonitor(t *testing.T) {
-	const text = "apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: a, namespace: shop}\nspec:\n  selector: {}\n  endpoints:\n  - port: x\n"
-	w := newWorld(t, "monitors: {}", map[string]string{"a.yaml": text + "    prot: y\n"})
-	notes := func(want string) func() bool {
-		return func() bool {
-			all := w.d.Monitors()
-			return len(all) == 1 && all[0].State == Accepted && strings.Join(all[0].Jobs[0].Notes, "") == want
-		}
+// TestPanicOfAManifest costs one file.
+func TestPanicOfAManifest(t *testing.T) {
+	m := newReading(t, "m", func(r *reading) { r.write("m/a.yaml", service("a")) })
+	m.m.json = nil // which nobody expects
+	m.write("m/b.yaml", service("b"))
+	m.has("a", "b.yaml: panic: ")
+}
+
+// TestNames are refused as an API server refuses them.
+func TestNames(t *testing.T) {
+	object := func(version, kind, name, namespace string) string {
+		return fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata:\n  name: %q\n  namespace: %q\n", version, kind, name, namespace)
 	}
-	within(t, "the field is told", notes(`line 8: unknown field "spec.endpoints[0].prot"`))
-	if o := w.d.Monitors()[0].Owner; o.Kind != targets.ServiceMonitor {
-		t.Errorf("of %s", o)
+	const monitoring = "monitoring.coreos.com/v1"
+	long := strings.Repeat("a", 64)
+	for name, c := range map[string]struct{ text, want string }{
+		"a Pod":              {object("v1", "Pod", "a#1", "shop"), `line 4: Pod shop/a#1: metadata.name "a#1" is not valid, the object is left out: a lowercase RFC 1123 subdomain must consist of`},
+		"upper case":         {object("v1", "Secret", "Token", "shop"), `line 4: Secret shop/Token: metadata.name "Token" is not valid`},
+		"a slash":            {object(monitoring, "Probe", "a/b", "shop"), `line 4: Probe shop/a/b: metadata.name "a/b" is not valid`},
+		"a namespace":        {object(monitoring, "ServiceMonitor", "a", "shop.eu"), `line 5: ServiceMonitor shop.eu/a: metadata.namespace "shop.eu" is not valid, the object is left out: must not contain dots`},
+		"a Service":          {object("v1", "Service", "a.b", "shop"), `line 4: Service shop/a.b: metadata.name "a.b" is not valid`},
+		"a long Service":     {object("v1", "Service", long, "shop"), `is not valid, the object is left out: must be no more than 63 characters`},
+		"a long Pod":         {object("v1", "Pod", long, "shop"), ""},
+		"a Node":             {object("v1", "Node", "a_b", ""), `line 4: Node a_b: metadata.name "a_b" is not valid`},
+		"a Node's namespace": {object("v1", "Node", "a.b", "SHOP"), ""}, // an API server ignores it
+		"a Service of today": {object("v1", "Service", "1a", "shop"), ""},
+		"another kind":       {object("apps/v1", "Deployment", "A", "shop"), ""}, // the relay does not read it
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newReading(t, "m", func(r *reading) { r.write("m/a.yaml", c.text+"---\n"+service("b")) })
+			told := strings.Join(r.m.Problems(), "\n")
+			if c.want == "" && told != "" || !strings.Contains(told, c.want) {
+				t.Errorf("told %q, want %q", told, c.want)
+			}
+			if !r.m.Has("services", "shop/b") {
+				t.Error("the object beside it is gone")
+			}
+			if c.want != "" && len(r.m.files[filepath.Join(r.dir, "m/a.yaml")].objects) != 1 {
+				t.Error("the object is not left out")
+			}
+		})
 	}
-	w.write("a.yaml", text)
-	within(t, "it is told no longer", notes(""))
 }

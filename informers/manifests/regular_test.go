@@ -1,4 +1,4 @@
-package informers
+package manifests
 
 import (
 	"os"
@@ -25,11 +25,11 @@ func TestManifestsThatAreNoFiles(t *testing.T) {
 	if err := os.WriteFile(large, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(large, manifestBytes+1); err != nil {
+	if err := os.Truncate(large, maxManifest+1); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"own.yaml": "no regular file", "pipe.yaml": "no regular file", "zero.yaml": "no regular file", "tty.json": "no regular file", "large.yml": "more than 268435456 bytes",
+		"own.yaml": "not a regular file", "pipe.yaml": "not a regular file", "zero.yaml": "not a regular file", "tty.json": "not a regular file", "large.yml": "more than 268435456 bytes",
 	}
 	for name, to := range map[string]string{"pipe.yaml": pipe, "zero.yaml": "/dev/zero", "tty.json": "/dev/null", "large.yml": large} {
 		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
@@ -40,9 +40,9 @@ func TestManifestsThatAreNoFiles(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "sound.yaml"), []byte(probe), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	read := make(chan *Manifests, 1)
+	read := make(chan *Directory, 1)
 	go func() {
-		m, err := NewManifests(dir, zap.NewNop())
+		m, err := New(dir, zap.NewNop())
 		if err != nil {
 			t.Error(err)
 		}

@@ -1,4 +1,4 @@
-package informers
+package cluster
 
 import (
 	"context"
@@ -105,7 +105,7 @@ func monitorRef(i int) corev1.ObjectReference {
 func TestEventOfARejection(t *testing.T) {
 	withEvents(t, func(t *testing.T, s *eventSender, b *eventBook, _ *observer.ObservedLogs) {
 		start := time.Now()
-		s.tell(monitorRef(1), "no such port")
+		s.add(monitorRef(1), "no such port")
 		settle(time.Second)
 		all, _ := b.all()
 		if len(all) != 1 {
@@ -119,17 +119,17 @@ func TestEventOfARejection(t *testing.T) {
 		}
 		// Again, in a later generation or process; for another reason; of another monitor of that name.
 		for range 2 {
-			s.tell(monitorRef(1), "no such port")
+			s.add(monitorRef(1), "no such port")
 			settle(time.Second)
 		}
 		if all, _ := b.all(); len(all) != 1 || all[0].Series == nil || all[0].Series.Count != 3 || all[0].Series.LastObservedTime.IsZero() {
 			t.Errorf("after the same again, twice: %d events, the first with %v", len(all), all[0].Series)
 		}
-		s.tell(monitorRef(1), "no such path")
+		s.add(monitorRef(1), "no such path")
 		settle(time.Second)
 		other := monitorRef(1)
 		other.UID = "other"
-		s.tell(other, "no such port")
+		s.add(other, "no such port")
 		settle(time.Second)
 		if all, _ := b.all(); len(all) != 3 {
 			t.Errorf("%d events, want 3", len(all))
@@ -140,17 +140,17 @@ func TestEventOfARejection(t *testing.T) {
 // TestEventsOfManyRejections: they are written slowly, each once, and what finds no place costs nothing.
 func TestEventsOfManyRejections(t *testing.T) {
 	withEvents(t, func(t *testing.T, s *eventSender, b *eventBook, logs *observer.ObservedLogs) {
-		b.set(errRefused) // while it is away they pile up
+		b.set(errNoConnection) // while it is away they pile up
 		for i := range 3 * eventQueue {
-			s.tell(monitorRef(i), "first")
-			s.tell(monitorRef(i), "last")
+			s.add(monitorRef(i), "first")
+			s.add(monitorRef(i), "last")
 		}
 		settle(time.Hour)
-		if _, requests := b.all(); requests > int(time.Hour/eventAway)+1 {
+		if _, requests := b.all(); requests > int(time.Hour/eventRetry)+1 {
 			t.Errorf("asked %d times in an hour", requests)
 		}
 		b.set(nil)
-		settle(eventAway + 10*time.Second)
+		settle(eventRetry + 10*time.Second)
 		if all, _ := b.all(); len(all) > int(11*time.Second/eventPause)+1 || len(all) < 40 {
 			t.Errorf("%d events in the first 10 s", len(all))
 		}
@@ -167,7 +167,7 @@ func TestEventsOfManyRejections(t *testing.T) {
 		if logs.Len() != 2 {
 			t.Errorf("%d lines in the log, want one about the API server and one about the queue: %v", logs.Len(), logs.All())
 		}
-		s.tell(monitorRef(eventQueue*5), "later")
+		s.add(monitorRef(eventQueue*5), "later")
 		settle(time.Second)
 		if more, _ := b.all(); len(more) != len(all)+1 {
 			t.Errorf("%d events after one more", len(more))
@@ -188,7 +188,7 @@ func TestEventsThatAreForbidden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			withEvents(t, func(t *testing.T, s *eventSender, b *eventBook, logs *observer.ObservedLogs) {
 				b.set(c.err)
-				s.tell(monitorRef(0), "reason")
+				s.add(monitorRef(0), "reason")
 				settle(time.Second)
 				b.set(nil)
 				settle(2 * eventRefused)
@@ -198,7 +198,7 @@ func TestEventsThatAreForbidden(t *testing.T) {
 				before := logs.Len()
 				b.set(c.err)
 				for i := range 3 {
-					s.tell(monitorRef(i+1), "reason")
+					s.add(monitorRef(i+1), "reason")
 				}
 				settle(time.Hour)
 				if _, requests := b.all(); requests != c.requests {
@@ -231,94 +231,10 @@ func TestEventsKeepTheBoundsOfTheAPI(t *testing.T) {
 	}
 }
 
-func TestEachRejectionIsToldOnce(t *testing.T) {
-	var told told
-	m := func(uid types.UID, generation int64) metav1.Object {
-		return &metav1.ObjectMeta{UID: uid, Generation: generation}
-	}
-	for i, c := range []struct {
-		m      metav1.Object
-		reason string
-		want   bool
-	}{
-		{m("u", 1), "a", true},
-		{m("u", 1), "a", false},
-		{m("u", 1), "b", true},
-		{m("u", 1), "a", false},
-		{m("u", 2), "a", true},
-		{m("u", 2), "a", false},
-		{m("v", 2), "a", true},
-	} {
-		if got := told.first(c.m, c.reason); got != c.want {
-			t.Errorf("step %d: %t, want %t", i, got, c.want)
-		}
-	}
-	n := 0
-	for i := range 100 { // a reason that is never the same
-		if told.first(m("w", 1), fmt.Sprint(i)) {
-			n++
-		}
-	}
-	if n != toldReasons {
-		t.Errorf("%d were told, want %d", n, toldReasons)
-	}
-}
+var errNoConnection = errors.New("dial tcp: connection refused")
 
-// witness is a directory of manifests that is told of rejections.
-type witness struct {
-	*Manifests
-	mu    sync.Mutex
-	heard []string
-}
-
-func (w *witness) rejected(m corev1.ObjectReference, reason string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.heard = append(w.heard, fmt.Sprintf("%s %s %s/%s %s: %s", m.APIVersion, m.Kind, m.Namespace, m.Name, m.UID, reason))
-}
-
-func TestRejectionsAreToldToTheBackend(t *testing.T) {
-	heard := &witness{}
-	w := newWorldOf(t, func(m *Manifests) Backend { heard.Manifests = m; return heard }, "monitors:\n  podMonitorSelector: {}\n  podMonitorNamespaceSelector: {}\n",
-		map[string]string{"pod.yaml": pod("x")})
-	monitor := func(generation int, spec string) string {
-		return fmt.Sprintf("apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\nmetadata: {name: api, namespace: shop, uid: u, generation: %d}\nspec: %s\n", generation, spec)
-	}
-	bad := "{selector: {}, podMetricsEndpoints: [{port: http, relabelings: [{regex: '('}]}]}"
-	awaiting := "{selector: {}, podMetricsEndpoints: [{port: http, authorization: {credentials: {name: token, key: t}}}]}"
-	const secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: token, namespace: shop}\nstringData: {t: abc}\n"
-
-	w.write("monitor.yaml", monitor(1, bad))
-	w.state(apiOwner, Rejected, "relabelings[0]")
-	w.write("monitor.yaml", strings.ReplaceAll(monitor(1, bad), "uid: u", "uid: u, labels: {a: b}"))
-	w.write("other.yaml", strings.ReplaceAll(podYAML, "web-a", "web-b"))
-	time.Sleep(4 * settleFor)
-	w.state(apiOwner, Rejected, "relabelings[0]")
-	// A Secret goes, comes and goes: the same rejection of the same generation.
-	w.write("monitor.yaml", monitor(2, awaiting))
-	for range 2 {
-		w.state(apiOwner, Rejected, "shop/token")
-		w.write("secret.yaml", secret)
-		w.hurry(apiOwner)
-		w.state(apiOwner, Accepted, "")
-		w.remove("secret.yaml")
-		w.hurry(apiOwner)
-	}
-	w.state(apiOwner, Rejected, "shop/token")
-	// Not selected, in a kind of which none are; and not told of one that waits, which was pending before each reading.
-	w.write("service.yaml", broken(monitorYAML))
-	w.state(webOwner, Unselected, "")
-	w.write("monitor.yaml", monitor(3, bad))
-	w.state(apiOwner, Rejected, "relabelings[0]")
-
-	heard.mu.Lock()
-	defer heard.mu.Unlock()
-	for i, want := range []string{"relabelings[0]", "Secret shop/token", "relabelings[0]"} {
-		if i >= len(heard.heard) || !strings.HasPrefix(heard.heard[i], "monitoring.coreos.com/v1 PodMonitor shop/api u: ") || !strings.Contains(heard.heard[i], want) {
-			t.Fatalf("heard %q, want %d about %s", heard.heard, i, want)
-		}
-	}
-	if len(heard.heard) != 3 {
-		t.Errorf("heard %q, want three", heard.heard)
-	}
+// settle lets time pass, and then waits until nothing is under way.
+func settle(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
