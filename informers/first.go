@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// readyWithin is how long the first lists may take until the relay is ready without them: what is known from before is delivered, and
-// other jobs are scraped.
+// readyWithin is how long the relay waits for the first lists before it says that it is ready without them: it delivers what the log
+// holds meanwhile, and scrapes the other jobs.
 const readyWithin = 30 * time.Second
 
-// firstLists knows whether everything was listed once that the configuration needs.
+// firstLists knows whether all resources that the configuration needs were listed once.
 type firstLists struct {
-	mu      sync.Mutex
-	begun   time.Time // zero before Run
-	read    bool
-	waiting []string // for what
+	mu      sync.Mutex // guards what follows
+	begun   time.Time  // zero before Run
+	read    bool       // nothing was missing, at some time
+	missing []string   // resources that were not listed yet
 }
 
 func (f *firstLists) start() {
@@ -27,28 +27,28 @@ func (f *firstLists) start() {
 	f.begun = time.Now()
 }
 
-// set notes what is waited for; nothing once means that all was read.
-func (f *firstLists) set(waiting []string) {
+// set notes which resources were not listed yet.
+func (f *firstLists) set(missing []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.waiting, f.read = waiting, f.read || len(waiting) == 0
+	f.missing, f.read = missing, f.read || len(missing) == 0
 }
 
-// Known tells whether all that the configuration needs of the cluster was read once, so that what is not there is none.
+// Known reports whether all resources that the configuration needs were listed once: an object that is not known does not exist.
 func (d *Discovery) Known() bool {
 	d.first.mu.Lock()
 	defer d.first.mu.Unlock()
 	return d.first.read
 }
 
-// Ready tells why the relay is not ready, as far as discovery goes: it waits for the first lists, for half a minute at most. What it is ready
-// without is the remark.
+// Ready says why discovery is not ready, in err: it waits for the first lists, for half a minute at most. If it is ready, remark says
+// with what.
 func (d *Discovery) Ready() (remark string, err error) {
 	d.first.mu.Lock()
 	defer d.first.mu.Unlock()
 	why := d.outage.Line()
 	if why == "" {
-		why = "not listed yet: " + strings.Join(d.first.waiting, ", ")
+		why = "not listed yet: " + strings.Join(d.first.missing, ", ")
 	}
 	switch {
 	case d.first.read:
@@ -61,7 +61,7 @@ func (d *Discovery) Ready() (remark string, err error) {
 	return fmt.Sprintf("The first lists of objects were not read within %s: %s.", readyWithin, why), nil
 }
 
-// unlisted are the resources that are wanted and were not listed yet.
+// unlisted returns the names of the resources that are wanted and were not listed yet.
 func (d *Discovery) unlisted() (out []string) {
 	if !d.applied {
 		return []string{"the configuration"}

@@ -3,6 +3,7 @@ package informers
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -166,7 +167,8 @@ func TestBuildOfNames(t *testing.T) {
 	}
 }
 
-// TestPodWithANumber has a Pod in a manifest with a name that no API server accepts: it is left out, and the other one has its target.
+// TestPodWithANumber has a manifest of a Pod whose name looked like the end of a build: no Pod had targets then. No API server takes
+// that name, so the Pod is refused, and costs itself alone.
 func TestPodWithANumber(t *testing.T) {
 	named := func(name, ip string) string {
 		return strings.NewReplacer("web-a", name, "10.1.0.1", ip).Replace(pod("x"))
@@ -191,4 +193,46 @@ func TestPanicOfAnObject(t *testing.T) {
 		sourcesOf(t, build("shop/a", "shop/b"), []string{"svc/shop/b"}, []string{"svc/shop/a"})
 	}
 	caught(t, metrics, logs, guard.Group, 2, 1)
+}
+
+// TestStandIn: what Prometheus's discoverers may call beside the few methods that they do call today.
+func TestStandIn(t *testing.T) {
+	objects := keyed(t, somePod("a"))
+	i := newInformer(in(objects))
+	if got, ok, err := i.GetStore().Get(somePod("a")); got != objects["shop/a"] || !ok || err != nil {
+		t.Errorf("Get returns %v, %t, %v", got, ok, err)
+	}
+	if _, _, err := i.GetStore().Get("no object"); err == nil {
+		t.Error("Get takes what is no object")
+	}
+	first, second := cache.ResourceEventHandlerFuncs{AddFunc: func(any) {}}, cache.ResourceEventHandlerFuncs{}
+	for _, add := range []func() (cache.ResourceEventHandlerRegistration, error){
+		func() (cache.ResourceEventHandlerRegistration, error) { return i.AddEventHandler(first) },
+		func() (cache.ResourceEventHandlerRegistration, error) {
+			return i.AddEventHandlerWithResyncPeriod(second, time.Second)
+		},
+		func() (cache.ResourceEventHandlerRegistration, error) {
+			return i.AddEventHandlerWithOptions(second, cache.HandlerOptions{})
+		},
+	} {
+		if r, err := add(); err != nil || !r.HasSynced() {
+			t.Errorf("a handler is registered as %v, %v", r, err)
+		}
+	}
+	if i.handler.(cache.ResourceEventHandlerFuncs).AddFunc == nil {
+		t.Error("the first handler is not kept")
+	}
+	select {
+	case <-i.GetController().HasSyncedChecker().Done():
+	default:
+		t.Error("it is not in sync")
+	}
+	x := i.GetIndexer()
+	for what, err := range map[string]error{
+		"Add": x.Add(1), "Update": x.Update(1), "Delete": x.Delete(1), "Replace": x.Replace(nil, ""), "AddIndexers": x.AddIndexers(nil), "SetTransform": i.SetTransform(nil),
+	} {
+		if !errors.Is(err, errReadOnly) {
+			t.Errorf("%s returns %v", what, err)
+		}
+	}
 }

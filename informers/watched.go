@@ -172,7 +172,7 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 	}
 	for _, ns := range only {
 		p := &part{}
-		inf := cache.NewSharedIndexInformerWithOptions(w.steadily(p, b.ListWatch(w.Resource, ns)), expected,
+		inf := cache.NewSharedIndexInformerWithOptions(w.retrying(p, b.ListWatch(w.Resource, ns)), expected,
 			cache.SharedIndexInformerOptions{Indexers: w.Indexers, ObjectDescription: w.Name})
 		w.prepare(p, inf, cancel)
 		p.store, p.synced = inf.GetIndexer(), inf.HasSynced

@@ -53,6 +53,28 @@ func TestComplaints(t *testing.T) {
 	})
 }
 
+// TestUnanswered is of the discoverers that have found nothing.
+func TestUnanswered(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		dns := w.config("b")
+		dns.Mechanism = "dns"
+		w.job(w.config("a"), dns)
+		is := func(want ...string) {
+			t.Helper()
+			if got := w.m.Unanswered("j"); !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		}
+		is("dns_sd_configs has not answered yet", "http_sd_configs has not answered yet")
+		w.finds("a")
+		is("dns_sd_configs has not answered yet", "http_sd_configs answered with no targets")
+		w.finds("b", "b:1")
+		is("http_sd_configs answered with no targets")
+		w.finds("a", "a:1")
+		is()
+	})
+}
+
 // TestNoSecrets: what a page shows of an error has none in it.
 func TestNoSecrets(t *testing.T) {
 	sd := &fakeConfig{Mechanism: "http", Password: "abcd", URL: "http://me:p%40ss@host/"}

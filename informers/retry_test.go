@@ -21,23 +21,23 @@ import (
 	"promrelay/informers/objects"
 )
 
-// moody is a Backend of one empty resource, whose API server may answer each request with an error.
-type moody struct {
+// flakyServer is a Backend of one empty resource, whose API server may answer each request with an error.
+type flakyServer struct {
 	Backend
-	only []string
-	mu   sync.Mutex
-	errs map[string]error // by namespace
-	open []*watch.FakeWatcher
-	asks int
+	only  []string
+	mu    sync.Mutex
+	errs  map[string]error // by namespace
+	open  []*watch.FakeWatcher
+	calls int
 }
 
-func (m *moody) Namespaces() ([]string, string) { return m.only, "" }
+func (m *flakyServer) Namespaces() ([]string, string) { return m.only, "" }
 
-func (m *moody) ListWatch(_ *objects.Resource, namespace string) cache.ListerWatcher {
+func (m *flakyServer) ListWatch(_ *objects.Resource, namespace string) cache.ListerWatcher {
 	ask := func() error {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.asks++
+		m.calls++
 		return m.errs[namespace]
 	}
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
@@ -63,21 +63,21 @@ type listFirst struct{}
 func (listFirst) IsWatchListSemanticsUnSupported() bool { return true }
 
 // fails makes the API server answer with an error from now on, nil for none, and ends its watches.
-func (m *moody) fails(namespace string, err error) {
+func (m *flakyServer) fails(namespace string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.errs[namespace] = err
 	for _, w := range m.open {
 		w.Stop()
 	}
-	m.open, m.asks = nil, 0
+	m.open, m.calls = nil, 0
 }
 
-// seen tells how many watches are open, and how often it was asked since the mood changed.
-func (m *moody) seen() (open, asks int) {
+// seen tells how many watches are open, and how often it was asked since its last change.
+func (m *flakyServer) seen() (open, calls int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.open), m.asks
+	return len(m.open), m.calls
 }
 
 var (
@@ -85,7 +85,7 @@ var (
 	errForbidden = apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "", errors.New("no role"))
 )
 
-func withWatched(t *testing.T, m *moody, f func(w *watched)) {
+func withWatched(t *testing.T, m *flakyServer, f func(w *watched)) {
 	synctest.Test(t, func(t *testing.T) {
 		m.errs = map[string]error{}
 		w := newWatched(objects.ByName("services"), zap.NewNop(), func(*objects.Resource, string) {})
@@ -112,7 +112,7 @@ func TestWatchAfterOutage(t *testing.T) {
 		"no roles yet":  errForbidden,
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := &moody{}
+			m := &flakyServer{}
 			withWatched(t, m, func(w *watched) {
 				for _, long := range []time.Duration{0, 5 * time.Second, time.Minute, 10 * time.Minute} {
 					if errors.Is(err, errForbidden) && long > 5*time.Second {
@@ -127,8 +127,8 @@ func TestWatchAfterOutage(t *testing.T) {
 					if why := w.why(); !strings.Contains(why, err.Error()) || !w.ready() {
 						t.Errorf("after %s: %q, ready: %t", long, why, w.ready())
 					}
-					if _, asks := m.seen(); asks > 3+int(long/awayEvery) {
-						t.Errorf("asked %d times in %s", asks, long)
+					if _, calls := m.seen(); calls > 3+int(long/awayEvery) {
+						t.Errorf("asked %d times in %s", calls, long)
 					}
 					m.fails("", nil)
 				}
@@ -139,7 +139,7 @@ func TestWatchAfterOutage(t *testing.T) {
 
 // TestWatchForbidden has a role that comes late, with no object to show that it came, and one that goes.
 func TestWatchForbidden(t *testing.T) {
-	m := &moody{only: []string{"a", "b"}}
+	m := &flakyServer{only: []string{"a", "b"}}
 	withWatched(t, m, func(w *watched) {
 		for range 2 {
 			m.fails("b", errForbidden)
@@ -156,13 +156,13 @@ func TestWatchForbidden(t *testing.T) {
 	})
 }
 
-// TestUntilAnswered ends with its context.
-func TestUntilAnswered(t *testing.T) {
+// TestRetry ends with its context.
+func TestRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		told := 0
-		_, err := untilAnswered(ctx, func(error) bool { told++; return true }, func() (int, error) { return 0, errRefused })
+		_, err := retry(ctx, func(error) bool { told++; return true }, func() (int, error) { return 0, errRefused })
 		if !errors.Is(err, errRefused) || told < 20 || ctx.Err() == nil {
 			t.Errorf("ended with %v after it was told %d times", err, told)
 		}

@@ -15,16 +15,16 @@ import (
 	"promrelay/informers/cluster"
 )
 
-// steadily asks an API server that is away again and again at one pace. The informer by itself would ask ever more
-// seldom, up to once a minute, also in the next outage, and would see as late that the server is back.
-func (w *watched) steadily(p *part, lw cache.ListerWatcher) cache.ListerWatcher {
+// retrying makes list and watch calls again, at a constant interval, while the API server is away. The informer by itself backs off to a
+// minute, and begins the next outage with that minute: it would notice late that the server is back.
+func (w *watched) retrying(p *part, lw cache.ListerWatcher) cache.ListerWatcher {
 	of := cache.ToListerWatcherWithContext(lw)
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return untilAnswered(ctx, w.again(p), func() (runtime.Object, error) { return of.ListWithContext(ctx, o) })
+			return retry(ctx, w.retryable(p), func() (runtime.Object, error) { return of.ListWithContext(ctx, o) })
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			got, err := untilAnswered(ctx, w.again(p), func() (watch.Interface, error) { return of.WatchWithContext(ctx, o) })
+			got, err := retry(ctx, w.retryable(p), func() (watch.Interface, error) { return of.WatchWithContext(ctx, o) })
 			if err == nil {
 				w.resume(p)
 			}
@@ -33,18 +33,18 @@ func (w *watched) steadily(p *part, lw cache.ListerWatcher) cache.ListerWatcher 
 	}, lw)
 }
 
-// refusals is how often in a row an API server may refuse a watch that it has granted before, until that is believed:
-// one that has just started refuses everything for some seconds, since it has not read the roles.
-const refusals = 10
+// maxRefusals is how many refusals in a row, of a watch that was granted before, count as an outage. An API server that has just started
+// refuses everything for some seconds, until it has read the roles.
+const maxRefusals = 10
 
-// again returns a function that tells whether a call is to be repeated after an error, and notes that error.
-func (w *watched) again(p *part) func(error) bool {
+// retryable returns a function that notes the error of a call, and reports whether to make the call again.
+func (w *watched) retryable(p *part) func(error) bool {
 	refused := 0
 	return func(err error) bool {
 		if apierrors.IsForbidden(err) && p.synced() {
 			refused++
 		}
-		if !cluster.Unreachable(err) && (refused == 0 || refused > refusals) {
+		if !cluster.Unreachable(err) && (refused == 0 || refused > maxRefusals) {
 			return false
 		}
 		w.interrupt(p, err)
@@ -52,11 +52,11 @@ func (w *watched) again(p *part) func(error) bool {
 	}
 }
 
-// untilAnswered repeats a call, at a steady pace, until it succeeds, its error is not one to repeat it after, or ctx ends.
-func untilAnswered[T any](ctx context.Context, again func(error) bool, call func() (T, error)) (T, error) {
+// retry repeats a call, every one to two seconds, until it succeeds, its error is not retryable, or ctx ends.
+func retry[T any](ctx context.Context, retryable func(error) bool, call func() (T, error)) (T, error) {
 	for {
 		got, err := call()
-		if err == nil || ctx.Err() != nil || !again(err) {
+		if err == nil || ctx.Err() != nil || !retryable(err) {
 			return got, err
 		}
 		select {
@@ -67,14 +67,14 @@ func untilAnswered[T any](ctx context.Context, again func(error) bool, call func
 	}
 }
 
-// interrupt notes that nothing is heard from the API server, or not what it should say. What is known stays.
+// interrupt notes that a list or watch has failed. The known objects stay.
 func (w *watched) interrupt(p *part, err error) {
 	w.mu.Lock()
-	news := p.silent == "" && !p.synced()
+	changed := p.silent == "" && !p.synced()
 	p.silent, p.away = "the watch is interrupted, go on with what is known: "+err.Error(), cluster.Unreachable(err)
 	isAway := p.away
 	w.mu.Unlock()
-	if news { // others may wait for it
+	if changed { // others may wait for the first list
 		w.note(w.Resource, stateChange)
 	}
 	if isAway && w.outage != nil {
@@ -82,26 +82,26 @@ func (w *watched) interrupt(p *part, err error) {
 		return
 	}
 	w.outage.End(p, false)
-	if time.Now().Unix()-w.complained.Load() > 60 { // it is asked again every second
+	if time.Now().Unix()-w.complained.Load() > 60 { // it is retried every second
 		w.complained.Store(time.Now().Unix())
 		w.log.Warn("watch is interrupted, go on with what is known", zap.Error(err))
 	}
 }
 
-// refuse notes that the API server does not let the relay watch; then there is nothing to wait for.
+// refuse notes that the relay has no right to list and watch the resource, so that nobody waits for it.
 func (w *watched) refuse(p *part, why string) {
 	w.mu.Lock()
-	news := p.refused != why
+	changed := p.refused != why
 	p.refused, p.silent, p.away = why, "", false
 	w.mu.Unlock()
 	w.outage.End(p, true)
-	if news {
+	if changed {
 		w.log.Warn("not watched", zap.String("reason", why))
 		w.note(w.Resource, stateChange)
 	}
 }
 
-// resume takes back what refuse and interrupt noted: there is a watch.
+// resume notes that there is a watch again.
 func (w *watched) resume(p *part) {
 	w.mu.Lock()
 	was := p.refused
