@@ -36,10 +36,10 @@ type directory interface {
 }
 
 // directory returns the Backend if that is a directory of manifests, else nil.
-func (d *Discovery) directory() directory {
-	dir, _ := d.backend.(directory)
+func (p *parts) directory() directory {
+	dir, _ := p.backend.(directory)
 	return dir
 }
 
 // isDirectory tells whether objects come from a directory of manifests.
-func (d *Discovery) isDirectory() bool { return d.directory() != nil }
+func (p *parts) isDirectory() bool { return p.directory() != nil }

@@ -11,11 +11,9 @@ package informers
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -41,58 +39,40 @@ type Options struct {
 	Registerer prometheus.Registerer // nil means none
 }
 
-// Discovery keeps a targets.Set as the cluster and the configuration say.
+// Discovery finds targets as the cluster and the configuration say. Its worker changes what is known; its methods read that.
 type Discovery struct {
-	backend  Backend
-	sink     func([]targets.Change)
+	*parts
+	worker  *worker
+	reasons reasonCache
+}
+
+// parts are what Discovery is made of. New sets the fields, and nothing changes them.
+type parts struct {
+	backend  Backend // nil: no cluster and no manifests
+	offline  bool    // external is not asked, and good not opened
 	log      *zap.Logger
 	metrics  *metrics
 	guard    *guard.Guard
+	inbox    *inbox
+	state    *state
+	first    *firstLists
+	outage   *cluster.Outage
+	watched  map[string]*watched // by resource
 	refs     *references
 	external *sd.Manager
-	offline  bool // external is not asked, and good not opened
 	good     *lastgood.Store
-	wake     chan struct{}
+}
 
-	// These three are guarded by notesMu.
-	notesMu  sync.Mutex
-	notes    notes // since the worker took them last
-	busy     bool  // the worker has not worked off what it took
-	complete bool  // nothing was waited for when the worker had done so last
-
-	// What follows belongs to the worker, which changes it with mu locked; others read it with mu read-locked.
+// state is what is known of monitors and targets. The worker alone changes it, with mu locked; others read it with mu read-locked.
+type state struct {
 	mu       sync.RWMutex
 	set      *targets.Set
-	applied  bool              // a configuration
 	settings *targets.Settings // nil: no monitors are wanted
 	monitors map[targets.Owner]*monitorState
-	byRef    map[targets.Ref]map[targets.Owner]bool
-	blocks   map[targets.Owner]bool // owners that are not monitors
-	watched  map[string]*watched
-	kinds    map[targets.Kind]bool // all monitors of the kind were compiled since settings changed
-	sources  map[targets.Source]*source
-	running  sync.WaitGroup
-	// unreachable are the Nodes that were told to have no address to use.
-	unreachable map[string]bool
+	byRef    map[targets.Ref]map[targets.Owner]bool // monitors by the Secrets and ConfigMaps that they name
+	blocks   map[targets.Owner]bool                 // owners that are not monitors
 
-	outage  *cluster.Outage
-	first   firstLists
-	batches atomic.Uint64 // of changes that were worked off
-	whys    whyMemory
-}
-
-// notes are what has changed and was not worked off.
-type notes struct {
-	objects  map[note]bool
-	refs     map[targets.Ref]bool
-	plan     *plan // a configuration that is to be applied
-	external bool  // the discovery manager has told something
-}
-
-// note is an object that came, changed or went.
-type note struct {
-	resource *objects.Resource
-	key      string
+	batches atomic.Uint64 // how many batches of changes were worked off; not guarded by mu
 }
 
 // New returns a Discovery that finds nothing until Apply and Run.
@@ -103,34 +83,38 @@ func New(o Options) (*Discovery, error) {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	d := &Discovery{
-		backend: o.Backend, sink: o.Sink, offline: o.Offline, log: o.Logger.Named("informers"), metrics: newMetrics(o.Registerer), wake: make(chan struct{}, 1),
-		set: targets.NewSet(), monitors: map[targets.Owner]*monitorState{}, byRef: map[targets.Ref]map[targets.Owner]bool{},
-		blocks: map[targets.Owner]bool{}, watched: map[string]*watched{}, kinds: map[targets.Kind]bool{}, sources: map[targets.Source]*source{},
-		unreachable: map[string]bool{},
+	log, m := o.Logger.Named("informers"), newMetrics(o.Registerer)
+	p := &parts{
+		backend: o.Backend, offline: o.Offline, log: log, metrics: m, guard: guard.New(log, m.panics), inbox: newInbox(), first: &firstLists{},
+		state: &state{
+			set: targets.NewSet(), monitors: map[targets.Owner]*monitorState{}, byRef: map[targets.Ref]map[targets.Owner]bool{}, blocks: map[targets.Owner]bool{},
+		},
+		outage: cluster.NewOutage(serverOf(o.Backend), log), watched: map[string]*watched{}, good: lastgood.New(log),
 	}
-	if server, ok := o.Backend.(interface{ Server() string }); ok {
-		d.outage = cluster.NewOutage(server.Server(), d.log)
-	} else {
-		d.outage = cluster.NewOutage("", d.log)
-	}
-	d.guard = guard.New(d.log, d.metrics.panics)
-	d.refs = newReferences(o.Backend, d.log, d.metrics, d.noteRef)
-	d.external = sd.New(sd.Options{Notify: d.noteExternal, Guard: d.guard, Logger: d.log, Registerer: o.Registerer})
-	d.good = lastgood.New(d.log)
+	p.refs = newReferences(o.Backend, log, m, p.inbox.ref)
+	p.external = sd.New(sd.Options{Notify: p.inbox.external, Guard: p.guard, Logger: log, Registerer: o.Registerer})
 	for _, r := range objects.All() {
 		if r.ByNameOnly {
 			continue
 		}
-		w := newWatched(r, d.log, d.noteObject)
-		w.guard, w.outage = d.guard, d.outage
-		d.watched[r.Name] = w
+		w := newWatched(r, log, p.inbox.object)
+		w.guard, w.outage = p.guard, p.outage
+		p.watched[r.Name] = w
 	}
+	d := &Discovery{parts: p, worker: newWorker(p, o.Sink)}
 	d.register(o.Registerer)
 	return d, nil
 }
 
-// Apply makes the configuration count, soon. It is one that Check has passed.
+// serverOf returns the URL of the API server, empty if the Backend is not one.
+func serverOf(b Backend) string {
+	if c, ok := b.(interface{ Server() string }); ok {
+		return c.Server()
+	}
+	return ""
+}
+
+// Apply makes a configuration take effect soon. It returns the errors that Check returns.
 func (d *Discovery) Apply(c *config.Config) error {
 	p, err := newPlan(c, d.home())
 	if err != nil {
@@ -139,11 +123,11 @@ func (d *Discovery) Apply(c *config.Config) error {
 	if p.settings != nil && !d.offline { // offline the environment is not that of the relay
 		p.settings.SetEnvironment(os.Getenv)
 	}
-	d.tell(func(n *notes) { n.plan = p })
+	d.inbox.plan(p)
 	return nil
 }
 
-// Check tells what Apply would refuse.
+// Check returns what is wrong with a configuration, as far as discovery goes.
 func Check(c *config.Config) error {
 	_, err := newPlan(c, "")
 	return err
@@ -159,128 +143,53 @@ func (d *Discovery) home() string {
 
 // Hurry has the Secrets and ConfigMaps of a target's monitor read soon: the target refused what they hold.
 func (d *Discovery) Hurry(t *targets.Target) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	if m := d.monitors[t.Job.Owner]; m != nil {
+	d.state.mu.RLock()
+	defer d.state.mu.RUnlock()
+	if m := d.state.monitors[t.Job.Owner]; m != nil {
 		for _, ref := range m.refs {
 			d.refs.hurry(ref)
 		}
 	}
 }
 
-func (d *Discovery) tell(f func(*notes)) {
-	d.notesMu.Lock()
-	f(&d.notes)
-	d.notesMu.Unlock()
-	select {
-	case d.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (d *Discovery) noteObject(r *objects.Resource, key string) {
-	d.tell(func(n *notes) {
-		if n.objects == nil {
-			n.objects = map[note]bool{}
-		}
-		n.objects[note{r, key}] = true
-	})
-}
-
-func (d *Discovery) noteRef(ref targets.Ref) {
-	d.tell(func(n *notes) {
-		if n.refs == nil {
-			n.refs = map[targets.Ref]bool{}
-		}
-		n.refs[ref] = true
-	})
-}
-
-func (d *Discovery) noteExternal() { d.tell(func(n *notes) { n.external = true }) }
-
-func (d *Discovery) take() notes {
-	d.notesMu.Lock()
-	defer d.notesMu.Unlock()
-	n := d.notes
-	d.notes, d.busy = notes{}, true
-	return n
-}
-
-// gather is how long, after a first change, others are waited for that come with it.
-const gather = 20 * time.Millisecond
-
-// Run finds targets until ctx ends.
+// Run finds targets until ctx ends. It returns an error that ends discovery.
 func (d *Discovery) Run(ctx context.Context) error {
 	d.first.start()
 	ctx, cancel := context.WithCancel(ctx)
-	defer d.running.Wait()
+	var running sync.WaitGroup
+	defer running.Wait()
 	defer cancel()
 	errs := make(chan error, 1)
 	if d.backend != nil {
-		d.running.Go(func() {
+		running.Go(func() {
 			if err := d.backend.Run(ctx); err != nil {
 				errs <- err
 			}
 		})
-		d.running.Go(func() { d.refs.run(ctx) })
+		running.Go(func() { d.refs.run(ctx) })
 	}
-	d.running.Go(func() { d.good.Run(ctx) })
+	running.Go(func() { d.good.Run(ctx) })
 	if !d.offline {
-		if err := d.external.Start(ctx, &d.running); err != nil {
+		if err := d.external.Start(ctx, &running); err != nil {
 			return err
 		}
 	}
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-errs:
-			return err
-		case <-d.wake:
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(gather):
-		}
-		start := time.Now()
-		d.workAlone(ctx)
-		d.metrics.work.Observe(time.Since(start).Seconds())
+	running.Go(func() { d.worker.run(ctx) })
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-errs:
+		return err
 	}
 }
 
-// retryBatch is how long a batch of changes waits to be worked off again after a panic.
-const retryBatch = time.Minute
-
-// workAlone is work. After a panic, all of the batch is worked off again later.
-func (d *Discovery) workAlone(ctx context.Context) {
-	n := d.take()
-	if d.guard.Call(guard.Batch, "", func() { d.work(ctx, n) }) == nil {
-		return
-	}
-	for _, s := range d.sources {
-		s.built = false
-	}
-	time.AfterFunc(retryBatch, func() { d.tell(func(now *notes) { now.add(n) }) })
-	d.finish()
+// Targets returns the targets of a job as they are now. The slice is the caller's.
+func (d *Discovery) Targets(job string) []*targets.Target {
+	d.state.mu.RLock()
+	defer d.state.mu.RUnlock()
+	return d.state.set.Targets(job)
 }
 
-// add notes what was noted before.
-func (n *notes) add(before notes) {
-	objects, refs := maps.Clone(before.objects), maps.Clone(before.refs)
-	if objects == nil {
-		objects = map[note]bool{}
-	}
-	if refs == nil {
-		refs = map[targets.Ref]bool{}
-	}
-	maps.Copy(objects, n.objects)
-	maps.Copy(refs, n.refs)
-	n.objects, n.refs, n.external = objects, refs, true
-	if n.plan == nil {
-		n.plan = before.plan
-	}
-}
-
-// lookup returns the objects of a resource.
-func (d *Discovery) lookup(resource string) lookup { return d.watched[resource].GetByKey }
+// Settled tells whether all that was there when Run began is worked off: objects are listed, Secrets are read, and targets are
+// told to the Sink. Only other service discovery may still take its time.
+func (d *Discovery) Settled() bool { return d.inbox.settled() }

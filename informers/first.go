@@ -62,12 +62,12 @@ func (d *Discovery) Ready() (remark string, err error) {
 }
 
 // unlisted returns the names of the resources that are wanted and were not listed yet.
-func (d *Discovery) unlisted() (out []string) {
-	if !d.applied {
+func (w *worker) unlisted() (out []string) {
+	if !w.applied {
 		return []string{"the configuration"}
 	}
-	for name, w := range d.watched {
-		if w.stop != nil && (!w.ready() || w.isAway() && !w.listed()) {
+	for name, watch := range w.watched {
+		if watch.wanted() && (!watch.ready() || watch.isAway() && !watch.listed()) {
 			out = append(out, name)
 		}
 	}

@@ -54,13 +54,13 @@ func addressed(of lookup) lookup {
 }
 
 // reachKubelets gives the targets of Nodes the addresses of their kubelets, none where there is none.
-func (d *Discovery) reachKubelets(groups []*targetgroup.Group) {
+func (w *worker) reachKubelets(groups []*targetgroup.Group) {
 	for _, g := range groups {
 		name := strings.TrimPrefix(g.Source, "node/")
-		obj, ok, err := d.watched["nodes"].GetByKey(name)
+		obj, ok, err := w.watched["nodes"].GetByKey(name)
 		n, is := obj.(*corev1.Node)
 		if !ok || err != nil || !is {
-			delete(d.unreachable, name)
+			delete(w.unreachable, name)
 			continue
 		}
 		address, host := "", kubeletHost(n)
@@ -70,7 +70,7 @@ func (d *Discovery) reachKubelets(groups []*targetgroup.Group) {
 		for _, t := range g.Targets {
 			t[model.AddressLabel] = model.LabelValue(address)
 		}
-		d.tellUnreachable(name, host == "")
+		w.tellUnreachable(name, host == "")
 	}
 }
 
@@ -97,13 +97,13 @@ func (d *Discovery) portNotes(j *targets.Job) []string {
 }
 
 // tellUnreachable logs that a Node has no address to use, once until it has.
-func (d *Discovery) tellUnreachable(node string, is bool) {
-	switch was := d.unreachable[node]; {
+func (w *worker) tellUnreachable(node string, is bool) {
+	switch was := w.unreachable[node]; {
 	case is && !was:
-		d.unreachable[node] = true
-		d.log.Warn("a Node has no address to use, no InternalIP or ExternalIP that is an IP address: its kubelet and kube-proxy are not scraped", zap.String("node", node))
+		w.unreachable[node] = true
+		w.log.Warn("a Node has no address to use, no InternalIP or ExternalIP that is an IP address: its kubelet and kube-proxy are not scraped", zap.String("node", node))
 	case !is && was:
-		delete(d.unreachable, node)
-		d.log.Info("a Node has an address to use again", zap.String("node", node))
+		delete(w.unreachable, node)
+		w.log.Info("a Node has an address to use again", zap.String("node", node))
 	}
 }

@@ -61,7 +61,7 @@ func TestKubelets(t *testing.T) {
 				}
 			}
 			var got []string
-			for _, x := range w.d.targets("nodes/kubelet") {
+			for _, x := range w.d.Targets("nodes/kubelet") {
 				host, _, err := net.SplitHostPort(x.Labels.Get("__address__"))
 				if err != nil {
 					t.Error(err)
@@ -106,7 +106,7 @@ func TestKubeletPorts(t *testing.T) {
 				}
 			}
 			var got []string
-			for _, x := range w.d.targets("nodes/kubelet") {
+			for _, x := range w.d.Targets("nodes/kubelet") {
 				got = append(got, x.Labels.Get("__address__"))
 			}
 			if want := []string{c.address}; !slices.Equal(got, want[:min(1, len(c.address))]) {
@@ -165,11 +165,11 @@ spec:
 	})
 	counts := func(nodes, monitors int) func() bool {
 		return func() bool {
-			return w.d.Settled() && len(w.d.targets("nodes/kubelet")) == nodes && len(w.d.targets("serviceMonitor/kube-system/kubelet/0")) == monitors
+			return w.d.Settled() && len(w.d.Targets("nodes/kubelet")) == nodes && len(w.d.Targets("serviceMonitor/kube-system/kubelet/0")) == monitors
 		}
 	}
 	within(t, "the monitor has the kubelet", counts(0, 1))
-	if got := len(w.d.targets("nodes/cadvisor")); got != 1 {
+	if got := len(w.d.Targets("nodes/cadvisor")); got != 1 {
 		t.Errorf("%d targets of cadvisor, which no monitor scrapes", got)
 	}
 	w.remove("kubelet.yaml")

@@ -56,7 +56,7 @@ func TestLabelsAlike(t *testing.T) {
 				if j.Targets != c.targets || !slices.Equal(j.Notes, c.notes) {
 					t.Fatalf("%d targets, notes %q", j.Targets, j.Notes)
 				}
-				for _, x := range w.d.targets("serviceMonitor/shop/web/0") {
+				for _, x := range w.d.Targets("serviceMonitor/shop/web/0") {
 					if got := x.Labels.Get("app_kubernetes_io_name"); got != "" && got != "web" {
 						t.Fatalf("the label is %q", got)
 					}

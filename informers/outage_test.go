@@ -80,7 +80,7 @@ func TestOutageIsOneLine(t *testing.T) {
 	srv.Start()
 	defer srv.Close()
 	defer cancel() // watches end before the server
-	within(t, "all is read", func() bool { return d.Known() && len(d.targets("scrapeConfig/shop/a")) == 1 })
+	within(t, "all is read", func() bool { return d.Known() && len(d.Targets("scrapeConfig/shop/a")) == 1 })
 	within(t, "nothing is off", func() bool { return len(d.Off()) == 0 && unheard(t, reg) == 0 })
 	if remark, err := d.Ready(); err != nil || remark != "The first lists of objects were read." {
 		t.Errorf("%q, %v", remark, err)
@@ -105,7 +105,7 @@ func unheard(t *testing.T, reg prometheus.Gatherer) float64 {
 
 // TestReadyInTheEnd though nothing was read.
 func TestReadyInTheEnd(t *testing.T) {
-	d := &Discovery{outage: cluster.NewOutage("", zap.NewNop())}
+	d := &Discovery{parts: &parts{outage: cluster.NewOutage("", zap.NewNop()), first: &firstLists{}}}
 	d.first.start()
 	d.first.set([]string{"nodes", "pods"})
 	if _, err := d.Ready(); err == nil || !strings.Contains(err.Error(), "not listed yet: nodes, pods") {
@@ -153,7 +153,7 @@ func TestWellAgain(t *testing.T) {
 	within(t, "it is accepted", func() bool { return logs.FilterMessage("monitor accepted again").Len() == 1 })
 	r.write("a.yaml", scrapeConfigYAML("a", static+"\n  sampleLimit: 5"))
 	r.write("b.yaml", scrapeConfigYAML("b", static))
-	within(t, "another one", func() bool { return len(d.targets("scrapeConfig/shop/b")) == 1 })
+	within(t, "another one", func() bool { return len(d.Targets("scrapeConfig/shop/b")) == 1 })
 	if n := logs.FilterMessage("monitor accepted again").Len(); n != 1 {
 		t.Errorf("told %d times", n)
 	}

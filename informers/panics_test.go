@@ -131,7 +131,7 @@ func TestPanicInTheSink(t *testing.T) {
 	go func() { done <- d.Run(ctx) }()
 	within(t, "the first call", func() bool { return calls.Load() == 1 })
 	w.write("b.yaml", scrapeConfigYAML("b", static))
-	within(t, "another call", func() bool { return calls.Load() > 1 && len(d.targets("scrapeConfig/shop/b")) == 1 && d.Settled() })
+	within(t, "another call", func() bool { return calls.Load() > 1 && len(d.Targets("scrapeConfig/shop/b")) == 1 && d.Settled() })
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)

@@ -15,26 +15,26 @@ import (
 
 // reject tells of a rejected monitor, once, and returns the jobs of its last good version. Pending means that these are
 // not known yet. It completes next.
-func (d *Discovery) reject(owner targets.Owner, obj any, next *monitorState) (jobs []*targets.Job, pending bool) {
+func (w *worker) reject(owner targets.Owner, obj any, next *monitorState) (jobs []*targets.Job, pending bool) {
 	m, err := metaOf(obj)
 	if err != nil {
 		return nil, false
 	}
 	if next.reported.first(m, next.reason) {
-		d.backend.Rejected(reference(objects.OfKind(owner.Kind), m), next.reason)
+		w.backend.Rejected(reference(objects.OfKind(owner.Kind), m), next.reason)
 	}
-	good := d.good.Find(owner, m)
+	good := w.good.Find(owner, m)
 	if good == nil || good == obj { // what was good is now rejected: a Secret has gone, or the settings have changed
 		return nil, false
 	}
-	r := d.settings.Compile(good, d.refs.snapshot())
+	r := w.state.settings.Compile(good, w.refs.snapshot())
 	for _, ref := range r.Refs {
 		if !slices.Contains(next.refs, ref) {
 			next.refs = append(next.refs, ref)
 		}
 	}
 	if pending = errors.Is(r.Err, targets.ErrPending); pending {
-		next.lastGood = len(d.set.Jobs(owner)) > 0
+		next.lastGood = len(w.state.set.Jobs(owner)) > 0
 		return nil, true
 	}
 	next.lastGood = r.Err == nil
@@ -42,51 +42,51 @@ func (d *Discovery) reject(owner targets.Owner, obj any, next *monitorState) (jo
 }
 
 // compileAlone is compile; a panic in it rejects this monitor only.
-func (d *Discovery) compileAlone(owner targets.Owner) (needy []*targets.Job) {
-	err := d.guard.Call(guard.Monitor, owner.String(), func() { needy = d.compile(owner) })
+func (w *worker) compileAlone(owner targets.Owner) (needy []*targets.Job) {
+	err := w.guard.Call(guard.Monitor, owner.String(), func() { needy = w.compile(owner) })
 	if err == nil {
 		return needy
 	}
-	_ = d.guard.Call(guard.Monitor, owner.String(), func() {
+	_ = w.guard.Call(guard.Monitor, owner.String(), func() {
 		next := &monitorState{state: Rejected, reason: err.Error()}
-		if old := d.monitors[owner]; old != nil {
+		if old := w.state.monitors[owner]; old != nil {
 			next.refs, next.reported = old.refs, old.reported
 		}
-		d.monitors[owner] = next
-		d.replace(owner, nil)
+		w.state.monitors[owner] = next
+		w.replace(owner, nil)
 	})
 	return nil
 }
 
 // letGo forgets a monitor as it was when it was good, since it is gone, or not selected by what is known of namespaces. Not
 // while the API server denies what it may grant in a moment, which looks alike.
-func (d *Discovery) letGo(owner targets.Owner, unselected bool) {
-	if d.settings == nil || !d.watched[objects.OfKind(owner.Kind).Name].listed() {
+func (w *worker) letGo(owner targets.Owner, unselected bool) {
+	if w.state.settings == nil || !w.watched[objects.OfKind(owner.Kind).Name].listed() {
 		return
 	}
-	if unselected && d.settings.NeedsNamespaces() && !d.watched["namespaces"].listed() {
+	if unselected && w.state.settings.NeedsNamespaces() && !w.watched["namespaces"].listed() {
 		return
 	}
-	d.good.Forget(owner)
+	w.good.Forget(owner)
 }
 
 // sweep forgets last good monitors that went while nobody looked, of kinds that have just been listed.
-func (d *Discovery) sweep(n notes, kinds []targets.Kind) {
+func (w *worker) sweep(n notes, kinds []targets.Kind) {
 	for o := range n.objects {
-		if o.key == stateChange && o.resource.Kind != "" && d.kinds[o.resource.Kind] {
+		if o.key == stateChange && o.resource.Kind != "" && w.loaded[o.resource.Kind] {
 			kinds = append(kinds, o.resource.Kind)
 		}
 	}
 	for _, kind := range kinds {
-		w := d.watched[objects.OfKind(kind).Name]
-		if d.settings == nil || !w.listed() {
+		watch := w.watched[objects.OfKind(kind).Name]
+		if w.state.settings == nil || !watch.listed() {
 			continue
 		}
 		var there []targets.Owner
-		for _, key := range w.keys() { // some may not have been compiled yet
+		for _, key := range watch.keys() { // some may not have been compiled yet
 			there = append(there, ownerOf(kind, key))
 		}
-		d.good.Retain(kind, there)
+		w.good.Retain(kind, there)
 	}
 }
 

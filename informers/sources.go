@@ -16,10 +16,18 @@ import (
 // source makes groups for the jobs that share them.
 type source struct {
 	targets.Source
-	builder *builder
-	close   context.CancelFunc
-	built   bool            // all of its objects were, once
-	dirty   map[string]bool // keys of objects whose groups are to be made anew
+	builder *builder // nil if it cannot be made
+	cancel  context.CancelFunc
+	built   bool            // the groups of all of its objects were made
+	dirty   map[string]bool // keys of objects whose groups must be made again
+}
+
+// end ends the source, and waits for its discoverer.
+func (s *source) end() {
+	s.cancel()
+	if s.builder != nil {
+		<-s.builder.ended
+	}
 }
 
 // resources that a source's groups are made of, that of its own objects first.
@@ -48,50 +56,50 @@ var monitorsNeed = []string{
 
 // openSources makes builders for new sources, closes those that no job wants any more, and watches the resources
 // that are needed.
-func (d *Discovery) openSources(ctx context.Context) {
-	if d.backend == nil {
+func (w *worker) openSources(ctx context.Context) {
+	if w.backend == nil {
 		return
 	}
 	need := map[string]bool{}
-	if d.settings != nil {
+	if w.state.settings != nil {
 		for _, name := range monitorsNeed {
 			need[name] = true
 		}
 	}
-	wanted := d.set.Sources()
+	wanted := w.state.set.Sources()
 	for _, src := range wanted {
 		for _, name := range resourcesOf(src) {
 			need[name] = true
 		}
-		if d.sources[src] != nil {
+		if w.sources[src] != nil {
 			continue
 		}
 		own, cancel := context.WithCancel(ctx)
-		b, err := newBuilder(own, src, d.lookup, d.guard)
+		b, err := newBuilder(own, src, w.lookup, w.guard)
 		if err != nil {
-			d.log.Error("no groups can be made", zap.String("role", src.Role), zap.Error(err))
+			w.log.Error("no groups can be made", zap.String("role", src.Role), zap.Error(err))
 		}
-		d.sources[src] = &source{Source: src, builder: b, close: cancel, dirty: map[string]bool{}}
+		w.sources[src] = &source{Source: src, builder: b, cancel: cancel, dirty: map[string]bool{}}
 	}
-	for src, s := range d.sources {
+	for src, s := range w.sources {
 		if !slices.Contains(wanted, src) {
-			s.close()
-			delete(d.sources, src)
+			s.end()
+			delete(w.sources, src)
 		}
 	}
-	for name, w := range d.watched {
+	for name, watch := range w.watched {
 		switch {
-		case need[name] && w.stop == nil:
-			w.begin(ctx, d.backend, &d.running)
-		case !need[name] && w.stop != nil:
-			w.end()
+		case need[name] && !watch.wanted():
+			watch.begin(ctx, w.backend, &w.running)
+		case !need[name] && watch.wanted():
+			watch.end()
 		}
 	}
 }
 
 // markSources notes which objects' groups the changed objects concern.
-func (d *Discovery) markSources(objects map[note]bool) {
-	for _, s := range d.sources {
+func (w *worker) markSources(objects map[note]bool) {
+	for _, s := range w.sources {
 		own := resourceOf[s.Role]
 		for o := range objects {
 			switch {
@@ -99,7 +107,7 @@ func (d *Discovery) markSources(objects map[note]bool) {
 			case o.resource.Name == own:
 				s.dirty[o.key] = true
 			case slices.Contains(s.resources(), o.resource.Name):
-				for _, key := range d.attached(s, o) {
+				for _, key := range w.attached(s, o) {
 					s.dirty[key] = true
 				}
 			}
@@ -108,8 +116,8 @@ func (d *Discovery) markSources(objects map[note]bool) {
 }
 
 // attached returns the keys of the source's objects to which another one is attached.
-func (d *Discovery) attached(s *source, o note) []string {
-	own := d.watched[resourceOf[s.Role]]
+func (w *worker) attached(s *source, o note) []string {
+	own := w.watched[resourceOf[s.Role]]
 	switch o.resource.Name {
 	case "services":
 		if s.Role == targets.RoleEndpoints {
@@ -127,7 +135,7 @@ func (d *Discovery) attached(s *source, o note) []string {
 	if o.resource.Name == "jobs" {
 		index = objects.ByJob
 	}
-	pods := d.watched["pods"].indexed(index, o.key)
+	pods := w.watched["pods"].indexed(index, o.key)
 	if s.Role == targets.RolePod {
 		return pods
 	}
@@ -139,20 +147,20 @@ func (d *Discovery) attached(s *source, o note) []string {
 }
 
 // build makes the groups anew that are dirty, and those that new jobs may take, and offers them.
-func (d *Discovery) build(ctx context.Context, needy []*targets.Job) {
-	for _, s := range d.sources {
+func (w *worker) build(ctx context.Context, needy []*targets.Job) {
+	for _, s := range w.sources {
 		if s.builder == nil {
 			continue
 		}
-		if !d.ready(s) {
+		if !w.ready(s) {
 			s.built = s.built && len(needy) == 0 // they want what there is, as soon as it is known
 			continue
 		}
-		own := d.watched[resourceOf[s.Role]]
+		own := w.watched[resourceOf[s.Role]]
 		keys := slices.Collect(maps.Keys(s.dirty))
 		var fresh []string
 		if s.built {
-			fresh = d.keysFor(s, needy)
+			fresh = w.keysFor(s, needy)
 		} else {
 			keys = append(keys, own.keys()...)
 			s.built = true
@@ -161,31 +169,31 @@ func (d *Discovery) build(ctx context.Context, needy []*targets.Job) {
 		slices.Sort(keys)
 		keys = slices.Compact(keys)
 		fresh = slices.DeleteFunc(fresh, func(k string) bool { _, ok := slices.BinarySearch(keys, k); return ok })
-		d.offer(ctx, s, keys, false)
-		d.offer(ctx, s, fresh, true)
+		w.offer(ctx, s, keys, false)
+		w.offer(ctx, s, fresh, true)
 	}
 }
 
 // unknown tells whether a source's groups were not made yet, since its objects are still being listed.
-func (d *Discovery) unknown(src targets.Source) bool {
-	s := d.sources[src]
+func (w *worker) unknown(src targets.Source) bool {
+	s := w.sources[src]
 	return s != nil && s.builder != nil && !s.built
 }
 
 // ready tells whether all that the source's groups are made of is known.
-func (d *Discovery) ready(s *source) bool {
+func (w *worker) ready(s *source) bool {
 	for _, name := range s.resources() {
-		if !d.watched[name].ready() {
+		if !w.watched[name].ready() {
 			return false
 		}
 	}
-	nodes := d.watched["nodes"] // Trusted asks for them: no target is to be down for their being listed a moment later
-	return s.Role == targets.RoleNode || nodes.stop == nil || nodes.ready() || nodes.why() != ""
+	nodes := w.watched["nodes"] // Trusted asks for them: no target is to be down for their being listed a moment later
+	return s.Role == targets.RoleNode || !nodes.wanted() || nodes.ready() || nodes.why() != ""
 }
 
 // keysFor returns the keys of the objects whose groups the jobs may take.
-func (d *Discovery) keysFor(s *source, jobs []*targets.Job) []string {
-	own := d.watched[resourceOf[s.Role]]
+func (w *worker) keysFor(s *source, jobs []*targets.Job) []string {
+	own := w.watched[resourceOf[s.Role]]
 	found := map[string]bool{}
 	for _, j := range jobs {
 		for _, discovery := range j.Discoveries {
@@ -208,18 +216,18 @@ func (d *Discovery) keysFor(s *source, jobs []*targets.Job) []string {
 // chunk is how many groups are made before they are offered.
 const chunk = 500
 
-func (d *Discovery) offer(ctx context.Context, s *source, keys []string, onlyNew bool) {
+func (w *worker) offer(ctx context.Context, s *source, keys []string, onlyNew bool) {
 	for part := range slices.Chunk(keys, chunk) {
 		groups := s.builder.build(ctx, part)
 		if s.Kubelets {
-			_ = d.guard.Call(guard.Group, s.Role, func() { d.reachKubelets(groups) })
+			_ = w.guard.Call(guard.Group, s.Role, func() { w.reachKubelets(groups) })
 		}
-		d.metrics.builds.WithLabelValues(s.Role).Add(float64(len(groups)))
-		d.mu.Lock()
+		w.metrics.builds.WithLabelValues(s.Role).Add(float64(len(groups)))
+		w.state.mu.Lock()
 		for _, g := range groups {
-			_ = d.guard.Call(guard.Group, g.Source, func() { d.set.Offer(s.Source, namespaceOf(g.Source), g, onlyNew) })
+			_ = w.guard.Call(guard.Group, g.Source, func() { w.state.set.Offer(s.Source, namespaceOf(g.Source), g, onlyNew) })
 		}
-		d.mu.Unlock()
+		w.state.mu.Unlock()
 	}
 }
 

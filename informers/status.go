@@ -71,13 +71,13 @@ func (d *Discovery) Monitors() []MonitorStatus {
 }
 
 func (d *Discovery) statuses() []MonitorStatus {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
+	d.state.mu.RLock()
+	defer d.state.mu.RUnlock()
 	var out []MonitorStatus
-	for owner := range d.blocks {
+	for owner := range d.state.blocks {
 		out = append(out, MonitorStatus{Owner: owner, State: Accepted, Jobs: d.jobs(owner)})
 	}
-	for owner, m := range d.monitors {
+	for owner, m := range d.state.monitors {
 		out = append(out, MonitorStatus{Owner: owner, State: m.state, Reason: m.reason, LastGood: m.lastGood, Jobs: d.jobs(owner)})
 	}
 	slices.SortFunc(out, func(a, b MonitorStatus) int {
@@ -89,16 +89,16 @@ func (d *Discovery) statuses() []MonitorStatus {
 func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
 	var out []JobStatus
 	var remarks []string
-	if m := d.monitors[owner]; m != nil {
+	if m := d.state.monitors[owner]; m != nil {
 		remarks = m.unknown
 	}
 	if dir := d.directory(); dir != nil && owner.Namespace != "" {
 		remarks = dir.UnknownFields(objects.OfKind(owner.Kind), owner.Namespace+"/"+owner.Name)
 	}
-	for _, j := range d.set.Jobs(owner) {
-		s := JobStatus{Job: j, Targets: d.set.Count(j.Name), Problems: d.external.Problems(j.Name), Notes: slices.Concat(remarks, j.Notes, d.set.Shared(j.Name), d.collisionNotes(j), d.tokenNotes(j), d.portNotes(j))}
-		for _, drop := range d.set.Dropped(j.Name) {
-			s.Dropped = append(s.Dropped, Dropped{Discovered: targets.ShownLabels(d.set.Discovered(j.Name, drop)).Map(), Reason: drop.Reason(j), ByPort: drop.ByPort(j)})
+	for _, j := range d.state.set.Jobs(owner) {
+		s := JobStatus{Job: j, Targets: d.state.set.Count(j.Name), Problems: d.external.Problems(j.Name), Notes: slices.Concat(remarks, j.Notes, d.state.set.Shared(j.Name), d.collisionNotes(j), d.tokenNotes(j), d.portNotes(j))}
+		for _, drop := range d.state.set.Dropped(j.Name) {
+			s.Dropped = append(s.Dropped, Dropped{Discovered: targets.ShownLabels(d.state.set.Discovered(j.Name, drop)).Map(), Reason: drop.Reason(j), ByPort: drop.ByPort(j)})
 		}
 		out = append(out, s)
 	}

@@ -71,7 +71,7 @@ func (d *Discovery) tokenNotes(j *targets.Job) []string {
 	if !d.offline || !j.OwnToken {
 		return nil
 	}
-	all := d.set.Targets(j.Name)
+	all := d.state.set.Targets(j.Name)
 	if err := j.TokenNowhere(); err != nil && len(all) == 0 {
 		return []string{"each target will be down: " + err.Error()}
 	}

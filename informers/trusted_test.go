@@ -114,16 +114,16 @@ func TestTokenNotes(t *testing.T) {
 			t.Parallel()
 			w := &world{t: t, dir: t.TempDir(), live: map[string]map[uint64]*targets.Target{}}
 			w.write("all.yaml", c.objects)
-			r, err := settledOffline(t, w).Report()
-			if err != nil || len(r.Monitors) != 1 || len(r.Monitors[0].Jobs) != 1 {
-				t.Fatalf("%+v, %v", r, err)
+			all := settledOffline(t, w).Monitors()
+			if len(all) != 1 || len(all[0].Jobs) != 1 {
+				t.Fatalf("%+v", all)
 			}
-			j := r.Monitors[0].Jobs[0]
+			j := all[0].Jobs[0]
 			if got := strings.Join(j.Notes, "\n"); !strings.Contains(got, c.want) || c.want == "" && got != "" {
 				t.Errorf("notes are %s\nwant %s", got, c.want)
 			}
-			if pr := strings.HasPrefix(name, "a pull") || strings.Contains(name, "relabeling"); (len(j.Targets) == 0) != pr {
-				t.Errorf("%d targets: %s", len(j.Targets), j.Why)
+			if pr := strings.HasPrefix(name, "a pull") || strings.Contains(name, "relabeling"); (j.Targets == 0) != pr {
+				t.Errorf("%d targets: %s", j.Targets, j.Why)
 			}
 		})
 	}

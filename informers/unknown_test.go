@@ -21,9 +21,9 @@ func TestUnknownFieldsFromAnAPIServer(t *testing.T) {
 			c := s.cluster()
 			w := newWorldOf(t, func(*manifests.Directory) Backend { return c }, "monitors: {}\n", nil)
 			core, seen := observer.New(zap.WarnLevel)
-			w.d.mu.Lock()
+			w.d.state.mu.Lock()
 			w.d.log = zap.New(core)
-			w.d.mu.Unlock()
+			w.d.state.mu.Unlock()
 			notes := func(name, want string) {
 				t.Helper()
 				within(t, name+" has "+want, func() bool {

@@ -37,8 +37,9 @@ type watched struct {
 
 	complained atomic.Int64 // when an interrupted watch was last told of, in seconds since the epoch
 
+	// The worker alone uses these.
 	stop context.CancelFunc // nil if nothing wants the resource
-	done chan struct{}      // closed when the watch that was stopped last has ended; nil if there was none
+	done chan struct{}      // closed when the last watch has ended; nil if there was none
 }
 
 // part is one informer of a resource. What can change is guarded by the resource's mu.
@@ -81,6 +82,9 @@ func (w *watched) end() {
 	w.stop()
 	w.stop = nil
 }
+
+// wanted tells whether something wants the resource. Only the worker may ask.
+func (w *watched) wanted() bool { return w.stop != nil }
 
 // newWatched returns a resource that is not watched yet.
 func newWatched(r *objects.Resource, log *zap.Logger, note func(*objects.Resource, string)) *watched {

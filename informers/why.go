@@ -9,8 +9,8 @@ import (
 	"promrelay/targets"
 )
 
-// whyMemory keeps the reasons of jobs without targets for a moment, where it takes long to find them: pages ask again and again.
-type whyMemory struct {
+// reasonCache keeps the reasons of jobs without targets for a moment, where it takes long to find them: pages ask again and again.
+type reasonCache struct {
 	mu      sync.Mutex
 	batch   uint64 // of changes, as of which the reasons are
 	until   time.Time
@@ -22,13 +22,13 @@ const whyShare = 20
 
 // explain completes the states of monitors with the reasons why jobs have no targets. It does not hold up the worker.
 func (d *Discovery) explain(all []MonitorStatus) {
-	d.whys.mu.Lock()
-	defer d.whys.mu.Unlock()
-	batch, begin := d.batches.Load(), time.Now()
-	if d.whys.batch != batch && begin.After(d.whys.until) {
-		d.whys.reasons = nil
+	d.reasons.mu.Lock()
+	defer d.reasons.mu.Unlock()
+	batch, begin := d.state.batches.Load(), time.Now()
+	if d.reasons.batch != batch && begin.After(d.reasons.until) {
+		d.reasons.reasons = nil
 	}
-	known := d.whys.reasons
+	known := d.reasons.reasons
 	if known == nil {
 		known = map[*targets.Job]string{}
 	}
@@ -51,9 +51,9 @@ func (d *Discovery) explain(all []MonitorStatus) {
 		}
 		m.Why = whyMonitor(m)
 	}
-	if d.whys.reasons == nil {
+	if d.reasons.reasons == nil {
 		now := time.Now()
-		d.whys.batch, d.whys.until, d.whys.reasons = batch, now.Add(whyShare*now.Sub(begin)), known
+		d.reasons.batch, d.reasons.until, d.reasons.reasons = batch, now.Add(whyShare*now.Sub(begin)), known
 	}
 }
 

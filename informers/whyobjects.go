@@ -205,12 +205,12 @@ func (s *search) elsewhere(role string) string {
 
 // namespaceField is what decides on the namespaces in which a job looks for objects.
 func (d *Discovery) namespaceField(j *targets.Job) string {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
+	d.state.mu.RLock()
+	defer d.state.mu.RUnlock()
 	switch {
 	case j.Owner.Kind == targets.ScrapeConfig || j.Owner.Namespace == "":
 		return "namespaces"
-	case d.settings != nil && d.settings.IgnoresNamespaceSelectors():
+	case d.state.settings != nil && d.state.settings.IgnoresNamespaceSelectors():
 		return "monitors.ignoreNamespaceSelectors"
 	}
 	return "namespaceSelector"

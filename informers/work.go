@@ -17,133 +17,133 @@ import (
 
 // work works off what has been noted: it compiles the monitors that it concerns, makes the groups anew that it
 // concerns, and tells the sink what came of it. Only the worker runs it.
-func (d *Discovery) work(ctx context.Context, n notes) {
+func (w *worker) work(ctx context.Context, n notes) {
 	if n.plan != nil {
-		if !d.offline {
-			d.good.Open(n.plan.lastGood)
+		if !w.offline {
+			w.good.Open(n.plan.lastGood)
 		}
-		d.apply(n.plan)
+		w.apply(n.plan)
 	}
-	dirty := d.dirtyMonitors(n)
-	loaded, all := d.loadKinds()
+	dirty := w.dirtyMonitors(n)
+	loaded, all := w.loadKinds()
 	maps.Copy(dirty, all)
-	needy := d.takeIn(n, loaded, dirty)
-	if !d.offline {
-		d.external.Apply()
+	needy := w.takeIn(n, loaded, dirty)
+	if !w.offline {
+		w.external.Apply()
 	}
-	d.openSources(ctx)
-	d.markSources(n.objects)
-	d.build(ctx, needy)
-	changes := d.settle()
+	w.openSources(ctx)
+	w.markSources(n.objects)
+	w.build(ctx, needy)
+	changes := w.settle()
 	if len(changes) > 0 && ctx.Err() == nil {
-		d.sink(changes)
+		w.sink(changes)
 	}
-	d.batches.Add(1)
-	d.finish()
+	w.state.batches.Add(1)
+	w.finish()
 }
 
 // takeIn gives the set the jobs of what has changed. It returns those that are to be offered groups.
-func (d *Discovery) takeIn(n notes, loaded []targets.Kind, dirty map[targets.Owner]bool) (needy []*targets.Job) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+func (w *worker) takeIn(n notes, loaded []targets.Kind, dirty map[targets.Owner]bool) (needy []*targets.Job) {
+	w.state.mu.Lock()
+	defer w.state.mu.Unlock()
 	if n.external { // before jobs change: what was found is for them as they were
-		for job, groups := range d.external.Changed() {
-			_ = d.guard.Call(guard.Group, job, func() { d.set.OfferAll(job, groups) })
+		for job, groups := range w.external.Changed() {
+			_ = w.guard.Call(guard.Group, job, func() { w.state.set.OfferAll(job, groups) })
 		}
 	}
 	for owner := range dirty {
-		needy = append(needy, d.compileAlone(owner)...)
+		needy = append(needy, w.compileAlone(owner)...)
 	}
 	if n.plan != nil {
-		needy = append(needy, d.replaceBlocks(n.plan)...)
+		needy = append(needy, w.replaceBlocks(n.plan)...)
 	}
-	d.sweep(n, loaded)
+	w.sweep(n, loaded)
 	if len(dirty) > 0 {
-		d.refs.keep(func(ref targets.Ref) bool { return len(d.byRef[ref]) > 0 })
-		d.count()
+		w.refs.keep(func(ref targets.Ref) bool { return len(w.state.byRef[ref]) > 0 })
+		w.count()
 	}
 	return needy
 }
 
 // settle returns what has changed of targets.
-func (d *Discovery) settle() []targets.Change {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	changes := d.set.Settle(d.unknown)
-	for _, t := range d.set.NewTwice() {
-		d.log.Warn("two jobs scrape the same page with the same job label, so that its series count twice", zap.String("job", t.A), zap.String("other", t.B))
+func (w *worker) settle() []targets.Change {
+	w.state.mu.Lock()
+	defer w.state.mu.Unlock()
+	changes := w.state.set.Settle(w.unknown)
+	for _, t := range w.state.set.NewTwice() {
+		w.log.Warn("two jobs scrape the same page with the same job label, so that its series count twice", zap.String("job", t.A), zap.String("other", t.B))
 	}
 	return changes
 }
 
 // apply lets a plan count from now on: every monitor is to be compiled.
-func (d *Discovery) apply(p *plan) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.settings, d.applied = p.settings, true
-	clear(d.kinds)
+func (w *worker) apply(p *plan) {
+	w.state.mu.Lock()
+	defer w.state.mu.Unlock()
+	w.state.settings, w.applied = p.settings, true
+	clear(w.loaded)
 }
 
 // replaceBlocks puts the jobs of the configuration's blocks in the place of the previous ones.
-func (d *Discovery) replaceBlocks(p *plan) (needy []*targets.Job) {
-	for owner := range d.blocks {
+func (w *worker) replaceBlocks(p *plan) (needy []*targets.Job) {
+	for owner := range w.state.blocks {
 		if _, ok := p.blocks[owner]; !ok {
-			d.replace(owner, nil)
-			delete(d.blocks, owner)
+			w.replace(owner, nil)
+			delete(w.state.blocks, owner)
 		}
 	}
 	for owner, jobs := range p.blocks {
-		needy = append(needy, d.replace(owner, jobs)...)
-		d.blocks[owner] = true
+		needy = append(needy, w.replace(owner, jobs)...)
+		w.state.blocks[owner] = true
 	}
 	return needy
 }
 
 // replace makes jobs all jobs of an owner. It returns those that are to be offered groups of the cluster's objects; what they find
 // by other means is looked for after the next external.Apply.
-func (d *Discovery) replace(owner targets.Owner, jobs []*targets.Job) (needy []*targets.Job) {
-	d.external.Want(owner, jobs)
-	return d.set.Replace(owner, jobs)
+func (w *worker) replace(owner targets.Owner, jobs []*targets.Job) (needy []*targets.Job) {
+	w.external.Want(owner, jobs)
+	return w.state.set.Replace(owner, jobs)
 }
 
 // dirtyMonitors returns the monitors that what was noted may change.
-func (d *Discovery) dirtyMonitors(n notes) map[targets.Owner]bool {
+func (w *worker) dirtyMonitors(n notes) map[targets.Owner]bool {
 	dirty := map[targets.Owner]bool{}
 	for o := range n.objects {
 		switch {
 		case o.key == stateChange:
 		case o.resource.Kind != "":
-			if d.kinds[o.resource.Kind] {
+			if w.loaded[o.resource.Kind] {
 				dirty[ownerOf(o.resource.Kind, o.key)] = true
 			}
-		case o.resource.Name == "namespaces" && d.settings != nil && d.settings.NeedsNamespaces():
+		case o.resource.Name == "namespaces" && w.state.settings != nil && w.state.settings.NeedsNamespaces():
 			for _, kind := range targets.Kinds {
-				for _, key := range d.watched[objects.OfKind(kind).Name].indexed(objects.ByNamespace, o.key) {
+				for _, key := range w.watched[objects.OfKind(kind).Name].indexed(objects.ByNamespace, o.key) {
 					dirty[ownerOf(kind, key)] = true
 				}
 			}
 		}
 	}
 	for ref := range n.refs {
-		maps.Copy(dirty, d.byRef[ref])
+		maps.Copy(dirty, w.state.byRef[ref])
 	}
 	return dirty
 }
 
 // loadKinds returns the kinds that have been listed, or that the settings want no longer, for the first time, and all their monitors.
-func (d *Discovery) loadKinds() (loaded []targets.Kind, dirty map[targets.Owner]bool) {
+func (w *worker) loadKinds() (loaded []targets.Kind, dirty map[targets.Owner]bool) {
 	dirty = map[targets.Owner]bool{}
 	for _, kind := range targets.Kinds {
-		w := d.watched[objects.OfKind(kind).Name]
-		if d.kinds[kind] || d.settings != nil && (!w.ready() || d.settings.NeedsNamespaces() && !d.watched["namespaces"].ready()) {
+		watch := w.watched[objects.OfKind(kind).Name]
+		if w.loaded[kind] || w.state.settings != nil && (!watch.ready() || w.state.settings.NeedsNamespaces() && !w.watched["namespaces"].ready()) {
 			continue
 		}
-		d.kinds[kind] = true
+		w.loaded[kind] = true
 		loaded = append(loaded, kind)
-		for _, key := range w.keys() {
+		for _, key := range watch.keys() {
 			dirty[ownerOf(kind, key)] = true
 		}
-		for owner := range d.monitors {
+		for owner := range w.state.monitors {
 			if owner.Kind == kind {
 				dirty[owner] = true
 			}
@@ -158,35 +158,35 @@ func ownerOf(kind targets.Kind, key string) targets.Owner {
 }
 
 // compile gives the set the jobs of a monitor as it is now. It returns those that are to be offered groups.
-func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
-	obj, ok, err := d.watched[objects.OfKind(owner.Kind).Name].GetByKey(owner.Namespace + "/" + owner.Name)
-	if !ok || err != nil || d.settings == nil {
-		d.letGo(owner, false)
-		d.setRefs(owner, nil)
-		delete(d.monitors, owner)
-		return d.replace(owner, nil)
+func (w *worker) compile(owner targets.Owner) (needy []*targets.Job) {
+	obj, ok, err := w.watched[objects.OfKind(owner.Kind).Name].GetByKey(owner.Namespace + "/" + owner.Name)
+	if !ok || err != nil || w.state.settings == nil {
+		w.letGo(owner, false)
+		w.setRefs(owner, nil)
+		delete(w.state.monitors, owner)
+		return w.replace(owner, nil)
 	}
 	next := &monitorState{state: Accepted}
-	old := d.monitors[owner]
+	old := w.state.monitors[owner]
 	if old != nil {
 		next.reported = old.reported
 	}
-	if why := d.unwanted(owner, obj); why != "" {
-		d.letGo(owner, true)
-		d.setRefs(owner, nil)
+	if why := w.unwanted(owner, obj); why != "" {
+		w.letGo(owner, true)
+		w.setRefs(owner, nil)
 		next.state, next.reason = Unselected, why
-		d.monitors[owner] = next
-		return d.replace(owner, nil)
+		w.state.monitors[owner] = next
+		return w.replace(owner, nil)
 	}
 	next.unknown = objects.UnknownFields(obj)
 	if len(next.unknown) > 0 && (old == nil || !slices.Equal(old.unknown, next.unknown)) {
-		d.log.Warn("a monitor has fields that the relay does not know, and passes over", zap.Stringer("monitor", owner), zap.Strings("fields", next.unknown))
+		w.log.Warn("a monitor has fields that the relay does not know, and passes over", zap.Stringer("monitor", owner), zap.Strings("fields", next.unknown))
 	}
 	r := targets.Result{}
 	if u, ok := obj.(*objects.Undecoded); ok {
 		r.Err = u.Err
 	} else {
-		r = d.settings.Compile(obj, d.refs.snapshot())
+		r = w.state.settings.Compile(obj, w.refs.snapshot())
 	}
 	next.refs = r.Refs
 	pending := errors.Is(r.Err, targets.ErrPending)
@@ -195,72 +195,72 @@ func (d *Discovery) compile(owner targets.Owner) (needy []*targets.Job) {
 		next.state, next.reason = Pending, r.Err.Error()
 	case r.Err != nil:
 		next.state, next.reason = Rejected, r.Err.Error()
-		r.Jobs, pending = d.reject(owner, obj, next)
+		r.Jobs, pending = w.reject(owner, obj, next)
 		if old == nil || old.reason != next.reason || old.lastGood != next.lastGood {
-			d.log.Warn("monitor rejected", zap.Stringer("monitor", owner), zap.String("reason", next.reason), zap.Bool("last_good", next.lastGood))
+			w.log.Warn("monitor rejected", zap.Stringer("monitor", owner), zap.String("reason", next.reason), zap.Bool("last_good", next.lastGood))
 			if p := (*targets.PanicError)(nil); errors.As(r.Err, &p) {
-				d.guard.Report(guard.Monitor, owner.String(), p)
+				w.guard.Report(guard.Monitor, owner.String(), p)
 			}
 		}
 	default:
-		d.good.Keep(owner, obj)
+		w.good.Keep(owner, obj)
 		if old != nil && old.state == Rejected {
-			d.log.Info("monitor accepted again", zap.Stringer("monitor", owner))
+			w.log.Info("monitor accepted again", zap.Stringer("monitor", owner))
 		}
 	}
-	d.setRefs(owner, next.refs)
-	d.monitors[owner] = next
+	w.setRefs(owner, next.refs)
+	w.state.monitors[owner] = next
 	if pending {
 		return nil // what it was before goes on until it is known
 	}
-	return d.replace(owner, r.Jobs)
+	return w.replace(owner, r.Jobs)
 }
 
 // unwanted says why a monitor is not selected, empty if it is.
-func (d *Discovery) unwanted(owner targets.Owner, obj any) string {
+func (w *worker) unwanted(owner targets.Owner, obj any) string {
 	m, err := metaOf(obj)
 	if err != nil {
 		return err.Error()
 	}
 	var of map[string]string
-	if ns, ok, err := d.watched["namespaces"].GetByKey(owner.Namespace); ok && err == nil {
+	if ns, ok, err := w.watched["namespaces"].GetByKey(owner.Namespace); ok && err == nil {
 		if of = ns.(*corev1.Namespace).Labels; of == nil {
 			of = map[string]string{}
 		}
 	}
-	return d.settings.Unwanted(owner.Kind, owner.Namespace, m.GetLabels(), of)
+	return w.state.settings.Unwanted(owner.Kind, owner.Namespace, m.GetLabels(), of)
 }
 
 // setRefs notes what a monitor refers to.
-func (d *Discovery) setRefs(owner targets.Owner, refs []targets.Ref) {
-	if old := d.monitors[owner]; old != nil {
+func (w *worker) setRefs(owner targets.Owner, refs []targets.Ref) {
+	if old := w.state.monitors[owner]; old != nil {
 		for _, ref := range old.refs {
-			if delete(d.byRef[ref], owner); len(d.byRef[ref]) == 0 {
-				delete(d.byRef, ref)
+			if delete(w.state.byRef[ref], owner); len(w.state.byRef[ref]) == 0 {
+				delete(w.state.byRef, ref)
 			}
 		}
 	}
 	for _, ref := range refs {
-		if d.byRef[ref] == nil {
-			d.byRef[ref] = map[targets.Owner]bool{}
+		if w.state.byRef[ref] == nil {
+			w.state.byRef[ref] = map[targets.Owner]bool{}
 		}
-		d.byRef[ref][owner] = true
+		w.state.byRef[ref][owner] = true
 	}
 }
 
 // count sets the metrics that tell of monitors.
-func (d *Discovery) count() {
+func (w *worker) count() {
 	type cell struct {
 		kind  targets.Kind
 		state State
 	}
 	n := map[cell]int{}
-	for owner, m := range d.monitors {
+	for owner, m := range w.state.monitors {
 		n[cell{owner.Kind, m.state}]++
 	}
 	for _, kind := range targets.Kinds {
 		for _, state := range []State{Accepted, Pending, Rejected, Unselected} {
-			d.metrics.monitors.WithLabelValues(string(kind), string(state)).Set(float64(n[cell{kind, state}]))
+			w.metrics.monitors.WithLabelValues(string(kind), string(state)).Set(float64(n[cell{kind, state}]))
 		}
 	}
 }

@@ -224,7 +224,7 @@ func TestExcess(t *testing.T) {
 
 // TestRoleOfTheMessage: what the relay tells a user to apply is there under that name.
 func TestRoleOfTheMessage(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(repository, "informers", "backend.go"))
+	text, err := os.ReadFile(filepath.Join(repository, "informers", "cluster", "cluster.go"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 type failure struct {
 	name, help string
 	// in returns what there is of it in a report, in words.
-	in func(informers.Report) []string
+	in func(report) []string
 }
 
 // failures are what --fail-on may name.
@@ -54,7 +54,7 @@ func parseFailOn(values []string) (out []failure, err error) {
 }
 
 // failed is an error if there is something in a report for which targets is to fail.
-func failed(r informers.Report, on []failure) error {
+func failed(r report, on []failure) error {
 	var errs []error
 	for _, f := range on {
 		if found := f.in(r); len(found) > 0 {
@@ -64,7 +64,7 @@ func failed(r informers.Report, on []failure) error {
 	return errors.Join(errs...)
 }
 
-func rejected(r informers.Report) []string {
+func rejected(r report) []string {
 	out := slices.Clone(r.Problems)
 	for _, m := range r.Monitors {
 		if m.State == informers.Rejected {
@@ -75,9 +75,9 @@ func rejected(r informers.Report) []string {
 }
 
 // empty leaves out the blocks of the configuration, whose objects are often in another directory, and what nobody can know here.
-func empty(r informers.Report) (out []string) {
+func empty(r report) (out []string) {
 	for _, m := range r.Monitors {
-		may := slices.ContainsFunc(m.Jobs, func(j informers.ReportedJob) bool {
+		may := slices.ContainsFunc(m.Jobs, func(j reportedJob) bool {
 			return len(j.Targets) > 0 || strings.Contains(j.Config, "_sd_configs:")
 		})
 		if m.State == informers.Accepted && m.Namespace != "" && !may {
@@ -88,7 +88,7 @@ func empty(r informers.Report) (out []string) {
 }
 
 // dropped names jobs, not targets: what a job drops is mostly the other ports and Services of a namespace, as it should.
-func dropped(r informers.Report) (out []string) {
+func dropped(r report) (out []string) {
 	for _, m := range r.Monitors {
 		for _, j := range m.Jobs {
 			if len(j.Dropped) > 0 && len(j.Targets) == 0 {
@@ -99,6 +99,6 @@ func dropped(r informers.Report) (out []string) {
 	return out
 }
 
-func ownerOf(m informers.ReportedMonitor) string {
+func ownerOf(m reportedMonitor) string {
 	return targets.Owner{Kind: m.Kind, Namespace: m.Namespace, Name: m.Name}.String()
 }

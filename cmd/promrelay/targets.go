@@ -63,7 +63,7 @@ func listTargets(out io.Writer, o targetsOptions) error {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	r, err := d.Report()
+	r, err := newReport(d)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (o targetsOptions) load() (*config.Config, error) {
 }
 
 // writeReport writes a report for a person.
-func writeReport(out io.Writer, r informers.Report) {
+func writeReport(out io.Writer, r report) {
 	for _, m := range r.Monitors {
 		owner := targets.Owner{Kind: m.Kind, Namespace: m.Namespace, Name: m.Name}
 		fmt.Fprintf(out, "%s: %s", owner, m.State)
@@ -113,7 +113,7 @@ func writeReport(out io.Writer, r informers.Report) {
 				fmt.Fprintf(out, "    note: %s\n", n)
 			}
 			for _, t := range j.Targets {
-				fmt.Fprintf(out, "    %s every %s %s\n", t.URL, t.Interval, t.Public())
+				fmt.Fprintf(out, "    %s every %s %s\n", t.URL, t.Interval, t.public())
 			}
 			for _, t := range j.Dropped {
 				fmt.Fprintf(out, "    dropped %s: %s\n", t.Discovered["__address__"], t.Reason)

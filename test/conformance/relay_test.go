@@ -14,6 +14,7 @@ import (
 	"time"
 
 	config_util "github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery"
 	"go.yaml.in/yaml/v3"
@@ -154,31 +155,24 @@ func relayed(c *testCase) (*result, error) {
 // result is what the relay has found by now.
 func (r *relay) result() (*result, error) {
 	out := &result{Monitors: map[string]string{}, Jobs: map[string]job{}, ExternalLabels: r.cfg.Prometheus.GlobalConfig.ExternalLabels.Map()}
-	report, err := r.d.Report()
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range report.Monitors {
+	for _, m := range r.d.Monitors() {
 		if m.State == informers.Unselected {
 			continue
 		}
-		out.Monitors[fmt.Sprintf("%s %s/%s", m.Kind, m.Namespace, m.Name)] = m.Reason
+		out.Monitors[fmt.Sprintf("%s %s/%s", m.Owner.Kind, m.Owner.Namespace, m.Owner.Name)] = m.Reason
 		for _, found := range m.Jobs {
 			j := job{Targets: []target{}}
-			for _, t := range found.Targets {
-				j.Targets = append(j.Targets, target{Labels: t.Labels, URL: t.URL, Interval: t.Interval, Timeout: t.Timeout})
+			for _, t := range r.d.Targets(found.Job.Name) {
+				j.Targets = append(j.Targets, target{
+					Labels: targets.ShownLabels(t.Labels).Map(), URL: t.ShownURL(),
+					Interval: model.Duration(t.Interval).String(), Timeout: model.Duration(t.Timeout).String(),
+				})
 			}
 			slices.SortFunc(j.Targets, func(a, b target) int { return strings.Compare(a.String(), b.String()) })
-			out.Jobs[found.Name] = j
-		}
-	}
-	for _, m := range r.d.Monitors() {
-		for _, status := range m.Jobs {
-			j := out.Jobs[status.Job.Name]
-			if err := j.describe(status.Job.Config); err != nil {
+			if err := j.describe(found.Job.Config); err != nil {
 				return nil, err
 			}
-			out.Jobs[status.Job.Name] = j
+			out.Jobs[found.Job.Name] = j
 		}
 	}
 	return out.normal(), nil

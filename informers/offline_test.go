@@ -2,7 +2,6 @@ package informers
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,8 +14,8 @@ import (
 	"promrelay/targets"
 )
 
-// TestReport demands that a Discovery that has settled tells of all monitors, and that one that is offline asks no one.
-func TestReport(t *testing.T) {
+// TestSettledOffline demands that a Discovery that has settled knows all monitors, and that one that is offline asks no other service.
+func TestSettledOffline(t *testing.T) {
 	asked := make(chan struct{}, 10)
 	sd := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{} }))
 	defer sd.Close()
@@ -29,19 +28,11 @@ func TestReport(t *testing.T) {
 			"spec: {httpSDConfigs: [{url: \"" + sd.URL + "\"}], staticConfigs: [{targets: [\"10.2.0.1:80\"]}]}\n",
 	}, "---"))
 	d := settledOffline(t, w)
-	r, err := d.Report()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := json.Marshal(r)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var got []string
-	for _, m := range r.Monitors {
-		line := string(m.Kind) + " " + m.Name + " " + string(m.State)
+	for _, m := range d.Monitors() {
+		line := string(m.Owner.Kind) + " " + m.Owner.Name + " " + string(m.State)
 		for _, j := range m.Jobs {
-			for _, target := range j.Targets {
+			for _, target := range d.Targets(j.Job.Name) {
 				line += " " + target.URL
 			}
 		}
@@ -49,7 +40,7 @@ func TestReport(t *testing.T) {
 	}
 	want := "ScrapeConfig sd accepted http://10.2.0.1:80/metrics|ServiceMonitor bad rejected|ServiceMonitor secret rejected|ServiceMonitor web accepted http://10.1.0.1:8080/metrics"
 	if strings.Join(got, "|") != want {
-		t.Errorf("got %s\nwant %s\n%s", strings.Join(got, "|"), want, text)
+		t.Errorf("got %s\nwant %s", strings.Join(got, "|"), want)
 	}
 	if len(asked) > 0 {
 		t.Error("service discovery was asked though it is offline")

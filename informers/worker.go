@@ -1,0 +1,110 @@
+package informers
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"promrelay/informers/guard"
+	"promrelay/targets"
+)
+
+// worker works off what has changed: keys of objects in, changes of targets out. It is one goroutine, and nobody else touches its
+// fields. (It changes the state of parts, which others read.)
+type worker struct {
+	*parts
+	sink func([]targets.Change)
+
+	applied bool                  // a configuration was applied
+	loaded  map[targets.Kind]bool // kinds of which all monitors were compiled since settings changed
+	sources map[targets.Source]*source
+	// unreachable are the Nodes that the log says have no address to use.
+	unreachable map[string]bool
+	running     sync.WaitGroup // watches and discoverers
+}
+
+func newWorker(p *parts, sink func([]targets.Change)) *worker {
+	return &worker{parts: p, sink: sink, loaded: map[targets.Kind]bool{}, sources: map[targets.Source]*source{}, unreachable: map[string]bool{}}
+}
+
+const (
+	gatherFor  = 20 * time.Millisecond // from a first change until a batch is taken, for those that come with it
+	retryBatch = time.Minute           // from a panic until the batch is worked off again
+)
+
+// run works off batches until ctx ends. A batch that panics is worked off again later, all of it.
+func (w *worker) run(ctx context.Context) {
+	defer func() {
+		for _, s := range w.sources {
+			s.end()
+		}
+		w.running.Wait()
+	}()
+	retry := time.NewTimer(retryBatch)
+	retry.Stop()
+	defer retry.Stop()
+	var failed notes // until retry fires
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-retry.C:
+			w.inbox.add(func(n *notes) { n.merge(failed) })
+			failed = notes{}
+			continue
+		case <-w.inbox.wake:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(gatherFor):
+		}
+		n := w.inbox.take()
+		if w.workGuarded(ctx, n) {
+			continue
+		}
+		if failed.empty() {
+			retry.Reset(retryBatch)
+		}
+		n.merge(failed)
+		failed = n
+	}
+}
+
+// workGuarded is work. It returns false after a panic: then all groups of targets are made again with the next batch.
+func (w *worker) workGuarded(ctx context.Context, n notes) (ok bool) {
+	start := time.Now()
+	defer func() { w.metrics.work.Observe(time.Since(start).Seconds()) }()
+	if w.guard.Call(guard.Batch, "", func() { w.work(ctx, n) }) == nil {
+		return true
+	}
+	for _, s := range w.sources {
+		s.built = false
+	}
+	w.finish()
+	return false
+}
+
+// finish notes that the batch is worked off, and whether anything is waited for.
+func (w *worker) finish() {
+	complete := w.applied
+	for _, r := range w.watched {
+		complete = complete && (!r.wanted() || r.ready())
+	}
+	if w.state.settings != nil { // a kind may be listed by now, and may not have been when it was looked at
+		for _, kind := range targets.Kinds {
+			complete = complete && w.loaded[kind]
+		}
+	}
+	for _, s := range w.sources {
+		complete = complete && (s.builder == nil || s.built)
+	}
+	for _, m := range w.state.monitors {
+		complete = complete && m.state != Pending
+	}
+	w.first.set(w.unlisted())
+	w.inbox.finish(complete)
+}
+
+// lookup returns the objects of a resource.
+func (w *worker) lookup(resource string) lookup { return w.watched[resource].GetByKey }
