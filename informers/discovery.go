@@ -1,11 +1,12 @@
-// Package informers finds out what there is to scrape. It watches an API server, or a directory of manifests, through
-// client-go's informers, one for each resource however many monitors there are; it lets the room targets compile monitors,
-// makes target groups of objects by Prometheus's own discoverers, and hands on what targets came and went. What
-// scrape_configs find by other means comes in through Prometheus's discovery manager.
+// Package informers finds targets. It watches an API server, or a directory of manifests, through client-go's informers: one for each
+// resource, however many monitors there are. It has package targets compile monitors, has Prometheus's own discoverers make target
+// groups of objects, and hands the changes of targets on. It is one worker: keys of objects in, changes of targets out. Its sub-packages
+// know where objects come from (cluster, manifests), which kinds there are (objects), what other service discovery finds (sd), and the
+// last good versions of monitors (lastgood).
 //
-// Promises: an event costs what it touches; an API server that is away changes nothing; a kind whose CRD is not installed
-// is off until it is; a monitor that does not decode is rejected alone; Secrets and ConfigMaps are read by name, never
-// listed. Not promised: that the cluster tells of all its changes at once; what is told together is worked off together.
+// Promises: a change costs what it touches; an API server that is away changes nothing; a kind whose CRD is not installed is off until it
+// is; a monitor that does not decode is rejected alone; Secrets and ConfigMaps are read by name, never listed. Not promised: that each
+// change is handed on by itself; changes that come together are worked off together.
 package informers
 
 import (
@@ -30,7 +31,7 @@ import (
 // Options are what a Discovery needs.
 type Options struct {
 	Backend Backend // nil: no cluster and no manifests
-	// Sink is told of changes, one call after the other. It must not block for long.
+	// Sink takes the changes of targets, one call after the other. It must not block for long.
 	Sink func([]targets.Change)
 	// Offline leaves out what needs more than the cluster or the manifests: other service discovery is not asked, and the
 	// directory of last good monitors is not used.

@@ -17,9 +17,9 @@ import (
 	"promrelay/targets"
 )
 
-// kubeletHost is the address by which prometheus-operator reaches the kubelet of a Node (nodeAddresses and getNodeAddresses of its
-// pkg/kubelet): the first IP address of type InternalIP, of type ExternalIP if there is none of the other type. Names are none. Of both
-// families the first counts, which is that of the cluster's Services where Nodes are set up as Kubernetes asks for.
+// kubeletHost returns the address at which prometheus-operator reaches the kubelet of a Node (see nodeAddresses and getNodeAddresses in
+// its pkg/kubelet): the first IP address of type InternalIP, or of type ExternalIP if there is no InternalIP at all. It ignores names. With
+// two families the first one counts, which is that of the cluster's Services if Nodes are set up as Kubernetes asks for.
 func kubeletHost(n *corev1.Node) string {
 	for _, wanted := range []corev1.NodeAddressType{corev1.NodeInternalIP, corev1.NodeExternalIP} {
 		there := false
@@ -39,8 +39,7 @@ func kubeletHost(n *corev1.Node) string {
 	return ""
 }
 
-// addressed shows a discoverer Nodes of which each has some address: of one without any it would make no group, and nobody would hear
-// of it.
+// addressed gives each Node some address: a discoverer makes no group for a Node without one, and nobody would notice it.
 func addressed(of lookup) lookup {
 	return func(key string) (any, bool, error) {
 		obj, ok, err := of(key)
@@ -53,8 +52,8 @@ func addressed(of lookup) lookup {
 	}
 }
 
-// reachKubelets gives the targets of Nodes the addresses of their kubelets, none where there is none.
-func (w *worker) reachKubelets(groups []*targetgroup.Group) {
+// setKubeletAddresses gives the targets of Nodes the addresses of their kubelets, and an empty one if a Node has none.
+func (w *worker) setKubeletAddresses(groups []*targetgroup.Group) {
 	for _, g := range groups {
 		name := strings.TrimPrefix(g.Source, "node/")
 		obj, ok, err := w.watched["nodes"].GetByKey(name)
@@ -70,11 +69,11 @@ func (w *worker) reachKubelets(groups []*targetgroup.Group) {
 		for _, t := range g.Targets {
 			t[model.AddressLabel] = model.LabelValue(address)
 		}
-		w.tellUnreachable(name, host == "")
+		w.logUnreachable(name, host == "")
 	}
 }
 
-// portNotes tells of Nodes whose kubelets are looked for at the usual port, since the port that they tell is none.
+// portNotes names the Nodes whose status has no valid port of the kubelet. The usual port is used for them.
 func (d *Discovery) portNotes(j *targets.Job) []string {
 	if j.Owner.Kind != targets.NodesBlock || j.Config.Scheme != "https" { // kube-proxy has a port of its own
 		return nil
@@ -93,11 +92,11 @@ func (d *Discovery) portNotes(j *targets.Job) []string {
 		return nil
 	}
 	slices.Sort(bad)
-	return []string{fmt.Sprintf("port %d is taken for the kubelets of Nodes whose status.daemonEndpoints.kubeletEndpoint.Port is none of 1 to 65535: %s", targets.KubeletPort, upTo(bad, mostNamed))}
+	return []string{fmt.Sprintf("port %d is used for the kubelets of Nodes whose status.daemonEndpoints.kubeletEndpoint.Port is not 1 to 65535: %s", targets.KubeletPort, upTo(bad, maxNamed))}
 }
 
-// tellUnreachable logs that a Node has no address to use, once until it has.
-func (w *worker) tellUnreachable(node string, is bool) {
+// logUnreachable logs once that a Node has no address to use, and once that it has one again.
+func (w *worker) logUnreachable(node string, is bool) {
 	switch was := w.unreachable[node]; {
 	case is && !was:
 		w.unreachable[node] = true

@@ -125,7 +125,7 @@ func TestKubeletPortThatIsNone(t *testing.T) {
 	}
 	w := newWorld(t, "nodes: {cadvisor: {enabled: false}, probes: {enabled: false}}", files)
 	within(t, "all is worked off", w.d.Settled)
-	const want = "port 10250 is taken for the kubelets of Nodes whose status.daemonEndpoints.kubeletEndpoint.Port is none of 1 to 65535: n1 (99999), n3 (-1)"
+	const want = "port 10250 is used for the kubelets of Nodes whose status.daemonEndpoints.kubeletEndpoint.Port is not 1 to 65535: n1 (99999), n3 (-1)"
 	for _, j := range w.d.Monitors()[0].Jobs {
 		if notes := strings.Join(j.Notes, "\n"); (notes == want) != (j.Job.Name == "nodes/kubelet") {
 			t.Errorf("notes of %s are %q", j.Job.Name, notes)

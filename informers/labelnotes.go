@@ -51,8 +51,8 @@ func (d *Discovery) collisionNotes(j *targets.Job) (notes []string) {
 			}
 		}
 	}
-	if more := len(notes) - mostNamed; more > 0 {
-		notes = append(notes[:mostNamed:mostNamed], fmt.Sprintf("%d more objects have labels that are one to its rules", more))
+	if more := len(notes) - maxNamed; more > 0 {
+		notes = append(notes[:maxNamed:maxNamed], fmt.Sprintf("%d more objects have labels that are one to its rules", more))
 	}
 	return notes
 }

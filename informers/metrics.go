@@ -52,7 +52,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-// register makes the metrics that are read off the watches.
+// register makes the metric that is read from the watches.
 func (d *Discovery) register(reg prometheus.Registerer) {
 	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "promrelay_discovery_unheard_resources", Help: "Kinds of objects that are to be watched and that the API server does not tell of: it is away, or refuses the watch.",

@@ -8,14 +8,14 @@ import (
 	"promrelay/targets"
 )
 
-// plan is what a configuration means for discovery.
+// plan is a configuration, prepared for the worker.
 type plan struct {
 	settings *targets.Settings // nil: no monitors
 	blocks   map[targets.Owner][]*targets.Job
-	lastGood string // the directory of last good monitors; empty: rejected ones have no targets
+	lastGood string // the directory of last good monitors; empty means that rejected monitors have no targets
 }
 
-// newPlan prepares a configuration. Home is the relay's namespace.
+// newPlan prepares a configuration. Home is the relay's own namespace.
 func newPlan(c *config.Config, home string) (*plan, error) {
 	p := &plan{blocks: map[targets.Owner][]*targets.Job{}}
 	if c.Monitors != nil {
@@ -43,7 +43,7 @@ func newPlan(c *config.Config, home string) (*plan, error) {
 	return p, nil
 }
 
-// UsesCluster tells whether a configuration finds targets by the relay's own cluster.
+// UsesCluster tells whether a configuration finds targets in the relay's own cluster.
 func UsesCluster(c *config.Config) bool {
 	for _, sc := range c.ScrapeConfigs {
 		if slices.ContainsFunc(sc.ServiceDiscoveryConfigs, targets.OwnCluster) {

@@ -18,14 +18,14 @@ import (
 )
 
 const (
-	refreshEvery = 10 * time.Second       // how old the values of a Secret may be
-	refreshPause = 100 * time.Millisecond // at least, between two reads that nobody waits for
+	refreshEvery = 10 * time.Second       // the greatest age of the values of a Secret
+	refreshPause = 100 * time.Millisecond // the least time between two routine reads
 	readTimeout  = 10 * time.Second
-	retryPause   = time.Second // until a read that failed is tried again, and between two after a refusal by a target
+	retryPause   = time.Second // until a failed read is tried again, and between two reads after refusals by targets
 )
 
-// references reads Secrets and ConfigMaps, each by its name, and reads them again and again: they are not watched, since
-// that would need the right to list all of them.
+// references reads Secrets and ConfigMaps by name, again and again. It does not watch them: that would need the right to list all of
+// them.
 type references struct {
 	backend Backend
 	log     *zap.Logger
@@ -33,16 +33,16 @@ type references struct {
 	metrics *metrics
 	wake    chan struct{}
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards these
 	objects map[targets.Ref]*object
-	last    time.Time // when an object was read that nobody waited for
+	last    time.Time // of the last routine read
 }
 
 // object is one Secret or ConfigMap.
 type object struct {
-	values map[string][]byte // nil: there is none
-	err    error             // why it could not be read; then values are those of before
-	read   bool              // it was answered at least once, also with "forbidden"
+	values map[string][]byte // nil: it does not exist
+	err    error             // why the last read failed; then values are older
+	read   bool              // there was an answer at least once, or a refusal
 	at     time.Time         // of the last read
 	urgent bool              // read it next
 }
@@ -51,10 +51,10 @@ func newReferences(b Backend, log *zap.Logger, m *metrics, changed func(targets.
 	return &references{backend: b, log: log, metrics: m, changed: changed, wake: make(chan struct{}, 1), objects: map[targets.Ref]*object{}}
 }
 
-// Value implements targets.Assets: what is asked for the first time is read soon.
+// Value implements targets.Assets. An object that was not asked for before is read soon.
 func (r *references) Value(ref targets.Ref) ([]byte, error) { return r.snapshot().Value(ref) }
 
-// snapshot shows each object as it is when it is asked for first: a certificate and its key are of one version.
+// snapshot returns Assets that do not change: a certificate and its key come from one version of their Secret.
 func (r *references) snapshot() snapshot { return snapshot{r, map[targets.Ref]object{}} }
 
 type snapshot struct {
@@ -75,7 +75,7 @@ func (s snapshot) Value(ref targets.Ref) ([]byte, error) {
 	return o.value(ref.Key)
 }
 
-// look returns an object as it is now. One that is new is read soon.
+// look returns an object as it is now. A new one is read soon.
 func (r *references) look(ref targets.Ref) object {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -106,7 +106,7 @@ func (o object) value(key string) ([]byte, error) {
 	return v, nil
 }
 
-// validName refuses names that no object has. Clients ask no API server for these, so that there would never be an answer.
+// validName refuses names that no object can have. Clients do not send requests with such names, so there would never be an answer.
 func validName(ref targets.Ref) error {
 	switch {
 	case ref.Name == "":
@@ -117,14 +117,14 @@ func validName(ref targets.Ref) error {
 	return nil
 }
 
-// keep forgets the objects that nobody refers to any more.
+// keep forgets the objects that no monitor names any more.
 func (r *references) keep(wanted func(targets.Ref) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	maps.DeleteFunc(r.objects, func(ref targets.Ref, _ *object) bool { return !wanted(ref) })
 }
 
-// hurry has an object read soon: a target refused what was in it.
+// hurry has an object read soon, because a target refused its values.
 func (r *references) hurry(ref targets.Ref) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -161,7 +161,7 @@ func (r *references) run(ctx context.Context) {
 	}
 }
 
-// next chooses the object to be read, or says how long there is none.
+// next returns the object to read now, or how long to wait for one.
 func (r *references) next(now time.Time) (ref targets.Ref, wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -189,12 +189,12 @@ func (r *references) next(now time.Time) (ref targets.Ref, wait time.Duration) {
 	return ref, wait
 }
 
-// read reads one object and tells if it is not what it was.
+// read reads one object, and reports a change.
 func (r *references) read(ctx context.Context, ref targets.Ref) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	values, err := r.ask(ctx, ref, false)
-	if err == nil && values == nil && !r.absent(ref) { // or the cache has not heard yet of one that was just made
+	if err == nil && values == nil && !r.absent(ref) { // the cache may not know a new object yet
 		values, err = r.ask(ctx, ref, true)
 	}
 	if r.store(ref, values, err) {
@@ -211,7 +211,7 @@ func (r *references) ask(ctx context.Context, ref targets.Ref, fresh bool) (map[
 	return values, err
 }
 
-// absent tells whether it is known that there is no such object, so that this need not be confirmed with each read.
+// absent tells whether it is known that the object does not exist. Then not each read must confirm it.
 func (r *references) absent(ref targets.Ref) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -219,7 +219,8 @@ func (r *references) absent(ref targets.Ref) bool {
 	return o == nil || o.read && o.values == nil && o.err == nil
 }
 
-// store keeps what was read. The values of before stay in use while the API server does not answer, or denies them.
+// store keeps what was read, and returns whether it changed. Earlier values stay in use while the API server does not answer, or
+// refuses.
 func (r *references) store(ref targets.Ref, values map[string][]byte, err error) (news bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

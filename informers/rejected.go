@@ -13,8 +13,8 @@ import (
 	"promrelay/targets"
 )
 
-// reject tells of a rejected monitor, once, and returns the jobs of its last good version. Pending means that these are
-// not known yet. It completes next.
+// reject reports a rejected monitor to its users, once, and returns the jobs of its last good version. Pending means that these
+// are not known yet. It sets next.lastGood, and adds to next.refs.
 func (w *worker) reject(owner targets.Owner, obj any, next *monitorState) (jobs []*targets.Job, pending bool) {
 	m, err := metaOf(obj)
 	if err != nil {
@@ -24,7 +24,7 @@ func (w *worker) reject(owner targets.Owner, obj any, next *monitorState) (jobs 
 		w.backend.Rejected(reference(objects.OfKind(owner.Kind), m), next.reason)
 	}
 	good := w.good.Find(owner, m)
-	if good == nil || good == obj { // what was good is now rejected: a Secret has gone, or the settings have changed
+	if good == nil || good == obj { // the good version is rejected now: a Secret has gone, or the settings have changed
 		return nil, false
 	}
 	r := w.state.settings.Compile(good, w.refs.snapshot())
@@ -41,8 +41,8 @@ func (w *worker) reject(owner targets.Owner, obj any, next *monitorState) (jobs 
 	return r.Jobs, false
 }
 
-// compileAlone is compile; a panic in it rejects this monitor only.
-func (w *worker) compileAlone(owner targets.Owner) (needy []*targets.Job) {
+// compileGuarded is compile. A panic in it rejects this monitor only.
+func (w *worker) compileGuarded(owner targets.Owner) (needy []*targets.Job) {
 	err := w.guard.Call(guard.Monitor, owner.String(), func() { needy = w.compile(owner) })
 	if err == nil {
 		return needy
@@ -58,9 +58,9 @@ func (w *worker) compileAlone(owner targets.Owner) (needy []*targets.Job) {
 	return nil
 }
 
-// letGo forgets a monitor as it was when it was good, since it is gone, or not selected by what is known of namespaces. Not
-// while the API server denies what it may grant in a moment, which looks alike.
-func (w *worker) letGo(owner targets.Owner, unselected bool) {
+// forgetGood forgets the last good version of a monitor that is gone or not selected any more. It keeps it while not all monitors, or
+// namespaces, are known: the API server may only refuse to list them for a moment.
+func (w *worker) forgetGood(owner targets.Owner, unselected bool) {
 	if w.state.settings == nil || !w.watched[objects.OfKind(owner.Kind).Name].listed() {
 		return
 	}
@@ -70,8 +70,8 @@ func (w *worker) letGo(owner targets.Owner, unselected bool) {
 	w.good.Forget(owner)
 }
 
-// sweep forgets last good monitors that went while nobody looked, of kinds that have just been listed.
-func (w *worker) sweep(n notes, kinds []targets.Kind) {
+// retainGood forgets the last good versions of monitors that have gone unnoticed, for kinds that were just listed.
+func (w *worker) retainGood(n notes, kinds []targets.Kind) {
 	for o := range n.objects {
 		if o.key == stateChange && o.resource.Kind != "" && w.loaded[o.resource.Kind] {
 			kinds = append(kinds, o.resource.Kind)

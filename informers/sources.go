@@ -13,7 +13,7 @@ import (
 	"promrelay/targets"
 )
 
-// source makes groups for the jobs that share them.
+// source makes target groups, for all jobs that have the same targets.Source.
 type source struct {
 	targets.Source
 	builder *builder // nil if it cannot be made
@@ -30,7 +30,7 @@ func (s *source) end() {
 	}
 }
 
-// resources that a source's groups are made of, that of its own objects first.
+// resources returns the resources from which a source's groups are made, that of its own objects first.
 func (s *source) resources() []string { return resourcesOf(s.Source) }
 
 func resourcesOf(s targets.Source) []string {
@@ -48,14 +48,14 @@ func resourcesOf(s targets.Source) []string {
 	return out
 }
 
-// monitorsNeed are the resources that are watched as soon as monitors are wanted, whatever these say: so the number of
-// watches does not depend on them.
+// monitorsNeed are the resources that are watched as soon as monitors are wanted, whatever the monitors say: the number of watches
+// does not depend on them.
 var monitorsNeed = []string{
 	"servicemonitors", "podmonitors", "probes", "scrapeconfigs", "services", "endpointslices", "pods", "nodes", "namespaces",
 }
 
-// openSources makes builders for new sources, closes those that no job wants any more, and watches the resources
-// that are needed.
+// openSources makes builders for new sources, ends sources that no job wants any more, and watches the resources that are
+// needed.
 func (w *worker) openSources(ctx context.Context) {
 	if w.backend == nil {
 		return
@@ -77,7 +77,7 @@ func (w *worker) openSources(ctx context.Context) {
 		own, cancel := context.WithCancel(ctx)
 		b, err := newBuilder(own, src, w.lookup, w.guard)
 		if err != nil {
-			w.log.Error("no groups can be made", zap.String("role", src.Role), zap.Error(err))
+			w.log.Error("no target groups can be made", zap.String("role", src.Role), zap.Error(err))
 		}
 		w.sources[src] = &source{Source: src, builder: b, cancel: cancel, dirty: map[string]bool{}}
 	}
@@ -97,7 +97,7 @@ func (w *worker) openSources(ctx context.Context) {
 	}
 }
 
-// markSources notes which objects' groups the changed objects concern.
+// markSources marks the objects whose groups the changes concern.
 func (w *worker) markSources(objects map[note]bool) {
 	for _, s := range w.sources {
 		own := resourceOf[s.Role]
@@ -115,7 +115,7 @@ func (w *worker) markSources(objects map[note]bool) {
 	}
 }
 
-// attached returns the keys of the source's objects to which another one is attached.
+// attached returns the keys of the source's objects to which another object is attached.
 func (w *worker) attached(s *source, o note) []string {
 	own := w.watched[resourceOf[s.Role]]
 	switch o.resource.Name {
@@ -146,14 +146,14 @@ func (w *worker) attached(s *source, o note) []string {
 	return out
 }
 
-// build makes the groups anew that are dirty, and those that new jobs may take, and offers them.
+// build makes the dirty groups again, and those that new jobs may want, and offers them to the jobs.
 func (w *worker) build(ctx context.Context, needy []*targets.Job) {
 	for _, s := range w.sources {
 		if s.builder == nil {
 			continue
 		}
 		if !w.ready(s) {
-			s.built = s.built && len(needy) == 0 // they want what there is, as soon as it is known
+			s.built = s.built && len(needy) == 0 // these jobs need all groups, as soon as they are known
 			continue
 		}
 		own := w.watched[resourceOf[s.Role]]
@@ -174,24 +174,24 @@ func (w *worker) build(ctx context.Context, needy []*targets.Job) {
 	}
 }
 
-// unknown tells whether a source's groups were not made yet, since its objects are still being listed.
+// unknown tells whether a source's groups were not made yet, because its objects are still being listed.
 func (w *worker) unknown(src targets.Source) bool {
 	s := w.sources[src]
 	return s != nil && s.builder != nil && !s.built
 }
 
-// ready tells whether all that the source's groups are made of is known.
+// ready tells whether all objects are known from which the source's groups are made.
 func (w *worker) ready(s *source) bool {
 	for _, name := range s.resources() {
 		if !w.watched[name].ready() {
 			return false
 		}
 	}
-	nodes := w.watched["nodes"] // Trusted asks for them: no target is to be down for their being listed a moment later
+	nodes := w.watched["nodes"] // Trusted needs them: no target should be down because Nodes are listed a moment later
 	return s.Role == targets.RoleNode || !nodes.wanted() || nodes.ready() || nodes.why() != ""
 }
 
-// keysFor returns the keys of the objects whose groups the jobs may take.
+// keysFor returns the keys of the objects whose groups the jobs may want.
 func (w *worker) keysFor(s *source, jobs []*targets.Job) []string {
 	own := w.watched[resourceOf[s.Role]]
 	found := map[string]bool{}
@@ -220,7 +220,7 @@ func (w *worker) offer(ctx context.Context, s *source, keys []string, onlyNew bo
 	for part := range slices.Chunk(keys, chunk) {
 		groups := s.builder.build(ctx, part)
 		if s.Kubelets {
-			_ = w.guard.Call(guard.Group, s.Role, func() { w.reachKubelets(groups) })
+			_ = w.guard.Call(guard.Group, s.Role, func() { w.setKubeletAddresses(groups) })
 		}
 		w.metrics.builds.WithLabelValues(s.Role).Add(float64(len(groups)))
 		w.state.mu.Lock()
@@ -231,7 +231,7 @@ func (w *worker) offer(ctx context.Context, s *source, keys []string, onlyNew bo
 	}
 }
 
-// namespaceOf reads the namespace from the name of a group: role/namespace/name, or role/name.
+// namespaceOf returns the namespace in the name of a group: role/namespace/name, or role/name.
 func namespaceOf(group string) string {
 	parts := strings.Split(group, "/")
 	if len(parts) != 3 {

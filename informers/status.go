@@ -8,7 +8,7 @@ import (
 	"promrelay/targets"
 )
 
-// State is what became of a monitor.
+// State is the state of a monitor.
 type State string
 
 // The states of monitors.
@@ -19,15 +19,15 @@ const (
 	Unselected State = "not selected" // the configuration does not want it
 )
 
-// MonitorStatus is what became of a monitor, or of a block of the configuration, and why.
+// MonitorStatus is the state of a monitor, or of a block of the configuration.
 type MonitorStatus struct {
 	Owner  targets.Owner
 	State  State
 	Reason string // empty if accepted
-	// LastGood tells of a rejected monitor that its jobs are those of its last good version.
+	// LastGood means that a rejected monitor has the jobs of its last good version.
 	LastGood bool
 	Jobs     []JobStatus
-	// Why says why an accepted one has no targets; empty if it has some.
+	// Why says why an accepted one has no targets. It is empty if it has some.
 	Why string
 }
 
@@ -36,23 +36,23 @@ type JobStatus struct {
 	Job     *targets.Job
 	Targets int // how many it has
 	Dropped []Dropped
-	// Why says why a job of an accepted monitor has no targets; empty if it has some.
+	// Why says why a job of an accepted monitor has no targets. It is empty if it has some.
 	Why string
-	// Notes say what a user may wonder at: those of the job, and what follows from other jobs and from objects.
+	// Notes explain what may surprise a user: notes of the job, and what other jobs and objects add.
 	Notes []string
-	// Problems are what keeps the job from finding targets by some means, at the moment.
+	// Problems say which service discovery of the job fails at the moment, and why.
 	Problems []string
 }
 
-// Dropped is a target that a job's rules do not let by.
+// Dropped is a target that a job's rules drop.
 type Dropped struct {
 	Discovered map[string]string
 	Reason     string
-	// ByPort tells that it is at another port than a field of its monitor names.
+	// ByPort means that its port is not the one that a field of the monitor names.
 	ByPort bool
 }
 
-// monitorState is a monitor as the worker remembers it.
+// monitorState is what the worker knows of a monitor.
 type monitorState struct {
 	state  State
 	reason string
@@ -60,10 +60,10 @@ type monitorState struct {
 
 	lastGood bool // the jobs are those of the last good version
 	reported reported
-	unknown  []string // fields of one from an API server that nobody knows
+	unknown  []string // unknown fields of one from an API server
 }
 
-// Monitors tells of all monitors and blocks, in the order of their names.
+// Monitors returns the states of all monitors and blocks, sorted by kind, namespace and name.
 func (d *Discovery) Monitors() []MonitorStatus {
 	out := d.statuses()
 	d.explain(out)
@@ -105,8 +105,8 @@ func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
 	return out
 }
 
-// Off tells of resources that are wanted and not watched, or not heard of at the moment: their name and why. An API server that does not
-// answer is one of them, in the place of all that it does not tell.
+// Off returns the resources that are wanted and whose changes do not arrive, by name, and why. An API server that does not answer is
+// one entry, in place of all of its resources.
 func (d *Discovery) Off() map[string]string {
 	out := map[string]string{}
 	outage := d.outage.Line()

@@ -11,12 +11,12 @@ import (
 	"promrelay/targets"
 )
 
-// apiServerService is the Service of the API server, by its key.
+// apiServerService is the key of the Service of the API server.
 const apiServerService = "default/kubernetes"
 
-// Trusted tells what is wrong with an address to which the token of the relay's service account would go. Nil says that it is that of a
-// kubelet, or of an API server, by the objects as they are now. Objects of a directory of manifests tell nothing: whoever may write a
-// monitor there may write a Node as well.
+// Trusted returns an error if the token of the relay's service account may not be sent to an address. It may be sent to kubelets and API
+// servers only, as the objects name them now. Objects of a directory of manifests prove nothing: whoever may write a monitor there may
+// write a Node as well.
 func (d *Discovery) Trusted(at netip.AddrPort) error {
 	if d.isDirectory() {
 		return errors.New("with manifests it is sent nowhere by a monitor, for whoever writes the monitor may write a Node or an EndpointSlice there, too")
@@ -66,7 +66,7 @@ func hasEndpoint(s *discoveryv1.EndpointSlice, at netip.AddrPort) bool {
 	return false
 }
 
-// tokenNotes tells offline which targets of a job the relay would not scrape, since they would get its own token.
+// tokenNotes says, offline only, which targets of a job the relay would not scrape because they would get its own token.
 func (d *Discovery) tokenNotes(j *targets.Job) []string {
 	if !d.offline || !j.OwnToken {
 		return nil
@@ -90,7 +90,8 @@ func (d *Discovery) tokenNotes(j *targets.Job) []string {
 	return []string{fmt.Sprintf("%d of %d targets will be down, such as this one: %v", down, len(all), first)}
 }
 
-// trustedOffline is what Trusted would say in the cluster for which a directory of manifests stands, as far as the directory tells: it may have no Nodes, and the API server by its Endpoints alone.
+// trustedOffline returns what Trusted would return in the cluster that the manifests are for, as far as they tell: they may have no Nodes,
+// and only Endpoints of the API server.
 func (d *Discovery) trustedOffline(t *targets.Target, at netip.AddrPort) error {
 	found := t.Discovered()
 	if found.Get("__meta_kubernetes_namespace")+"/"+found.Get("__meta_kubernetes_service_name") == apiServerService {

@@ -44,7 +44,7 @@ func TestUnknownFieldsFromAnAPIServer(t *testing.T) {
 			notes("new", "")
 			notes("later", `unknown field "spec.newer"`)
 			within(t, "the limit counts", func() bool { return w.d.Monitors()[0].Jobs[0].Job.Config.SampleLimit == 7 })
-			if n := seen.FilterMessageSnippet("fields that the relay does not know").FilterField(zap.Stringer("monitor", scrapeConfigOwner("later"))).Len(); n != 1 {
+			if n := seen.FilterMessageSnippet("unknown fields").FilterField(zap.Stringer("monitor", scrapeConfigOwner("later"))).Len(); n != 1 {
 				t.Errorf("the log tells %d times: %v", n, seen.All())
 			}
 		})

@@ -20,47 +20,47 @@ import (
 	"promrelay/informers/objects"
 )
 
-// watched is one resource with its informers: one, or one for each namespace that the relay is confined to.
+// watched is a resource with its informers: one, or one for each namespace that the relay is confined to.
 type watched struct {
 	*objects.Resource
 	log  *zap.Logger
-	note func(r *objects.Resource, key string) // an object came, changed or went
+	note func(r *objects.Resource, key string) // called when an object came, changed or went; it does not block
 	// guard and outage are set before the first watch; nil in tests.
 	guard  *guard.Guard
 	outage *cluster.Outage
 
-	mu         sync.RWMutex
+	mu         sync.RWMutex // guards these
 	parts      []*part
 	off        string          // why the resource is not watched at all, empty if it is
 	state      offState        // of off
 	collisions map[string]bool // keys of objects whose labels collide
 
-	complained atomic.Int64 // when an interrupted watch was last told of, in seconds since the epoch
+	complained atomic.Int64 // when an interrupted watch was last logged, in seconds since the epoch
 
 	// The worker alone uses these.
 	stop context.CancelFunc // nil if nothing wants the resource
 	done chan struct{}      // closed when the last watch has ended; nil if there was none
 }
 
-// part is one informer of a resource. What can change is guarded by the resource's mu.
+// part is one informer of a resource. The resource's mu guards refused, silent and away.
 type part struct {
 	store   cache.Indexer
 	synced  cache.InformerSynced
-	refused string // what the API server had against a watch, empty if nothing
-	silent  string // why nothing is heard of at the moment, empty if all is well
-	away    bool   // silent is for an API server that does not answer
+	refused string // why the API server refuses a watch, empty if it does not
+	silent  string // why changes do not arrive at the moment, empty if they do
+	away    bool   // silent because the API server does not answer
 }
 
-// offState is what kind of reason there is for a resource not to be watched at all.
+// offState is the kind of reason why a resource is not watched at all.
 type offState int
 
 const (
-	offByDesign offState = iota // nothing is to be expected
+	offByDesign offState = iota // it has no objects for the relay
 	offFailed                   // the API server answers with an error
 	offAway                     // it does not answer
 )
 
-// notBegun is why a resource is not watched before anything wants it.
+// notBegun is why a resource is not watched that nothing wants.
 const notBegun = "nothing needs it"
 
 // begin watches until ctx ends or end is called.
@@ -77,7 +77,7 @@ func (w *watched) begin(ctx context.Context, b Backend, wg *sync.WaitGroup) {
 	})
 }
 
-// end lets go of a resource that nothing wants any more.
+// end ends the watch of a resource that nothing wants any more.
 func (w *watched) end() {
 	w.stop()
 	w.stop = nil
@@ -91,13 +91,13 @@ func newWatched(r *objects.Resource, log *zap.Logger, note func(*objects.Resourc
 	return &watched{Resource: r, log: log.With(zap.String("resource", r.Name)), note: note, off: notBegun}
 }
 
-// How often it is asked for a kind of monitor: of an API server that knows no such CRD, and of one that does not answer.
+// How often the API server is asked whether it has a kind of monitor: while it has no such CRD, and while it does not answer.
 const (
 	absentEvery = 10 * time.Second
 	awayEvery   = time.Second
 )
 
-// run watches until ctx ends. A monitor's kind that does not exist is waited for, and waited for again when it goes.
+// run watches until ctx ends. It waits for a kind of monitor that does not exist, and again for one that has gone.
 func (w *watched) run(ctx context.Context, b Backend) {
 	for ctx.Err() == nil {
 		if w.Kind != "" && !w.await(ctx, b) {
@@ -107,7 +107,7 @@ func (w *watched) run(ctx context.Context, b Backend) {
 	}
 }
 
-// await returns when the resource exists; false when ctx ends.
+// await returns true when the resource exists, false when ctx ends.
 func (w *watched) await(ctx context.Context, b Backend) bool {
 	for {
 		pause := absentEvery
@@ -138,7 +138,7 @@ func (w *watched) await(ctx context.Context, b Backend) bool {
 	}
 }
 
-// turnOff says why there are no objects, once. That the API server is away is said by the outage.
+// turnOff notes why there are no objects, and logs it once. (An API server that does not answer is logged by Outage.)
 func (w *watched) turnOff(why string, state offState) {
 	w.mu.Lock()
 	news := w.off != why
@@ -152,10 +152,10 @@ func (w *watched) turnOff(why string, state offState) {
 	}
 }
 
-// stateChange is noted in place of a key when the resource is listed, or is not watched after all.
+// stateChange is noted in place of a key when the resource was listed, or is not watched any more.
 const stateChange = ""
 
-// watch runs the informers until ctx ends or the resource does.
+// watch runs the informers until ctx ends or the resource is gone.
 func (w *watched) watch(ctx context.Context, b Backend) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -172,7 +172,7 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 	var synced []cache.InformerSynced
 	expected := w.Example
 	if w.Kind != "" {
-		expected = nil // there may be an undecoded in its place
+		expected = nil // an objects.Undecoded may replace it
 	}
 	for _, ns := range only {
 		p := &part{}
@@ -198,7 +198,7 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 	w.forget()
 }
 
-// prepare makes the informer tell of changes and of trouble. Gone is called when the resource does not exist any more.
+// prepare makes the informer note changes and failures. It calls gone when the resource does not exist any more.
 func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 	// None of these can fail on an informer that has not run.
 	_ = inf.SetTransform(func(obj any) (any, error) {
@@ -216,7 +216,7 @@ func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 			gone()
 		case apierrors.IsForbidden(err):
 			w.refuse(p, "the relay may not list and watch it; apply the ClusterRole of deploy/: "+err.Error())
-		case apierrors.IsResourceExpired(err) || apierrors.IsGone(err): // begins anew by itself
+		case apierrors.IsResourceExpired(err) || apierrors.IsGone(err): // the informer lists again by itself
 		default:
 			w.interrupt(p, err)
 		}
@@ -241,7 +241,7 @@ func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 	})
 }
 
-// gone notes that an object is no more.
+// gone notes that an object is deleted.
 func (w *watched) gone(obj any) {
 	lost, ok := obj.(cache.DeletedFinalStateUnknown)
 	if !ok {
@@ -255,7 +255,7 @@ func (w *watched) gone(obj any) {
 	w.note(w.Resource, lost.Key)
 }
 
-// forget tells that all objects are gone.
+// forget notes that all objects are gone.
 func (w *watched) forget() {
 	w.mu.Lock()
 	parts := w.parts
@@ -272,7 +272,7 @@ func (w *watched) forget() {
 	}
 }
 
-// ready tells whether everything that there is has been listed, or nothing is to be expected.
+// ready tells whether all objects were listed, or there is nothing to wait for.
 func (w *watched) ready() bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
@@ -287,7 +287,7 @@ func (w *watched) ready() bool {
 	return true
 }
 
-// listed tells whether all objects that there are have been seen, so that one that is not there is none.
+// listed tells whether all objects were listed, so that one that is not in a store does not exist.
 func (w *watched) listed() bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
@@ -299,7 +299,7 @@ func (w *watched) listed() bool {
 	return w.off == "" && len(w.parts) > 0
 }
 
-// why says why the resource is not watched, or not heard of, empty if it is.
+// why says why the resource is not watched, or why its changes do not arrive. It is empty if all is well.
 func (w *watched) why() string {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
@@ -310,7 +310,7 @@ func (w *watched) why() string {
 	return why
 }
 
-// isAway tells whether nothing is heard since the API server does not answer.
+// isAway tells whether changes do not arrive because the API server does not answer.
 func (w *watched) isAway() bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
@@ -320,14 +320,14 @@ func (w *watched) isAway() bool {
 	away := false
 	for _, p := range w.parts {
 		if p.refused != "" || p.silent != "" && !p.away {
-			return false // there is something else to tell
+			return false // there is another reason
 		}
 		away = away || p.silent != ""
 	}
 	return away
 }
 
-// unheard tells whether the resource is wanted and the API server does not tell of it, as it should.
+// unheard tells whether the resource is wanted and its changes do not arrive.
 func (w *watched) unheard() bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
@@ -337,7 +337,7 @@ func (w *watched) unheard() bool {
 	return slices.ContainsFunc(w.parts, func(p *part) bool { return p.refused != "" || p.silent != "" })
 }
 
-// The methods below make the stores one.
+// The methods below read all stores of a resource.
 
 func (w *watched) each() []cache.Indexer {
 	w.mu.RLock()
@@ -349,7 +349,7 @@ func (w *watched) each() []cache.Indexer {
 	return out
 }
 
-// GetByKey finds an object in whichever store has it.
+// GetByKey returns an object from whichever store has it.
 func (w *watched) GetByKey(key string) (any, bool, error) {
 	for _, s := range w.each() {
 		if obj, ok, err := s.GetByKey(key); ok || err != nil {

@@ -9,18 +9,18 @@ import (
 	"promrelay/targets"
 )
 
-// reasonCache keeps the reasons of jobs without targets for a moment, where it takes long to find them: pages ask again and again.
+// reasonCache keeps the reasons why jobs have no targets, where it takes long to find them: pages ask again and again.
 type reasonCache struct {
 	mu      sync.Mutex
-	batch   uint64 // of changes, as of which the reasons are
+	batch   uint64 // the reasons are as of this batch of changes
 	until   time.Time
 	reasons map[*targets.Job]string
 }
 
-// whyShare is how much of the time may be spent to find reasons anew while objects change.
+// whyShare bounds the time spent on finding reasons while objects change, to one part in so many.
 const whyShare = 20
 
-// explain completes the states of monitors with the reasons why jobs have no targets. It does not hold up the worker.
+// explain adds the reasons why jobs have no targets. It does not delay the worker.
 func (d *Discovery) explain(all []MonitorStatus) {
 	d.reasons.mu.Lock()
 	defer d.reasons.mu.Unlock()
@@ -57,7 +57,7 @@ func (d *Discovery) explain(all []MonitorStatus) {
 	}
 }
 
-// whyMonitor says why a monitor has no targets at all, empty if it has some.
+// whyMonitor says why a monitor has no targets at all. It returns an empty string if it has some.
 func whyMonitor(m *MonitorStatus) string {
 	if len(m.Jobs) == 0 {
 		return "it has no endpoints"
@@ -74,7 +74,7 @@ func whyMonitor(m *MonitorStatus) string {
 	return strings.Join(whys, "; ")
 }
 
-// why says why a job has no targets. Each reason names what it is about.
+// why says why a job has no targets. Each reason names its object or field.
 func (d *Discovery) why(j *JobStatus) string {
 	switch {
 	case len(j.Problems) > 0:

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// whyDropped says why all that a job discovered was dropped.
+// whyDropped says why all targets that a job discovered were dropped.
 func whyDropped(j *JobStatus) string {
 	other := slices.IndexFunc(j.Dropped, func(d Dropped) bool { return !d.ByPort })
 	switch {
@@ -22,8 +22,7 @@ func whyDropped(j *JobStatus) string {
 	return fmt.Sprintf("all %d that it discovered were dropped, one of them by %s", len(j.Dropped), j.Dropped[other].Reason)
 }
 
-// portsOf says which ports there are, of which a label of discovery tells: those of the first few objects. Objects with the same ports stand
-// together.
+// portsOf lists the ports that a label of discovery names, of the first few objects. It groups objects with the same ports.
 func portsOf(dropped []Dropped, label string) string {
 	ports := map[string][]string{} // by object
 	kind := "Pod"
@@ -42,7 +41,7 @@ func portsOf(dropped []Dropped, label string) string {
 	objects := map[string][]string{} // by their ports
 	for name, all := range ports {
 		slices.Sort(all)
-		text := upTo(all, 3*mostNamed)
+		text := upTo(all, 3*maxNamed)
 		objects[text] = append(objects[text], name)
 	}
 	what := "ports of "
@@ -56,13 +55,13 @@ func portsOf(dropped []Dropped, label string) string {
 		if len(names) > 1 {
 			of += "s"
 		}
-		out = append(out, "the "+what+of+" "+upTo(names, mostNamed)+" are "+text)
+		out = append(out, "the "+what+of+" "+upTo(names, maxNamed)+" are "+text)
 	}
 	slices.Sort(out)
-	return upTo(out, mostNamed)
+	return upTo(out, maxNamed)
 }
 
-// upTo joins the first n words and tells how many more there are.
+// upTo joins the first n words and says how many more there are.
 func upTo(words []string, n int) string {
 	if len(words) <= n {
 		return strings.Join(words, ", ")
@@ -70,7 +69,7 @@ func upTo(words []string, n int) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(words[:n], ", "), len(words)-n)
 }
 
-// portOf names the port of a target, as the label's rule looks at it.
+// portOf names the port of a target, as the rule of a label sees it.
 func portOf(discovered map[string]string, label string) string {
 	const container = "__meta_kubernetes_pod_container_"
 	name, number := discovered[label], discovered["__meta_kubernetes_endpointslice_port"]

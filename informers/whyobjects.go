@@ -13,10 +13,10 @@ import (
 	"promrelay/targets"
 )
 
-// mostNamed is how many objects a reason names.
-const mostNamed = 3
+// maxNamed is how many objects a reason names.
+const maxNamed = 3
 
-// search is how a job looks for objects of the cluster.
+// search looks for the objects of the cluster that a job selects.
 type search struct {
 	d         *Discovery
 	job       *targets.Job
@@ -24,13 +24,13 @@ type search struct {
 	selectors map[string]selector
 }
 
-// kindsOf are the kinds of objects by role: one, and several.
+// kindsOf is the kind of the objects of a role, in singular and plural.
 var kindsOf = map[string][2]string{
 	targets.RoleService: {"Service", "Services"}, targets.RolePod: {"Pod", "Pods"}, targets.RoleIngress: {"Ingress", "Ingresses"},
 	targets.RoleNode: {"Node", "Nodes"}, targets.RoleEndpoints: {"Service", "Services"}, targets.RoleEndpointSlice: {"Service", "Services"},
 }
 
-// whyNothing says why objects of the cluster gave a job nothing, not even a target that was dropped.
+// whyNothing says why a job discovered nothing in the cluster, not even a target that was dropped.
 func (d *Discovery) whyNothing(j *targets.Job, sd targets.Discovery) string {
 	for _, name := range resourcesOf(sd.Source) {
 		w, needed := d.watched[name], name == resourceOf[sd.Role] || name == "services" // others are only attached
@@ -58,20 +58,20 @@ func (d *Discovery) whyNothing(j *targets.Job, sd targets.Discovery) string {
 		return s.nothingMatches(seen) + s.elsewhere(base)
 	}
 	var named []string
-	for _, o := range matches[:min(len(matches), mostNamed)] {
+	for _, o := range matches[:min(len(matches), maxNamed)] {
 		named = append(named, s.whyNot(o))
 	}
-	if more := len(matches) - mostNamed; more > 0 {
+	if more := len(matches) - maxNamed; more > 0 {
 		named = append(named, fmt.Sprintf("and %d %s more", more, kindsOf[sd.Role][min(1, more-1)]))
 	}
 	return strings.Join(named, "; ")
 }
 
-// objects returns the objects of a role that the job selects, by name; where there are none, the last one that it refuses for something
-// else than its labels, and how many there are in all.
+// objects returns the objects of a role that the job selects, sorted by name, and how many there are in all. Refused says why the
+// job refuses one whose labels match.
 func (s *search) objects(role string) (out []metav1.Object, refused string, seen int) {
 	of := s.d.watched[resourceOf[role]]
-	demands := map[string]string{} // by what discovery makes of a label's name
+	demands := map[string]string{} // by the label's name as discovery writes it
 	for label, v := range s.job.Demands() {
 		if name, ok := strings.CutPrefix(label, "__meta_kubernetes_"+role+"_label_"); ok {
 			demands[name] = v
@@ -98,7 +98,7 @@ func (s *search) objects(role string) (out []metav1.Object, refused string, seen
 	return out, refused, seen
 }
 
-// mayMeet tells whether labels may be those that are demanded; of most objects they are not, and this is soon known.
+// mayMeet tells whether labels may meet the demands. It is a quick test that most objects fail.
 func mayMeet(demands, labels map[string]string) bool {
 	for name, v := range demands {
 		met := false
@@ -134,7 +134,7 @@ func (s *search) all(of *watched) (out []any) {
 
 const podPhase = "__meta_kubernetes_pod_phase"
 
-// discoveredLabels are the labels of an object by which monitors select, as discovery names them.
+// discoveredLabels returns the labels by which monitors select an object, as discovery names them.
 func discoveredLabels(role string, obj any, m metav1.Object) map[string]string {
 	out := map[string]string{}
 	if p, ok := obj.(*corev1.Pod); ok {
@@ -148,14 +148,14 @@ func discoveredLabels(role string, obj any, m metav1.Object) map[string]string {
 	return out
 }
 
-// nothingMatches says where the job looked for objects, and for which.
+// nothingMatches says where the job looked for objects, and by which selector.
 func (s *search) nothingMatches(seen int) string {
 	kind := kindsOf[s.sd.Role]
 	where := "in the cluster"
 	if ns := s.sd.Namespaces; len(ns) > 0 && s.sd.Role != targets.RoleNode {
 		where = "in namespace " + ns[0]
 		if len(ns) > 1 {
-			where = "in the namespaces " + strings.Join(ns[:min(len(ns), 2*mostNamed)], ", ")
+			where = "in the namespaces " + strings.Join(ns[:min(len(ns), 2*maxNamed)], ", ")
 		} else if w := s.d.watched["namespaces"]; w.listed() {
 			if _, ok, err := w.GetByKey(ns[0]); !ok && err == nil && seen == 0 && !s.d.isDirectory() {
 				return "there is no namespace " + ns[0]
@@ -175,7 +175,7 @@ func (s *search) nothingMatches(seen int) string {
 	return fmt.Sprintf("no %s %s matches its selector %s (%d %s there)", kind[0], where, selector, seen, kind[min(1, seen-1)])
 }
 
-// elsewhere names objects that the job would select if it looked into their namespaces, empty if there are none.
+// elsewhere names the objects in other namespaces that the job would select. It returns an empty string if there are none.
 func (s *search) elsewhere(role string) string {
 	if len(s.sd.Namespaces) == 0 || role == targets.RoleNode || s.job.Selector == "" && s.sd.Selectors == "" { // any would match
 		return ""
@@ -200,10 +200,10 @@ func (s *search) elsewhere(role string) string {
 	if len(namespaces) > 1 {
 		kind = "the namespaces "
 	}
-	return fmt.Sprintf("; %s %s: %s leaves %s%s out", upTo(names, mostNamed), verb, s.d.namespaceField(s.job), kind, upTo(namespaces, mostNamed))
+	return fmt.Sprintf("; %s %s: %s leaves %s%s out", upTo(names, maxNamed), verb, s.d.namespaceField(s.job), kind, upTo(namespaces, maxNamed))
 }
 
-// namespaceField is what decides on the namespaces in which a job looks for objects.
+// namespaceField names the field that decides in which namespaces a job looks for objects.
 func (d *Discovery) namespaceField(j *targets.Job) string {
 	d.state.mu.RLock()
 	defer d.state.mu.RUnlock()

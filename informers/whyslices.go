@@ -28,7 +28,7 @@ func (s *search) whyNoSlices(svc *corev1.Service) string {
 			continue
 		}
 		why := s.whySlice(svc, slice, "EndpointSlice "+key+" of "+name)
-		if reason = why; len(slice.Endpoints) > 0 { // rather of one that there could be targets of
+		if reason = why; len(slice.Endpoints) > 0 { // prefer the reason of one that has endpoints
 			break
 		}
 	}
@@ -62,8 +62,8 @@ func (s *search) whySlice(svc *corev1.Service, slice *discoveryv1.EndpointSlice,
 	return name + " gives no targets"
 }
 
-// whyNoSlice is whyNoSlices where there are none. It also says which of the ports would be scraped: in a pull request there are
-// Services and no slices.
+// whyNoSlice is whyNoSlices for a Service that has none. It also says which of the ports would be scraped, because manifests in a
+// pull request have Services and no slices.
 func (s *search) whyNoSlice(svc *corev1.Service, name string) string {
 	if s.d.isDirectory() {
 		why := name + " is selected, " + s.ports(svc) + "; the directory has no EndpointSlice of it, so that its Pods are not known"
@@ -124,7 +124,7 @@ func (s *search) ports(svc *corev1.Service) string {
 	return fmt.Sprintf("but of its ports (%s) none %s", strings.Join(all, ", "), portDemand(rule, label))
 }
 
-// portValue is what the label of a port rule says of a Service's port, as far as the Service tells.
+// portValue is the value that a port rule's label has for a Service's port, as far as the Service tells.
 func portValue(p *corev1.ServicePort, label string) string {
 	if !strings.Contains(label, "_container_") {
 		return p.Name

@@ -15,8 +15,8 @@ import (
 	"promrelay/targets"
 )
 
-// work works off what has been noted: it compiles the monitors that it concerns, makes the groups anew that it
-// concerns, and tells the sink what came of it. Only the worker runs it.
+// work works off one batch: it compiles the monitors that the changes concern, makes their target groups again, and hands the
+// changes of targets to the sink.
 func (w *worker) work(ctx context.Context, n notes) {
 	if n.plan != nil {
 		if !w.offline {
@@ -27,7 +27,7 @@ func (w *worker) work(ctx context.Context, n notes) {
 	dirty := w.dirtyMonitors(n)
 	loaded, all := w.loadKinds()
 	maps.Copy(dirty, all)
-	needy := w.takeIn(n, loaded, dirty)
+	needy := w.updateJobs(n, loaded, dirty)
 	if !w.offline {
 		w.external.Apply()
 	}
@@ -42,22 +42,22 @@ func (w *worker) work(ctx context.Context, n notes) {
 	w.finish()
 }
 
-// takeIn gives the set the jobs of what has changed. It returns those that are to be offered groups.
-func (w *worker) takeIn(n notes, loaded []targets.Kind, dirty map[targets.Owner]bool) (needy []*targets.Job) {
+// updateJobs compiles what has changed and gives its jobs to the set. It returns the jobs that need groups.
+func (w *worker) updateJobs(n notes, loaded []targets.Kind, dirty map[targets.Owner]bool) (needy []*targets.Job) {
 	w.state.mu.Lock()
 	defer w.state.mu.Unlock()
-	if n.external { // before jobs change: what was found is for them as they were
+	if n.external { // before jobs change: it was found for the jobs as they were
 		for job, groups := range w.external.Changed() {
 			_ = w.guard.Call(guard.Group, job, func() { w.state.set.OfferAll(job, groups) })
 		}
 	}
 	for owner := range dirty {
-		needy = append(needy, w.compileAlone(owner)...)
+		needy = append(needy, w.compileGuarded(owner)...)
 	}
 	if n.plan != nil {
 		needy = append(needy, w.replaceBlocks(n.plan)...)
 	}
-	w.sweep(n, loaded)
+	w.retainGood(n, loaded)
 	if len(dirty) > 0 {
 		w.refs.keep(func(ref targets.Ref) bool { return len(w.state.byRef[ref]) > 0 })
 		w.count()
@@ -65,7 +65,7 @@ func (w *worker) takeIn(n notes, loaded []targets.Kind, dirty map[targets.Owner]
 	return needy
 }
 
-// settle returns what has changed of targets.
+// settle returns the changes of targets.
 func (w *worker) settle() []targets.Change {
 	w.state.mu.Lock()
 	defer w.state.mu.Unlock()
@@ -76,7 +76,7 @@ func (w *worker) settle() []targets.Change {
 	return changes
 }
 
-// apply lets a plan count from now on: every monitor is to be compiled.
+// apply makes a plan the one in use. Every monitor must be compiled again.
 func (w *worker) apply(p *plan) {
 	w.state.mu.Lock()
 	defer w.state.mu.Unlock()
@@ -84,7 +84,7 @@ func (w *worker) apply(p *plan) {
 	clear(w.loaded)
 }
 
-// replaceBlocks puts the jobs of the configuration's blocks in the place of the previous ones.
+// replaceBlocks replaces the jobs of the configuration's blocks.
 func (w *worker) replaceBlocks(p *plan) (needy []*targets.Job) {
 	for owner := range w.state.blocks {
 		if _, ok := p.blocks[owner]; !ok {
@@ -99,14 +99,14 @@ func (w *worker) replaceBlocks(p *plan) (needy []*targets.Job) {
 	return needy
 }
 
-// replace makes jobs all jobs of an owner. It returns those that are to be offered groups of the cluster's objects; what they find
-// by other means is looked for after the next external.Apply.
+// replace replaces the jobs of an owner. It returns the jobs that need groups of the cluster's objects. Other service discovery
+// begins with the next external.Apply.
 func (w *worker) replace(owner targets.Owner, jobs []*targets.Job) (needy []*targets.Job) {
 	w.external.Want(owner, jobs)
 	return w.state.set.Replace(owner, jobs)
 }
 
-// dirtyMonitors returns the monitors that what was noted may change.
+// dirtyMonitors returns the monitors that the changes may concern.
 func (w *worker) dirtyMonitors(n notes) map[targets.Owner]bool {
 	dirty := map[targets.Owner]bool{}
 	for o := range n.objects {
@@ -130,7 +130,8 @@ func (w *worker) dirtyMonitors(n notes) map[targets.Owner]bool {
 	return dirty
 }
 
-// loadKinds returns the kinds that have been listed, or that the settings want no longer, for the first time, and all their monitors.
+// loadKinds returns the kinds that are listed now, or not wanted any more, and whose monitors were not compiled since, with all of
+// their monitors.
 func (w *worker) loadKinds() (loaded []targets.Kind, dirty map[targets.Owner]bool) {
 	dirty = map[targets.Owner]bool{}
 	for _, kind := range targets.Kinds {
@@ -157,11 +158,11 @@ func ownerOf(kind targets.Kind, key string) targets.Owner {
 	return targets.Owner{Kind: kind, Namespace: namespace, Name: name}
 }
 
-// compile gives the set the jobs of a monitor as it is now. It returns those that are to be offered groups.
+// compile replaces the jobs of a monitor by those of its present state. It returns the jobs that need groups.
 func (w *worker) compile(owner targets.Owner) (needy []*targets.Job) {
 	obj, ok, err := w.watched[objects.OfKind(owner.Kind).Name].GetByKey(owner.Namespace + "/" + owner.Name)
 	if !ok || err != nil || w.state.settings == nil {
-		w.letGo(owner, false)
+		w.forgetGood(owner, false)
 		w.setRefs(owner, nil)
 		delete(w.state.monitors, owner)
 		return w.replace(owner, nil)
@@ -172,7 +173,7 @@ func (w *worker) compile(owner targets.Owner) (needy []*targets.Job) {
 		next.reported = old.reported
 	}
 	if why := w.unwanted(owner, obj); why != "" {
-		w.letGo(owner, true)
+		w.forgetGood(owner, true)
 		w.setRefs(owner, nil)
 		next.state, next.reason = Unselected, why
 		w.state.monitors[owner] = next
@@ -180,7 +181,7 @@ func (w *worker) compile(owner targets.Owner) (needy []*targets.Job) {
 	}
 	next.unknown = objects.UnknownFields(obj)
 	if len(next.unknown) > 0 && (old == nil || !slices.Equal(old.unknown, next.unknown)) {
-		w.log.Warn("a monitor has fields that the relay does not know, and passes over", zap.Stringer("monitor", owner), zap.Strings("fields", next.unknown))
+		w.log.Warn("a monitor has unknown fields, they are ignored", zap.Stringer("monitor", owner), zap.Strings("fields", next.unknown))
 	}
 	r := targets.Result{}
 	if u, ok := obj.(*objects.Undecoded); ok {
@@ -211,7 +212,7 @@ func (w *worker) compile(owner targets.Owner) (needy []*targets.Job) {
 	w.setRefs(owner, next.refs)
 	w.state.monitors[owner] = next
 	if pending {
-		return nil // what it was before goes on until it is known
+		return nil // its previous jobs stay until the answer is there
 	}
 	return w.replace(owner, r.Jobs)
 }
@@ -231,7 +232,7 @@ func (w *worker) unwanted(owner targets.Owner, obj any) string {
 	return w.state.settings.Unwanted(owner.Kind, owner.Namespace, m.GetLabels(), of)
 }
 
-// setRefs notes what a monitor refers to.
+// setRefs notes the Secrets and ConfigMaps that a monitor names.
 func (w *worker) setRefs(owner targets.Owner, refs []targets.Ref) {
 	if old := w.state.monitors[owner]; old != nil {
 		for _, ref := range old.refs {
@@ -248,7 +249,7 @@ func (w *worker) setRefs(owner targets.Owner, refs []targets.Ref) {
 	}
 }
 
-// count sets the metrics that tell of monitors.
+// count sets the metrics about monitors.
 func (w *worker) count() {
 	type cell struct {
 		kind  targets.Kind
