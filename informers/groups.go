@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	promk8s "github.com/prometheus/prometheus/discovery/kubernetes"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/tools/cache"
@@ -184,6 +185,6 @@ func filtered(of func(resource string) lookup, role string, selectors map[string
 }
 
 func (s selector) matches(obj any) bool {
-	m, err := metaOf(obj)
+	m, err := meta.Accessor(obj)
 	return err == nil && s.labels.Matches(labels.Set(m.GetLabels())) && s.fields.Matches(objects.FieldsOf(obj, m))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/prometheus/prometheus/util/strutil"
+	"k8s.io/apimachinery/pkg/api/meta"
 )
 
 // Two labels of an object collide if discovery gives both the same name: app.kubernetes.io/name and app_kubernetes_io_name do.
@@ -96,13 +97,13 @@ func decided(of lookup) lookup {
 		if !ok || err != nil {
 			return obj, ok, err
 		}
-		m, err := metaOf(obj)
+		m, err := meta.Accessor(obj)
 		if err != nil || !haveCollision(m.GetLabels()) && !haveCollision(m.GetAnnotations()) {
 			return obj, true, nil
 		}
 		c := reflect.New(reflect.TypeOf(obj).Elem())
 		c.Elem().Set(reflect.ValueOf(obj).Elem())
-		if m, err = metaOf(c.Interface()); err != nil {
+		if m, err = meta.Accessor(c.Interface()); err != nil {
 			return obj, true, nil
 		}
 		m.SetLabels(withoutCollisions(m.GetLabels()))

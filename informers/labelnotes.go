@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"promrelay/targets"
@@ -62,7 +63,7 @@ func collisionNote(j *targets.Job, sd targets.Discovery, role string, w *watched
 	if !ok || err != nil {
 		return nil
 	}
-	m, err := metaOf(obj)
+	m, err := meta.Accessor(obj)
 	if err != nil || !w.ClusterScoped && len(sd.Namespaces) > 0 && !slices.Contains(sd.Namespaces, m.GetNamespace()) {
 		return nil
 	}

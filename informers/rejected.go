@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -16,7 +17,7 @@ import (
 // reject reports a rejected monitor to its users, once, and returns the jobs of its last good version. Pending means that these
 // are not known yet. It sets next.lastGood, and adds to next.refs.
 func (w *worker) reject(owner targets.Owner, obj any, next *monitorState) (jobs []*targets.Job, pending bool) {
-	m, err := metaOf(obj)
+	m, err := meta.Accessor(obj)
 	if err != nil {
 		return nil, false
 	}

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/cache"
@@ -91,7 +92,7 @@ func fullObjects(seed int64) (out []runtime.Object) {
 	)
 	add := func(o runtime.Object, name string, unspaced bool) {
 		f.Fill(o)
-		m, err := metaOf(o)
+		m, err := meta.Accessor(o)
 		if err != nil {
 			panic(err)
 		}

@@ -11,7 +11,6 @@ import (
 	"go.uber.org/zap"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/cache"
 
@@ -222,7 +221,7 @@ func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 		}
 	})
 	tell := func(obj any) {
-		if m, err := metaOf(obj); err == nil {
+		if m, err := meta.Accessor(obj); err == nil {
 			w.noteCollision(objects.Key(m), m, false)
 			w.note(w.Resource, objects.Key(m))
 		}
@@ -245,7 +244,7 @@ func (w *watched) prepare(p *part, inf cache.SharedIndexInformer, gone func()) {
 func (w *watched) gone(obj any) {
 	lost, ok := obj.(cache.DeletedFinalStateUnknown)
 	if !ok {
-		m, err := metaOf(obj)
+		m, err := meta.Accessor(obj)
 		if err != nil {
 			return
 		}
@@ -379,5 +378,3 @@ func (w *watched) keys() []string {
 	}
 	return out
 }
-
-func metaOf(obj any) (metav1.Object, error) { return meta.Accessor(obj) }

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"promrelay/informers/objects"
@@ -78,7 +79,7 @@ func (s *search) objects(role string) (out []metav1.Object, refused string, seen
 		}
 	}
 	for _, obj := range s.all(of) {
-		m, err := metaOf(obj)
+		m, err := meta.Accessor(obj)
 		if sel, ok := s.selectors[role]; err != nil || ok && !sel.matches(obj) {
 			seen++
 			continue

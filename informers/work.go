@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	"promrelay/informers/guard"
 	"promrelay/informers/objects"
@@ -219,7 +220,7 @@ func (w *worker) compile(owner targets.Owner) (needy []*targets.Job) {
 
 // unwanted says why a monitor is not selected, empty if it is.
 func (w *worker) unwanted(owner targets.Owner, obj any) string {
-	m, err := metaOf(obj)
+	m, err := meta.Accessor(obj)
 	if err != nil {
 		return err.Error()
 	}
