@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"promrelay/informers/guard"
 	"promrelay/informers/objects"
 	"promrelay/targets"
 )
@@ -40,23 +39,6 @@ func (w *worker) reject(owner targets.Owner, obj any, next *monitorState) (jobs 
 	}
 	next.lastGood = r.Err == nil
 	return r.Jobs, false
-}
-
-// compileGuarded is compile. A panic in it rejects this monitor only.
-func (w *worker) compileGuarded(owner targets.Owner) (needy []*targets.Job) {
-	err := w.guard.Call(guard.Monitor, owner.String(), func() { needy = w.compile(owner) })
-	if err == nil {
-		return needy
-	}
-	_ = w.guard.Call(guard.Monitor, owner.String(), func() {
-		next := &monitorState{state: Rejected, reason: err.Error()}
-		if old := w.state.monitors[owner]; old != nil {
-			next.refs, next.reported = old.refs, old.reported
-		}
-		w.state.monitors[owner] = next
-		w.replace(owner, nil)
-	})
-	return nil
 }
 
 // forgetGood forgets the last good version of a monitor that is gone or not selected any more. It keeps it while not all monitors, or

@@ -2,14 +2,10 @@ package informers
 
 import (
 	"context"
-	"errors"
 	"maps"
-	"slices"
 	"strings"
 
 	"go.uber.org/zap"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 
 	"promrelay/informers/guard"
 	"promrelay/informers/objects"
@@ -157,97 +153,6 @@ func (w *worker) loadKinds() (loaded []targets.Kind, dirty map[targets.Owner]boo
 func ownerOf(kind targets.Kind, key string) targets.Owner {
 	namespace, name, _ := strings.Cut(key, "/")
 	return targets.Owner{Kind: kind, Namespace: namespace, Name: name}
-}
-
-// compile replaces the jobs of a monitor by those of its present state. It returns the jobs that need groups.
-func (w *worker) compile(owner targets.Owner) (needy []*targets.Job) {
-	obj, ok, err := w.watched[objects.OfKind(owner.Kind).Name].GetByKey(owner.Namespace + "/" + owner.Name)
-	if !ok || err != nil || w.state.settings == nil {
-		w.forgetGood(owner, false)
-		w.setRefs(owner, nil)
-		delete(w.state.monitors, owner)
-		return w.replace(owner, nil)
-	}
-	next := &monitorState{state: Accepted}
-	old := w.state.monitors[owner]
-	if old != nil {
-		next.reported = old.reported
-	}
-	if why := w.unwanted(owner, obj); why != "" {
-		w.forgetGood(owner, true)
-		w.setRefs(owner, nil)
-		next.state, next.reason = Unselected, why
-		w.state.monitors[owner] = next
-		return w.replace(owner, nil)
-	}
-	next.unknown = objects.UnknownFields(obj)
-	if len(next.unknown) > 0 && (old == nil || !slices.Equal(old.unknown, next.unknown)) {
-		w.log.Warn("a monitor has unknown fields, they are ignored", zap.Stringer("monitor", owner), zap.Strings("fields", next.unknown))
-	}
-	r := targets.Result{}
-	if u, ok := obj.(*objects.Undecoded); ok {
-		r.Err = u.Err
-	} else {
-		r = w.state.settings.Compile(obj, w.refs.snapshot())
-	}
-	next.refs = r.Refs
-	pending := errors.Is(r.Err, targets.ErrPending)
-	switch {
-	case pending:
-		next.state, next.reason = Pending, r.Err.Error()
-	case r.Err != nil:
-		next.state, next.reason = Rejected, r.Err.Error()
-		r.Jobs, pending = w.reject(owner, obj, next)
-		if old == nil || old.reason != next.reason || old.lastGood != next.lastGood {
-			w.log.Warn("monitor rejected", zap.Stringer("monitor", owner), zap.String("reason", next.reason), zap.Bool("last_good", next.lastGood))
-			if p := (*targets.PanicError)(nil); errors.As(r.Err, &p) {
-				w.guard.Report(guard.Monitor, owner.String(), p)
-			}
-		}
-	default:
-		w.good.Keep(owner, obj)
-		if old != nil && old.state == Rejected {
-			w.log.Info("monitor accepted again", zap.Stringer("monitor", owner))
-		}
-	}
-	w.setRefs(owner, next.refs)
-	w.state.monitors[owner] = next
-	if pending {
-		return nil // its previous jobs stay until the answer is there
-	}
-	return w.replace(owner, r.Jobs)
-}
-
-// unwanted says why a monitor is not selected, empty if it is.
-func (w *worker) unwanted(owner targets.Owner, obj any) string {
-	m, err := meta.Accessor(obj)
-	if err != nil {
-		return err.Error()
-	}
-	var of map[string]string
-	if ns, ok, err := w.watched["namespaces"].GetByKey(owner.Namespace); ok && err == nil {
-		if of = ns.(*corev1.Namespace).Labels; of == nil {
-			of = map[string]string{}
-		}
-	}
-	return w.state.settings.Unwanted(owner.Kind, owner.Namespace, m.GetLabels(), of)
-}
-
-// setRefs notes the Secrets and ConfigMaps that a monitor names.
-func (w *worker) setRefs(owner targets.Owner, refs []targets.Ref) {
-	if old := w.state.monitors[owner]; old != nil {
-		for _, ref := range old.refs {
-			if delete(w.state.byRef[ref], owner); len(w.state.byRef[ref]) == 0 {
-				delete(w.state.byRef, ref)
-			}
-		}
-	}
-	for _, ref := range refs {
-		if w.state.byRef[ref] == nil {
-			w.state.byRef[ref] = map[targets.Owner]bool{}
-		}
-		w.state.byRef[ref][owner] = true
-	}
 }
 
 // count sets the metrics about monitors.
