@@ -191,6 +191,6 @@ func (d *Discovery) Targets(job string) []*targets.Target {
 	return d.state.set.Targets(job)
 }
 
-// Settled tells whether all that was there when Run began is worked off: objects are listed, Secrets are read, and targets are
-// told to the Sink. Only other service discovery may still take its time.
+// Settled tells whether everything that existed when Run began was worked off: objects are listed, Secrets are read, and the Sink has
+// the targets. Only other service discovery may not be finished.
 func (d *Discovery) Settled() bool { return d.inbox.settled() }

@@ -55,7 +55,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 // register makes the metric that is read from the watches.
 func (d *Discovery) register(reg prometheus.Registerer) {
 	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "promrelay_discovery_unheard_resources", Help: "Kinds of objects that are to be watched and that the API server does not tell of: it is away, or refuses the watch.",
+		Name: "promrelay_discovery_unheard_resources", Help: "Kinds of objects whose changes do not arrive: the API server does not answer, or refuses the watch.",
 	}, func() float64 {
 		n := 0
 		for _, w := range d.watched {

@@ -159,12 +159,12 @@ func TestWhy(t *testing.T) {
 		"a relabeling of the monitor": {
 			strings.ReplaceAll(monitor, "{port: web}", "{port: web, relabelings: [{action: replace, targetLabel: x}, {action: keep, sourceLabels: [__meta_kubernetes_service_name], regex: checkout}]}") + service +
 				slice("addressType: IPv4\nports: [{name: web, port: 80}]\nendpoints: [{addresses: [10.0.0.1]}]"),
-			`the one that it discovered was dropped: endpoints[0].relabelings[1]: keep where __meta_kubernetes_service_name matches "checkout"; source value is "cart"`,
+			`the only target that it discovered was dropped: endpoints[0].relabelings[1]: keep where __meta_kubernetes_service_name matches "checkout"; source value is "cart"`,
 		},
 		"a relabeling beside the port": {
 			strings.ReplaceAll(monitor, "{port: web}", "{port: web, relabelings: [{action: drop, sourceLabels: [service, namespace], regex: cart;shop}]}") + service +
 				slice("addressType: IPv4\nports: [{name: a, port: 79}, {name: web, port: 80}]\nendpoints: [{addresses: [10.0.0.1]}]"),
-			`all 2 that it discovered were dropped, one of them by endpoints[0].relabelings[0]: drop where service;namespace matches "cart;shop"; source value is "cart;shop"`,
+			`all 2 targets that it discovered were dropped, one of them by endpoints[0].relabelings[0]: drop where service;namespace matches "cart;shop"; source value is "cart;shop"`,
 		},
 		"ended Pod of a Service": {
 			monitor + service + slice("addressType: IPv4\nports: [{name: web, port: 80}]\nendpoints: [{addresses: [10.0.0.1], targetRef: {kind: Pod, name: cart-0, namespace: shop}}]") +
@@ -180,7 +180,7 @@ func TestWhy(t *testing.T) {
 		},
 		"ended Pod": {
 			pods + whyPod("spec: {containers: [{name: c, ports: [{name: web, containerPort: 80}]}]}\nstatus: {phase: Succeeded, podIP: 10.0.0.1}"),
-			"Pod shop/cart-0 is Succeeded, and filterRunning leaves such out",
+			"Pod shop/cart-0 is Succeeded, and filterRunning leaves it out",
 		},
 		"unknown Node": {
 			with(whyPods, ", attachMetadata: {node: true}") + whyPod("spec: {nodeName: n9, containers: [{name: c, ports: [{name: web, containerPort: 80}]}]}\nstatus: {phase: Running, podIP: 10.0.0.1}"),

@@ -17,9 +17,9 @@ func whyDropped(j *JobStatus) string {
 		_, label, from := j.Job.PortRule()
 		return fmt.Sprintf("%s is %q; %s", from.Field, from.Value, portsOf(j.Dropped, label))
 	case len(j.Dropped) == 1:
-		return "the one that it discovered was dropped: " + j.Dropped[0].Reason
+		return "the only target that it discovered was dropped: " + j.Dropped[0].Reason
 	}
-	return fmt.Sprintf("all %d that it discovered were dropped, one of them by %s", len(j.Dropped), j.Dropped[other].Reason)
+	return fmt.Sprintf("all %d targets that it discovered were dropped, one of them by %s", len(j.Dropped), j.Dropped[other].Reason)
 }
 
 // portsOf lists the ports that a label of discovery names, of the first few objects. It groups objects with the same ports.

@@ -92,7 +92,7 @@ func (s *search) objects(role string) (out []metav1.Object, refused string, seen
 		case why == nil:
 			out = append(out, m)
 		case string(why.SourceLabels[0]) == podPhase:
-			refused = fmt.Sprintf("Pod %s is %s, and filterRunning leaves such out", objects.Key(m), obj.(*corev1.Pod).Status.Phase)
+			refused = fmt.Sprintf("Pod %s is %s, and filterRunning leaves it out", objects.Key(m), obj.(*corev1.Pod).Status.Phase)
 		}
 	}
 	slices.SortFunc(out, func(a, b metav1.Object) int { return strings.Compare(objects.Key(a), objects.Key(b)) })
@@ -246,7 +246,7 @@ func (s *search) whyNoPod(p *corev1.Pod) string {
 	case p.Status.PodIP == "":
 		return name + " has no address"
 	case s.sd.Attach.Node && p.Spec.NodeName == "":
-		return name + " is on no Node, and attachMetadata.node leaves such out"
+		return name + " is on no Node, and attachMetadata.node leaves it out"
 	case s.sd.Attach.Node && nodes.why() != "":
 		return fmt.Sprintf("attachMetadata.node leaves %s out, whose Node %s is not known, nodes: %s", name, p.Spec.NodeName, nodes.why())
 	case s.sd.Attach.Node && (!known || err != nil):

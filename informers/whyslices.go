@@ -124,7 +124,7 @@ func (s *search) ports(svc *corev1.Service) string {
 	return fmt.Sprintf("but of its ports (%s) none %s", strings.Join(all, ", "), portDemand(rule, label))
 }
 
-// portValue is the value that a port rule's label has for a Service's port, as far as the Service tells.
+// portValue is the value that a port rule's label has for a Service's port, as far as the Service says.
 func portValue(p *corev1.ServicePort, label string) string {
 	if !strings.Contains(label, "_container_") {
 		return p.Name

@@ -173,7 +173,7 @@ func (m *Directory) reread() {
 		news = true
 		f := manifest{errs: []error{err}, lost: true}
 		if err == nil {
-			f = m.decodeRecovering(path, text)
+			f = m.decodeGuarded(path, text)
 		}
 		if f.lost {
 			f.objects = append(slices.Clone(old.objects), f.objects...) // the later one counts

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -19,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	yamljson "sigs.k8s.io/yaml"
 
+	"promrelay/informers/guard"
 	"promrelay/informers/objects"
 	"promrelay/targets"
 )
@@ -31,16 +31,16 @@ type document struct {
 	path string    // of an item in the text
 }
 
-// decodeRecovering is decode, where a panic costs one file only.
-func (m *Directory) decodeRecovering(path string, text []byte) (f manifest) {
-	defer func() {
-		if p := recover(); p != nil {
-			f = manifest{text: text}
-			f.lose(fmt.Errorf("panic: %v", p))
-			m.log.Error("a manifest caused a panic", zap.String("file", path), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
-		}
-	}()
-	return m.decode(text)
+// decodeGuarded is decode. A panic in it costs one file only.
+func (m *Directory) decodeGuarded(path string, text []byte) (f manifest) {
+	var uncounted *guard.Guard
+	err := uncounted.Call(guard.Handler, path, func() { f = m.decode(text) })
+	if p := (*targets.PanicError)(nil); errors.As(err, &p) {
+		f = manifest{text: text}
+		f.lose(p)
+		m.log.Error("a manifest caused a panic", zap.String("file", path), zap.Any("panic", p.Value), zap.ByteString("stack", p.Stack))
+	}
+	return f
 }
 
 // decode reads the documents of a file.
@@ -252,12 +252,6 @@ func (d document) explain(gvk *schema.GroupVersionKind, js []byte, err error) er
 	return errors.New(d.at(firstPath(wrong[0])) + name + ": " + strings.Join(wrong, "; "))
 }
 
-// firstPath returns the path with which a message begins.
-func firstPath(message string) string {
-	path, _, _ := strings.Cut(message, ": ")
-	return path
-}
-
 // ignored says why an object is ignored that looks like a monitor. It returns an empty string for any other object.
 func ignored(gvk *schema.GroupVersionKind, js []byte) string {
 	if gvk == nil {
@@ -279,47 +273,4 @@ func ignored(gvk *schema.GroupVersionKind, js []byte) string {
 		return name + "it is ignored, there is no such kind and version: the relay reads " + strings.Join(known, ", ")
 	}
 	return ""
-}
-
-// at returns "line N: " for a field, empty if its line cannot be found.
-func (d document) at(path string) string {
-	var root yaml.Node
-	if err := yaml.Unmarshal(d.text, &root); err != nil || len(root.Content) == 0 {
-		return ""
-	}
-	if line := lineOf(root.Content[0], d.path+path); line > 0 {
-		return fmt.Sprintf("line %d: ", line)
-	}
-	return ""
-}
-
-// lineOf follows a path, such as spec.ports[0].port, as far as it can, and returns the line.
-func lineOf(n *yaml.Node, path string) int {
-	path = strings.TrimPrefix(path, ".")
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	switch n.Kind {
-	case yaml.MappingNode:
-		best, next := "", 0
-		for i := 0; i+1 < len(n.Content); i += 2 { // names may contain dots: the longest match counts
-			key := n.Content[i].Value
-			rest, ok := strings.CutPrefix(path, key)
-			if ok && (rest == "" || rest[0] == '.' || rest[0] == '[') && len(key) >= len(best) && path != "" {
-				best, next = key, i+1
-			}
-		}
-		if next > 0 && path == best {
-			return n.Content[next-1].Line
-		}
-		if next > 0 {
-			return lineOf(n.Content[next], path[len(best):])
-		}
-	case yaml.SequenceNode:
-		var i int
-		if _, err := fmt.Sscanf(path, "[%d]", &i); err == nil && i >= 0 && i < len(n.Content) {
-			return lineOf(n.Content[i], path[strings.IndexByte(path, ']')+1:])
-		}
-	}
-	return n.Line
 }
