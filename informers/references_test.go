@@ -17,8 +17,8 @@ import (
 	"promrelay/targets"
 )
 
-// vault is a Backend of which only the Secrets are asked for.
-type vault struct {
+// secrets is a Backend that has Secrets only.
+type secrets struct {
 	Backend
 	mu     sync.Mutex
 	values map[string]string // by name, of the key k
@@ -28,7 +28,7 @@ type vault struct {
 	fresh  int // reads past the cache
 }
 
-func (v *vault) Read(_ context.Context, ref targets.Ref, fresh bool) (map[string][]byte, error) {
+func (v *secrets) Read(_ context.Context, ref targets.Ref, fresh bool) (map[string][]byte, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.reads = append(v.reads, time.Now())
@@ -45,15 +45,15 @@ func (v *vault) Read(_ context.Context, ref targets.Ref, fresh bool) (map[string
 	return map[string][]byte{"k": []byte(text)}, nil
 }
 
-func (v *vault) set(f func()) {
+func (v *secrets) set(f func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	f()
 }
 
-func withReferences(t *testing.T, f func(t *testing.T, r *references, v *vault, changes *int)) {
+func withReferences(t *testing.T, f func(t *testing.T, r *references, v *secrets, changes *int)) {
 	synctest.Test(t, func(t *testing.T) {
-		v := &vault{values: map[string]string{}}
+		v := &secrets{values: map[string]string{}}
 		var mu sync.Mutex
 		changes := 0
 		r := newReferences(v, zap.NewNop(), newMetrics(nil), func(targets.Ref) { mu.Lock(); changes++; mu.Unlock() })
@@ -69,7 +69,7 @@ func withReferences(t *testing.T, f func(t *testing.T, r *references, v *vault, 
 func ref(name string) targets.Ref { return targets.Ref{Namespace: "ns", Name: name, Key: "k"} }
 
 func TestReferencesAreReadAgain(t *testing.T) {
-	withReferences(t, func(t *testing.T, r *references, v *vault, changes *int) {
+	withReferences(t, func(t *testing.T, r *references, v *secrets, changes *int) {
 		v.set(func() { v.values["a"] = "1" })
 		if _, err := r.Value(ref("a")); !errors.Is(err, targets.ErrPending) {
 			t.Fatalf("before it is read: %v, want ErrPending", err)
@@ -100,7 +100,7 @@ func TestReferencesAreReadAgain(t *testing.T) {
 }
 
 func TestReferencesThatCannotBeRead(t *testing.T) {
-	withReferences(t, func(t *testing.T, r *references, v *vault, _ *int) {
+	withReferences(t, func(t *testing.T, r *references, v *secrets, _ *int) {
 		v.set(func() { v.err = errors.New("away"); v.values["a"] = "1" })
 		_, _ = r.Value(ref("a"))
 		time.Sleep(time.Minute)
@@ -126,7 +126,7 @@ func TestReferencesThatCannotBeRead(t *testing.T) {
 
 // TestReferencesToWhatCannotBe: the answer is there at once, and nobody is asked.
 func TestReferencesToWhatCannotBe(t *testing.T) {
-	withReferences(t, func(t *testing.T, r *references, v *vault, _ *int) {
+	withReferences(t, func(t *testing.T, r *references, v *secrets, _ *int) {
 		for _, name := range []string{"", "a/b", "50%", ".", "..", "A", "a_b", "a b", "-a", "a\x00", strings.Repeat("a", 254)} {
 			for _, configMap := range []bool{false, true} {
 				_, err := r.Value(targets.Ref{ConfigMap: configMap, Namespace: "ns", Name: name, Key: "k"})
@@ -152,7 +152,7 @@ func TestReferencesToWhatCannotBe(t *testing.T) {
 // TestReferencesBeforeTheCacheHasThem: what a cache does not know is not taken for missing, and what is missing is
 // confirmed once.
 func TestReferencesBeforeTheCacheHasThem(t *testing.T) {
-	withReferences(t, func(t *testing.T, r *references, v *vault, changes *int) {
+	withReferences(t, func(t *testing.T, r *references, v *secrets, changes *int) {
 		confirmed := func(when string, reads, fresh int) {
 			t.Helper()
 			v.set(func() {
@@ -204,7 +204,7 @@ func TestReferencesBeforeTheCacheHasThem(t *testing.T) {
 }
 
 func TestHurriedReferences(t *testing.T) {
-	withReferences(t, func(t *testing.T, r *references, v *vault, _ *int) {
+	withReferences(t, func(t *testing.T, r *references, v *secrets, _ *int) {
 		v.set(func() { v.values["a"] = "1" })
 		_, _ = r.Value(ref("a"))
 		synctest.Wait()
@@ -228,7 +228,7 @@ func TestHurriedReferences(t *testing.T) {
 func TestRateOfReads(t *testing.T) {
 	for _, n := range []int{1, 50, 100, 500} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			withReferences(t, func(t *testing.T, r *references, v *vault, _ *int) {
+			withReferences(t, func(t *testing.T, r *references, v *secrets, _ *int) {
 				for i := range n {
 					_, _ = r.Value(ref(fmt.Sprint(i)))
 				}

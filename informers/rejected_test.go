@@ -46,21 +46,21 @@ func TestEachRejectionIsReportedOnce(t *testing.T) {
 	}
 }
 
-// witness is a directory of manifests that is told of rejections.
-type witness struct {
+// recorder is a directory of manifests that records rejections.
+type recorder struct {
 	*manifests.Directory
-	mu    sync.Mutex
-	heard []string
+	mu      sync.Mutex
+	reports []string
 }
 
-func (w *witness) Rejected(m corev1.ObjectReference, reason string) {
+func (w *recorder) Rejected(m corev1.ObjectReference, reason string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.heard = append(w.heard, fmt.Sprintf("%s %s %s/%s %s: %s", m.APIVersion, m.Kind, m.Namespace, m.Name, m.UID, reason))
+	w.reports = append(w.reports, fmt.Sprintf("%s %s %s/%s %s: %s", m.APIVersion, m.Kind, m.Namespace, m.Name, m.UID, reason))
 }
 
 func TestRejectionsAreToldToTheBackend(t *testing.T) {
-	heard := &witness{}
+	heard := &recorder{}
 	w := newWorldOf(t, func(m *manifests.Directory) Backend { heard.Directory = m; return heard }, "monitors:\n  podMonitorSelector: {}\n  podMonitorNamespaceSelector: {}\n",
 		map[string]string{"pod.yaml": pod("x")})
 	monitor := func(generation int, spec string) string {
@@ -95,11 +95,11 @@ func TestRejectionsAreToldToTheBackend(t *testing.T) {
 	heard.mu.Lock()
 	defer heard.mu.Unlock()
 	for i, want := range []string{"relabelings[0]", "Secret shop/token", "relabelings[0]"} {
-		if i >= len(heard.heard) || !strings.HasPrefix(heard.heard[i], "monitoring.coreos.com/v1 PodMonitor shop/api u: ") || !strings.Contains(heard.heard[i], want) {
-			t.Fatalf("heard %q, want %d about %s", heard.heard, i, want)
+		if i >= len(heard.reports) || !strings.HasPrefix(heard.reports[i], "monitoring.coreos.com/v1 PodMonitor shop/api u: ") || !strings.Contains(heard.reports[i], want) {
+			t.Fatalf("heard %q, want %d about %s", heard.reports, i, want)
 		}
 	}
-	if len(heard.heard) != 3 {
-		t.Errorf("heard %q, want three", heard.heard)
+	if len(heard.reports) != 3 {
+		t.Errorf("heard %q, want three", heard.reports)
 	}
 }
