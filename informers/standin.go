@@ -55,7 +55,7 @@ func (i *informer) AddEventHandlerWithOptions(h cache.ResourceEventHandler, _ ca
 }
 
 func (i *informer) RemoveEventHandler(cache.ResourceEventHandlerRegistration) error { return nil }
-func (i *informer) GetStore() cache.Store { return i.objects }
+func (i *informer) GetStore() cache.Store                                           { return i.objects }
 
 func (i *informer) GetIndexer() cache.Indexer           { return i.objects }
 func (i *informer) GetController() cache.Controller     { return i }
@@ -65,7 +65,7 @@ func (i *informer) LastSyncResourceVersion() string     { return "" }
 func (i *informer) IsStopped() bool                     { return false }
 func (i *informer) Run(stop <-chan struct{})            { <-stop }
 func (i *informer) RunWithContext(ctx context.Context)  { <-ctx.Done() }
-func (i *informer) AddIndexers(cache.Indexers) error { return errReadOnly }
+func (i *informer) AddIndexers(cache.Indexers) error    { return errReadOnly }
 
 func (i *informer) SetTransform(cache.TransformFunc) error { return errReadOnly }
 
