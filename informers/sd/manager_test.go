@@ -258,7 +258,7 @@ func TestGroupsOfOneName(t *testing.T) {
 		w.finds("a", "a:1")
 		w.finds("b", "b:1", "b:2")
 		before := w.are("a:1", "b:1", "b:2")
-		// What has not changed stays as it is.
+		// A target that has not changed stays the same one.
 		w.sends("b", nil, group("same", "b:3"))
 		w.pass(2 * time.Second)
 		if now := w.are("a:1", "b:3"); now["a:1"] != before["a:1"] {
@@ -289,7 +289,7 @@ func TestReplacedDiscovery(t *testing.T) {
 		w.are("a:1", "a:2")
 		w.finds("2", "a:2")
 		w.are("a:2")
-		// Not for ever, also if it changes once more.
+		// Not for ever, not even if the discovery changes once more.
 		w.job(w.config("3"))
 		w.pass(3 * time.Minute)
 		w.job(w.config("4"))
@@ -305,7 +305,7 @@ func TestReplacedDiscovery(t *testing.T) {
 		w.are("b:1", "c:1")
 		w.finds("5") // that there are none is an answer, too
 		w.are("c:1")
-		// What stays as it is goes on meanwhile.
+		// A discovery that stays goes on meanwhile.
 		w.job(w.config("6"), w.config("7"))
 		w.finds("7", "d:1")
 		w.job(w.config("6"), w.config("8"))
@@ -316,7 +316,7 @@ func TestReplacedDiscovery(t *testing.T) {
 		w.job(w.config("8"))
 		w.are()
 		w.finds("8", "e:1")
-		// What finds its targets in parts has told of all in a while.
+		// A mechanism that sends its targets in parts has sent all of them after a while.
 		parts := w.config("9")
 		parts.Mechanism = "consul"
 		w.job(parts)
@@ -327,7 +327,7 @@ func TestReplacedDiscovery(t *testing.T) {
 		w.sends("9", group("two", "f:2"))
 		w.pass(6 * time.Second)
 		w.are("f:1", "f:2")
-		// Who finds nothing so any more has nothing to wait for.
+		// A job without service discovery keeps nothing.
 		w.job()
 		w.are()
 	})
