@@ -10,7 +10,7 @@ import (
 	"strings"
 	"text/template"
 
-	"promrelay/test/peers"
+	"promrelay/test/process"
 )
 
 // What the templates and the exporters agree on.
@@ -48,7 +48,7 @@ func newAddresses() (addresses, error) {
 		&a.Relay, &a.Receiver, &a.NodeExporter, &a.Worker, &a.KubeStateMetrics, &a.Kubelet, &a.KubeProxy,
 		&a.Checkout[0], &a.Checkout[1], &a.Closed,
 	} {
-		text, err := peers.FreeAddress("")
+		text, err := process.FreeAddress("")
 		if err != nil {
 			return a, err
 		}

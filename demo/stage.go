@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"promrelay/test/peers"
+	"promrelay/test/process"
 )
 
 // stage is everything that runs, in one directory:
@@ -97,7 +98,7 @@ func (s *stage) stop() error {
 		running = append(running, s.receiver.Server)
 	}
 	for _, r := range running {
-		if r == nil || ended(r) { // somebody has ended it
+		if r == nil || r.Process().Ended() { // somebody has ended it
 			continue
 		}
 		errs = append(errs, r.Stop())
@@ -108,19 +109,10 @@ func (s *stage) stop() error {
 	return errors.Join(errs...)
 }
 
-func ended(s *peers.Server) bool {
-	select {
-	case <-s.Process().Done():
-		return true
-	default:
-		return false
-	}
-}
-
 // ended delivers an error when one of the programs ends by itself.
 func (s *stage) ended() <-chan error {
 	out := make(chan error, 3)
-	for name, p := range map[string]*peers.Process{
+	for name, p := range map[string]*process.Process{
 		"promrelay": s.relay.Process(), "the receiver": s.receiver.Process(), "node_exporter": s.nodeExporter.Process(),
 	} {
 		go func() {

@@ -18,6 +18,8 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/prompb"
 	"go.uber.org/goleak"
+
+	"promrelay/test/process"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -129,7 +131,7 @@ func TestPrometheusScrapes(t *testing.T) {
 	t.Cleanup(r.Kill)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	err = WaitFor(ctx, "a scrape", func() error {
+	err = process.WaitFor(ctx, "a scrape", func() error {
 		up, err := r.Query(ctx, `up{job="node"} == 1 and on(instance) node_cpu_seconds_total{mode="idle",cpu="0"}`)
 		if err == nil && len(up) != 1 {
 			err = fmt.Errorf("have %v", up)
@@ -144,8 +146,8 @@ func TestPrometheusScrapes(t *testing.T) {
 	}
 }
 
-// TestProcessErrors looks at what a person is told of a program that does not start.
-func TestProcessErrors(t *testing.T) {
+// TestStartErrors looks at what a person is told of a program that does not start.
+func TestStartErrors(t *testing.T) {
 	dir := t.TempDir()
 	script := filepath.Join(dir, "refuses")
 	if err := os.WriteFile(script, []byte("#!/bin/sh\necho no such flag >&2\nexit 3\n"), 0o755); err != nil {
@@ -154,9 +156,6 @@ func TestProcessErrors(t *testing.T) {
 	_, err := StartRelay(t.Context(), RelayOptions{Dir: dir, Binary: script, Config: "global: {}\n"})
 	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "no such flag") {
 		t.Errorf("have %v", err)
-	}
-	if _, err := Start(Program{Path: filepath.Join(dir, "absent"), Log: filepath.Join(dir, "log")}); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("absent program: have %v", err)
 	}
 	if _, err := StartPrometheus(t.Context(), Options{}); err == nil {
 		t.Error("a server without a directory starts")

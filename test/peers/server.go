@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"promrelay/test/process"
 )
 
 // stopGrace is how long a server may take to end by itself.
@@ -45,7 +47,7 @@ func (o *Options) complete(ctx context.Context, peer Peer) (err error) {
 		}
 	}
 	if o.Address == "" {
-		o.Address, err = FreeAddress("")
+		o.Address, err = process.FreeAddress("")
 	}
 	return err
 }
@@ -53,19 +55,20 @@ func (o *Options) complete(ctx context.Context, peer Peer) (err error) {
 // Server is a program that listens on a loopback address, and that can be stopped and started again there.
 // Its methods may be called by several goroutines, Start, Stop and Kill by one at a time.
 type Server struct {
-	program Program
+	program process.Program
 	address string
 	health  string // the path that answers 2xx when it is ready
-	rude    bool   // it leaves SIGTERM to the kernel, so that this is how it ends
+	// noHandler tells that the program does not catch SIGTERM, so that the signal ends it.
+	noHandler bool
 
 	mu      sync.Mutex
-	process *Process // guarded by mu; nil before the first start
+	process *process.Process // guarded by mu; nil before the first start
 }
 
 // newServer makes a server of a peer and starts it.
 func newServer(ctx context.Context, o Options, health string, args ...string) (*Server, error) {
 	s := &Server{address: o.Address, health: health}
-	s.program = Program{Path: o.Binary, Args: append(args, o.Args...), Log: filepath.Join(o.Dir, filepath.Base(o.Binary)+".log")}
+	s.program = process.Program{Path: o.Binary, Args: append(args, o.Args...), Log: filepath.Join(o.Dir, filepath.Base(o.Binary)+".log")}
 	if err := s.Start(ctx); err != nil {
 		return nil, err
 	}
@@ -74,14 +77,10 @@ func newServer(ctx context.Context, o Options, health string, args ...string) (*
 
 // Start starts the server, for the first time or again, with the same port and data, and waits until it is ready.
 func (s *Server) Start(ctx context.Context) error {
-	if p := s.Process(); p != nil {
-		select {
-		case <-p.Done():
-		default:
-			return fmt.Errorf("start %s: it runs already", p.name())
-		}
+	if p := s.Process(); p != nil && !p.Ended() {
+		return fmt.Errorf("start %s: it runs already", s.program.Name())
 	}
-	p, err := Start(s.program)
+	p, err := process.Start(s.program)
 	if err != nil {
 		return err
 	}
@@ -100,19 +99,10 @@ func (s *Server) AwaitReady(ctx context.Context) error {
 	p := s.Process()
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
-	err := WaitFor(ctx, p.name()+" to be ready", func() error {
-		select {
-		case <-p.Done():
-			return finalError{fmt.Errorf("it ended: %w", p.err)}
-		default:
-		}
+	return p.WaitFor(ctx, "ready", func() error {
 		_, err := Get(ctx, s.URL()+s.health)
 		return err
 	})
-	if err != nil {
-		return p.explain(err)
-	}
-	return nil
 }
 
 // Stop asks the server to end and waits for it; it is an error if it does not exit with 0 within 30 s. A server that has
@@ -123,7 +113,7 @@ func (s *Server) Stop() error {
 		return nil
 	}
 	err := p.Stop(stopGrace)
-	if s.rude && p.signalled(syscall.SIGTERM) {
+	if s.noHandler && p.EndedBy(syscall.SIGTERM) {
 		return nil
 	}
 	return err
@@ -137,7 +127,7 @@ func (s *Server) Kill() {
 }
 
 // Process is the one that was started last.
-func (s *Server) Process() *Process {
+func (s *Server) Process() *process.Process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.process

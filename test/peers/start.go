@@ -59,7 +59,7 @@ func StartNodeExporter(ctx context.Context, o Options) (*Server, error) {
 	}
 	s, err := newServer(ctx, o, "/", "--web.listen-address="+o.Address)
 	if err == nil {
-		s.rude = true
+		s.noHandler = true
 	}
 	return s, err
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 
-	"promrelay/test/peers"
+	"promrelay/test/process"
 )
 
 // pageSeries tells on each page of an exporter which one it is.
@@ -60,7 +60,7 @@ type line struct {
 // newExporter serves what render returns at http://127.0.0.N:PORT/metrics until the test ends.
 func newExporter(t *testing.T, render func(page int, at time.Time) pageText) *exporter {
 	t.Helper()
-	address, err := peers.FreeAddress("127.0.0.3")
+	address, err := process.FreeAddress("127.0.0.3")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 
-	"promrelay/test/peers"
+	"promrelay/test/process"
 )
 
 // receiver takes remote write of both versions and keeps every sample in the order in which it came.
@@ -90,7 +90,7 @@ func newReceiver(t *testing.T) *receiver {
 // newDeadReceiver is one that refuses connections.
 func newDeadReceiver(t *testing.T) *receiver {
 	t.Helper()
-	address, err := peers.FreeAddress("127.0.0.7")
+	address, err := process.FreeAddress("127.0.0.7")
 	if err != nil {
 		t.Fatal(err)
 	}

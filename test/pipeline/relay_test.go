@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"promrelay/test/peers"
+	"promrelay/test/process"
 )
 
 // startRelay runs the relay until the test ends. The end of its log is shown if the test fails.
@@ -57,7 +58,7 @@ func await(t *testing.T, within time.Duration, what string, condition func() err
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
-	if err := peers.WaitFor(ctx, what, condition); err != nil {
+	if err := process.WaitFor(ctx, what, condition); err != nil {
 		t.Fatal(err)
 	}
 }
