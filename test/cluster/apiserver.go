@@ -1,3 +1,5 @@
+//go:build linux
+
 package cluster
 
 import (
@@ -8,6 +10,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"promrelay/test/process"
 )
 
 // startEtcd runs etcd on Unix sockets, so it needs no port, and without fsync: its data goes with the test.
@@ -15,7 +19,7 @@ func (c *Cluster) startEtcd(t testing.TB) {
 	t.Helper()
 	// What it tells other members, of which there are none: nothing listens there and nobody dials it.
 	const advertised = "http://localhost:2380"
-	c.etcd = StartProcess(t, Program{
+	c.etcd = StartProcess(t, process.Program{
 		Path: Path(t, "etcd"),
 		Log:  c.file("etcd.log"),
 		Args: []string{
@@ -34,7 +38,7 @@ func (c *Cluster) startEtcd(t testing.TB) {
 		return new(net.Dialer).DialContext(ctx, "unix", c.file("etcd.sock"))
 	}}
 	defer transport.CloseIdleConnections()
-	c.etcd.await(t, "healthy", startLimit, func() error { return get(transport, "http://etcd/health") })
+	await(t, c.etcd, "healthy", func() error { return get(transport, "http://etcd/health") })
 }
 
 // get asks for a page and wants 200.
@@ -57,12 +61,12 @@ func (c *Cluster) startAPIServer(t testing.TB) {
 	if info, err := os.Stat(c.auditLog()); err == nil {
 		c.audited.Store(info.Size())
 	}
-	c.apiserver = StartProcess(t, Program{
+	c.apiserver = StartProcess(t, process.Program{
 		Path: Path(t, "kube-apiserver"),
 		Log:  c.file("kube-apiserver.log"),
 		Args: c.apiserverFlags(),
 	})
-	c.apiserver.await(t, "ready", startLimit, func() error {
+	await(t, c.apiserver, "ready", func() error {
 		ctx, cancel := callContext()
 		defer cancel()
 		return c.client.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()

@@ -1,3 +1,5 @@
+//go:build linux
+
 package cluster
 
 import (
@@ -9,8 +11,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-
-	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 )
 
 // auditPolicy records every stage of every request. The first stage is written before the request is worked on, so a
@@ -20,6 +20,37 @@ kind: Policy
 rules:
 - level: Metadata
 `
+
+// The stages of a request that the log tells of.
+const (
+	stageReceived = "RequestReceived"
+	stageStarted  = "ResponseStarted"
+	stageComplete = "ResponseComplete"
+	stagePanic    = "Panic"
+)
+
+// AuditEvent is what tests read of a line of the audit log (audit.k8s.io/v1, Event).
+type AuditEvent struct {
+	AuditID    string `json:"auditID"`
+	Stage      string `json:"stage"`
+	RequestURI string `json:"requestURI"`
+	Verb       string `json:"verb"`
+	UserAgent  string `json:"userAgent"`
+	User       struct {
+		Username string `json:"username"`
+	} `json:"user"`
+	ObjectRef *struct {
+		Resource    string `json:"resource"`
+		Namespace   string `json:"namespace"`
+		Name        string `json:"name"`
+		APIGroup    string `json:"apiGroup"`
+		Subresource string `json:"subresource"`
+	} `json:"objectRef"`
+	ResponseStatus *struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	} `json:"responseStatus"`
+}
 
 // AuditFilter chooses requests; an empty field lets every request pass.
 type AuditFilter struct {
@@ -35,7 +66,7 @@ type AuditFilter struct {
 	Resource string
 }
 
-func (f AuditFilter) matches(e *auditv1.Event) bool {
+func (f AuditFilter) matches(e *AuditEvent) bool {
 	return (f.User == "" || f.User == e.User.Username) &&
 		strings.HasPrefix(e.UserAgent, f.Agent) &&
 		(f.Verb == "" || f.Verb == e.Verb) &&
@@ -43,7 +74,7 @@ func (f AuditFilter) matches(e *auditv1.Event) bool {
 }
 
 // auditResource names an event's resource; it is "" for requests that are not about one, such as "/version".
-func auditResource(e *auditv1.Event) string {
+func auditResource(e *AuditEvent) string {
 	if e.ObjectRef == nil {
 		return ""
 	}
@@ -57,7 +88,7 @@ func auditResource(e *auditv1.Event) string {
 // AuditEvents reads the events of the requests that a filter chooses, over all lives of the API server, in the order
 // of their writing. One request has several events, one for each of its stages, under one audit ID. It needs
 // Options.Audit.
-func (c *Cluster) AuditEvents(t testing.TB, filter AuditFilter) []auditv1.Event {
+func (c *Cluster) AuditEvents(t testing.TB, filter AuditFilter) []AuditEvent {
 	t.Helper()
 	return c.auditEvents(t, filter, 0)
 }
@@ -69,7 +100,7 @@ func (c *Cluster) Requests(t testing.TB, filter AuditFilter) map[string]int {
 	t.Helper()
 	counts := map[string]int{}
 	for _, e := range c.AuditEvents(t, filter) {
-		if e.Stage != auditv1.StageRequestReceived {
+		if e.Stage != stageReceived {
 			continue
 		}
 		resource := auditResource(&e)
@@ -90,9 +121,9 @@ func (c *Cluster) OpenWatches(t testing.TB, filter AuditFilter) Watches {
 	for _, e := range c.auditEvents(t, filter, c.audited.Load()) {
 		begun := e.ResponseStatus == nil || e.ResponseStatus.Code < 300
 		switch {
-		case e.Stage == auditv1.StageResponseStarted && begun:
+		case e.Stage == stageStarted && begun:
 			watches.add(auditResource(&e), 1)
-		case (e.Stage == auditv1.StageResponseComplete || e.Stage == auditv1.StagePanic) && begun:
+		case (e.Stage == stageComplete || e.Stage == stagePanic) && begun:
 			watches.add(auditResource(&e), -1)
 		}
 	}
@@ -101,7 +132,7 @@ func (c *Cluster) OpenWatches(t testing.TB, filter AuditFilter) Watches {
 
 func (c *Cluster) auditLog() string { return c.file("audit.log") }
 
-func (c *Cluster) auditEvents(t testing.TB, filter AuditFilter, offset int64) []auditv1.Event {
+func (c *Cluster) auditEvents(t testing.TB, filter AuditFilter, offset int64) []AuditEvent {
 	t.Helper()
 	if !c.options.Audit {
 		t.Fatal("read audit log: the cluster was started without Options.Audit")
@@ -114,7 +145,7 @@ func (c *Cluster) auditEvents(t testing.TB, filter AuditFilter, offset int64) []
 }
 
 // readAudit reads whole lines; a last line without an end is still being written.
-func readAudit(path string, filter AuditFilter, offset int64) ([]auditv1.Event, error) {
+func readAudit(path string, filter AuditFilter, offset int64) ([]AuditEvent, error) {
 	log, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -123,7 +154,7 @@ func readAudit(path string, filter AuditFilter, offset int64) ([]auditv1.Event, 
 	if _, err := log.Seek(offset, io.SeekStart); err != nil {
 		return nil, err
 	}
-	var events []auditv1.Event
+	var events []AuditEvent
 	for lines := bufio.NewReader(log); ; {
 		line, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
@@ -131,7 +162,7 @@ func readAudit(path string, filter AuditFilter, offset int64) ([]auditv1.Event, 
 		} else if err != nil {
 			return nil, err
 		}
-		var e auditv1.Event
+		var e AuditEvent
 		if err := json.Unmarshal(line, &e); err != nil {
 			return nil, fmt.Errorf("parse %q: %w", line, err)
 		}

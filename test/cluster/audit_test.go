@@ -1,3 +1,5 @@
+//go:build linux
+
 package cluster
 
 import (
@@ -36,7 +38,7 @@ func TestReadAudit(t *testing.T) {
 			}
 			got := ""
 			for _, e := range events {
-				got += string(e.AuditID)
+				got += e.AuditID
 			}
 			if got != c.want {
 				t.Errorf("events %q, want %q", got, c.want)

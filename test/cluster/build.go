@@ -1,7 +1,8 @@
+//go:build linux
+
 package cluster
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"promrelay/test/peers"
 )
 
 // Version is the release of Kubernetes that the servers are built from and report.
@@ -25,11 +28,11 @@ type Binary struct {
 	Dir string
 }
 
-// servers are built from the tool lines of this module's go.mod, so their versions and sums are pinned there.
+// servers are built from the tool lines of servers/go.mod, so their versions and sums are pinned there.
 var servers = []Binary{
-	{Name: "etcd", Package: "go.etcd.io/etcd/server/v3", Dir: "test/cluster"},
-	{Name: "kube-apiserver", Package: "k8s.io/kubernetes/cmd/kube-apiserver", Dir: "test/cluster"},
-	{Name: "kubelet", Package: "k8s.io/kubernetes/cmd/kubelet", Dir: "test/cluster"},
+	{Name: "etcd", Package: "go.etcd.io/etcd/server/v3", Dir: "test/cluster/servers"},
+	{Name: "kube-apiserver", Package: "k8s.io/kubernetes/cmd/kube-apiserver", Dir: "test/cluster/servers"},
+	{Name: "kubelet", Package: "k8s.io/kubernetes/cmd/kubelet", Dir: "test/cluster/servers"},
 }
 
 // Build compiles the servers, once in a process. With a warm build cache it takes seconds; without one, about
@@ -62,7 +65,7 @@ func Path(t testing.TB, name string) string {
 }
 
 func binaryPath(name string) (string, error) {
-	root, err := repository()
+	root, err := peers.Root()
 	if err != nil {
 		return "", err
 	}
@@ -71,7 +74,7 @@ func binaryPath(name string) (string, error) {
 
 // build compiles under a lock on the directory, because two builds of Kubernetes at once starve a small machine.
 func build(binaries []Binary) error {
-	root, err := repository()
+	root, err := peers.Root()
 	if err != nil {
 		return err
 	}
@@ -118,16 +121,3 @@ func versionFlags() string {
 	}
 	return strings.Join(flags, " ")
 }
-
-// repository is the directory that holds the relay's go.mod: two above this module's.
-var repository = sync.OnceValues(func() (string, error) {
-	output, err := exec.Command("go", "env", "GOMOD").Output()
-	if err != nil {
-		return "", fmt.Errorf("find module root: %w", err)
-	}
-	mod := strings.TrimSpace(string(output))
-	if !strings.HasSuffix(mod, filepath.Join("test", "cluster", "go.mod")) {
-		return "", errors.New("find module root: not inside test/cluster, but in " + mod)
-	}
-	return filepath.Dir(filepath.Dir(filepath.Dir(mod))), nil
-})

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package cluster runs the servers of a Kubernetes cluster for tests: a real API server on etcd, and a real kubelet
 // on containerd, built from Kubernetes' own source.
 //
@@ -24,6 +26,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
+
+	"promrelay/test/process"
 )
 
 const (
@@ -50,8 +54,8 @@ type Cluster struct {
 	options   Options
 	authority *authority
 	serving   keyPair
-	etcd      *Process
-	apiserver *Process
+	etcd      *process.Process
+	apiserver *process.Process
 	audited   atomic.Int64 // where the audit log of the present API server starts, in bytes
 
 	admin   *rest.Config
@@ -115,8 +119,8 @@ func (c *Cluster) newClients() error {
 // after 15 s.
 func (c *Cluster) Stop(t testing.TB) {
 	t.Helper()
-	if !c.apiserver.Stop(stopGrace) {
-		t.Logf("kube-apiserver did not end in %s and was killed", stopGrace)
+	if err := c.apiserver.Stop(stopGrace); err != nil {
+		t.Log(err)
 	}
 }
 
@@ -129,12 +133,10 @@ func (c *Cluster) Kill(t testing.TB) {
 // StartAgain brings a stopped API server back, on its port and with its data.
 func (c *Cluster) StartAgain(t testing.TB) {
 	t.Helper()
-	select {
-	case <-c.apiserver.Done():
-		c.startAPIServer(t)
-	default:
+	if !c.apiserver.Ended() {
 		t.Fatal("start kube-apiserver again: it is running")
 	}
+	c.startAPIServer(t)
 }
 
 // URL is the API server's address.
@@ -147,7 +149,7 @@ func (c *Cluster) CAFile() string { return c.authority.file }
 func (c *Cluster) Dir() string { return c.dir }
 
 // APIServer is the API server's process; StartAgain replaces it.
-func (c *Cluster) APIServer() *Process { return c.apiserver }
+func (c *Cluster) APIServer() *process.Process { return c.apiserver }
 
 // Client is the administrator's typed client, without a limit on its rate.
 func (c *Cluster) Client() kubernetes.Interface { return c.client }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package cluster
 
 import (
@@ -7,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"promrelay/test/process"
 )
 
 // containerdConfig keeps everything that containerd writes inside one directory, and turns off what needs the
@@ -33,7 +37,7 @@ disabled_plugins = [
 `
 
 // startContainerd runs a containerd of the kubelet's own under dir, and gives its socket.
-func startContainerd(t testing.TB, dir string) (*Process, string) {
+func startContainerd(t testing.TB, dir string) (*process.Process, string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatalf("make directory: %v", err)
@@ -46,12 +50,12 @@ func startContainerd(t testing.TB, dir string) (*Process, string) {
 	if err != nil {
 		t.Fatalf("find containerd: %v", err)
 	}
-	p := StartProcess(t, Program{
+	p := StartProcess(t, process.Program{
 		Path: executable,
 		Args: []string{"--config=" + path, "--log-level=warn"},
 		Log:  filepath.Join(dir, "containerd.log"),
 	})
-	p.await(t, "listening", startLimit, func() error {
+	await(t, p, "listening", func() error {
 		conn, err := net.Dial("unix", socket)
 		if err != nil {
 			return err

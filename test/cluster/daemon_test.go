@@ -1,6 +1,9 @@
+//go:build linux
+
 package cluster_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -17,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"promrelay/test/cluster"
+	"promrelay/test/process"
 )
 
 // What deploy/ ships, from this directory.
@@ -89,19 +93,16 @@ func startRelay(t *testing.T, to *receiver, config ...string) *relay {
 	address := fmt.Sprintf("127.0.0.1:%d", cluster.Port(t))
 	r := &relay{url: "http://" + address, client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}}
 	t.Cleanup(r.client.CloseIdleConnections)
-	p := cluster.StartProcess(t, cluster.Program{
+	p := cluster.StartProcess(t, process.Program{
 		Path: cluster.Path(t, "promrelay"),
 		Log:  filepath.Join(dir, "promrelay.log"),
 		Args: []string{"run", "--config.file=" + file, "--wal.dir=" + filepath.Join(dir, "wal"), "--web.listen-address=" + address, "--log.level=info"},
 	})
-	cluster.WaitFor(t, "the relay to be ready", 45*time.Second, func() error {
-		select {
-		case <-p.Done():
-			t.Fatalf("the relay ended: %v", p.Err())
-		default:
-		}
-		return fetch(r.client, r.url+"/-/ready", "", http.StatusOK, "ready")
-	})
+	ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
+	defer cancel()
+	if err := p.WaitFor(ctx, "ready", func() error { return fetch(r.client, r.url+"/-/ready", "", http.StatusOK, "ready") }); err != nil {
+		t.Fatal(err)
+	}
 	return r
 }
 

@@ -1,3 +1,5 @@
+//go:build linux
+
 package cluster
 
 import (
@@ -11,8 +13,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/vishvananda/netlink"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 )
 
 // isolatedEnv marks the process that Main started in namespaces of its own.
@@ -20,7 +22,7 @@ const isolatedEnv = "PROMRELAY_TEST_ISOLATED"
 
 // podNetwork is on the loopback device of the network namespace; the range is set aside for tests of network
 // devices (RFC 2544). The API server refuses loopback addresses in EndpointSlices, so targets need others.
-const podNetwork = "198.18.0.1/15"
+var podNetwork = struct{ address, mask net.IP }{net.IPv4(198, 18, 0, 1).To4(), net.IPv4(255, 254, 0, 0).To4()}
 
 // podAddresses is how many addresses PodIP gives out.
 const podAddresses = 100_000
@@ -93,21 +95,38 @@ func runIsolated() (int, error) {
 func isolated() bool { return os.Getenv(isolatedEnv) == "1" }
 
 func prepareNamespaces() error {
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		return fmt.Errorf("find loopback device: %w", err)
+	if err := prepareLoopback(); err != nil {
+		return fmt.Errorf("set up loopback device: %w", err)
 	}
-	if err := netlink.LinkSetUp(lo); err != nil {
-		return fmt.Errorf("bring loopback device up: %w", err)
-	}
-	address, err := netlink.ParseAddr(podNetwork)
+	return hideKubeletTraces()
+}
+
+// prepareLoopback brings the loopback device up and gives it the Pod network, all of whose addresses are then the machine's.
+func prepareLoopback() error {
+	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	if err := netlink.AddrAdd(lo, address); err != nil {
-		return fmt.Errorf("add %s to loopback device: %w", podNetwork, err)
+	defer func() { _ = unix.Close(socket) }()
+	up, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
 	}
-	return hideKubeletTraces()
+	up.SetUint16(unix.IFF_UP)
+	if err := unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, up); err != nil {
+		return fmt.Errorf("bring it up: %w", err)
+	}
+	pods, err := unix.NewIfreq("lo:pods") // an alias, so that 127.0.0.1 stays
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(
+		pods.SetInet4Addr(podNetwork.address), unix.IoctlIfreq(socket, unix.SIOCSIFADDR, pods),
+		pods.SetInet4Addr(podNetwork.mask), unix.IoctlIfreq(socket, unix.SIOCSIFNETMASK, pods),
+	); err != nil {
+		return fmt.Errorf("add Pod network: %w", err)
+	}
+	return nil
 }
 
 // hideKubeletTraces covers what a kubelet writes outside of the directories that it is given, so that the machine

@@ -1,3 +1,5 @@
+//go:build linux
+
 package cluster
 
 import (
@@ -12,8 +14,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
 	"sigs.k8s.io/yaml"
+
+	"promrelay/test/process"
 )
 
 // Kubelet is a running kubelet and its Node.
@@ -22,8 +25,8 @@ type Kubelet struct {
 	port       int
 	cluster    *Cluster
 	dir        string
-	process    *Process
-	containerd *Process
+	process    *process.Process
+	containerd *process.Process
 }
 
 // KubeletAvailable tells whether a kubelet can run here, and if not, why.
@@ -67,7 +70,7 @@ func StartKubelet(t testing.TB, c *Cluster, nodeName string) *Kubelet {
 	k.createNode(t)
 	// The kubelet mounts its directory over itself, and leaves that when it is killed.
 	t.Cleanup(func() { _ = syscall.Unmount(filepath.Join(k.dir, "root"), syscall.MNT_DETACH) })
-	k.process = StartProcess(t, Program{
+	k.process = StartProcess(t, process.Program{
 		Path: Path(t, "kubelet"),
 		Log:  filepath.Join(k.dir, "kubelet.log"),
 		Args: k.flags(config, kubeconfig),
@@ -76,7 +79,7 @@ func StartKubelet(t testing.TB, c *Cluster, nodeName string) *Kubelet {
 	if err != nil {
 		t.Fatalf("make client of kubelet: %v", err)
 	}
-	k.process.await(t, "healthy", startLimit, func() error { return get(transport, k.URL()+"/healthz") })
+	await(t, k.process, "healthy", func() error { return get(transport, k.URL()+"/healthz") })
 	return k
 }
 
@@ -99,7 +102,7 @@ func (k *Kubelet) URL() string { return fmt.Sprintf("https://127.0.0.1:%d", k.po
 func (k *Kubelet) Node() string { return k.node }
 
 // Process is the kubelet's process.
-func (k *Kubelet) Process() *Process { return k.process }
+func (k *Kubelet) Process() *process.Process { return k.process }
 
 func (k *Kubelet) createNode(t testing.TB) {
 	t.Helper()
@@ -145,34 +148,36 @@ func (k *Kubelet) writeConfig(runtimeEndpoint string) (string, error) {
 	return path, os.WriteFile(path, config, 0o600)
 }
 
-func (k *Kubelet) config(runtimeEndpoint string, pair keyPair) *kubeletv1beta1.KubeletConfiguration {
-	yes, no, none := true, false, int32(0)
-	return &kubeletv1beta1.KubeletConfiguration{
-		TypeMeta:          metav1.TypeMeta{APIVersion: "kubelet.config.k8s.io/v1beta1", Kind: "KubeletConfiguration"},
-		Address:           "127.0.0.1",
-		Port:              int32(k.port),
-		HealthzPort:       &none, // /healthz is on the port above too
-		TLSCertFile:       pair.certFile,
-		TLSPrivateKeyFile: pair.keyFile,
-		Authentication: kubeletv1beta1.KubeletAuthentication{
-			X509:      kubeletv1beta1.KubeletX509Authentication{ClientCAFile: k.cluster.authority.file},
-			Webhook:   kubeletv1beta1.KubeletWebhookAuthentication{Enabled: &yes},
-			Anonymous: kubeletv1beta1.KubeletAnonymousAuthentication{Enabled: &no},
+// config is a KubeletConfiguration.
+func (k *Kubelet) config(runtimeEndpoint string, pair keyPair) map[string]any {
+	type fields map[string]any
+	return fields{
+		"apiVersion":        "kubelet.config.k8s.io/v1beta1",
+		"kind":              "KubeletConfiguration",
+		"address":           "127.0.0.1",
+		"port":              k.port,
+		"healthzPort":       0, // /healthz is on the port above too
+		"tlsCertFile":       pair.certFile,
+		"tlsPrivateKeyFile": pair.keyFile,
+		"authentication": fields{
+			"x509":      fields{"clientCAFile": k.cluster.authority.file},
+			"webhook":   fields{"enabled": true},
+			"anonymous": fields{"enabled": false},
 		},
-		Authorization:            kubeletv1beta1.KubeletAuthorization{Mode: kubeletv1beta1.KubeletAuthorizationModeWebhook},
-		ContainerRuntimeEndpoint: runtimeEndpoint,
-		StaticPodPath:            filepath.Join(k.dir, "manifests"),
-		VolumePluginDir:          filepath.Join(k.dir, "plugins"),
-		PodLogsDir:               filepath.Join(k.dir, "pod-logs"),
+		"authorization":            fields{"mode": "Webhook"},
+		"containerRuntimeEndpoint": runtimeEndpoint,
+		"staticPodPath":            filepath.Join(k.dir, "manifests"),
+		"volumePluginDir":          filepath.Join(k.dir, "plugins"),
+		"podLogsDir":               filepath.Join(k.dir, "pod-logs"),
 		// The machine may have control groups of version 1, and they are not the kubelet's.
-		FailCgroupV1:           &no,
-		CgroupDriver:           "cgroupfs",
-		CgroupsPerQOS:          &no,
-		EnforceNodeAllocatable: []string{"none"},
-		FailSwapOn:             &no,
-		RegisterNode:           &no,
+		"failCgroupV1":           false,
+		"cgroupDriver":           "cgroupfs",
+		"cgroupsPerQOS":          false,
+		"enforceNodeAllocatable": []string{"none"},
+		"failSwapOn":             false,
+		"registerNode":           false,
 		// The machine's packet filter is not the kubelet's either, and a full disk is no reason to evict.
-		MakeIPTablesUtilChains: &no,
-		EvictionHard:           map[string]string{"nodefs.available": "0%", "nodefs.inodesFree": "0%", "imagefs.available": "0%"},
+		"makeIPTablesUtilChains": false,
+		"evictionHard":           fields{"nodefs.available": "0%", "nodefs.inodesFree": "0%", "imagefs.available": "0%"},
 	}
 }
