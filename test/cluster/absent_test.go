@@ -44,7 +44,7 @@ func TestAbsent(t *testing.T) {
 	r.hides(t, time.Second, monitors+".monitoring.coreos.com is not installed")
 	r.shows(t, time.Second, "podmonitors.monitoring.coreos.com is not installed")
 	cluster.WaitFor(t, "samples", 5*time.Second, func() error {
-		if n := len(to.find("instance", service.instance())); n < 7 {
+		if n := len(to.Select("instance", service.instance())); n < 7 {
 			return fmt.Errorf("%d series", n)
 		}
 		return nil
@@ -58,7 +58,7 @@ func TestAbsent(t *testing.T) {
 		return nil
 	})
 	r.shows(t, kindLimit, monitors+".monitoring.coreos.com is not installed")
-	series := len(to.find("instance", service.instance()))
+	series := len(to.Select("instance", service.instance()))
 	cluster.WaitFor(t, "staleness markers", 10*time.Second, func() error { return allStale(to, series, "instance", service.instance()) })
 	if one := r.target(t, "static"); one == nil || one.Health != "up" {
 		t.Errorf("the static target is %+v", one)

@@ -21,6 +21,7 @@ import (
 
 	"promrelay/test/cluster"
 	"promrelay/test/process"
+	fake "promrelay/test/receiver"
 )
 
 // What deploy/ ships, from this directory.
@@ -82,11 +83,11 @@ func mayRead(t *testing.T, c *cluster.Cluster, what authorizationv1.ResourceAttr
 }
 
 // startRelay runs the daemon with a configuration, to which it adds a receiver, and waits until it is ready.
-func startRelay(t *testing.T, to *receiver, config ...string) *relay {
+func startRelay(t *testing.T, to *fake.Server, config ...string) *relay {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "promrelay.yml")
-	config = append(config, "remote_write: [{url: "+to.url+"}]\n")
+	config = append(config, "remote_write: [{url: "+to.URL()+"}]\n")
 	if err := os.WriteFile(file, []byte(strings.Join(config, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}

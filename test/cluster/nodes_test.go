@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"promrelay/test/cluster"
+	fake "promrelay/test/receiver"
 )
 
 // nodeName is that of the kubelet's Node.
@@ -118,15 +119,15 @@ func lesserRole(t *testing.T) string {
 }
 
 // delivered wants up to be 1 in the receiver, for a target that is the only one with its labels, and a series of its page.
-func delivered(to *receiver, name string, labels ...string) error {
-	up := to.find(append(labels, "__name__", "up")...)
-	if len(up) != 1 || len(up[0].points) < 3 {
+func delivered(to *fake.Server, name string, labels ...string) error {
+	up := to.Select(append(labels, "__name__", "up")...)
+	if len(up) != 1 || len(up[0].Samples) < 3 {
 		return fmt.Errorf("%d series up, want one with three samples", len(up))
 	}
-	if last := up[0].points[len(up[0].points)-1]; last.value != 1 {
-		return fmt.Errorf("up is %v", last.value)
+	if last := up[0].Samples[len(up[0].Samples)-1]; last.Value != 1 {
+		return fmt.Errorf("up is %v", last.Value)
 	}
-	if name != "" && len(to.find(append(labels, "__name__", name)...)) == 0 {
+	if name != "" && len(to.Select(append(labels, "__name__", name)...)) == 0 {
 		return fmt.Errorf("no series %s", name)
 	}
 	return nil
@@ -134,22 +135,22 @@ func delivered(to *receiver, name string, labels ...string) error {
 
 // ownTimestamps wants cadvisor's samples to bear the times at which cadvisor looked, which are not those of scrapes, and
 // the samples of the kubelet's own page the times of its scrapes. A sample that cadvisor repeats ends no series.
-func ownTimestamps(t *testing.T, to *receiver) {
+func ownTimestamps(t *testing.T, to *fake.Server) {
 	t.Helper()
 	for path, own := range map[string]bool{"/metrics/cadvisor": true, "/metrics": false} {
 		// Requests overtake each other: a sample may be there before the one of up.
 		cluster.WaitFor(t, "times of "+path, 10*time.Second, func() error {
 			scrapes := map[int64]bool{}
-			for _, p := range to.find("__name__", "up", "metrics_path", path)[0].points {
-				scrapes[p.at] = true
+			for _, p := range to.Select("__name__", "up", "metrics_path", path)[0].Samples {
+				scrapes[p.Time] = true
 			}
 			samples, others, ends := 0, 0, 0
-			for _, s := range to.find("__name__", kubeletPages[path], "metrics_path", path) {
-				for _, p := range s.points {
+			for _, s := range to.Select("__name__", kubeletPages[path], "metrics_path", path) {
+				for _, p := range s.Samples {
 					switch {
-					case p.stale():
+					case p.Stale():
 						ends++
-					case scrapes[p.at]:
+					case scrapes[p.Time]:
 						samples++
 					default:
 						samples++

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"promrelay/test/cluster"
+	fake "promrelay/test/receiver"
 )
 
 const (
@@ -97,26 +98,26 @@ func seesChangesAgain(t *testing.T, c *cluster.Cluster, r *relay, name string) {
 }
 
 // unbroken wants a target to have been scraped in every interval, with success, and none of its series to have ended.
-func unbroken(t *testing.T, to *receiver, e *exporter) {
+func unbroken(t *testing.T, to *fake.Server, e *exporter) {
 	t.Helper()
-	found := to.find("instance", e.instance())
+	found := to.Select("instance", e.instance())
 	if len(found) < 7 {
 		t.Errorf("%d series of %s", len(found), e.instance())
 	}
 	labels := map[string]bool{}
 	for _, s := range found {
-		name := s.labels["__name__"]
+		name := s.Labels.Get("__name__")
 		labels[name] = true
-		if gap := s.longestGap(); gap > 2*interval {
+		if gap := longestGap(s); gap > 2*interval {
 			t.Errorf("%s of %s has a gap of %s", name, e.instance(), gap)
 		}
-		for _, p := range s.points {
-			if p.stale() || (name == "up" && p.value != 1) {
-				t.Errorf("%s of %s is %v at %d", name, e.instance(), p.value, p.at)
+		for _, p := range s.Samples {
+			if p.Stale() || (name == "up" && p.Value != 1) {
+				t.Errorf("%s of %s is %v at %d", name, e.instance(), p.Value, p.Time)
 			}
 		}
 		if name == "up" {
-			t.Logf("%d scrapes of %s, at most %s apart", len(s.points), e.instance(), s.longestGap())
+			t.Logf("%d scrapes of %s, at most %s apart", len(s.Samples), e.instance(), longestGap(s))
 		}
 	}
 	if !labels["up"] || !labels["app_scrapes_total"] {

@@ -16,6 +16,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 
 	"promrelay/test/cluster"
+	fake "promrelay/test/receiver"
 )
 
 // TestRelay runs the relay as deploy/ ships it, and changes the cluster under it. It measures times, so it runs
@@ -113,7 +114,7 @@ func testSecrets(t *testing.T, c *cluster.Cluster, r *relay) {
 
 // testDeletion takes away a monitor, and an endpoint of another: their targets go, and each of their series ends with
 // a staleness marker.
-func testDeletion(t *testing.T, c *cluster.Cluster, r *relay, to *receiver) {
+func testDeletion(t *testing.T, c *cluster.Cluster, r *relay, to *fake.Server) {
 	monitor, endpoint := startExporter(t, 1003), startExporter(t, 1004)
 	c.Apply(t, app("gone", "monitor", monitor.ip), app("gone", "endpoint", endpoint.ip))
 	series := map[*exporter]int{}
@@ -121,7 +122,7 @@ func testDeletion(t *testing.T, c *cluster.Cluster, r *relay, to *receiver) {
 		r.isUp(t, 10*time.Second, jobOf("gone", name))
 		cluster.WaitFor(t, "its samples", 10*time.Second, func() error {
 			// The page's two series, up, and four more about the scrape.
-			if series[e] = len(to.find("instance", e.instance())); series[e] < 7 {
+			if series[e] = len(to.Select("instance", e.instance())); series[e] < 7 {
 				return fmt.Errorf("%d series", series[e])
 			}
 			return nil
@@ -141,14 +142,14 @@ func testDeletion(t *testing.T, c *cluster.Cluster, r *relay, to *receiver) {
 }
 
 // allStale wants some number of series, each of which ends with one staleness marker and holds no other.
-func allStale(to *receiver, number int, labels ...string) error {
-	found := to.find(labels...)
+func allStale(to *fake.Server, number int, labels ...string) error {
+	found := to.Select(labels...)
 	if len(found) != number {
 		return fmt.Errorf("%d series, want %d", len(found), number)
 	}
 	for _, s := range found {
-		if i := slices.IndexFunc(s.points, point.stale); i != len(s.points)-1 {
-			return fmt.Errorf("the first staleness marker of %v is sample %d of %d", s.labels, i, len(s.points))
+		if i := slices.IndexFunc(s.Samples, fake.Sample.Stale); i != len(s.Samples)-1 {
+			return fmt.Errorf("the first staleness marker of %v is sample %d of %d", s.Labels, i, len(s.Samples))
 		}
 	}
 	return nil

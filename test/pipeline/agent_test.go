@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	fake "promrelay/test/receiver"
 )
 
 // agentConfig is a configuration of a Prometheus agent; promrelay knows nothing of its own in it.
@@ -95,7 +97,7 @@ func TestAgentConfiguration(t *testing.T) {
 		return fmt.Sprintf(`[{"targets": [%q], "labels": {"rack": %q}}]`, e.address, rack)
 	}
 	writeFile(t, file, sd(filed, "r1"))
-	relay := startRelayIn(t, dir, strings.NewReplacer("ONE", one.address, "TWO", two.address, "FIRST", first.url(), "SECOND", second.url()).Replace(agentConfig))
+	relay := startRelayIn(t, dir, strings.NewReplacer("ONE", one.address, "TWO", two.address, "FIRST", first.URL(), "SECOND", second.URL()).Replace(agentConfig))
 	one.awaitPages(t, 4)
 	filed.awaitPages(t, 3)
 	writeFile(t, file, sd(late, "r2"))
@@ -158,7 +160,7 @@ func TestAgentConfiguration(t *testing.T) {
 		}
 		stamps := g.stamps(t, have)
 		demand(t, "second", stamps, g.whole(end))
-		compare(t, g.expected(stamps), have, sameBits)
+		compare(t, g.expected(stamps), have, fake.Sample.Equal)
 	}
 	if want := 2 * (20 + 1 + 1); len(have) != want {
 		t.Errorf("%d series at the second receiver, want %d", len(have), want)
@@ -176,12 +178,12 @@ func (g target) checkGone(t *testing.T, have expectation) {
 	}
 	for k, w := range want {
 		h := have[k]
-		if len(h) < 2 || !h[len(h)-1].stale() {
+		if len(h) < 2 || !h[len(h)-1].Stale() {
 			t.Errorf("%s does not end with a staleness marker: %v", k, h)
 			continue
 		}
 		if w != nil {
-			compare(t, expectation{k: w}, expectation{k: h[:len(h)-1]}, sameBits)
+			compare(t, expectation{k: w}, expectation{k: h[:len(h)-1]}, fake.Sample.Equal)
 		}
 	}
 }

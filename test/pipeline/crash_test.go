@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"promrelay/test/peers"
+	fake "promrelay/test/receiver"
 )
 
 // versions are the two of remote write, by what a remote_write block says to ask for them.
@@ -64,9 +65,9 @@ func TestCrash(t *testing.T) {
 				t.Errorf("only %d pages are checked", len(must))
 			}
 		}
-		for _, x := range r.log() {
-			if x.version != version {
-				t.Errorf("request by remote write %d, want %d", x.version, version)
+		for _, x := range r.Requests() {
+			if x.Version != version {
+				t.Errorf("request by remote write %d, want %d", x.Version, version)
 				break
 			}
 		}
@@ -85,7 +86,7 @@ func (e *exporter) safe(end time.Time, kills []time.Time) []int {
 
 // destination is a remote_write item. Version 0 leaves it to the relay.
 func destination(name string, r *receiver, version int, more ...string) string {
-	out := fmt.Sprintf("- name: %s\n  url: '%s'\n", name, r.url())
+	out := fmt.Sprintf("- name: %s\n  url: '%s'\n", name, r.URL())
 	if version != 0 {
 		out += "  protobuf_message: " + versions[version] + "\n"
 	}
@@ -112,14 +113,14 @@ func TestKillBetweenSendAndAnswer(t *testing.T) {
 	segments := map[string]bool{}
 	for i := range 4 {
 		es[0].awaitPages(t, len(es[0].asked())+4)
-		release := make(chan struct{})
-		seen := len(receivers[1].log()) + len(receivers[2].log())
 		for _, r := range receivers {
-			r.answers(func(exchange) answer { return answer{store: true, hold: release} })
+			r.does(fake.Back(fake.HangAnswer()))
 		}
-		await(t, 20*time.Second, "requests that are held", func() error {
-			if n := len(receivers[1].log()) + len(receivers[2].log()); n < seen+2 {
-				return fmt.Errorf("have %d", n-seen)
+		await(t, 20*time.Second, "a request at each receiver that is stored and not answered", func() error {
+			for version, r := range receivers {
+				if !slices.ContainsFunc(r.Requests(), func(x fake.Exchange) bool { return x.Done.IsZero() && x.Stored.Samples() > 0 }) {
+					return fmt.Errorf("remote write %d has none", version)
+				}
 			}
 			return nil
 		})
@@ -130,10 +131,9 @@ func TestKillBetweenSendAndAnswer(t *testing.T) {
 		kills = append(kills, time.Now())
 		relay.Kill()
 		for _, r := range receivers {
-			r.answers(nil)
+			r.does()
 		}
 		restart(t, relay)
-		close(release) // too late: the connection is gone
 	}
 	es[0].awaitPages(t, len(es[0].asked())+3)
 	note(t, relay, segments)
@@ -174,52 +174,43 @@ func note(t *testing.T, relay *peers.Relay, segments map[string]bool) {
 // confirmed all at the kill: those in a request without an answer, and others of their scrape.
 func (r *receiver) onlyInFlightTwice(t *testing.T, version int, kills []time.Time) {
 	t.Helper()
-	requests := r.log()
-	all := r.matching(nil)
-	// confirmed tells whether a sample came in a request that was answered before the kill, late is when a scrape was confirmed.
+	requests, entries := r.Requests(), r.Entries()
+	instances := map[string]string{}
+	for _, s := range r.Select() {
+		instances[s.Name] = s.Labels.Get("instance")
+	}
 	type scrape struct {
 		instance string
 		ms       int64
 	}
 	open := map[scrape]bool{} // not all of it was confirmed when the relay was killed
-	for _, s := range all {
-		first := map[int64]bool{}
-		for _, one := range s.samples {
-			x := requests[one.request]
-			if first[one.ms] {
+	for name, all := range entries {
+		for _, e := range all {
+			if e.Taken == 0 {
 				continue
 			}
-			first[one.ms] = true
+			x := requests[e.By[0]]
 			for _, k := range kills {
-				if one.ms < k.UnixMilli() && (x.status == 0 || x.at.After(k)) {
-					open[scrape{s.labels["instance"], one.ms}] = true
+				if e.Time < k.UnixMilli() && (x.Status == 0 || x.At.After(k)) {
+					open[scrape{instances[name], e.Time}] = true
 				}
 			}
 		}
 	}
 	held, mates, others, oldest := 0, 0, 0, time.Duration(0)
-	for _, s := range all {
-		first := map[int64]sample{}
-		for _, one := range s.samples {
-			before, twice := first[one.ms]
-			first[one.ms] = one
-			if !twice {
-				continue
-			}
-			if before.bits != one.bits {
-				t.Errorf("%v: %v came again as %v", s.labels, before, one)
-			}
-			x := requests[before.request]
-			switch {
-			case x.status == 0:
-				held++
-			case open[scrape{s.labels["instance"], one.ms}]:
-				mates++
-			default:
-				others++
-				i := slices.IndexFunc(kills, func(k time.Time) bool { return k.After(x.at) })
-				if i >= 0 {
-					oldest = max(oldest, kills[i].Sub(x.at))
+	for name, all := range entries {
+		for _, e := range all {
+			for i := 1; i < len(e.By); i++ {
+				switch x := requests[e.By[i-1]]; {
+				case x.Status == 0:
+					held++
+				case open[scrape{instances[name], e.Time}]:
+					mates++
+				default:
+					others++
+					if i := slices.IndexFunc(kills, func(k time.Time) bool { return k.After(x.At) }); i >= 0 {
+						oldest = max(oldest, kills[i].Sub(x.At))
+					}
 				}
 			}
 		}
@@ -232,8 +223,8 @@ func (r *receiver) onlyInFlightTwice(t *testing.T, version int, kills []time.Tim
 		t.Errorf("remote write %d: %d samples came twice of scrapes that were confirmed, up to %s before the kill", version, others, oldest.Round(time.Millisecond))
 	}
 	for _, x := range requests {
-		if x.status != 0 && x.status != http.StatusNoContent {
-			t.Errorf("request %d was answered with %d", x.number, x.status)
+		if x.Status != 0 && x.Status != http.StatusNoContent {
+			t.Errorf("request %d was answered with %d", x.Number, x.Status)
 		}
 	}
 }

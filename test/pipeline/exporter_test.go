@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 
 	"promrelay/test/process"
+	fake "promrelay/test/receiver"
 )
 
 // pageSeries tells on each page of an exporter which one it is.
@@ -188,7 +189,7 @@ type target struct {
 func key(ls map[string]string) string { return labels.FromMap(ls).String() }
 
 // expectation is what is expected of each series.
-type expectation map[string][]sample
+type expectation map[string][]fake.Sample
 
 // stamps returns the timestamps that the relay gave to the pages that came to r, by the page's number.
 func (g target) stamps(t *testing.T, have expectation) map[int]int64 {
@@ -196,19 +197,19 @@ func (g target) stamps(t *testing.T, have expectation) map[int]int64 {
 	k := g.key(line{name: pageSeries})
 	out := map[int]int64{}
 	for _, s := range have[k] {
-		if s.stale() {
+		if s.Stale() {
 			continue
 		}
-		n := int(s.value())
+		n := int(s.Value)
 		if pages := g.asked(); n < 1 || n > len(pages) {
-			t.Errorf("%s: page %v was not served", k, s.value())
-		} else if ahead := s.ms - pages[n-1].began.UnixMilli(); ahead > 0 || ahead < -2000 {
+			t.Errorf("%s: page %v was not served", k, s.Value)
+		} else if ahead := s.Time - pages[n-1].began.UnixMilli(); ahead > 0 || ahead < -2000 {
 			t.Errorf("%s: the samples of page %d are from %d ms after it was asked for", k, n, ahead)
 		}
 		if _, twice := out[n]; twice {
 			t.Errorf("%s: page %d came with two timestamps", k, n)
 		}
-		out[n] = s.ms
+		out[n] = s.Time
 	}
 	return out
 }
@@ -233,9 +234,9 @@ func (g target) key(l line) string {
 // expected is what the pages with these timestamps should have become. Report series are left to checkReports.
 func (g target) expected(stamps map[int]int64) expectation {
 	out := expectation{}
-	put := func(k string, s sample) {
+	put := func(k string, s fake.Sample) {
 		have := out[k]
-		if k != "" && (len(have) == 0 || have[len(have)-1].ms < s.ms) {
+		if k != "" && (len(have) == 0 || have[len(have)-1].Time < s.Time) {
 			out[k] = append(have, s)
 		}
 	}
@@ -254,12 +255,12 @@ func (g target) expected(stamps map[int]int64) expectation {
 			} else {
 				now[k] = true
 			}
-			put(k, sample{ms: ms, bits: math.Float64bits(l.value)})
+			put(k, fake.Sample{Time: ms, Value: l.value})
 		}
 		if !g.restarts || last == n-1 {
 			for k := range before {
 				if !now[k] {
-					put(k, sample{ms: stamp, bits: value.StaleNaN})
+					put(k, staleAt(stamp))
 				}
 			}
 		}
@@ -276,12 +277,17 @@ func (g target) check(t *testing.T, have expectation) (pages map[int]int64) {
 		t.Errorf("%s: nothing came", g.key(line{name: pageSeries}))
 		return stamps
 	}
-	compare(t, g.expected(stamps), have, sameBits)
+	compare(t, g.expected(stamps), have, fake.Sample.Equal)
 	g.checkReports(t, have, stamps)
 	return stamps
 }
 
-func sameBits(a, b sample) bool { return a.ms == b.ms && a.bits == b.bits }
+// staleAt is a staleness marker.
+func staleAt(ms int64) fake.Sample {
+	return fake.Sample{Time: ms, Value: math.Float64frombits(value.StaleNaN)}
+}
+
+func byTime(a, b fake.Sample) int { return cmp.Compare(a.Time, b.Time) }
 
 // reportNames are the series that the relay makes of a scrape.
 var reportNames = []string{"up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_added"}
@@ -293,7 +299,7 @@ func (g target) checkReports(t *testing.T, have expectation, stamps map[int]int6
 		k := g.key(line{name: name})
 		at := map[int64]float64{}
 		for _, s := range have[k] {
-			at[s.ms] = s.value()
+			at[s.Time] = s.Value
 		}
 		for n, ms := range stamps {
 			v, ok := at[ms]
@@ -305,7 +311,7 @@ func (g target) checkReports(t *testing.T, have expectation, stamps map[int]int6
 }
 
 // compare demands that have holds for every series of want the very same samples, and tells of the first differences.
-func compare(t *testing.T, want, have expectation, same func(want, have sample) bool) {
+func compare(t *testing.T, want, have expectation, same func(want, have fake.Sample) bool) {
 	t.Helper()
 	left := 10
 	fail := func(format string, args ...any) {
@@ -329,18 +335,6 @@ func compare(t *testing.T, want, have expectation, same func(want, have sample) 
 			break
 		}
 	}
-}
-
-func (s sample) String() string { return fmt.Sprintf("%d:%v(%016x)", s.ms, s.value(), s.bits) }
-
-// of returns what a receiver stored of the series that bear the labels. Samples that came twice are there once.
-func (r *receiver) of(labels map[string]string) expectation {
-	out := expectation{}
-	for _, s := range r.matching(labels) {
-		slices.SortStableFunc(s.samples, func(a, b sample) int { return int(a.ms - b.ms) })
-		out[key(s.labels)] = slices.CompactFunc(s.samples, sameBits)
-	}
-	return out
 }
 
 // onlyKnown fails the test where series came that no target of the list gave.

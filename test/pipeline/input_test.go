@@ -123,7 +123,7 @@ func TestBadMonitors(t *testing.T) {
 	bad := monitor("bad-regex", "checkout", "relabelings: [{action: keep, sourceLabels: [__meta_kubernetes_pod_name], regex: '('}]") +
 		monitor("missing-secret", "checkout", "basicAuth: {username: {name: absent, key: user}, password: {name: absent, key: password}}")
 	writeFile(t, file, service("checkout", e)+monitor("good", "checkout")+bad)
-	relay := startRelayIn(t, dir, "monitors: {scrapeInterval: 1s}\nmanifests: {directory: manifests}\nremote_write: [{url: '"+r.url()+"'}]\n")
+	relay := startRelayIn(t, dir, "monitors: {scrapeInterval: 1s}\nmanifests: {directory: manifests}\nremote_write: [{url: '"+r.URL()+"'}]\n")
 	e.awaitPages(t, 3)
 	rejected(t, relay, "bad-regex", "missing closing )")
 	rejected(t, relay, "missing-secret", "secret", "shop/absent")
@@ -145,7 +145,7 @@ func TestBadMonitors(t *testing.T) {
 	e.awaitPages(t, len(e.asked())+4)
 	stop(t, relay)
 	r.sound(t)
-	if n := r.numbers(nil); len(n) < len(e.whole(end))-1 {
+	if n := r.pages(); len(n) < len(e.whole(end))-1 {
 		t.Errorf("%d pages came of %d", len(n), len(e.whole(end)))
 	}
 }

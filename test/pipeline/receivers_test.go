@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"promrelay/test/peers"
+	fake "promrelay/test/receiver"
 )
 
 // odds are the values that formats and stores lose first.
@@ -212,14 +213,14 @@ func queried(t *testing.T, r *peers.Receiver, from, to time.Time) expectation {
 	}
 	out := expectation{}
 	for _, s := range all {
-		var samples []sample
+		var samples []fake.Sample
 		for _, p := range s.Points {
 			if p.Histogram != nil {
 				continue
 			}
-			samples = append(samples, sample{ms: p.Time, bits: math.Float64bits(p.Value)})
+			samples = append(samples, fake.Sample{Time: p.Time, Value: p.Value})
 		}
-		slices.SortStableFunc(samples, func(a, b sample) int { return int(a.ms - b.ms) })
+		slices.SortStableFunc(samples, byTime)
 		if len(samples) > 0 {
 			out[key(s.Labels)] = samples
 		}
@@ -231,10 +232,10 @@ func queried(t *testing.T, r *peers.Receiver, from, to time.Time) expectation {
 func asPrometheus(t *testing.T, want, have expectation) {
 	t.Helper()
 	for k, w := range want {
-		want[k] = slices.DeleteFunc(slices.Clone(w), sample.stale)
+		want[k] = slices.DeleteFunc(slices.Clone(w), fake.Sample.Stale)
 	}
-	compare(t, want, have, func(w, h sample) bool {
-		return w.ms == h.ms && (w.bits == h.bits || math.IsNaN(w.value()) && math.IsNaN(h.value()))
+	compare(t, want, have, func(w, h fake.Sample) bool {
+		return w.Equal(h) || w.Time == h.Time && math.IsNaN(w.Value) && math.IsNaN(h.Value)
 	})
 }
 
@@ -244,17 +245,17 @@ func asPrometheus(t *testing.T, want, have expectation) {
 func asVictoriaMetrics(t *testing.T, want, have expectation) {
 	t.Helper()
 	for k, w := range want {
-		w = slices.DeleteFunc(w, func(s sample) bool { return math.IsNaN(s.value()) && !s.stale() })
+		w = slices.DeleteFunc(w, func(s fake.Sample) bool { return math.IsNaN(s.Value) && !s.Stale() })
 		largest := 0.0
 		for _, s := range w {
-			if v := math.Abs(s.value()); v > largest && !math.IsInf(v, 0) {
+			if v := math.Abs(s.Value); v > largest && !math.IsInf(v, 0) {
 				largest = v
 			}
 		}
-		compare(t, expectation{k: w}, have, func(w, h sample) bool {
-			v, got := w.value(), h.value()
-			if w.ms != h.ms || math.IsNaN(v) || math.IsInf(v, 0) {
-				return w.ms == h.ms && (math.IsNaN(v) && math.IsNaN(got) || v == got)
+		compare(t, expectation{k: w}, have, func(w, h fake.Sample) bool {
+			v, got := w.Value, h.Value
+			if w.Time != h.Time || math.IsNaN(v) || math.IsInf(v, 0) {
+				return w.Time == h.Time && (math.IsNaN(v) && math.IsNaN(got) || v == got)
 			}
 			return math.Abs(v-got) <= max(1e-12*largest, 1e-300)
 		})

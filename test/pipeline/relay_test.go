@@ -105,7 +105,7 @@ func awaitDelivered(t *testing.T, r *receiver, within time.Duration, es ...*expo
 		}
 		newest := pages[len(pages)-1]
 		await(t, within, fmt.Sprintf("page %d of %s at the receiver", newest, e.address), func() error {
-			have := r.numbers(map[string]string{"instance": e.address})
+			have := r.pages("instance", e.address)
 			if !slices.Contains(have, newest) {
 				return fmt.Errorf("have %d pages, %v", len(have), have[max(0, len(have)-3):])
 			}

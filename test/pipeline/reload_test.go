@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"promrelay/test/peers"
+
+	fake "promrelay/test/receiver"
 )
 
 // TestReload changes the configuration of a running relay by SIGHUP and by POST /-/reload.
@@ -20,7 +22,7 @@ func TestReload(t *testing.T) {
 	r := newReceiver(t)
 	first, second, third := newExporter(t, plain("first", 5)), newExporter(t, plain("second", 5)), newExporter(t, plain("third", 5))
 	config := func(jobs ...string) string {
-		return "global: {scrape_interval: 1s}\nscrape_configs:\n" + strings.Join(jobs, "") + "remote_write: [{url: '" + r.url() + "'}]\n"
+		return "global: {scrape_interval: 1s}\nscrape_configs:\n" + strings.Join(jobs, "") + "remote_write: [{url: '" + r.URL() + "'}]\n"
 	}
 	relay := startRelay(t, config(staticJob("first", first)), "--web.enable-lifecycle")
 	first.awaitPages(t, 2)
@@ -41,7 +43,7 @@ func TestReload(t *testing.T) {
 		"unknown key": {config(staticJob("third", third)) + "scrap_configs: []\n", `scrap_configs`},
 		"bad regex":   {config("- {job_name: x, relabel_configs: [{source_labels: [a], regex: '('}]}\n"), `missing closing )`},
 		"the wal":     {config(staticJob("third", third)) + "wal: {segment_bytes: 1MB}\n", "block wal has changed: that needs a restart"},
-		"twice":       {config(staticJob("third", third)) + "- {url: '" + r.url() + "'}\n", ""},
+		"twice":       {config(staticJob("third", third)) + "- {url: '" + r.URL() + "'}\n", ""},
 	} {
 		writeFile(t, relay.ConfigFile, c.config)
 		status, text := postReload(t, relay)
@@ -137,13 +139,9 @@ func TestStop(t *testing.T) {
 	for i := range 5 {
 		es = append(es, newExporter(t, plain(fmt.Sprintf("stop%d", i), 100)))
 	}
-	r.answers(func(exchange) answer {
-		slow := make(chan struct{})
-		time.AfterFunc(700*time.Millisecond, func() { close(slow) })
-		return answer{store: true, hold: slow}
-	})
+	r.does(fake.Back(fake.Latency(700 * time.Millisecond)))
 	relay := startRelay(t, "global: {scrape_interval: 1s}\nscrape_configs:\n"+staticJob("stop", es...)+
-		"remote_write: [{url: '"+r.url()+"', queue_config: {batch_send_deadline: 30s}}]\n")
+		"remote_write: [{url: '"+r.URL()+"', queue_config: {batch_send_deadline: 30s}}]\n")
 	for _, e := range es {
 		e.awaitPages(t, 4)
 	}
@@ -155,9 +153,9 @@ func TestStop(t *testing.T) {
 		g := e.in("stop")
 		demand(t, e.address, g.check(t, r.of(g.labels)), e.whole(end))
 	}
-	for _, x := range r.log() {
-		if x.status == 0 {
-			t.Errorf("the relay did not wait for the answer to request %d", x.number)
+	for _, x := range r.Requests() {
+		if x.Status == 0 {
+			t.Errorf("the relay did not wait for the answer to request %d", x.Number)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math"
 	"net"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/prometheus/model/value"
+	fake "promrelay/test/receiver"
 )
 
 const (
@@ -72,12 +71,12 @@ func TestLargeTarget(t *testing.T) {
 // checkLarge compares what came with what the pages held.
 func checkLarge(t *testing.T, r *receiver, e *exporter, pages int) {
 	t.Helper()
-	have := r.matching(map[string]string{"instance": e.address})
+	have := r.Select("instance", e.address)
 	stamps := make([]int64, pages+1)
 	for _, s := range have {
-		if s.labels["__name__"] == pageSeries {
-			for _, one := range s.samples {
-				stamps[int(one.value())] = one.ms
+		if s.Labels.Get("__name__") == pageSeries {
+			for _, one := range s.Samples {
+				stamps[int(one.Value)] = one.Time
 			}
 		}
 	}
@@ -88,21 +87,21 @@ func checkLarge(t *testing.T, r *receiver, e *exporter, pages int) {
 	large := 0
 	for _, s := range have {
 		var i, gen int
-		if _, err := fmt.Sscanf(s.labels["pod"], "checkout-%d-%d", &i, &gen); err != nil {
+		if _, err := fmt.Sscanf(s.Labels.Get("pod"), "checkout-%d-%d", &i, &gen); err != nil {
 			continue
 		}
 		large++
-		var w []sample
+		var w []fake.Sample
 		for page := 1; page <= pages; page++ {
 			switch {
 			case generation(i, page) == gen:
-				w = append(w, sample{ms: stamps[page], bits: math.Float64bits(largeValue(i, page))})
+				w = append(w, fake.Sample{Time: stamps[page], Value: largeValue(i, page)})
 			case page > 1 && generation(i, page-1) == gen:
-				w = append(w, sample{ms: stamps[page], bits: value.StaleNaN})
+				w = append(w, staleAt(stamps[page]))
 			}
 		}
-		if !slices.EqualFunc(w, s.samples, sameBits) {
-			t.Errorf("%v: have %v, want %v", s.labels, s.samples, w)
+		if !slices.EqualFunc(w, s.Samples, fake.Sample.Equal) {
+			t.Errorf("%v: have %v, want %v", s.Labels, s.Samples, w)
 			return
 		}
 	}
@@ -154,15 +153,9 @@ spec:
 // that refuse what is out of order never have to.
 func TestOneService(t *testing.T) {
 	t.Parallel()
-	strict := func(x exchange) answer {
-		if x.outOfOrder > 0 {
-			return answer{status: http.StatusBadRequest, text: "out of order sample"}
-		}
-		return answer{store: true}
-	}
 	receivers := map[int]*receiver{1: newReceiver(t), 2: newReceiver(t)}
 	for _, r := range receivers {
-		r.answers(strict)
+		r.does(fake.Accept(fake.InOrder()), fake.Atomically())
 	}
 	const series = 50
 	e := newExporter(t, func(page int, at time.Time) pageText {
@@ -211,49 +204,49 @@ func TestOneService(t *testing.T) {
 	t.Logf("%d pages, %v samples out of order dropped, %v repeated", pages, dropped, repeated)
 	for version, r := range receivers {
 		r.sound(t)
-		for _, x := range r.log() {
-			if x.status/100 != 2 || x.outOfOrder > 0 {
-				t.Errorf("remote write %d: request %d with %d samples out of order was answered with %d", version, x.number, x.outOfOrder, x.status)
+		for _, x := range r.Requests() {
+			if x.Status/100 != 2 {
+				t.Errorf("remote write %d: request %d was answered with %d %s", version, x.Number, x.Status, x.Text)
 			}
 		}
 		checkShared(t, r, e, series)
 	}
-	compare(t, receivers[1].of(nil), receivers[2].of(nil), sameBits)
+	compare(t, receivers[1].of(nil), receivers[2].of(nil), fake.Sample.Equal)
 }
 
 // checkShared demands of each series that its samples are those of pages that were served then, a page a timestamp.
 func checkShared(t *testing.T, r *receiver, e *exporter, series int) {
 	t.Helper()
-	have := r.matching(map[string]string{"__name__": "shared_total"})
+	have := r.Select("__name__", "shared_total")
 	if len(have) != series {
 		t.Errorf("%d series, want %d", len(have), series)
 	}
 	pages, most, least := e.asked(), 0, math.MaxInt
 	for _, s := range have {
-		i, _ := strconv.Atoi(s.labels["i"])
-		most, least = max(most, len(s.samples)), min(least, len(s.samples))
-		for _, one := range s.samples {
-			n := int(math.Round(one.value() - float64(i)/7))
-			if one.stale() || n < 1 || n > len(pages) || one.value() != plainValue(n, i) {
-				t.Errorf("%v: %v was not served", s.labels, one)
+		i, _ := strconv.Atoi(s.Labels.Get("i"))
+		most, least = max(most, len(s.Samples)), min(least, len(s.Samples))
+		for _, one := range s.Samples {
+			n := int(math.Round(one.Value - float64(i)/7))
+			if one.Stale() || n < 1 || n > len(pages) || one.Value != plainValue(n, i) {
+				t.Errorf("%v: %v was not served", s.Labels, one)
 				break
 			}
-			if off := pages[n-1].began.UnixMilli() - one.ms; off < 0 || off > 500 {
-				t.Errorf("%v: %v is from %d ms before the page", s.labels, one, off)
+			if off := pages[n-1].began.UnixMilli() - one.Time; off < 0 || off > 500 {
+				t.Errorf("%v: %v is from %d ms before the page", s.Labels, one, off)
 			}
 		}
 	}
 	if whole := len(pages); most > whole-2 || least < whole/2 {
 		t.Errorf("series have %d to %d samples of %d pages, of which every fourth is overtaken", least, most, whole)
 	}
-	for _, s := range r.matching(map[string]string{"__name__": "stamped"}) {
-		for _, one := range s.samples {
-			if one.value()*1000 != float64(one.ms) {
-				t.Errorf("%v: %v was not served", s.labels, one)
+	for _, s := range r.Select("__name__", "stamped") {
+		for _, one := range s.Samples {
+			if one.Value*1000 != float64(one.Time) {
+				t.Errorf("%v: %v was not served", s.Labels, one)
 			}
 		}
-		if seconds := int(pages[len(pages)-1].began.Sub(pages[0].began) / time.Second); len(s.samples) < seconds-1 || len(s.samples) > seconds+2 {
-			t.Errorf("%v: %d samples in %d s", s.labels, len(s.samples), seconds)
+		if seconds := int(pages[len(pages)-1].began.Sub(pages[0].began) / time.Second); len(s.Samples) < seconds-1 || len(s.Samples) > seconds+2 {
+			t.Errorf("%v: %d samples in %d s", s.Labels, len(s.Samples), seconds)
 		}
 	}
 }
@@ -284,9 +277,12 @@ func TestThreeDestinations(t *testing.T) {
 	}
 	lag := time.Duration(0)
 	for _, r := range []*receiver{all, some} {
-		for _, s := range r.matching(map[string]string{"__name__": pageSeries}) {
-			for _, one := range s.samples {
-				lag = max(lag, r.log()[one.request].at.Sub(time.UnixMilli(one.ms)))
+		requests := r.Requests()
+		for name, entries := range r.Entries() {
+			for _, e := range entries {
+				if strings.Contains(name, pageSeries) && e.Taken > 0 {
+					lag = max(lag, requests[e.By[0]].At.Sub(time.UnixMilli(e.Time)))
+				}
 			}
 		}
 	}

@@ -3,8 +3,11 @@ package pipeline
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
+
+	fake "promrelay/test/receiver"
 )
 
 // TestTroubledReceiver has receivers refuse, hang, lose connections and answer with errors to what they stored. Nothing is lost, and
@@ -19,35 +22,27 @@ func TestTroubledReceiver(t *testing.T) {
 			for i := range 2 {
 				es = append(es, newExporter(t, plain(fmt.Sprintf("trouble%d", i), 150)))
 			}
-			never := make(chan struct{})
-			t.Cleanup(func() { close(never) })
-			r.answers(func(x exchange) answer {
-				switch x.number {
-				case 2:
-					return answer{status: http.StatusServiceUnavailable, text: "not now", retryAfter: "1"}
-				case 4, 5, 6:
-					return answer{status: http.StatusTooManyRequests}
-				case 8:
-					return answer{store: true, hold: never} // until remote_timeout ends the connection
-				case 10:
-					return answer{status: http.StatusUnauthorized, text: "who are you?"}
-				case 12:
-					return answer{status: http.StatusInternalServerError, store: true, text: "stored and yet"}
-				case 14:
-					return answer{status: http.StatusRequestEntityTooLarge}
-				}
-				return answer{store: true}
-			})
+			refuse := func(code int, text string, numbers ...int) fake.Part {
+				return fake.Fault(fake.StatusClaiming(code, text, fake.Zero).When(fake.Numbered(numbers...)))
+			}
+			r.does(
+				refuse(http.StatusServiceUnavailable, "not now", 2), fake.Back(fake.Header("Retry-After", "1").When(fake.Numbered(2))),
+				refuse(http.StatusTooManyRequests, "", 4, 5, 6),
+				fake.Back(fake.HangAnswer().When(fake.Numbered(8))), // until remote_timeout ends the connection
+				refuse(http.StatusUnauthorized, "who are you?", 10),
+				fake.Back(fake.Instead(http.StatusInternalServerError, "stored and yet").When(fake.Numbered(12))),
+				refuse(http.StatusRequestEntityTooLarge, "", 14),
+			)
 			// What is refused with 401 waits for 30 s: that is why this takes so long.
 			relay := startRelay(t, "global: {scrape_interval: 1s}\nscrape_configs:\n"+staticJob("trouble", es...)+"remote_write:\n"+
 				destination("r", r, version, "remote_timeout: 2s", "queue_config: {batch_send_deadline: 500ms, max_samples_per_send: 200}"))
 			await(t, 90*time.Second, "the last trouble", func() error {
-				if n := len(r.log()); n < 25 {
+				if n := len(r.Requests()); n < 25 {
 					return fmt.Errorf("have %d requests", n)
 				}
 				return nil
 			})
-			r.down()
+			r.Down()
 			es[0].awaitPages(t, len(es[0].asked())+3)
 			r.up(t)
 			awaitDelivered(t, r, time.Minute, es...)
@@ -61,11 +56,11 @@ func TestTroubledReceiver(t *testing.T) {
 				demand(t, e.address, g.check(t, r.of(g.labels)), e.whole(end))
 			}
 			r.wellFormed(t)
-			requests := r.log()
+			requests := r.Requests()
 			allowed := 0
 			for _, x := range requests {
-				if x.stored && x.status/100 != 2 {
-					allowed += x.samples
+				if x.Status/100 != 2 {
+					allowed += x.Stored.Samples()
 				}
 			}
 			_, samples, repeated, late := r.totals()
@@ -74,7 +69,7 @@ func TestTroubledReceiver(t *testing.T) {
 			if late > 0 || repeated > allowed+len(es)*(150+6) {
 				t.Errorf("%d samples came out of order, %d twice, of which %d were not confirmed", late, repeated, allowed)
 			}
-			if pause := requests[3].at.Sub(requests[2].at); pause < time.Second {
+			if pause := requests[3].At.Sub(requests[2].At); pause < time.Second {
 				t.Errorf("%s before the request after one that was answered with Retry-After: 1", pause)
 			}
 		})
@@ -86,15 +81,10 @@ func TestRefusedSeries(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	e := newExporter(t, plain("refused", 300))
-	offends := func(ls []string) bool {
-		for i := 0; i < len(ls); i += 2 {
-			if ls[i] == "i" && (ls[i+1] == "17" || ls[i+1] == "230") {
-				return true
-			}
-		}
-		return false
+	offends := func(series string) bool {
+		return strings.Contains(series, `i="17"`) || strings.Contains(series, `i="230"`)
 	}
-	r.refuse = offends
+	r.does(fake.Fault(fake.Status(http.StatusBadRequest, "a series that is not taken").When(fake.WithSeries("17 or 230", offends))))
 	relay := startRelay(t, "global: {scrape_interval: 1s}\nscrape_configs:\n"+staticJob("refused", e)+"remote_write:\n"+
 		destination("r", r, 1, "queue_config: {batch_send_deadline: 300ms}"))
 	e.awaitPages(t, 8)
@@ -117,12 +107,12 @@ func TestRefusedSeries(t *testing.T) {
 	demand(t, "refused", g.check(t, r.of(nil)), e.whole(end))
 	onlyKnown(t, r.of(nil), g)
 	refused := 0
-	for _, x := range r.log() {
-		if x.status == http.StatusBadRequest {
+	for _, x := range r.Requests() {
+		if x.Status == http.StatusBadRequest {
 			refused++
 		}
 	}
-	t.Logf("%d of %d requests refused, %v samples lost", refused, len(r.log()), lost)
+	t.Logf("%d of %d requests refused, %v samples lost", refused, len(r.Requests()), lost)
 	if pages := len(e.asked()); lost < float64(2*(pages-1)) || lost > float64(2*pages) {
 		t.Errorf("%v samples are counted as lost, want 2 of each of %d pages", lost, pages)
 	}

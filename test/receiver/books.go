@@ -5,7 +5,10 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
 )
 
 // Reason is why a sample, histogram or exemplar was not stored.
@@ -45,6 +48,7 @@ type Entry struct {
 	Sample
 	Sent    int      // requests that held it and were read
 	Taken   int      // of these, how many took it; more than 1: it was repeated
+	By      []int    // the numbers of those that took it
 	Refused []Reason // those that did not
 	Alone   []int    // statuses of gates that refused a request of which it was the only sample
 	Silent  int      // requests that dropped it and were answered 2xx without saying so
@@ -90,6 +94,7 @@ type Exchange struct {
 
 // book is what is known of one series.
 type book struct {
+	labels    labels.Labels
 	entries   []Entry // in the order in which they were sent first
 	at        map[int64]int
 	stored    []Sample
@@ -122,6 +127,37 @@ func (r *Receiver) Stored() map[string][]Sample {
 		}
 	}
 	return out
+}
+
+// StoredSeries is what is stored of one series.
+type StoredSeries struct {
+	Name    string // as labels.Labels writes it
+	Labels  labels.Labels
+	Samples []Sample // in the order in which they were stored
+}
+
+// Select returns the series that bear some labels and of which samples are stored, by name. Labels to match are names and values in
+// turn; an empty value matches series without the label.
+func (r *Receiver) Select(match ...string) []StoredSeries {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []StoredSeries
+	for name, b := range r.series {
+		if len(b.stored) > 0 && bears(b.labels, match) {
+			out = append(out, StoredSeries{name, b.labels, slices.Clone(b.stored)})
+		}
+	}
+	slices.SortFunc(out, func(a, b StoredSeries) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+func bears(ls labels.Labels, match []string) bool {
+	for pair := range slices.Chunk(match, 2) {
+		if ls.Get(pair[0]) != pair[1] {
+			return false
+		}
+	}
+	return true
 }
 
 // Exemplars returns the exemplars of each series in the order in which they were stored, as text.

@@ -37,6 +37,11 @@ func By(version int) Cond {
 	return Cond{fmt.Sprintf("by %d.0", version), func(q *Request) bool { return q.Version == version }}
 }
 
+// Numbered holds for requests with these numbers, the first of all being 0.
+func Numbered(numbers ...int) Cond {
+	return Cond{fmt.Sprintf("number %d", numbers), func(q *Request) bool { return slices.Contains(numbers, q.Number) }}
+}
+
 // MetadataOnly holds for requests with metadata and no sample.
 func MetadataOnly() Cond { return Cond{"metadata only", (*Request).MetadataOnly} }
 
@@ -139,6 +144,16 @@ func Latency(d time.Duration) After {
 
 // LoseAnswer ends the connection instead of an answer.
 func LoseAnswer() After { return After{"answer lost", func(_ *Request, a *Answer) { a.Fate = Lost }} }
+
+// HangAnswer answers nothing until the sender gives up or Set ends the connection. What was stored stays stored.
+func HangAnswer() After {
+	return After{"no answer", func(_ *Request, a *Answer) { a.Wait = -1 }}
+}
+
+// Instead answers with another status and text. What was stored stays stored, and the headers of 2.0 say so.
+func Instead(code int, text string) After {
+	return After{fmt.Sprintf("status %d instead", code), func(_ *Request, a *Answer) { a.Status, a.Text = code, text }}
+}
 
 // Header adds a header to each answer.
 func Header(name, value string) After {

@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -39,6 +40,11 @@ func (s Sample) Stale() bool { return value.IsStaleNaN(s.Value) }
 // Equal compares bit by bit.
 func (s Sample) Equal(o Sample) bool {
 	return s.Time == o.Time && math.Float64bits(s.Value) == math.Float64bits(o.Value) && s.Histogram == o.Histogram
+}
+
+// String tells the time, the value and its bits, by which NaNs differ.
+func (s Sample) String() string {
+	return fmt.Sprintf("%d:%v(%016x)%s", s.Time, s.Value, math.Float64bits(s.Value), s.Histogram)
 }
 
 func (s Sample) kind() Kind {

@@ -12,7 +12,7 @@ func (r *Receiver) sendLocked(q *Request) {
 	for _, s := range q.Series {
 		b := r.series[s.Name]
 		if b == nil {
-			b = &book{at: map[int64]int{}, sent: math.MinInt64}
+			b = &book{labels: s.Labels, at: map[int64]int{}, sent: math.MinInt64}
 			r.series[s.Name] = b
 		}
 		if len(s.Samples) == 0 {
@@ -138,7 +138,7 @@ func (r *Receiver) judgeLocked(p Profile, q *Request) Outcome {
 		}
 	}
 	for _, i := range taken {
-		if r.storeLocked(i) {
+		if r.storeLocked(i, q.Number) {
 			o.Stored[i.Kind]++
 		} else {
 			o.Repeated[i.Kind]++
@@ -159,8 +159,8 @@ func (r *Receiver) refuseLocked(q *Request, i Item, why Reason) {
 	}
 }
 
-// storeLocked takes an item, and tells whether it is new.
-func (r *Receiver) storeLocked(i Item) bool {
+// storeLocked takes an item of a request, and tells whether it is new.
+func (r *Receiver) storeLocked(i Item, request int) bool {
 	b := r.series[i.Series.Name]
 	if i.Kind == Exemplar {
 		fresh := b.exemplar.text != i.exemplar
@@ -171,6 +171,7 @@ func (r *Receiver) storeLocked(i Item) bool {
 		return fresh
 	}
 	e, _ := b.entry(i.Sample)
+	e.By = append(e.By, request)
 	if e.Taken++; e.Taken > 1 {
 		return false
 	}
