@@ -3,10 +3,10 @@ package receiver
 import (
 	"fmt"
 	"mime"
+	"sync"
 
 	"github.com/golang/snappy"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
@@ -71,15 +71,17 @@ func (q *Request) decode1(raw []byte, c *checks) error {
 			s.Samples = append(s.Samples, Sample{Time: one.Timestamp, Value: one.Value})
 		}
 		for _, h := range ts.Histograms {
+			one := Sample{Time: h.Timestamp, Value: h.Sum}
 			if h.IsFloatHistogram() {
-				s.Samples = append(s.Samples, histogramSample(h.Timestamp, h.Sum, nil, h.ToFloatHistogram()))
+				one.Histogram = HistogramText(nil, h.ToFloatHistogram())
 			} else {
-				s.Samples = append(s.Samples, histogramSample(h.Timestamp, h.Sum, h.ToIntHistogram(), nil))
+				one.Histogram = HistogramText(h.ToIntHistogram(), nil)
 			}
+			s.Samples = append(s.Samples, one)
 		}
 		for _, e := range ts.Exemplars {
 			x := e.ToExemplar(&b, nil)
-			s.exemplars = append(s.exemplars, exemplar{x.Ts, fmt.Sprintf("%d %v %s", x.Ts, x.Value, x.Labels)})
+			s.exemplars = append(s.exemplars, exemplar{x.Ts, ExemplarText(x)})
 		}
 		c.series(s, 1, len(ts.Samples), len(ts.Histograms))
 		q.Series = append(q.Series, s)
@@ -96,32 +98,45 @@ func (q *Request) decode2(raw []byte, c *checks) error {
 		return err
 	}
 	b := labels.NewScratchBuilder(8)
+	var last writev2.Metadata
+	var text string // of last: series of one family follow each other
 	for _, ts := range m.Timeseries {
-		var pairs []string
+		pairs := make([]string, 0, len(ts.LabelsRefs))
 		for _, ref := range ts.LabelsRefs {
 			pairs = append(pairs, m.Symbols[ref])
 		}
 		s := q.series(pairs, c)
 		if md := ts.Metadata; md.Type != 0 || md.HelpRef != 0 || md.UnitRef != 0 {
 			q.Metadata++
-			q.families[s.Labels.Get(model.MetricNameLabel)] = fmt.Sprintf("%s %q %q", md.Type, m.Symbols[md.HelpRef], m.Symbols[md.UnitRef])
+			if name := s.Labels.Get(model.MetricNameLabel); q.families[name] == "" {
+				q.families[name] = fmt.Sprintf("%s %q %q", md.Type, m.Symbols[md.HelpRef], m.Symbols[md.UnitRef])
+			}
+		}
+		if md := ts.Metadata; md.Type != last.Type || md.HelpRef != last.HelpRef || md.UnitRef != last.UnitRef {
+			of, err := ts.ToMetadata(m.Symbols)
+			if err != nil {
+				return err
+			}
+			last, text = md, MetadataText(of)
 		}
 		for _, one := range ts.Samples {
-			s.Samples = append(s.Samples, Sample{Time: one.Timestamp, Value: one.Value})
+			s.Samples = append(s.Samples, Sample{Time: one.Timestamp, Value: one.Value, Start: one.StartTimestamp, Metadata: text})
 		}
 		for _, h := range ts.Histograms {
+			one := Sample{Time: h.Timestamp, Value: h.Sum, Start: h.StartTimestamp, Metadata: text}
 			if h.IsFloatHistogram() {
-				s.Samples = append(s.Samples, histogramSample(h.Timestamp, h.Sum, nil, h.ToFloatHistogram()))
+				one.Histogram = HistogramText(nil, h.ToFloatHistogram())
 			} else {
-				s.Samples = append(s.Samples, histogramSample(h.Timestamp, h.Sum, h.ToIntHistogram(), nil))
+				one.Histogram = HistogramText(h.ToIntHistogram(), nil)
 			}
+			s.Samples = append(s.Samples, one)
 		}
 		for _, e := range ts.Exemplars {
 			x, err := e.ToExemplar(&b, m.Symbols)
 			if err != nil {
 				return err
 			}
-			s.exemplars = append(s.exemplars, exemplar{x.Ts, fmt.Sprintf("%d %v %s", x.Ts, x.Value, x.Labels)})
+			s.exemplars = append(s.exemplars, exemplar{x.Ts, ExemplarText(x)})
 		}
 		c.series(s, 2, len(ts.Samples), len(ts.Histograms))
 		q.Series = append(q.Series, s)
@@ -136,16 +151,29 @@ func (q *Request) series(pairs []string, c *checks) Series {
 		pairs = pairs[:len(pairs)-1]
 	}
 	c.labels(pairs)
-	ls := labels.FromStrings(pairs...)
-	return Series{Name: ls.String(), Labels: ls}
+	return q.names.series(pairs)
 }
 
-func histogramSample(ms int64, sum float64, h *histogram.Histogram, fh *histogram.FloatHistogram) Sample {
-	s := Sample{Time: ms, Value: sum}
-	if fh != nil {
-		s.Histogram = fmt.Sprintf("float schema=%d %s", fh.Schema, fh)
-	} else {
-		s.Histogram = fmt.Sprintf("schema=%d %s", h.Schema, h)
+// names knows the series of all requests, since most requests bring the same ones.
+type names struct {
+	mu     sync.Mutex
+	known  map[string]Series // by names and values, each with a byte behind it that UTF-8 does not have
+	buffer []byte
+}
+
+func (n *names) series(pairs []string) Series {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	key := n.buffer[:0]
+	for _, text := range pairs {
+		key = append(append(key, text...), 0xff)
+	}
+	n.buffer = key
+	s, ok := n.known[string(key)]
+	if !ok {
+		ls := labels.FromStrings(pairs...)
+		s = Series{Name: ls.String(), Labels: ls}
+		n.known[string(key)] = s
 	}
 	return s
 }

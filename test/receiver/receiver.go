@@ -21,12 +21,14 @@ type Receiver struct {
 	metadata map[string]string
 	problems []string
 	parallel []string
+	names    names // has a mutex of its own
 }
 
 // New returns a receiver that stores nothing yet.
 func New(p Profile) *Receiver {
 	return &Receiver{
 		profile: p, changed: make(chan struct{}), series: map[string]*book{}, refused: map[Reason]int{}, metadata: map[string]string{},
+		names: names{known: map[string]Series{}},
 	}
 }
 
@@ -51,7 +53,7 @@ func (r *Receiver) Profile() Profile {
 func (r *Receiver) exchange(req *http.Request) *Answer {
 	ctx := req.Context()
 	r.mu.Lock()
-	q := newRequest(req, len(r.requests))
+	q := newRequest(req, len(r.requests), &r.names)
 	x := &Exchange{
 		Number: q.Number, At: q.At, URL: req.URL.String(), Version: q.Version, Bytes: q.Bytes, Attempt: q.Attempt,
 		Authorized: req.Header.Get("Authorization") != "",

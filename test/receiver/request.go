@@ -27,11 +27,15 @@ type Counts [3]int
 // Samples is the number of samples, those with histograms among them.
 func (c Counts) Samples() int { return c[Float] + c[Histogram] }
 
-// Sample is a sample or a native histogram. Start timestamps are left out, since 1.0 has none.
+// Sample is a sample or a native histogram.
 type Sample struct {
 	Time      int64   // milliseconds since epoch
 	Value     float64 // of a histogram its sum
-	Histogram string  // a text of the whole histogram; empty for a sample
+	Histogram string  // HistogramText of it; empty for a sample
+
+	// Start and Metadata came with the sample, by 2.0 alone. Equal does not look at them.
+	Start    int64  // milliseconds since epoch, 0 for none
+	Metadata string // MetadataText of its series; empty for none
 }
 
 // Stale tells whether the sample is a staleness marker.
@@ -83,6 +87,7 @@ type Request struct {
 	Sent     Counts
 	Attempt  int // Retry-Attempt, 0 without
 
+	names    *names
 	families map[string]string // metadata
 	excused  []Item            // what the answer gives reason to drop, if it arrives
 	err      error             // the body cannot be read as a message
@@ -114,10 +119,10 @@ func (q *Request) items(f func(Item)) {
 	}
 }
 
-func newRequest(req *http.Request, number int) *Request {
+func newRequest(req *http.Request, number int, known *names) *Request {
 	q := &Request{
 		Number: number, At: time.Now(), Method: req.Method, Path: req.URL.Path, Header: req.Header,
-		Version: versionOf(req.Header.Get("Content-Type")), Bytes: int(max(req.ContentLength, 0)), families: map[string]string{},
+		Version: versionOf(req.Header.Get("Content-Type")), Bytes: int(max(req.ContentLength, 0)), names: known, families: map[string]string{},
 	}
 	q.Attempt, _ = strconv.Atoi(req.Header.Get("Retry-Attempt"))
 	return q

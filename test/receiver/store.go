@@ -163,12 +163,12 @@ func (r *Receiver) refuseLocked(q *Request, i Item, why Reason) {
 func (r *Receiver) storeLocked(i Item, request int) bool {
 	b := r.series[i.Series.Name]
 	if i.Kind == Exemplar {
-		fresh := b.exemplar.text != i.exemplar
-		if fresh {
-			b.exemplars = append(b.exemplars, i.exemplar)
-			b.exemplar = exemplar{i.Sample.Time, i.exemplar}
+		if slices.Contains(b.exemplars, i.exemplar) {
+			return false
 		}
-		return fresh
+		b.exemplars = append(b.exemplars, i.exemplar)
+		b.exemplar = exemplar{i.Sample.Time, i.exemplar}
+		return true
 	}
 	e, _ := b.entry(i.Sample)
 	e.By = append(e.By, request)

@@ -3,7 +3,6 @@ package samples
 import (
 	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -20,34 +19,14 @@ import (
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/model/textparse"
-	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 	promscrape "github.com/prometheus/prometheus/scrape"
 	"github.com/prometheus/prometheus/storage"
+
+	fake "promrelay/test/receiver"
 )
 
 func floatText(v float64) string { return fmt.Sprintf("%x", math.Float64bits(v)) }
-
-// histogramText shows the bits of floats, and tells nil from empty nowhere.
-func histogramText(h writev2.Histogram) string {
-	b, err := h.Marshal()
-	if err != nil {
-		return err.Error()
-	}
-	return "histogram " + hex.EncodeToString(b)
-}
-
-func exemplarText(ms int64, v float64, ls labels.Labels) string {
-	return fmt.Sprintf("%d %x %s", ms, math.Float64bits(v), ls)
-}
-
-func metaText(m metadata.Metadata) string {
-	if m.IsEmpty() {
-		return ""
-	}
-	return fmt.Sprintf("%s %q %s", m.Type, m.Help, m.Unit)
-}
 
 // recorder is a storage.AppendableV2 that orders samples as tsdb/agent does, but for what docs/fidelity.md lists: what a commit
 // brings out of order within itself is dropped too, and a sample of the time of its series' last one is no error, as in the TSDB.
@@ -113,13 +92,13 @@ func (a *recorderAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t
 		if err := fh.Validate(); err != nil {
 			return 0, err
 		}
-		value = histogramText(writev2.FromFloatHistogram(0, 0, fh))
+		value = fake.HistogramText(nil, fh)
 		a.r.seen.add("out: float histograms")
 	case h != nil:
 		if err := h.Validate(); err != nil {
 			return 0, err
 		}
-		value = histogramText(writev2.FromIntHistogram(0, 0, h))
+		value = fake.HistogramText(h, nil)
 		if h.UsesCustomBuckets() {
 			a.r.seen.add("out: histograms of custom buckets")
 		} else {
@@ -154,7 +133,7 @@ func (a *recorderAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t
 		a.r.seen.add("sample out of order")
 		return 0, storage.ErrOutOfOrderSample
 	}
-	meta := metaText(o.Metadata)
+	meta := fake.MetadataText(o.Metadata)
 	if m, ok := a.metas[s]; ok && m != meta {
 		a.mixed[s] = true
 	}
@@ -213,7 +192,7 @@ func (a *recorderAppender) exemplars(s *recorded, es []exemplar.Exemplar) {
 		}
 		s.exemplar = &e
 		a.pending = append(a.pending, func() {
-			a.r.out.exemplars[s.name] = append(a.r.out.exemplars[s.name], exemplarText(e.Ts, e.Value, e.Labels))
+			a.r.out.exemplars[s.name] = append(a.r.out.exemplars[s.name], fake.ExemplarText(e))
 		})
 	}
 }

@@ -41,7 +41,7 @@ func compare(t *testing.T, f *farEnd, s sequence, seen *features, restarts int) 
 	if restarts > 0 {
 		seen.add("relay restarts")
 	}
-	if f.recv.twice > 0 {
+	if f.recv.repeated() > 0 {
 		seen.add("delivered twice")
 	}
 	return diff(want, have)
