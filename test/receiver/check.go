@@ -10,7 +10,7 @@ import (
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 )
 
-// checks collects what in a request is against the MUSTs for senders of remote write 1.0 and 2.0.
+// checks collects what in a request violates the MUSTs of remote write 1.0 and 2.0 for senders.
 type checks struct{ found []string }
 
 func (c *checks) add(format string, args ...any) {
@@ -69,7 +69,7 @@ func (c *checks) series(s Series, version, floats, histograms int) {
 	}
 }
 
-// request checks what needs the whole request: a series' samples stand in order, and it holds anything.
+// request checks the request as a whole: it is not empty, and the samples of each series are in order.
 func (c *checks) request(q *Request) {
 	if q.err == nil && len(q.Series) == 0 && q.Metadata == 0 {
 		c.add("a request with nothing in it")

@@ -27,7 +27,7 @@ func versionOf(contentType string) int {
 	return 0
 }
 
-// decode fills the request from its body, and notes what in it is against the specification.
+// decode fills the request from its body, and checks it.
 func (q *Request) decode(body []byte, c *checks) {
 	q.Bytes = len(body)
 	raw, err := snappy.Decode(nil, body)
@@ -154,10 +154,10 @@ func (q *Request) series(pairs []string, c *checks) Series {
 	return q.names.series(pairs)
 }
 
-// names knows the series of all requests, since most requests bring the same ones.
+// names caches series, since most requests bring the same ones.
 type names struct {
 	mu     sync.Mutex
-	known  map[string]Series // by names and values, each with a byte behind it that UTF-8 does not have
+	known  map[string]Series // by label names and values, each followed by a byte that UTF-8 does not have
 	buffer []byte
 }
 

@@ -22,7 +22,7 @@ func Draw(rng *rand.Rand) Schedule {
 		if d.chance(0.25) {
 			k = d.kind(bad)
 		}
-		s.Phases = append(s.Phases, Phase{at, d.ail(k.profile())})
+		s.Phases = append(s.Phases, Phase{at, d.troubled(k.profile())})
 		at += time.Second + d.upTo(14*time.Second)
 	}
 	p := end.profile()

@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// First holds for the first n requests that it is asked about.
+// First holds for the first n requests.
 func First(n int) Cond {
 	seen := 0
 	return Cond{fmt.Sprintf("first %d", n), func(*Request) bool { seen++; return seen <= n }}
 }
 
-// Every holds for each n-th request that it is asked about.
+// Every holds for each n-th request.
 func Every(n int) Cond {
 	seen := 0
 	return Cond{fmt.Sprintf("every %d", n), func(*Request) bool { seen++; return seen%n == 0 }}
 }
 
-// For holds until so much time has passed since it was asked first.
+// For holds for a while, from the first request on.
 func For(d time.Duration) Cond {
 	var end time.Time
 	return Cond{fmt.Sprintf("for %s", d), func(q *Request) bool {
@@ -45,12 +45,12 @@ func Numbered(numbers ...int) Cond {
 // MetadataOnly holds for requests with metadata and no sample.
 func MetadataOnly() Cond { return Cond{"metadata only", (*Request).MetadataOnly} }
 
-// WithExemplars holds for requests in which an exemplar is.
+// WithExemplars holds for requests with an exemplar.
 func WithExemplars() Cond {
 	return Cond{"with exemplars", func(q *Request) bool { return q.Sent[Exemplar] > 0 }}
 }
 
-// WithSeries holds for requests in which a series is that matches.
+// WithSeries holds for requests with a series that matches.
 func WithSeries(name string, is func(series string) bool) Cond {
 	return Cond{"with " + name, func(q *Request) bool {
 		return slices.ContainsFunc(q.Series, func(s Series) bool { return is(s.Name) })
@@ -88,7 +88,7 @@ func Page(code int, title string) Gate {
 	}}
 }
 
-// Login answers a GET with a page to log in at, as what a redirect leads to does; other requests pass.
+// Login answers a GET with a login page, as the target of a redirect does. Other requests pass.
 func Login() Gate {
 	page := Page(http.StatusOK, "Log in")
 	return Gate{"login", func(q *Request) *Answer {
@@ -99,8 +99,7 @@ func Login() Gate {
 	}}
 }
 
-// Redirect sends requests to any other path than the target's there, and lets those pass that come to it. The target is a path with
-// or without a host before it.
+// Redirect redirects requests to the target, which is a path with or without a host before it. Requests to the target's path pass.
 func Redirect(code int, target, path string) Gate {
 	return Gate{fmt.Sprintf("redirect %d to %s", code, target), func(q *Request) *Answer {
 		if q.Path == path {

@@ -23,13 +23,13 @@ type Profile struct {
 	After    []After
 }
 
-// Gate may answer a request, so that nothing of it is stored.
+// Gate may answer a request. Nothing of the request is stored then.
 type Gate struct {
 	Name string
 	Ask  func(*Request) *Answer // nil: the next gate is asked
 }
 
-// After changes an answer, or its fate, on the way back.
+// After changes an answer on its way back, or loses it.
 type After struct {
 	Name string
 	Do   func(*Request, *Answer)
@@ -85,10 +85,10 @@ func Slowly(d time.Duration) Part { return func(p *Profile) { p.Slow = d } }
 // Atomically makes the receiver store nothing of a request of which it refuses something.
 func Atomically() Part { return func(p *Profile) { p.Atomic = func(int) bool { return true } } }
 
-// RefusedBy sets how a refusal is told.
+// RefusedBy sets the answer to requests of which something was refused.
 func RefusedBy(t Telling) Part { return func(p *Profile) { p.Refused = t } }
 
-// TakenBy sets how it is told that nothing was refused.
+// TakenBy sets the answer to requests of which nothing was refused.
 func TakenBy(t Telling) Part { return func(p *Profile) { p.Taken = t } }
 
 // Named gives the profile another name.

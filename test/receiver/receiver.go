@@ -13,7 +13,7 @@ type Receiver struct {
 	mu       sync.Mutex // guards what follows, and the state of the profile's parts
 	profile  Profile
 	changed  chan struct{} // closed by Set
-	series   map[string]*book
+	series   map[string]*seriesRecord
 	known    int   // series of which something is stored
 	head     int64 // the newest sample of all
 	requests []*Exchange
@@ -27,13 +27,13 @@ type Receiver struct {
 // New returns a receiver that stores nothing yet.
 func New(p Profile) *Receiver {
 	return &Receiver{
-		profile: p, changed: make(chan struct{}), series: map[string]*book{}, refused: map[Reason]int{}, metadata: map[string]string{},
+		profile: p, changed: make(chan struct{}), series: map[string]*seriesRecord{}, refused: map[Reason]int{}, metadata: map[string]string{},
 		names: names{known: map[string]Series{}},
 	}
 }
 
-// Set changes what the receiver does with requests from now on. A request that waits at its gates meets the new profile; an answer that
-// waits is sent as it is; what hangs loses its connection.
+// Set changes what the receiver does from now on. A request that is in the pause Slow meets the new profile. An answer that waits for
+// its latency is sent as it is. A request that hangs loses its connection.
 func (r *Receiver) Set(p Profile) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -102,7 +102,7 @@ func (r *Receiver) answer(q *Request, x *Exchange) (*Answer, <-chan struct{}) {
 	return a, r.changed
 }
 
-// arrive reads the request and books what it holds.
+// arrive decodes the request and records what it holds.
 func (r *Receiver) arrive(q *Request, x *Exchange, body []byte) {
 	var c checks
 	c.headers(q)
@@ -119,7 +119,7 @@ func (r *Receiver) arrive(q *Request, x *Exchange, body []byte) {
 	r.sendLocked(q)
 }
 
-// finish closes the book of an exchange.
+// finish records how an exchange ended.
 func (r *Receiver) finish(x *Exchange, q *Request, a *Answer) *Answer {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -190,8 +190,8 @@ func values(r *Receiver) string {
 	return strings.Join(out, "; ")
 }
 
-// TestBooks sends a few requests and reads the books.
-func TestBooks(t *testing.T) {
+// TestRecords sends a few requests and reads what is recorded.
+func TestRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := New(Prometheus20())
 		a := one("a", -3, -2)

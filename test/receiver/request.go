@@ -46,7 +46,7 @@ func (s Sample) Equal(o Sample) bool {
 	return s.Time == o.Time && math.Float64bits(s.Value) == math.Float64bits(o.Value) && s.Histogram == o.Histogram
 }
 
-// String tells the time, the value and its bits, by which NaNs differ.
+// String shows the time, the value, and its bits, by which NaNs differ.
 func (s Sample) String() string {
 	return fmt.Sprintf("%d:%v(%016x)%s", s.Time, s.Value, math.Float64bits(s.Value), s.Histogram)
 }
@@ -66,7 +66,7 @@ type exemplar struct {
 
 // Series is one TimeSeries of a request.
 type Series struct {
-	Name      string // as labels.Labels writes it, the key of all books
+	Name      string // as labels.Labels writes it, the key of all records
 	Labels    labels.Labels
 	Samples   []Sample
 	exemplars []exemplar

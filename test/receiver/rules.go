@@ -187,7 +187,7 @@ func RefuseOnce(n int, is func(series string) bool) Rule {
 	})
 }
 
-// Drop loses samples without a word where silently, as a receiver does that picks one of two replicas, or refuses native histograms.
+// Drop refuses items. If silently, the answer does not say so: a receiver that picks one of two replicas does that.
 func Drop(why Reason, silently bool, is func(Item) bool) Rule {
 	return Rule{string(why), func(_ *View, i Item) Verdict {
 		if is(i) {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Schedule is a receiver's life: profiles that follow each other, the last of which is well and stays.
+// Schedule is a sequence of profiles. With the last one the receiver is well, and stays so.
 //
 // Well means: it has a connection, answers within a second, understands at least one version and stores what it is sent, but for
 // the series that it does not want, now or ever (Wants); it may have an order of samples to insist on, a limit of the size of requests
@@ -35,7 +35,7 @@ type Phase struct {
 // Well is when the receiver is well.
 func (s Schedule) Well() time.Duration { return s.Phases[len(s.Phases)-1].At }
 
-// Wants tells whether the receiver takes samples of a series when it is well. Series are named as in the books.
+// Wants tells whether the receiver takes samples of a series when it is well. Series are named as labels.Labels writes them.
 func (s Schedule) Wants(series string) bool { return s.wants(series) }
 
 // Play lets a receiver live, from now on until it is well or the context ends. A schedule is played once: its parts have state.

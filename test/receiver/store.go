@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// sendLocked books what came with a request: in what order, and whether it came before.
+// sendLocked records what came with a request: in what order, and whether it came before.
 func (r *Receiver) sendLocked(q *Request) {
 	for _, s := range q.Series {
 		b := r.series[s.Name]
 		if b == nil {
-			b = &book{labels: s.Labels, at: map[int64]int{}, sent: math.MinInt64}
+			b = &seriesRecord{labels: s.Labels, at: map[int64]int{}, sent: math.MinInt64}
 			r.series[s.Name] = b
 		}
 		if len(s.Samples) == 0 {
@@ -35,7 +35,7 @@ func (r *Receiver) sendLocked(q *Request) {
 	}
 }
 
-// landLocked books that a request is no longer under way, and what its answer excuses if that arrives.
+// landLocked records that a request has ended, and what its answer excuses if it arrives.
 func (r *Receiver) landLocked(q *Request, arrives bool) {
 	if arrives {
 		for _, i := range q.excused {
@@ -74,7 +74,7 @@ func (r *Receiver) decideLocked(q *Request, x *Exchange) *Answer {
 	return p.tell(o)
 }
 
-// turnAwayLocked books that a gate answered. Understood tells that it was not for the version.
+// turnAwayLocked records that a gate answered. Understood tells that it was not a gate of Versions.
 func (r *Receiver) turnAwayLocked(q *Request, x *Exchange, a *Answer, understood bool) {
 	alone := understood && q.Sent.Samples() == 1
 	told := q.Version == 1 || a.Header.Get("X-Prometheus-Remote-Write-Samples-Written") != ""

@@ -28,14 +28,14 @@ const (
 	Once        Reason = "refused once"
 	NoHistogram Reason = "native histograms off"
 	NoExemplar  Reason = "exemplars refused"
-	// Company is another one's refusal, by an atomic receiver.
+	// Company is the refusal of another sample of the request, by an atomic receiver.
 	Company Reason = "in company"
 )
 
-// data are the reasons that lie in a sample itself, whatever else was sent and when.
+// data are the reasons that depend on the sample alone, not on what else was sent, or when.
 var data = []Reason{TooOld, TooNew, SeriesLimit, LabelValue, LabelNames, BadSeries, Once, NoHistogram}
 
-// byStatus is the reason of a gate that turned a request away.
+// byStatus is the reason where a gate refused the whole request.
 func byStatus(status int) Reason {
 	if status == 0 {
 		return "no answer"
@@ -43,7 +43,7 @@ func byStatus(status int) Reason {
 	return Reason(fmt.Sprintf("status %d", status))
 }
 
-// Entry is what the books know of one sample.
+// Entry is what is recorded of one sample.
 type Entry struct {
 	Sample
 	Sent    int      // requests that held it and were read
@@ -56,16 +56,16 @@ type Entry struct {
 	excused bool
 }
 
-// Excused tells whether a sample that is not stored may be missing. So it is if the receiver
+// Excused tells whether the sender may have dropped a sample that is not stored. It may if the receiver
 //
-//   - refused it by a rule for what it is, not for coming late or in bad company, or
-//   - answered a request of it alone, of a version that it understands, with 400, 406, 409, 411 or 422, or
-//   - said that all was well while it dropped it: 2xx, by 2.0 with headers,
+//   - refused the sample for what it is, not for when or with what it came, or
+//   - answered 400, 406, 409, 411 or 422 to a request of this sample alone, of a version that it understands, or
+//   - dropped the sample and said that it did not: 2xx, by 2.0 with headers,
 //
-// and the answer arrived. A request that was refused as a whole, and a 2xx without headers to 2.0, excuse nothing.
+// and the answer arrived. A refusal of a whole request excuses nothing, and neither does a 2xx without headers to 2.0.
 func (e Entry) Excused() bool { return e.excused }
 
-// final are statuses that lay the fault on the request.
+// final are the statuses by which the request is at fault.
 var final = []int{http.StatusBadRequest, http.StatusNotAcceptable, http.StatusConflict, http.StatusLengthRequired, http.StatusUnprocessableEntity}
 
 // Exchange is one request and its answer.
@@ -88,12 +88,12 @@ type Exchange struct {
 	Repeated Counts
 	Refused  int // items
 	Lost     bool
-	// Authorized tells that the request had credentials.
+	// Authorized tells whether the request had credentials.
 	Authorized bool
 }
 
-// book is what is known of one series.
-type book struct {
+// seriesRecord is what is known of one series.
+type seriesRecord struct {
 	labels    labels.Labels
 	entries   []Entry // in the order in which they were sent first
 	at        map[int64]int
@@ -106,7 +106,7 @@ type book struct {
 }
 
 // entry finds or makes the entry of a sample.
-func (b *book) entry(s Sample) (e *Entry, found bool) {
+func (b *seriesRecord) entry(s Sample) (e *Entry, found bool) {
 	i, found := b.at[s.Time]
 	if !found {
 		i = len(b.entries)
@@ -173,7 +173,7 @@ func (r *Receiver) Exemplars() map[string][]string {
 	return out
 }
 
-// Entries returns what is known of each sample of each series, in the order in which they were sent first.
+// Entries returns what is recorded of each sample of each series, in the order in which they were first sent.
 func (r *Receiver) Entries() map[string][]Entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -184,7 +184,7 @@ func (r *Receiver) Entries() map[string][]Entry {
 	return out
 }
 
-// Entry returns what is known of one sample.
+// Entry returns what is recorded of one sample.
 func (r *Receiver) Entry(series string, ms int64) (Entry, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -196,14 +196,15 @@ func (r *Receiver) Entry(series string, ms int64) (Entry, bool) {
 	return Entry{}, false
 }
 
-// Refused counts refusals by reason, repeated ones of one sample too; those by a gate are "status 400" and the like, and "no answer".
+// Refused counts refusals by reason, each one of a sample that is refused again and again. The reason of a gate is "status 400" and
+// the like, or "no answer".
 func (r *Receiver) Refused() map[Reason]int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return maps.Clone(r.refused)
 }
 
-// Requests returns the exchanges so far, those under way too.
+// Requests returns the exchanges so far, also those that have no answer yet.
 func (r *Receiver) Requests() []Exchange {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -214,22 +215,22 @@ func (r *Receiver) Requests() []Exchange {
 	return out
 }
 
-// Metadata returns what was told of each family, as type, help and unit; by 2.0 of each metric name.
+// Metadata returns type, help and unit of each metric family, by 2.0 of each metric name.
 func (r *Receiver) Metadata() map[string]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return maps.Clone(r.metadata)
 }
 
-// Problems tells what the sender did against the MUSTs of remote write 1.0 and 2.0: in requests, and in their order.
+// Problems lists what in requests, and in their order, is against the MUSTs of remote write 1.0 and 2.0.
 func (r *Receiver) Problems() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.problems)
 }
 
-// Parallel tells which series were in two requests at the same time. It is exact with RoundTrip alone: a server learns late that
-// a client has hung up.
+// Parallel lists the series that were in two requests at the same time. It is exact with RoundTrip only: a server learns late that a
+// client has hung up.
 func (r *Receiver) Parallel() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// ail adds up to three things that go wrong.
-func (d dice) ail(p Profile) Profile {
+// troubled adds up to three things that go wrong.
+func (d dice) troubled(p Profile) Profile {
 	for range d.IntN(4) {
-		p = p.With(d.ailment())
+		p = p.With(d.trouble())
 	}
 	return p
 }
 
-// ailment draws one thing that goes wrong.
-func (d dice) ailment() Part {
+// trouble draws one thing that goes wrong.
+func (d dice) trouble() Part {
 	switch d.IntN(6) {
 	case 0:
 		return d.connection()
@@ -29,10 +29,10 @@ func (d dice) ailment() Part {
 	case 4:
 		return d.data()
 	}
-	return d.odd()
+	return d.rare()
 }
 
-// connection is about connections and time.
+// connection draws something about connections and time.
 func (d dice) connection() Part {
 	switch d.IntN(8) {
 	case 0:
@@ -53,7 +53,7 @@ func (d dice) connection() Part {
 	return Back(LoseAnswer().When(Every(1 + d.IntN(5))))
 }
 
-// often is a condition that holds always, for some requests or for a while.
+// often draws a condition that holds for the first requests, for every n-th one, for a while, or always.
 func (d dice) often() Cond {
 	switch d.IntN(4) {
 	case 0:
@@ -66,7 +66,7 @@ func (d dice) often() Cond {
 	return Cond{"always", func(*Request) bool { return true }}
 }
 
-// refusesAll answers requests with a status that is not about them.
+// refusesAll answers with a status, whatever the request holds.
 func (d dice) refusesAll() Part {
 	code := d.status(400, 400, 401, 403, 404, 405, 406, 409, 410, 411, 413, 415, 418, 421, 422, 451)
 	text := "refused"
@@ -79,7 +79,7 @@ func (d dice) refusesAll() Part {
 	return Fault(Status(code, text).When(d.often()))
 }
 
-// later answers requests with a status that means that they should come again.
+// later answers with a status that asks the sender to try again.
 func (d dice) later() Part {
 	code := d.status(408, 425, 429, 429, 499, 500, 502, 503, 503, 504, 507, 529)
 	switch d.IntN(5) {
@@ -98,7 +98,7 @@ func (d dice) later() Part {
 	return Fault(Status(code, "later").When(d.often()))
 }
 
-// limit is about size and rate.
+// limit draws a limit of size or rate.
 func (d dice) limit() Part {
 	pace, burst := float64(20+d.IntN(2000)), 20+d.IntN(2000)
 	switch d.IntN(4) {
@@ -112,7 +112,7 @@ func (d dice) limit() Part {
 	return Limit(d.tooLarge(1))
 }
 
-// tooLarge lets requests of so many samples pass at the least.
+// tooLarge draws a limit of size that lets requests of so many samples pass.
 func (d dice) tooLarge(least int) Gate {
 	samples := least + d.IntN(500)
 	switch d.IntN(4) {
@@ -126,7 +126,7 @@ func (d dice) tooLarge(least int) Gate {
 	return ThanosLimits(Size{Samples: samples})
 }
 
-// data refuses samples for what they are.
+// data draws a rule that refuses samples for what they are.
 func (d dice) data() Part {
 	s := d.some(300)
 	switch d.IntN(7) {
@@ -146,8 +146,8 @@ func (d dice) data() Part {
 	return Accept(Drop("another replica", true, func(i Item) bool { return s.is(i.Series.Name) }))
 }
 
-// odd is what else was seen.
-func (d dice) odd() Part {
+// rare draws something that was seen now and then: redirects, proxies that change answers, refused metadata.
+func (d dice) rare() Part {
 	switch d.IntN(8) {
 	case 0:
 		return func(p *Profile) {
