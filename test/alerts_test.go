@@ -33,7 +33,7 @@ type alert struct {
 	Labels, Annotations map[string]string
 }
 
-// alerts are the rules of deploy/alerts.yml.
+// alerts reads the rules of deploy/alerts.yml.
 func alerts(t *testing.T) (out []alert) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(repository, alertFile))
@@ -65,10 +65,10 @@ func alerts(t *testing.T) (out []alert) {
 	return out
 }
 
-// shown stands for the functions of Prometheus's templates that annotations use.
+// shown replaces the functions of Prometheus's templates that annotations use.
 var shown = template.FuncMap{"humanize": fmt.Sprint, "humanize1024": fmt.Sprint, "humanizeDuration": fmt.Sprint}
 
-// selectors are those of an expression.
+// selectors returns the vector selectors of an expression.
 func selectors(expr string) ([]*parser.VectorSelector, error) {
 	e, err := promql.ParseExpr(expr)
 	if err != nil {
@@ -86,11 +86,11 @@ func selectors(expr string) ([]*parser.VectorSelector, error) {
 
 var (
 	labelUsed = regexp.MustCompile(`\$labels\.(\w+)`)
-	// scraped are labels that a scrape gives to each series, and the one that external_labels of deploy/ give.
+	// scraped are the labels that a scrape adds to each series, and the label that external_labels of deploy/ add.
 	scraped = []string{"job", "instance", "cluster"}
 )
 
-// wrongAlert says what a rule names that is not there: metrics, labels, values of labels.
+// wrongAlert lists what a rule names that does not exist: metrics, labels, values of labels.
 func wrongAlert(r alert, all map[string]metric) (out []string) {
 	say := func(format string, args ...any) { out = append(out, r.Alert+": "+fmt.Sprintf(format, args...)) }
 	used, err := selectors(r.Expr)
@@ -138,7 +138,7 @@ func wrongAlert(r alert, all map[string]metric) (out []string) {
 	return out
 }
 
-// matched are the values that a matcher takes.
+// matched returns the values that a matcher matches.
 func matched(m *labels.Matcher, values []string) (out []string) {
 	for _, v := range values {
 		if m.Matches(v) {
@@ -148,14 +148,14 @@ func matched(m *labels.Matcher, values []string) (out []string) {
 	return out
 }
 
-// harmless are values of the label reason that nobody needs to look at: what the configuration asks for, and what is usual.
+// harmless are the values of the label reason that need no alert: the configuration asks for them, or they are usual.
 var harmless = map[string][]string{
 	"promrelay_relay_dropped_samples_total":  {"relabel"},
 	"promrelay_scrape_dropped_samples_total": {"repeated"},
 	"promrelay_wal_deleted_segments_total":   {"acknowledged"},
 }
 
-// TestAlerts: Prometheus reads the rules, and what they name is there.
+// TestAlerts has Prometheus read the rules, and demands that what they name exists.
 func TestAlerts(t *testing.T) {
 	all := allMetrics(t)
 	operations := documents(t)["docs/operations.md"]
@@ -211,7 +211,7 @@ func TestAlerts(t *testing.T) {
 
 var heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
 
-// anchors are the names by which the sections of a document are linked to.
+// anchors returns the names by which links find the sections of a document.
 func anchors(text string) (out []string) {
 	for _, h := range heading.FindAllStringSubmatch(text, -1) {
 		name := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(h[1]), "")
@@ -250,7 +250,7 @@ func TestWrongAlert(t *testing.T) {
 	}
 }
 
-// generated compares a file with what is to stand in it, or writes it.
+// generated compares a file with the text that it should have, or writes it.
 func generated(t *testing.T, name string, want []byte, how string) {
 	t.Helper()
 	file := filepath.Join(repository, name)
@@ -264,7 +264,7 @@ func generated(t *testing.T, name string, want []byte, how string) {
 	}
 }
 
-// TestPrometheusRule: the object of the component holds the rules of deploy/alerts.yml.
+// TestPrometheusRule demands that the object of the component holds the rules of deploy/alerts.yml.
 func TestPrometheusRule(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(repository, alertFile))
 	if err != nil {
@@ -310,7 +310,7 @@ const (
 	alertsEnd   = "<!-- What was written ends here. -->\n"
 )
 
-// TestAlertTable: docs/operations.md lists the alerts.
+// TestAlertTable demands that docs/operations.md lists the alerts.
 func TestAlertTable(t *testing.T) {
 	text := documents(t)["docs/operations.md"]
 	before, rest, begins := strings.Cut(text, alertsBegin)

@@ -23,13 +23,13 @@ var floors = map[string]int{
 	"cmd": 5, "web": 4, "informers": 3, "scrape": 3, "relay": 3, "targets": 2, "record": 1, "config": 1, "wal": 0,
 }
 
-// outside are directories that are no rooms: they may import what they like, and no room may import them; tests of rooms may import
-// test, which has what they are tested against.
+// outside are the directories that are not rooms. They may import anything, and no room may import them. Tests of rooms may import
+// test, for the receiver that they are tested with.
 var outside = []string{"demo", "test"}
 
-// ban keeps some imports out of some rooms.
+// ban forbids some imports in some rooms.
 type ban struct {
-	rooms    []string // that it holds for; empty for all but except
+	rooms    []string // for which it holds; empty for all without those of except
 	except   []string
 	prefixes []string // of import paths
 	why      string
@@ -63,7 +63,7 @@ var pureNet = []string{"SplitHostPort", "JoinHostPort", "ParseIP", "ParseCIDR", 
 
 // source is one Go file.
 type source struct {
-	dir, name string // of the package's directory, "." for the root; of the file
+	dir, name string // the package's directory, "." for the root; the file's name
 	*ast.File
 }
 
@@ -106,7 +106,7 @@ func survey(tree fs.FS) ([]source, error) {
 	return out, err
 }
 
-// violations tells what in the files is against the rules.
+// violations lists what in the files is against the rules.
 func violations(files []source) (out []string) {
 	packages := map[string][]source{}
 	for _, f := range files {
@@ -201,7 +201,7 @@ func impureNet(f source) (out []string) {
 	return out
 }
 
-// badComment demands one package comment, and its first words. A package of tests alone may have it in one of these.
+// badComment demands one package comment, and its first words. A package that consists of tests may have it in a test file.
 func badComment(dir string, files []source) []string {
 	if slices.ContainsFunc(files, func(f source) bool { return !f.test() }) {
 		files = slices.DeleteFunc(slices.Clone(files), source.test)
@@ -245,7 +245,7 @@ func TestArchitecture(t *testing.T) {
 	}
 }
 
-// TestArchitectureChecker shows trees to the checker in which something is wrong.
+// TestArchitectureChecker shows that the checks can fail.
 func TestArchitectureChecker(t *testing.T) {
 	const doc = "// Package x is.\npackage x\n"
 	for name, c := range map[string]struct {

@@ -33,8 +33,8 @@ const (
 	example   = kustomize + "/overlays/example"
 )
 
-// watchedBy are the resources that the relay lists and watches, by the part of deploy/ that allows it. The room informers
-// decides about them; the tests on a real API server show that they are enough.
+// watchedBy are the resources that the relay lists and watches, by the part of deploy/ that allows it. The room informers uses them,
+// and the tests in test/cluster show that they are enough.
 var watchedBy = map[string][]string{
 	"base/rbac.yaml": {
 		"monitoring.coreos.com/servicemonitors", "monitoring.coreos.com/podmonitors", "monitoring.coreos.com/probes",
@@ -117,7 +117,7 @@ func rules(objects []runtime.Object) map[string][]rbacv1.PolicyRule {
 	return out
 }
 
-// excess tells what a role allows beyond reading what the relay reads, and writing events.
+// excess lists what a role allows beyond what the relay needs: to read what it reads, and to write events.
 func excess(role string, rules []rbacv1.PolicyRule) (out []string) {
 	for _, r := range rules {
 		for _, word := range slices.Concat(r.APIGroups, r.Resources, r.Verbs, r.NonResourceURLs) {
@@ -222,7 +222,7 @@ func TestExcess(t *testing.T) {
 	}
 }
 
-// TestRoleOfTheMessage: what the relay tells a user to apply is there under that name.
+// TestRoleOfTheMessage demands that the role that the relay asks users to apply exists under that name.
 func TestRoleOfTheMessage(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(repository, "informers", "cluster", "cluster.go"))
 	if err != nil {
@@ -240,7 +240,7 @@ func TestRoleOfTheMessage(t *testing.T) {
 	}
 }
 
-// TestBindings: every binding is of a role that is there, to the account of the pod.
+// TestBindings demands that every binding binds a role that exists to the account of the pod.
 func TestBindings(t *testing.T) {
 	objects, _ := deployed(t)
 	var all []runtime.Object
@@ -321,7 +321,7 @@ func TestPod(t *testing.T) {
 	}
 }
 
-// TestShippedConfigurations: they load without a warning and fit the pod that they are mounted in.
+// TestShippedConfigurations demands that they load without a warning and fit the pod that they are mounted in.
 func TestShippedConfigurations(t *testing.T) {
 	objects, configs := deployed(t)
 	s := find(t, objects["base/statefulset.yaml"], func(*appsv1.StatefulSet) bool { return true })
@@ -361,7 +361,7 @@ func TestShippedConfigurations(t *testing.T) {
 	}
 }
 
-// TestKustomizations: what they name is there, and what is there is named.
+// TestKustomizations demands that the files that they name exist, and that each file is named.
 func TestKustomizations(t *testing.T) {
 	root := filepath.Join(repository, kustomize)
 	found, err := filepath.Glob(filepath.Join(root, "*", "kustomization.yaml"))

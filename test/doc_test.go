@@ -1,5 +1,5 @@
-// Package test looks at the repository as a whole: who imports whom, whether what deploy/ and the documents show is what the
-// code takes, and whether docs/metrics.md is complete. Tests of the running relay are in the directories beside it.
+// Package test checks the repository as a whole: which package imports which, whether the code accepts what deploy/ and the documents
+// show, and whether docs/metrics.md is complete. Tests of the running relay are in the packages below; README.md says which.
 package test
 
 import (

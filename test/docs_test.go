@@ -42,7 +42,7 @@ func documents(t *testing.T) map[string]string {
 
 var yamlBlock = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
 
-// TestExamples: what documents show in YAML is an object or a configuration that loads without a warning.
+// TestExamples demands that the YAML in documents is an object, or a configuration that loads without a warning.
 func TestExamples(t *testing.T) {
 	d := decoder(t)
 	configs := map[string]int{}
@@ -78,7 +78,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// TestKeysAreDocumented: every key of our blocks has a line in docs/configuration.md.
+// TestKeysAreDocumented demands a row in docs/configuration.md for every key of our blocks.
 func TestKeysAreDocumented(t *testing.T) {
 	text := documents(t)["docs/configuration.md"]
 	for _, block := range []any{config.Kubernetes{}, config.Manifests{}, config.Nodes{}, config.NodeJob{}, config.Scrape{}, config.WAL{}, config.Relay{}} {
@@ -94,7 +94,7 @@ func TestKeysAreDocumented(t *testing.T) {
 
 var metricName = regexp.MustCompile(`\bpromrelay_[a-z0-9_]+`)
 
-// TestMetricsExist: what documents say to look at is there.
+// TestMetricsExist demands that the metrics that documents name exist.
 func TestMetricsExist(t *testing.T) {
 	all := allMetrics(t)
 	known := func(name string) bool {
@@ -116,7 +116,7 @@ func TestMetricsExist(t *testing.T) {
 
 var logLine = regexp.MustCompile(`(?m)^\| (.*?) \|`)
 
-// logSection is what docs/operations.md says of the log.
+// logSection returns what docs/operations.md says about the log.
 func logSection(t *testing.T) string {
 	_, section, ok := strings.Cut(documents(t)["docs/operations.md"], "\n## What the log says\n")
 	if !ok {
@@ -128,7 +128,7 @@ func logSection(t *testing.T) string {
 
 var logCall = regexp.MustCompile(`log\.(?:Debug|Info|Warn|Error)\("([^"]+)"`)
 
-// TestRelayMessagesAreExplained: docs/operations.md has each message that relay logs.
+// TestRelayMessagesAreExplained demands that docs/operations.md has each message that relay logs.
 func TestRelayMessagesAreExplained(t *testing.T) {
 	section := logSection(t)
 	files, err := fs.Glob(repositoryFS(), "relay/*.go")
@@ -155,7 +155,7 @@ func TestRelayMessagesAreExplained(t *testing.T) {
 	}
 }
 
-// TestLogLinesExist: the messages that docs/operations.md explains are said by the code.
+// TestLogLinesExist demands that the code logs the messages that docs/operations.md explains.
 func TestLogLinesExist(t *testing.T) {
 	section := logSection(t)
 	var code strings.Builder
@@ -186,7 +186,7 @@ func TestLogLinesExist(t *testing.T) {
 
 var link = regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
 
-// TestLinks: what documents link to in the repository, and the directories of deploy/ that they name, are there.
+// TestLinks demands that the files that documents link to, and the directories of deploy/ that they name, exist.
 func TestLinks(t *testing.T) {
 	for file, text := range documents(t) {
 		var paths []string

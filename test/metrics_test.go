@@ -33,17 +33,17 @@ import (
 
 const metricReference = "docs/metrics.md"
 
-// built are the rooms whose metrics are read off their collectors. In others they are read off the source.
+// built are the rooms whose metrics are taken from their collectors. Those of other rooms are taken from the source.
 var built = []string{"wal", "relay", "scrape", "informers"}
 
 // metric is one line of the reference.
 type metric struct {
 	name, typ, help string
 	labels          []string
-	values          map[string][]string // those of labels that are there from the start
+	values          map[string][]string // of the labels whose series exist from the start
 }
 
-// capture is a Registerer that keeps what is registered.
+// capture is a Registerer that records what is registered.
 type capture struct {
 	*prometheus.Registry
 	metrics map[string]metric
@@ -83,7 +83,7 @@ func (c *capture) Register(x prometheus.Collector) error {
 
 var descText = regexp.MustCompile(`^Desc\{fqName: ("(?:[^"\\]|\\.)*"), help: ("(?:[^"\\]|\\.)*"), .*variableLabels: \{([^}]*)\}\}$`)
 
-// parseDesc reads what a Desc says of itself, which is all that it tells.
+// parseDesc reads the text of a Desc, which has no getters.
 func parseDesc(s string) (m metric, err error) {
 	p := descText.FindStringSubmatch(s)
 	if p == nil {
@@ -146,7 +146,7 @@ func fromCollectors(t *testing.T) map[string]metric {
 
 var constructor = regexp.MustCompile(`^New(Counter|Gauge|Histogram|Summary)(Vec|Func)?$`)
 
-// fromSource finds metrics that are made in files with names and texts that stand there.
+// fromSource finds metrics whose name and help are literals where the metric is made.
 func fromSource(files []source) (map[string]metric, error) {
 	out := map[string]metric{}
 	var failed error
@@ -208,7 +208,7 @@ func literal(e ast.Expr) string {
 	return s
 }
 
-// allMetrics are those of the relay, by name.
+// allMetrics returns the metrics of the relay by name.
 func allMetrics(t *testing.T) map[string]metric {
 	t.Helper()
 	all := fromCollectors(t)
@@ -289,7 +289,7 @@ func TestMetricReference(t *testing.T) {
 	}
 }
 
-// TestFromSource shows what is found in source, and that what cannot be is an error.
+// TestFromSource shows that a metric is found in the source, and that one whose name is computed is an error.
 func TestFromSource(t *testing.T) {
 	parse := func(text string) []source {
 		files, err := survey(fstest.MapFS{"web/x.go": {Data: []byte(text)}})
@@ -309,7 +309,7 @@ var a = prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "a", Help: "
 	}
 }
 
-// TestCollectorsAreIndependent makes sure that nothing is registered twice or globally.
+// TestCollectorsAreIndependent demands that nothing is registered twice or globally.
 func TestCollectorsAreIndependent(t *testing.T) {
 	before, err := prometheus.DefaultGatherer.Gather()
 	if err != nil {
@@ -325,8 +325,8 @@ func TestCollectorsAreIndependent(t *testing.T) {
 	}
 }
 
-// TestOneRegistry: the rooms register with the registry that is guarded against panics, and make none of their own. Informers has one in the
-// place of none at all.
+// TestOneRegistry demands that rooms register with the registry that is guarded against panics, and make none of their own. Informers
+// makes one where it is given none.
 func TestOneRegistry(t *testing.T) {
 	files, err := survey(repositoryFS())
 	if err != nil {

@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// readmeRow has tests and their package.
+// readmeRow matches a row with tests and their package.
 var readmeRow = regexp.MustCompile("(?m)\\| (`Test[A-Za-z0-9`, ]+) \\| `([a-z/]+)` \\|[^|]*\\|$")
 
-// TestReadme: test/README.md names tests that exist, and every package in test/.
+// TestReadme demands that the tests that test/README.md names exist, and that it names every package in test/.
 func TestReadme(t *testing.T) {
 	text, err := fs.ReadFile(repositoryFS(), "test/README.md")
 	if err != nil {

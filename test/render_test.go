@@ -19,7 +19,7 @@ import (
 	"promrelay/config"
 )
 
-// rendered is what "kubectl kustomize" would write of a directory.
+// rendered returns what "kubectl kustomize" would write for a directory.
 func rendered(t *testing.T, dir string) []byte {
 	t.Helper()
 	if testing.Short() {
@@ -57,7 +57,7 @@ func kindOf(t *testing.T, doc []byte) string {
 	return o.Kind
 }
 
-// copied is a copy of the example outside of the repository, as README says to make one, with some edits.
+// copied makes a copy of the example outside of the repository, as README says, with some edits.
 func copied(t *testing.T, edits *strings.Replacer) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "prod-1")
@@ -81,7 +81,7 @@ func copied(t *testing.T, edits *strings.Replacer) (dir string) {
 	return dir
 }
 
-// TestExampleBase: the example's base.yaml is what the base renders to, without the ConfigMap, which the example makes.
+// TestExampleBase demands that the example's base.yaml is what the base renders to, without the ConfigMap, which the example makes.
 func TestExampleBase(t *testing.T) {
 	out := []byte("# What deploy/kustomize/base renders to. Written by \"make update-deploy\". Do not edit.\n")
 	for i, doc := range objectsOf(rendered(t, filepath.Join(repository, kustomize, "base"))) {
@@ -104,7 +104,7 @@ func TestExampleBase(t *testing.T) {
 	}
 }
 
-// TestExampleCopied: a copy needs its image and its receiver, and nothing else of the repository or of the cluster.
+// TestExampleCopied demands that a copy needs its image and its receiver, and nothing else of the repository or the cluster.
 func TestExampleCopied(t *testing.T) {
 	dir := copied(t, strings.NewReplacer(
 		"newName: registry.example.com/promrelay", "newName: registry.internal/promrelay", "newTag: dev", "newTag: v1.2.3",
@@ -153,7 +153,7 @@ func TestExampleCopied(t *testing.T) {
 
 var commentedOut = regexp.MustCompile(`(?m)^#( {2,})?(\S)`)
 
-// TestExamplePatches: what the example has as comments can be taken in, and changes what it says.
+// TestExamplePatches demands that the parts of the example that are commented out work when they are not.
 func TestExamplePatches(t *testing.T) {
 	dir := copied(t, strings.NewReplacer("newTag: dev", "newTag: v1", "prod-1", "prod-2"))
 	const component = "network-policy"
@@ -193,7 +193,7 @@ func TestExamplePatches(t *testing.T) {
 	}
 }
 
-// TestChangedConfigurationKeepsThePod: what a changed promrelay.yml changes is the ConfigMap alone, which the relay watches; a new
+// TestChangedConfigurationKeepsThePod demands that a changed promrelay.yml changes the ConfigMap alone, which the relay watches: a new
 // pod would cost scrapes.
 func TestChangedConfigurationKeepsThePod(t *testing.T) {
 	root := filepath.Join(repository, kustomize)

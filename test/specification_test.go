@@ -14,8 +14,8 @@ var (
 	deviationName = regexp.MustCompile(`\bD[1-9][0-9]*\b`)
 )
 
-// TestSpecificationRows: each row of docs/remote-write.md names a test that there is, each such test has a row, the numbers
-// are in turn, and the deviations that rows name are listed.
+// TestSpecificationRows demands that each row of docs/remote-write.md names a test that exists, that each such test has a row, that
+// the rows are numbered in order, and that the deviations that rows name are listed.
 func TestSpecificationRows(t *testing.T) {
 	text := documents(t)["docs/remote-write.md"]
 	there := map[string]bool{}

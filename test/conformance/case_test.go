@@ -15,7 +15,7 @@ import (
 	"promrelay/config/redact"
 )
 
-// object is one of Kubernetes's, as JSON.
+// object is a Kubernetes object, as decoded JSON.
 type object map[string]any
 
 func (o object) kind() string { s, _ := o["kind"].(string); return s }
@@ -38,14 +38,14 @@ func (o object) monitor() bool {
 	return slices.Contains([]string{"ServiceMonitor", "PodMonitor", "Probe", "ScrapeConfig"}, o.kind())
 }
 
-// testCase is what there is. It is also what the oracle reads.
+// testCase is the settings and objects that both sides are given. The oracle reads it as JSON.
 type testCase struct {
 	Settings map[string]any `json:"settings"` // the block monitors of the configuration, which is PrometheusAgent.spec
 	Home     string         `json:"home"`
 	Objects  []object       `json:"objects"`
 }
 
-// home is the namespace that a directory of manifests means.
+// home is the namespace of objects without one in a directory of manifests.
 const home = "default"
 
 func (c *testCase) clone() *testCase {
@@ -93,12 +93,12 @@ func readCase(path string) (*testCase, error) {
 	return c.clone(), nil // so that numbers are as JSON has them
 }
 
-// result is what comes of a case.
+// result is what one side makes of a case.
 type result struct {
-	Error    string            `json:"error,omitempty"` // there is no configuration at all
+	Error    string            `json:"error,omitempty"` // why there is no configuration at all
 	Monitors map[string]string `json:"monitors"`        // why they are rejected, empty if they are not
 	Jobs     map[string]job    `json:"jobs"`
-	// ExternalLabels are those of the whole configuration.
+	// ExternalLabels are the external labels of the configuration.
 	ExternalLabels map[string]string `json:"externalLabels,omitempty"`
 }
 
@@ -125,11 +125,11 @@ func (t target) String() string {
 	return fmt.Sprintf("%s every %s within %s%s", shown, t.Interval, t.Timeout, b.String())
 }
 
-// stricter are refusals of limits that the operator takes, and that Prometheus or it then refuses for each monitor, or ignores.
+// stricter are refusals by the relay of limits that the operator accepts, and that then fail for each monitor or have no effect.
 var stricter = regexp.MustCompile(`is negative; 0 means no limit|is no size: want one such as`)
 
-// differences says where results differ, in lines; none if they are equal. Reasons are not compared: each side has its own
-// words. Of a monitor whose verdicts differ no jobs are compared.
+// differences lists where results differ. Reasons are not compared, since each side has its own words. If the verdicts on a monitor
+// differ, its jobs are not compared.
 func differences(oracle, relay *result) (out []string) {
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if oracle.Error == "" && stricter.MatchString(relay.Error) {
@@ -142,7 +142,7 @@ func differences(oracle, relay *result) (out []string) {
 	if a, b := oracle.ExternalLabels, relay.ExternalLabels; !maps.Equal(a, b) {
 		say("external labels: oracle %v, relay %v", a, b)
 	}
-	told := map[string]bool{} // the verdicts differ
+	differing := map[string]bool{} // the verdicts differ
 	for _, m := range union(oracle.Monitors, relay.Monitors) {
 		a, inOracle := oracle.Monitors[m]
 		b, inRelay := relay.Monitors[m]
@@ -154,13 +154,13 @@ func differences(oracle, relay *result) (out []string) {
 		default:
 			continue
 		}
-		told[m] = true
+		differing[m] = true
 	}
 	for _, name := range union(oracle.Jobs, relay.Jobs) {
 		a, inOracle := oracle.Jobs[name]
 		b, inRelay := relay.Jobs[name]
 		switch {
-		case told[monitorOf(name)]:
+		case differing[monitorOf(name)]:
 		case inOracle != inRelay:
 			say("%s: a job of oracle %v, of relay %v", name, inOracle, inRelay)
 		default:
@@ -222,7 +222,7 @@ func lines(ts []target) []string {
 	return out
 }
 
-// unlike shows the lines that stand in one of two lists only.
+// unlike returns the lines that only one of two texts has.
 func unlike(oracle, relay []string) string {
 	var b strings.Builder
 	show := func(who string, lines, others []string) {
@@ -244,8 +244,8 @@ func unlike(oracle, relay []string) string {
 	return b.String()
 }
 
-// normal takes away what is allowed to differ: the label by which the operator shards, where there are no shards; and
-// what only looks different.
+// normal removes what may differ: the label by which the operator shards where there are no shards, and what is only written in another
+// way.
 func (r *result) normal() *result {
 	for name, j := range r.Jobs {
 		for _, t := range j.Targets {
@@ -260,7 +260,7 @@ func (r *result) normal() *result {
 	return r
 }
 
-// noProxy is the URL of a proxy that is said to be none.
+// noProxy is a proxy URL that means no proxy.
 var noProxy = regexp.MustCompile(`(?m)^ *proxy_url: ""\n`)
 
 func must(v any) []byte {

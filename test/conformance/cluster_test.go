@@ -106,8 +106,8 @@ func (g *gen) cluster() (out []object) {
 	return out
 }
 
-// seldom does some of what is not usual, each with a small chance.
-func (g *gen) seldom(what ...func()) {
+// rarely calls each function with a small chance.
+func (g *gen) rarely(what ...func()) {
 	for _, do := range what {
 		if g.chance(0.05) {
 			do()
@@ -137,7 +137,7 @@ func (g *gen) node(i int) object {
 		"conditions":      []any{dict{"type": "Ready", "status": pick(g, "True", "Unknown")}},
 	}
 	n["status"] = status
-	g.seldom(
+	g.rarely(
 		func() { delete(m, "labels") },
 		func() { delete(m, "annotations") },
 		func() { delete(status, "addresses") },
@@ -199,7 +199,7 @@ func (g *gen) service(a app, ports []port, dual bool) object {
 		}
 	}
 	s["spec"] = spec
-	g.seldom(
+	g.rarely(
 		func() { spec["clusterIP"] = "None" },
 		func() {
 			spec["ports"] = append(ps, dict{"name": "udp", "port": 53, "targetPort": "dns", "protocol": "UDP"})

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// number reads an environment variable.
+// number reads a number from an environment variable.
 func number(t testing.TB, name string, def int) int {
 	t.Helper()
 	s := os.Getenv(name)
@@ -28,11 +28,11 @@ func number(t testing.TB, name string, def int) int {
 	return n
 }
 
-// each works on numbers from 0, several at once.
+// each calls a function with the numbers from 0 to n, several at once.
 func each(n int, f func(i int)) {
 	var wg sync.WaitGroup
 	next := make(chan int)
-	for range 6 * runtime.GOMAXPROCS(0) { // most of the time is waited for the relay to gather events
+	for range 6 * runtime.GOMAXPROCS(0) { // most of the time the relay waits for more events
 		wg.Go(func() {
 			for i := range next {
 				f(i)
@@ -111,7 +111,7 @@ func TestRandom(t *testing.T) {
 	}
 }
 
-// one compares the case of a seed, and looks whether the field that must be there matters.
+// one compares the case of a seed, and checks whether the field that it must have changes anything.
 func (r *random) one(seed uint64) {
 	g := newGen(seed)
 	c := g.testCase()
@@ -160,7 +160,7 @@ func (r *random) one(seed uint64) {
 	}
 }
 
-// rejected names the monitors that are.
+// rejected returns the names of rejected monitors.
 func (r *result) rejected() (out []string) {
 	for _, name := range slices.Sorted(maps.Keys(r.Monitors)) {
 		if r.Monitors[name] != "" {
@@ -170,7 +170,7 @@ func (r *result) rejected() (out []string) {
 	return out
 }
 
-// alone tells what a monitor that is rejected changes for the others: nothing.
+// alone lists what changes for the others when a rejected monitor is left out: nothing should.
 func alone(c *testCase, all *result, rejected string) ([]string, error) {
 	less := c.clone()
 	less.Objects = slices.DeleteFunc(less.Objects, func(o object) bool { return o.name() == rejected })
@@ -182,10 +182,10 @@ func alone(c *testCase, all *result, rejected string) ([]string, error) {
 	return differences(without, all), nil
 }
 
-// shrinkAtMost is how many differences are shrunk if SHRINK does not say; more tell nothing new.
+// shrinkAtMost is how many differences are shrunk unless SHRINK is set; more would tell nothing new.
 const shrinkAtMost = 10
 
-// differs tells of a difference, and keeps a small case of it where KEEP says: UPDATE=1 then adds what the oracle says of it.
+// differs reports a difference, and writes a small case of it to the directory KEEP. UPDATE=1 then adds the oracle's result.
 func (r *random) differs(seed uint64, c *testCase, diff []string) {
 	r.count["different"]++
 	r.Errorf("seed %d: %s", seed, strings.Join(diff, "\n"))

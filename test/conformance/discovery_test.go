@@ -14,7 +14,7 @@ var scrapeConfigType = reflect.TypeFor[monitoringv1alpha1.ScrapeConfigSpec]()
 // plausibleScrapeConfig chooses a few lists of service discovery.
 func (g *gen) plausibleScrapeConfig(spec dict) {
 	spec["staticConfigs"] = g.value(field(scrapeConfigType, "staticConfigs"), "ScrapeConfig.staticConfigs")
-	g.oddStatic(spec["staticConfigs"].([]any))
+	g.unusualStatic(spec["staticConfigs"].([]any))
 	if g.chance(0.3) {
 		delete(spec, "staticConfigs")
 	}
@@ -41,15 +41,15 @@ func (g *gen) plausibleScrapeConfig(spec dict) {
 	}
 }
 
-// oddStatic gives targets labels that mean something, and strange addresses.
-func (g *gen) oddStatic(configs []any) {
+// unusualStatic gives targets labels that mean something, and strange addresses.
+func (g *gen) unusualStatic(configs []any) {
 	for _, c := range configs {
 		c := c.(dict)
 		if g.chance(0.2) {
 			c["labels"] = dict{
 				pick(g, "__address__", "job", "__scheme__", "__param_x", "__metrics_path__", "instance", "namespace", "a.b"): pick(g, "x", "https", ""),
 			}
-			g.seldom(
+			g.rarely(
 				func() { c["labels"].(dict)["__scrape_interval__"] = pick(g, "7s", "0s", "x", "1h") },
 				func() { c["labels"].(dict)["__scrape_timeout__"] = pick(g, "1s", "2h", "") },
 				func() { c["labels"].(dict)[pick(g, "", "0x", "__name__", "a b")] = "x" },
@@ -145,7 +145,7 @@ func (g *gen) plausibleKubernetes(sd dict) {
 	}
 	if ns, ok := sd["namespaces"].(dict); ok && ns["names"] != nil {
 		ns["names"] = some(g, namespaceNames...)
-		g.seldom(func() { ns["names"] = some(g, home, "shop", "", "nowhere", "shop") })
+		g.rarely(func() { ns["names"] = some(g, home, "shop", "", "nowhere", "shop") })
 	}
 	allowed := map[string][]string{
 		"Pod": {"Pod", "Node"}, "Service": {"Service"}, "Endpoints": {"Endpoints", "Service", "Pod"},

@@ -13,13 +13,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// leaves are types that are not looked into: they are one value.
+// leaves are the types that count as one value.
 var leaves = []reflect.Type{
 	reflect.TypeFor[corev1.SecretKeySelector](), reflect.TypeFor[corev1.ConfigMapKeySelector](),
 	reflect.TypeFor[resource.Quantity](), reflect.TypeFor[intstr.IntOrString](),
 }
 
-// settings are the fields of the block monitors that say how monitors are translated. Others of PrometheusAgent's are about its pods.
+// settings are the fields of the block monitors that change how monitors are translated. The other fields of a PrometheusAgent are about
+// its pods.
 var settings = []string{
 	"serviceMonitorSelector", "serviceMonitorNamespaceSelector", "podMonitorSelector", "podMonitorNamespaceSelector", "probeSelector",
 	"probeNamespaceSelector", "scrapeConfigSelector", "scrapeConfigNamespaceSelector", "scrapeInterval", "scrapeTimeout", "scrapeClasses",
@@ -115,7 +116,7 @@ type coverage struct {
 	tried, changed map[string]int
 }
 
-// dead returns the fields that have not changed anything and are no exceptions.
+// dead returns the fields that have changed no result and are not exceptions.
 func (c *coverage) dead() (out []string) {
 	for _, f := range allFields {
 		if _, known := withoutEffect[f]; c.changed[f] == 0 && !known {
@@ -125,7 +126,7 @@ func (c *coverage) dead() (out []string) {
 	return out
 }
 
-// report tells of all fields, a line each.
+// report returns a line for each field.
 func (c *coverage) report() string {
 	var b strings.Builder
 	for _, f := range allFields {

@@ -41,7 +41,7 @@ func golden(t *testing.T, path string) *result {
 	return r
 }
 
-// keep compares a result with the one that is kept, or keeps it, with UPDATE=1.
+// keep compares a result with the stored one, or stores it if UPDATE=1.
 func keep(t *testing.T, path string, r *result) {
 	t.Helper()
 	var b bytes.Buffer
@@ -65,7 +65,7 @@ func keep(t *testing.T, path string, r *result) {
 	}
 }
 
-// TestGoldens compares the relay with what the oracle has said of the traps and of what random cases found: without the oracle.
+// TestGoldens compares the relay with the stored results of the oracle: for the traps, and for what random cases found.
 func TestGoldens(t *testing.T) {
 	for _, dir := range []string{"traps", "found"} {
 		for name, c := range cases(t, dir) {
@@ -83,7 +83,7 @@ func TestGoldens(t *testing.T) {
 	}
 }
 
-// TestAllowed holds the differences that there may be.
+// TestAllowed compares both sides with stored results where they may differ.
 func TestAllowed(t *testing.T) {
 	for name, c := range cases(t, "allowed") {
 		t.Run(filepath.Base(name), func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestAllowed(t *testing.T) {
 	}
 }
 
-// TestOracle compares the kept results with the oracle.
+// TestOracle compares the stored results with the oracle.
 func TestOracle(t *testing.T) {
 	if os.Getenv("CASES") == "" && os.Getenv("UPDATE") == "" {
 		t.Skip("CASES is not given; make conformance gives it")

@@ -25,7 +25,7 @@ func (g *gen) ingress(i int) object {
 				dict{"path": "/b", "pathType": "Prefix", "backend": backend},
 			}}
 		}
-		g.seldom(
+		g.rarely(
 			func() { rule["host"] = pick(g, "*.example", "host0.example") },
 			func() { rule["http"] = dict{"paths": []any{}} },
 			func() {
@@ -44,7 +44,7 @@ func (g *gen) ingress(i int) object {
 	if g.chance(0.4) {
 		spec["ingressClassName"] = "nginx"
 	}
-	g.seldom(
+	g.rarely(
 		func() { spec["tls"] = []any{dict{"secretName": "tls"}} },
 		func() { delete(spec, "rules"); spec["defaultBackend"] = backend },
 		func() {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// mutate changes a case that is made: a few values anywhere go, become empty or others of their type, and objects get copies.
+// mutate changes a case: it removes, empties or replaces a few values anywhere, and copies objects.
 func (g *gen) mutate(c *testCase) {
 	for range g.IntN(3) {
 		g.copyObject(c)
@@ -35,7 +35,7 @@ func classSecrets(settings dict) bool {
 	return ok && strings.Contains(string(must(classes)), `"key":`)
 }
 
-// copyObject makes an object stand in the cluster again, under another name or in another namespace.
+// copyObject copies an object under another name or into another namespace.
 func (g *gen) copyObject(c *testCase) {
 	o := pick(g, c.Objects...)
 	if o.meta("namespace") == "" {
@@ -54,7 +54,7 @@ func (g *gen) copyObject(c *testCase) {
 	}
 }
 
-// move has references to pods be of another namespace: those that leave their own are an allowed difference.
+// move changes the namespace of references to pods along with their object: that they differ is an allowed difference.
 func move(v, namespace any) {
 	switch v := v.(type) {
 	case []any:
@@ -90,14 +90,14 @@ func (g *gen) mutateObject(o object) {
 	}
 }
 
-// rotate changes a value of a Secret or a ConfigMap.
+// rotate changes a value of a Secret or ConfigMap.
 func (g *gen) rotate(o object) {
 	data := o["data"].(dict)
 	if len(data) == 0 {
 		return
 	}
 	key := pick(g, slices.Sorted(maps.Keys(data))...)
-	value := pick(g, oddStrings...)
+	value := pick(g, unusualStrings...)
 	if o.kind() == "Secret" {
 		value = encode([]byte(value))
 	}
@@ -106,7 +106,7 @@ func (g *gen) rotate(o object) {
 	}
 }
 
-// slot is where a value stands, and how it is changed.
+// slot is the place of a value, with functions that change it.
 type slot struct {
 	path  string
 	value any
@@ -137,7 +137,7 @@ func slots(v any, path string, set func(any), out []slot) []slot {
 	return out
 }
 
-// kept are what is not changed, and why.
+// kept lists what is not mutated, and why.
 var kept = map[string]string{
 	"targetRef.namespace":        "pods of other namespaces are found here: testdata/allowed",
 	"scrapeFailureLogFile":       "it is put under a mount there: testdata/allowed",
@@ -153,7 +153,7 @@ var kept = map[string]string{
 	"azureSDConfigs[].authentic": "the operator reads no Secrets of some: testdata/allowed",
 }
 
-// keptHere tells whether a slot is not to be changed.
+// keptHere tells whether a slot is not mutated.
 func keptHere(s slot) bool {
 	for part := range kept {
 		if strings.Contains(s.path, part) {
@@ -202,9 +202,9 @@ func empty(v any) any {
 	return 0
 }
 
-// oddStrings are what a string may become. "null" and "~" are not among them: Prometheus reads such a regular expression as
-// none and then overwrites its own default, for all that the process does later.
-var oddStrings = []string{
+// unusualStrings are what a string may become. "null" and "~" are not among them: Prometheus reads them as no regular expression, and
+// then overwrites its own default for the rest of the process.
+var unusualStrings = []string{
 	"", " ", "0", "-1", "$1", "a$b", "${1}", "$$", "(", ".*", "(?i)HTTP", "a|b", "http", "HTTP", "web", "é", "a b", "a;b", "0B", "1.5MB", "-5MB", "0s", "1d", "5",
 	"1h30m", "namespace", "job", "instance", "pod", "__address__", "__tmp_hash", "__tmp_disable_sharding", "endpoint", "default", "shop", "nowhere", "creds", "user",
 	"crt", "other", "junk", "empty", "TLS13", "Basic", "basic", "In", "in", "Exists", "Pod", "Node", "IPv6", "UDP", "None", "http://x", "x:99999", "::1", "[::1]:80",
@@ -215,7 +215,7 @@ var oddStrings = []string{
 func (g *gen) other(s slot) any {
 	switch v := s.value.(type) {
 	case string:
-		return pick(g, oddStrings...)
+		return pick(g, unusualStrings...)
 	case bool:
 		return !v
 	case float64:

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// plausible takes away most of what would have a monitor rejected: a few such mistakes are enough.
+// plausible removes most mistakes for which a monitor is rejected: a few are enough.
 func (g *gen) plausible(v any) {
 	switch v := v.(type) {
 	case []any:

@@ -36,7 +36,7 @@ func (g *gen) pod(a app, name, ip string, ports []port) object {
 		status["podIP"] = ip
 	}
 	p["spec"], p["status"] = spec, status
-	g.oddPod(p, name)
+	g.unusualPod(p, name)
 	return p
 }
 
@@ -54,7 +54,7 @@ func (g *gen) containers(ports []port) []any {
 	if g.chance(0.3) {
 		sidecar := dict{"name": "sidecar", "image": "sidecar:1"}
 		out = append(out, sidecar)
-		g.seldom(
+		g.rarely(
 			func() { sidecar["ports"] = []any{dict{"name": "side", "containerPort": 8080}} }, // another container's number
 			func() { sidecar["ports"] = []any{dict{"name": "http", "containerPort": 8443}} }, // another container's name
 			func() { sidecar["ports"] = []any{dict{"containerPort": 9443, "protocol": "SCTP"}} },
@@ -64,8 +64,8 @@ func (g *gen) containers(ports []port) []any {
 	return out
 }
 
-// oddPod makes a pod what few are.
-func (g *gen) oddPod(p object, name string) {
+// unusualPod gives a pod what few have.
+func (g *gen) unusualPod(p object, name string) {
 	m, spec, status := p["metadata"].(dict), p["spec"].(dict), p["status"].(dict)
 	owner := func(kind, version string, controller any) {
 		m["ownerReferences"] = []any{
@@ -73,7 +73,7 @@ func (g *gen) oddPod(p object, name string) {
 			dict{"apiVersion": version, "kind": kind, "name": "owner", "uid": "u", "controller": controller},
 		}
 	}
-	g.seldom(
+	g.rarely(
 		func() { spec["hostNetwork"], status["podIP"] = true, status["hostIP"] },
 		func() {
 			status["podIP"], status["podIPs"] = "fd00:2::1", []any{dict{"ip": "fd00:2::1"}, dict{"ip": "10.0.9.9"}}

@@ -27,7 +27,7 @@ import (
 
 func init() { config_util.MarshalSecretValue = true }
 
-// relay is a Discovery on a directory of manifests, as the daemon has it.
+// relay is a Discovery on a directory of manifests, as the daemon runs it.
 type relay struct {
 	dir    string
 	cfg    *config.Config // that counts
@@ -74,7 +74,7 @@ func load(dir string, settings map[string]any) (*config.Config, error) {
 	return config.Load(text, dir)
 }
 
-// apply makes other settings count.
+// apply changes the settings.
 func (r *relay) apply(settings map[string]any) error {
 	cfg, err := load(r.dir, settings)
 	if err != nil {
@@ -87,7 +87,7 @@ func (r *relay) apply(settings map[string]any) error {
 	return nil
 }
 
-// takes tells whether other settings can be; they count then.
+// takes tells whether settings are valid, and applies them if they are.
 func (r *relay) takes(settings map[string]any) bool { return r.apply(settings) == nil }
 
 // path is the file of an object. It does not change when the object does.
@@ -95,7 +95,7 @@ func path(dir string, o object) string {
 	return filepath.Join(dir, fmt.Sprintf("%s_%s_%s.json", o.kind(), o.meta("namespace"), o.meta("name")))
 }
 
-// write puts an object in the directory, at once.
+// write puts an object into the directory in one step.
 func write(dir string, o object) error {
 	text, err := json.Marshal(o)
 	if err != nil {
@@ -113,7 +113,7 @@ func (r *relay) stop() error {
 	return <-r.done
 }
 
-// settle waits until all that there was at the beginning is worked off.
+// settle waits until the relay has processed all that was there at the beginning.
 func (r *relay) settle() error {
 	deadline := time.Now().Add(30 * time.Second)
 	for !r.d.Settled() {
@@ -125,7 +125,7 @@ func (r *relay) settle() error {
 	return nil
 }
 
-// relayed is what the relay makes of a case.
+// relayed returns what the relay makes of a case.
 func relayed(c *testCase) (*result, error) {
 	dir, err := os.MkdirTemp("", "conformance")
 	if err != nil {
@@ -152,7 +152,7 @@ func relayed(c *testCase) (*result, error) {
 	return out, errors.Join(err, r.stop())
 }
 
-// result is what the relay has found by now.
+// result returns what the relay has found so far.
 func (r *relay) result() (*result, error) {
 	out := &result{Monitors: map[string]string{}, Jobs: map[string]job{}, ExternalLabels: r.cfg.Prometheus.GlobalConfig.ExternalLabels.Map()}
 	for _, m := range r.d.Monitors() {

@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// askByRoles asks the oracle about a case in which roles are as docs/fidelity.md says: where none is set, endpoints whose
-// rules name labels of the role endpoints run by it. The oracle then has each role set, one after the other, and jobs are
-// taken from the answer that is theirs.
+// askByRoles asks the oracle about a case with the roles that docs/fidelity.md describes: an endpoint without a role whose rules name
+// labels of the role endpoints uses that role. It asks once for each role, and takes each job from the answer for its role.
 func (o *oracle) askByRoles(c *testCase) (*result, error) {
 	jobs := c.byEndpoints()
 	if len(jobs) == 0 {

@@ -50,7 +50,7 @@ func (g *gen) rule(metric bool) dict {
 	case "keepequal", "dropequal":
 		r["sourceLabels"], r["targetLabel"] = some(g, sources...), pick(g, "pod", "job", "instance")
 		if !g.sure {
-			g.seldom(
+			g.rarely(
 				func() { r["regex"], r["separator"], r["replacement"] = "(.*)", ";", "$1" }, // the defaults
 				func() { r["separator"], r["replacement"] = ";", "$1" },
 			)
@@ -76,7 +76,7 @@ func (g *gen) rule(metric bool) dict {
 	if r["sourceLabels"] != nil && action != "keepequal" && strings.ToLower(action) != "dropequal" && g.chance(0.3) {
 		r["separator"] = pick(g, "", ";", "-", "@@")
 	}
-	g.oddRule(r, sources)
+	g.unusualRule(r, sources)
 	switch {
 	case g.sure:
 	case g.chance(0.01):
@@ -95,8 +95,8 @@ func (g *gen) rule(metric bool) dict {
 	return r
 }
 
-// oddRule makes a rule what few are.
-func (g *gen) oddRule(r dict, sources []string) {
+// unusualRule gives a rule what few have.
+func (g *gen) unusualRule(r dict, sources []string) {
 	action := strings.ToLower(text(r["action"]))
 	if r["sourceLabels"] != nil && g.chance(0.05) {
 		all := []any{}

@@ -14,8 +14,8 @@ import (
 	"promrelay/targets"
 )
 
-// TestSequences changes objects and settings step by step, SEQUENCES times from SEED on, and compares after each step what
-// the relay has then with what it makes of the same from scratch.
+// TestSequences changes objects and settings step by step, SEQUENCES times from SEED on. After each step it compares the state of the
+// relay with that of a relay that starts with the same objects.
 func TestSequences(t *testing.T) {
 	def := 30
 	if testing.Short() {
@@ -92,7 +92,7 @@ func (h *history) twins(c *testCase) {
 	}
 }
 
-// open makes a monitor take all that there is, with all labels that are attached.
+// open makes a monitor select everything, and attach all metadata.
 func (h *history) open(o object) {
 	spec, _ := o["spec"].(dict)
 	all := []any{
@@ -156,7 +156,7 @@ func (h *history) variant(of object) object {
 	return o
 }
 
-// step changes one thing, and says what.
+// step changes one thing, and returns what.
 func (h *history) step(r *relay) (string, error) {
 	if h.chance(0.1) {
 		next := newGen(h.Uint64()).testCase().Settings
@@ -182,8 +182,8 @@ func (h *history) step(r *relay) (string, error) {
 	return "edited " + name, write(r.dir, next)
 }
 
-// sequence returns an error where the relay is not, some time after a step, as it is from scratch.
-// The end is compared with the oracle, if there is one.
+// sequence returns an error if the relay, some time after a step, is not as one that starts from scratch. The end is compared with the
+// oracle, if there is one.
 func sequence(seed uint64, o *oracle) error {
 	h := newHistory(seed)
 	dir, err := os.MkdirTemp("", "sequence")
@@ -230,7 +230,7 @@ func (h *history) follow(r *relay) error {
 	return nil
 }
 
-// end compares what has come of it with the oracle.
+// end compares the last state with the oracle.
 func (h *history) end(r *relay, o *oracle) error {
 	if h.beyond() {
 		return nil
@@ -249,7 +249,8 @@ func (h *history) end(r *relay, o *oracle) error {
 	return nil
 }
 
-// beyond tells of what only happens here, and may differ: Namespaces without an object, and classes without their Secret.
+// beyond tells whether the case has what occurs in sequences only and may differ: a Namespace without an object, or a scrape class
+// without its Secret.
 func (h *history) beyond() bool {
 	if classSecrets(h.now.Settings) {
 		return true
@@ -259,14 +260,14 @@ func (h *history) beyond() bool {
 	})
 }
 
-// hurry has Secrets and ConfigMaps read soon: else they are every 10 s.
+// hurry has Secrets and ConfigMaps read now instead of every 10 s.
 func (r *relay) hurry() {
 	for _, m := range r.d.Monitors() {
 		r.d.Hurry(&targets.Target{Job: &targets.Job{Owner: m.Owner}})
 	}
 }
 
-// becomes waits until the relay has found what is wanted.
+// becomes waits until the relay has the wanted result.
 func (r *relay) becomes(want *result) error {
 	deadline := time.Now().Add(20 * time.Second) // Secrets are read every 10 s
 	for {

@@ -86,7 +86,7 @@ func (g *gen) settings(classes bool) dict {
 // externalLabels are those of all series. HOME is a variable that both sides have.
 func (g *gen) externalLabels() dict {
 	out := dict{"cluster": pick(g, "c1", "a$b", "$$", "${HOME}", "$HOME/x", "${NONE}", "$1", "100$", "", "é")}
-	g.seldom(
+	g.rarely(
 		func() { out[pick(g, "a.b", "é", "0x", "a b", "__x", "job")] = "y" },
 		func() { out["__name__"] = "y" },
 	)
@@ -129,7 +129,7 @@ func (g *gen) classes() []any {
 		"relabelings": []any{g.goodRule(false), g.goodRule(false)}, "metricRelabelings": []any{g.goodRule(true)}, "attachMetadata": dict{"node": true}, "fallbackScrapeProtocol": "OpenMetricsText1.0.0",
 	}
 	out = append(out, all)
-	g.seldom(func() { all["attachMetadata"] = dict{} })
+	g.rarely(func() { all["attachMetadata"] = dict{} })
 	if g.chance(0.5) {
 		out[2].(dict)["authorization"] = dict{"type": "Custom", "credentialsFile": "/class/other"}
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// shrink takes objects and fields away as long as the case still differs, and returns what is left.
+// shrink removes objects and fields as long as the case still differs, and returns the rest.
 func shrink(c *testCase, differs func(*testCase) bool) *testCase {
 	for again := true; again; {
 		again = false
@@ -27,13 +27,13 @@ func shrink(c *testCase, differs func(*testCase) bool) *testCase {
 	return c
 }
 
-// place is where something stands in a case: keys and indexes, from the settings or an object on.
+// place is a path in a case: keys and indexes, from the settings or an object on.
 type place struct {
 	object int // -1 for the settings
 	path   []any
 }
 
-// parts lists what may be taken away, the large before the small.
+// parts lists what may be removed, large parts first.
 func parts(c *testCase) (out []place) {
 	var visit func(object int, path []any, v any)
 	visit = func(object int, path []any, v any) {
@@ -65,7 +65,7 @@ func parts(c *testCase) (out []place) {
 	return out
 }
 
-// cut returns the case without what stands at a place, false if nothing does.
+// cut returns the case without the value at a place; false if there is none.
 func cut(c *testCase, at place) (*testCase, bool) {
 	less := c.clone()
 	var in any = less.Settings

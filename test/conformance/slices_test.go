@@ -40,7 +40,7 @@ func (g *gen) slices(a app, i int, endpoints []any, ports []port, dual bool) []o
 		}
 		out = append(out, slice("-y", "IPv6", six))
 	}
-	g.seldom(
+	g.rarely(
 		func() { // what is too much for one, and some that stands in both
 			n := len(endpoints) / 2
 			out[0]["endpoints"] = endpoints[:max(n, 1)*min(len(endpoints), 1)]
@@ -61,7 +61,7 @@ func (g *gen) slicePorts(ports []port) any {
 	all := endpointPorts(ports)
 	one := all[0].(dict)
 	var out any = all
-	g.seldom(
+	g.rarely(
 		func() { one["port"] = nil }, // all ports
 		func() { delete(one, "name") },
 		func() { one["protocol"] = pick(g, "UDP", "SCTP") },
@@ -92,7 +92,7 @@ func (g *gen) addresses(a app, pods []object) []any {
 		if g.chance(0.3) {
 			e["zone"] = "z1"
 		}
-		g.oddEndpoint(e)
+		g.unusualEndpoint(e)
 		out = append(out, e)
 	}
 	own := g.chance(0.8) // addresses are those of the pods, as in a cluster
@@ -115,9 +115,9 @@ func (g *gen) addresses(a app, pods []object) []any {
 	return out
 }
 
-// oddEndpoint makes an endpoint what few are.
-func (g *gen) oddEndpoint(e dict) {
-	g.seldom(
+// unusualEndpoint gives an endpoint what few have.
+func (g *gen) unusualEndpoint(e dict) {
+	g.rarely(
 		func() { delete(e, "conditions") },
 		func() { e["conditions"] = dict{} },
 		func() { e["conditions"] = dict{"ready": nil, "serving": true} },
@@ -159,7 +159,7 @@ func (g *gen) endpoints(a app, from []any, ports []port) object {
 		}
 	}
 	e["subsets"] = []any{subset}
-	g.seldom(
+	g.rarely(
 		func() { subset["ports"].([]any)[0].(dict)["appProtocol"] = "http" },
 		func() { subset["ports"].([]any)[0].(dict)["protocol"] = "UDP" },
 		func() { delete(subset, "ports") },

@@ -78,7 +78,7 @@ func (g *gen) special(t reflect.Type, field, at string) (any, bool) {
 	return nil, false
 }
 
-// until makes something at a path until it has what must be there.
+// until repeats a draw until the result has the field that it must have.
 func (g *gen) until(at string, f func() dict) (out dict) {
 	for range 100 {
 		out = f()
@@ -96,7 +96,7 @@ func (g *gen) until(at string, f func() dict) (out dict) {
 // labelNames are those that targets get from objects: also ones that they have anyway.
 func (g *gen) labelNames() []any {
 	out := some(g, labelKeys...)
-	g.seldom(
+	g.rarely(
 		func() { out = append(out, pick(g, "job", "instance", "pod", "namespace", "endpoint", "__address__")) },
 		func() { out = append(out, out[0]) },
 	)
@@ -277,8 +277,8 @@ func (g *gen) number(field string) any {
 	return pick(g, 0, 1, 3, 100, 1000)
 }
 
-// oddTexts are values that few people would write.
-var oddTexts = map[string][]string{
+// unusualTexts are values that few people write, by field.
+var unusualTexts = map[string][]string{
 	"port":        {"", "(", "a;b", "(?i)HTTP"},
 	"path":        {"", "m", "/a b?c=d#e", "/é"},
 	"metricsPath": {"", "m", "/a b?c=d#e", "/é"},
@@ -296,8 +296,8 @@ var oddTexts = map[string][]string{
 
 // text makes a string for a field by its name.
 func (g *gen) text(field string) any {
-	if odd := oddTexts[field]; odd != nil && g.chance(0.02) {
-		return pick(g, odd...)
+	if unusual := unusualTexts[field]; unusual != nil && g.chance(0.02) {
+		return pick(g, unusual...)
 	}
 	switch field {
 	case "port":

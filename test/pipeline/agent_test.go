@@ -11,7 +11,7 @@ import (
 	fake "promrelay/test/receiver"
 )
 
-// agentConfig is a configuration of a Prometheus agent; promrelay knows nothing of its own in it.
+// agentConfig is a configuration of a Prometheus agent, without any key of promrelay's own.
 const agentConfig = `
 global:
   scrape_interval: 1s
@@ -102,7 +102,7 @@ func TestAgentConfiguration(t *testing.T) {
 	filed.awaitPages(t, 3)
 	writeFile(t, file, sd(late, "r2"))
 	changed := time.Now()
-	late.awaitPages(t, 5) // the staleness markers of the one before come two intervals after it went
+	late.awaitPages(t, 5) // the staleness markers of the target before come two intervals after it went
 	one.awaitPages(t, 12)
 	end := time.Now()
 	stop(t, relay)
@@ -126,7 +126,7 @@ func TestAgentConfiguration(t *testing.T) {
 				}
 				ls[n] = v
 			}
-			if ls["cluster"] == "" { // a label of the series goes before an external one
+			if ls["cluster"] == "" { // a label of the series wins over an external one
 				ls["cluster"] = "edge-7"
 			}
 			ls["replica"] = "a"

@@ -14,11 +14,11 @@ import (
 	fake "promrelay/test/receiver"
 )
 
-// versions are the two of remote write, by what a remote_write block says to ask for them.
+// versions are the versions of remote write, and the protobuf_message of a remote_write block that asks for each.
 var versions = map[int]string{1: "prometheus.WriteRequest", 2: "io.prometheus.write.v2.Request"}
 
-// TestCrash kills the relay several times at random moments while no receiver is there, and then brings the receivers: what
-// was in the log when the relay was killed arrives, once.
+// TestCrash kills the relay several times at random moments while no receiver listens, and then starts the receivers. What was in the
+// log when the relay was killed arrives once.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	one, two := newDeadReceiver(t), newDeadReceiver(t)
@@ -26,7 +26,7 @@ func TestCrash(t *testing.T) {
 	for i := range 5 {
 		es = append(es, newExporter(t, func(page int, at time.Time) pageText {
 			p := plain(fmt.Sprintf("crash%d", i), 200)(page, at)
-			// The next process sees this one again, and is to know that it is in the log.
+			// The next process scrapes this sample again, and must find that it is in the log.
 			stamp := at.Truncate(5 * time.Second)
 			p.lines = append(p.lines, line{name: "stamped", value: float64(stamp.Unix()), ms: stamp.UnixMilli()})
 			return p
@@ -75,7 +75,7 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// safe are the pages that were in the log, or not yet asked for, at each of the kills and at the end.
+// safe returns the pages that were in the log, or not yet asked for, at each of the kills and at the end.
 func (e *exporter) safe(end time.Time, kills []time.Time) []int {
 	pages := e.asked()
 	return slices.DeleteFunc(e.whole(end), func(n int) bool {
@@ -84,7 +84,7 @@ func (e *exporter) safe(end time.Time, kills []time.Time) []int {
 	})
 }
 
-// destination is a remote_write item. Version 0 leaves it to the relay.
+// destination is a remote_write block. With version 0 the relay negotiates.
 func destination(name string, r *receiver, version int, more ...string) string {
 	out := fmt.Sprintf("- name: %s\n  url: '%s'\n", name, r.URL())
 	if version != 0 {
@@ -96,8 +96,8 @@ func destination(name string, r *receiver, version int, more ...string) string {
 	return out
 }
 
-// TestKillBetweenSendAndAnswer kills the relay, several times, while a receiver has stored a request and not answered it, with
-// segments that last a few seconds. All samples are there, and those that are there twice were in such requests.
+// TestKillBetweenSendAndAnswer kills the relay several times while a receiver has stored a request and not answered it. Segments are so
+// small that they last a few seconds. All samples arrive, and those that arrive twice were in such requests.
 func TestKillBetweenSendAndAnswer(t *testing.T) {
 	t.Parallel()
 	receivers := map[int]*receiver{1: newReceiver(t), 2: newReceiver(t)}
@@ -155,7 +155,7 @@ func TestKillBetweenSendAndAnswer(t *testing.T) {
 	}
 }
 
-// note adds the segments that are in the WAL directory now.
+// note adds the segments that the WAL directory has now.
 func note(t *testing.T, relay *peers.Relay, segments map[string]bool) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(relay.WAL, "*.wal"))
@@ -170,8 +170,8 @@ func note(t *testing.T, relay *peers.Relay, segments map[string]bool) {
 	}
 }
 
-// onlyInFlightTwice demands that samples came twice only after a kill, and belong to scrapes of which the receiver had not
-// confirmed all at the kill: those in a request without an answer, and others of their scrape.
+// onlyInFlightTwice demands that samples came twice only if their scrape was not confirmed as a whole when the relay was killed: they
+// were in a request without an answer, or belong to the scrape of such a sample.
 func (r *receiver) onlyInFlightTwice(t *testing.T, version int, kills []time.Time) {
 	t.Helper()
 	requests, entries := r.Requests(), r.Entries()
@@ -183,7 +183,7 @@ func (r *receiver) onlyInFlightTwice(t *testing.T, version int, kills []time.Tim
 		instance string
 		ms       int64
 	}
-	open := map[scrape]bool{} // not all of it was confirmed when the relay was killed
+	open := map[scrape]bool{} // scrapes that were not confirmed as a whole when the relay was killed
 	for name, all := range entries {
 		for _, e := range all {
 			if e.Taken == 0 {

@@ -1,8 +1,8 @@
-// Package pipeline runs the real binary: exporters served by the test on one side, receivers on the other, and
-// everything that reached one of them compared with what the other served, sample by sample.
+// Package pipeline runs the real binary between exporters and receivers of its own, and compares what the receivers got with what the
+// exporters served, sample by sample.
 //
-// An exporter numbers its pages, and each page tells its number as a series. So a receiver's samples can be matched with
-// what was served although it is the relay that gives them their timestamps.
+// An exporter numbers its pages, and each page has its number as a series. So the samples of a receiver can be matched with pages,
+// although the relay sets the timestamps.
 package pipeline
 
 import (
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// long skips a test that takes long or much memory where time is short.
+// long skips a test that takes much time or memory if -short is given.
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {

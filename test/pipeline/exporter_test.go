@@ -20,7 +20,7 @@ import (
 	fake "promrelay/test/receiver"
 )
 
-// pageSeries tells on each page of an exporter which one it is.
+// pageSeries is the series that has the number of the page.
 const pageSeries = "test_page_number"
 
 const textType = "text/plain; version=0.0.4; charset=utf-8"
@@ -34,7 +34,7 @@ type exporter struct {
 	pages []served   // pages[i] has the number i+1
 }
 
-// pageText is a page: what it says, and how.
+// pageText is a page: its samples, and how they are written.
 type pageText struct {
 	lines       []line // beside the number of the page, in the text and in what is expected
 	body        []byte // nil for what the lines make
@@ -43,7 +43,7 @@ type pageText struct {
 	accept      func(header string) error
 }
 
-// served is a page that was asked for.
+// served is a page that was scraped.
 type served struct {
 	began, ended time.Time // ended is zero while the page is not written
 	lines        []line
@@ -108,7 +108,7 @@ func (e *exporter) serve(t *testing.T, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// asked returns the pages so far.
+// asked returns the pages that were scraped so far.
 func (e *exporter) asked() []served {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -172,20 +172,20 @@ func plain(prefix string, n int) func(page int, at time.Time) pageText {
 	}
 }
 
-// plainValue needs all the bits of a float.
+// plainValue returns values that need all the bits of a float.
 func plainValue(page, i int) float64 { return float64(page) + float64(i)/7 }
 
-// target is how the samples of an exporter's pages come to a receiver.
+// target says which series the samples of an exporter's pages become at a receiver.
 type target struct {
 	*exporter
 	labels map[string]string // of the target, and external ones
-	// change makes of a series' labels what relabelling should make of them, nil to drop it; nil changes nothing.
+	// change returns what relabelling should make of the labels of a series; nil if the series is dropped. A nil func changes nothing.
 	change func(map[string]string) map[string]string
-	// restarts tells that the relay was, and that a page may so be followed by one of which the relay knew nothing.
+	// restarts tells that the relay was restarted, so that it may not remember the page before.
 	restarts bool
 }
 
-// key names a series.
+// key is the name of a series.
 func key(ls map[string]string) string { return labels.FromMap(ls).String() }
 
 // expectation is what is expected of each series.
@@ -231,7 +231,7 @@ func (g target) key(l line) string {
 	return key(ls)
 }
 
-// expected is what the pages with these timestamps should have become. Report series are left to checkReports.
+// expected returns what the pages with these timestamps should have become. checkReports checks report series.
 func (g target) expected(stamps map[int]int64) expectation {
 	out := expectation{}
 	put := func(k string, s fake.Sample) {
@@ -310,7 +310,7 @@ func (g target) checkReports(t *testing.T, have expectation, stamps map[int]int6
 	}
 }
 
-// compare demands that have holds for every series of want the very same samples, and tells of the first differences.
+// compare demands the same samples in have for every series of want, and reports the first differences.
 func compare(t *testing.T, want, have expectation, same func(want, have fake.Sample) bool) {
 	t.Helper()
 	left := 10
@@ -337,7 +337,7 @@ func compare(t *testing.T, want, have expectation, same func(want, have fake.Sam
 	}
 }
 
-// onlyKnown fails the test where series came that no target of the list gave.
+// onlyKnown demands that every series is one of a target of the list.
 func onlyKnown(t *testing.T, have expectation, of ...target) {
 	t.Helper()
 	known := map[string]bool{}

@@ -20,20 +20,20 @@ import (
 	fake "promrelay/test/receiver"
 )
 
-// odds are the values that formats and stores lose first.
-var odds = []float64{
+// specialValues are the values that formats and stores lose first.
+var specialValues = []float64{
 	0, math.Copysign(0, -1), math.Inf(1), math.Inf(-1), math.NaN(), 0.1 + 0.2, 5e-324, math.MaxFloat64, -1, 1 << 53, 1.7976931348623155e308, math.Pi,
 }
 
-// odd renders special values, label values of all kinds, a classic histogram, and series that come and go.
-func odd(page int, _ time.Time) pageText {
+// special renders special values, label values of all kinds, a classic histogram, and series that come and go.
+func special(page int, _ time.Time) pageText {
 	var lines []line
-	for i, v := range odds {
-		lines = append(lines, line{name: "odd_value", labels: []string{"i", strconv.Itoa(i)}, value: v},
-			line{name: "odd_turn", labels: []string{"i", strconv.Itoa(i)}, value: odds[(i+page)%len(odds)]})
+	for i, v := range specialValues {
+		lines = append(lines, line{name: "special_value", labels: []string{"i", strconv.Itoa(i)}, value: v},
+			line{name: "special_turn", labels: []string{"i", strconv.Itoa(i)}, value: specialValues[(i+page)%len(specialValues)]})
 	}
 	for _, l := range []string{"zwölf Boxkämpfer", "数据库", "🦊 and \"quotes\"", `back\slash`, "two\nlines", " spaces ", "{a=\"b\"}", strings.Repeat("long", 300)} {
-		lines = append(lines, line{name: "odd_label", labels: []string{"is", l}, value: float64(page)})
+		lines = append(lines, line{name: "special_label", labels: []string{"is", l}, value: float64(page)})
 	}
 	for i, le := range []string{"0.1", "2.5", "+Inf"} {
 		lines = append(lines, line{name: "latency_seconds_bucket", labels: []string{"le", le}, value: float64((i + 1) * page)})
@@ -145,7 +145,7 @@ func TestReceivers(t *testing.T) {
 	}
 	t.Cleanup(vm.Kill)
 
-	oddly, cad, nat := newExporter(t, odd), newExporter(t, cadvisor), newNative()
+	values, cad, nat := newExporter(t, special), newExporter(t, cadvisor), newNative()
 	hist := newExporter(t, nat.render)
 	relay := startRelay(t, fmt.Sprintf(`
 global: {scrape_interval: 1s}
@@ -158,8 +158,8 @@ remote_write:
 - {name: prom2, url: '%s', queue_config: {batch_send_deadline: 1s}}
 - {name: prom1, url: '%s', queue_config: {batch_send_deadline: 1s}, protobuf_message: prometheus.WriteRequest, send_native_histograms: true, send_exemplars: true}
 - {name: vm, url: '%s', queue_config: {batch_send_deadline: 1s}}
-`, staticJob("odd", oddly), staticJob("cadvisor", cad), hist.address, prom2.WriteURL(), prom1.WriteURL(), vm.WriteURL()))
-	for _, e := range []*exporter{oddly, cad, hist} {
+`, staticJob("values", values), staticJob("cadvisor", cad), hist.address, prom2.WriteURL(), prom1.WriteURL(), vm.WriteURL()))
+	for _, e := range []*exporter{values, cad, hist} {
 		e.awaitPages(t, 20)
 	}
 	if n := metric(t, relay, "promrelay_relay_dropped_samples_total"); n != metric(t, relay, "promrelay_relay_dropped_samples_total", `"vm"`, `"native_histogram"`) {
@@ -168,7 +168,7 @@ remote_write:
 	end := time.Now()
 	stop(t, relay)
 
-	targets := []target{oddly.in("odd"), cad.in("cadvisor"), hist.in("native")}
+	targets := []target{values.in("values"), cad.in("cadvisor"), hist.in("native")}
 	for name, c := range map[string]struct {
 		receiver *peers.Receiver
 		compare  func(t *testing.T, want, have expectation)

@@ -9,17 +9,17 @@ import (
 	promscrape "github.com/prometheus/prometheus/scrape"
 )
 
-// held is what the relay would hold staleness over for one target, of which Prometheus knows by one cache. The two differ where a
-// scrape fails in mid-page, as docs/fidelity.md lists: Prometheus then leaves the series without a marker that stood before that
-// place, and gives one later to those of them that the next page lacks, also where they never had a sample. Here every series that was
-// alive has its marker at once, and nothing has one that was never there.
+// held is the series of one target that are to get a staleness marker when they end. The relay and Prometheus differ when a scrape fails
+// in the middle of a page, as docs/fidelity.md says. Prometheus gives no marker then to series that stood before that place; if the next
+// page lacks them, it gives one, even if they never had a sample. The relay gives a marker at once to every series that was alive, and
+// none to a series that never had a sample.
 type held struct {
 	alive map[*recorded]bool // held by Prometheus after the last scrape, which did not fail
 	doubt map[*recorded]bool // on the last page, which failed
 	next  map[*recorded]bool // on the page at hand, which failed; nil if it did not
 }
 
-// heldBy is what is held of the target that the appender of ctx is for.
+// heldBy returns the held of the target that the appender of ctx is for.
 func (r *recorder) heldBy(ctx context.Context) (h *held, cache promscrape.MetricMetadataStore) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -37,7 +37,7 @@ func (r *recorder) heldBy(ctx context.Context) (h *held, cache promscrape.Metric
 	return h, cache
 }
 
-// note takes note of what a page gave, or a report. It tells whether it is a marker that the relay does not write.
+// note records a sample of a page or of a report. It tells whether the sample is a marker that the relay does not write.
 func (a *recorderAppender) note(s *recorded, t int64, v float64, histogram, report bool) (drop bool) {
 	switch {
 	case report: // the series goes on, whatever the page gave

@@ -2,7 +2,7 @@ package samples
 
 import "slices"
 
-// change is what happens to the page from one step to the next.
+// change changes the page from one step to the next.
 func (g *generator) change() {
 	if g.stamped && g.chance(40) { // a cadvisor that has not looked again
 		g.seen.add("every line stamped, and repeated")
@@ -55,7 +55,7 @@ func (g *generator) change() {
 	}
 }
 
-// churn puts others in the place of many series.
+// churn replaces many series by others.
 func (g *generator) churn(f *pageFamily) {
 	g.seen.add("many series replaced")
 	for i := range f.lines {
@@ -65,7 +65,7 @@ func (g *generator) churn(f *pageFamily) {
 	}
 }
 
-// changeMiddle adds or takes away a line that is neither the first nor the last one.
+// changeMiddle adds or removes a line that is neither the first nor the last one.
 func (g *generator) changeMiddle() {
 	f := g.page[g.IntN(len(g.page))]
 	for _, other := range g.page {
@@ -142,7 +142,7 @@ func (g *generator) changeFamily(f *pageFamily) {
 	}
 }
 
-// repeatLine makes one of the lines stand in the family twice.
+// repeatLine repeats one of the lines of a family.
 func (g *generator) repeatLine(f *pageFamily) {
 	if len(f.lines) == 0 {
 		return

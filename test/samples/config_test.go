@@ -32,7 +32,7 @@ type option struct {
 // keepers are the settings that a reload changes without a new table.
 var keepers = []string{"sample_limit", "follow_redirects", "basic_auth", "enable_http2"}
 
-// rules are those of relabelling, by what they are good for.
+// rules are relabelling rules by what they show.
 var rules = map[string]string{
 	"drop":              "{source_labels: [a], regex: '1', action: drop}",
 	"keep":              "{source_labels: [__name__], regex: 'm.*', action: keep}",
@@ -80,8 +80,8 @@ func (g *generator) options() []option {
 		{"track_timestamps_staleness", 20, "true", false},
 		{"sample_limit", 12, fmt.Sprint(5 + g.IntN(40)), true},
 		{"label_limit", 6, fmt.Sprint(4 + g.IntN(5)), true},
-		{"label_name_length_limit", 4, fmt.Sprint(pick(g, 8+g.IntN(10), len(oddName)+g.IntN(3)-1, len([]rune(oddName))+g.IntN(3)-1)), true},
-		{"label_value_length_limit", 5, fmt.Sprint(pick(g, 8+g.IntN(10), len(oddValue)+g.IntN(3)-1, len([]rune(oddValue))+g.IntN(3)-1)), true},
+		{"label_name_length_limit", 4, fmt.Sprint(pick(g, 8+g.IntN(10), len(nonASCIIName)+g.IntN(3)-1, len([]rune(nonASCIIName))+g.IntN(3)-1)), true},
+		{"label_value_length_limit", 5, fmt.Sprint(pick(g, 8+g.IntN(10), len(nonASCIIValue)+g.IntN(3)-1, len([]rune(nonASCIIValue))+g.IntN(3)-1)), true},
 		{"body_size_limit", 5, fmt.Sprintf("%dB", 200+g.IntN(2000)), false},
 		{"fallback_scrape_protocol", fallback, pick(g, "PrometheusText0.0.4", "OpenMetricsText1.0.0", "PrometheusProto"), false},
 		{"extra_scrape_metrics", 15, "true", false},
@@ -133,7 +133,7 @@ func (g *generator) configure(job string, next settings) string {
 			g.seen.add("relabelling: " + name)
 		}
 	}
-	for name, text := range map[string]string{"label_name_length_limit": oddName, "label_value_length_limit": oddValue} {
+	for name, text := range map[string]string{"label_name_length_limit": nonASCIIName, "label_value_length_limit": nonASCIIValue} {
 		if l := next[name]; l == fmt.Sprint(len(text)) || l == fmt.Sprint(len([]rune(text))) {
 			g.seen.add(name + " at the border of what is not ASCII")
 		}

@@ -12,7 +12,7 @@ import (
 	promscrape "github.com/prometheus/prometheus/scrape"
 )
 
-// features is what a sequence had of what sequences must have.
+// features are the wanted features that a sequence had.
 type features struct {
 	mu  sync.Mutex
 	set map[string]bool
@@ -26,10 +26,10 @@ func (f *features) add(name string) {
 	f.set[name] = true
 }
 
-// steady is the share of sequences that must be so: five or more good scrapes on one table, and the page changes in its middle.
+// steady is the share of sequences that must have five or more good scrapes on one table, and changes in the middle of the page.
 const steady = "five or more scrapes on one table, and changes in the middle of the page"
 
-// limits are the settings whose limit must have been hit and not hit in one sequence, with the error that tells of it.
+// limits are the settings whose limit must be hit, and not hit, within one sequence; with the error.
 var limits = map[string]struct {
 	text string
 	set  func(c *promconfig.ScrapeConfig) bool
@@ -43,14 +43,14 @@ var limits = map[string]struct {
 	"target_limit":                  {"target_limit exceeded", func(c *promconfig.ScrapeConfig) bool { return c.TargetLimit > 0 }},
 }
 
-// wanted are the features that no long run may lack.
+// wanted are the features that every long run must have.
 func wanted() []string {
 	out := []string{
 		steady, "lines added", "lines removed", "lines reordered", "line repeated with an equal value", "line repeated with another value",
 		"timestamps going back", "timestamps going forth", "timestamps too far ahead", "sample out of order", "sample of the time of the last one",
 		"families without TYPE", "escapes", "UTF-8 label names", "UTF-8 metric names", "exotic floats", "CRLF", "missing last newline",
 		"truncated body", "damaged body", "empty body", "connection cut within the body", "connection refused", "gzip",
-		"HTTP errors", "timeouts", "page that cannot be parsed", "odd content type", "fallback protocol", "exemplars in OpenMetrics", "_created in OpenMetrics",
+		"HTTP errors", "timeouts", "page that cannot be parsed", "content type that is wrong", "fallback protocol", "exemplars in OpenMetrics", "_created in OpenMetrics",
 		"native histograms in protobuf", "classic histograms in protobuf", "honor_labels on", "honor_labels off", "honor_timestamps on",
 		"honor_timestamps off", "track_timestamps_staleness", "series that relabelling makes one", "equal series from two targets",
 		"target restart", "target moves to another job", "configuration changes", "job goes", "target goes", "page with a report series",
@@ -61,7 +61,7 @@ func wanted() []string {
 		"target label exported_zone", "zone, exported_zone and exported_exported_zone on one line", "two targets that differ", "only the second target stays",
 		"native histograms: sums of NaN and Inf", "native histograms: schemas that are not known", "native histograms: schemas that are always reduced",
 		"whole histograms in text", "classic lines kept beside those converted", "OpenMetrics timestamps: decimals", "OpenMetrics timestamps: exponent",
-		"OpenMetrics timestamps: negative", "odd exemplars", "label_name_length_limit at the border of what is not ASCII",
+		"OpenMetrics timestamps: negative", "exemplars that are unusual", "label_name_length_limit at the border of what is not ASCII",
 		"label_value_length_limit at the border of what is not ASCII", "scrape_protocols", "escaping schemes", "UNIT that changes",
 		"every line stamped", "every line stamped, and repeated", "exact metadata",
 	}
@@ -75,7 +75,7 @@ func wanted() []string {
 	return out
 }
 
-// outcomes follows what the scrapes of a sequence came to, as Prometheus tells it.
+// outcomes records how the scrapes of a sequence ended for Prometheus.
 type outcomes struct {
 	seen *features
 	hit  map[string]bool // limits, and those that were set and did not fail a scrape
@@ -87,7 +87,7 @@ func newOutcomes(seen *features) *outcomes {
 	return &outcomes{seen: seen, hit: map[string]bool{}, not: map[string]bool{}}
 }
 
-// take is called at the end of a step.
+// take records the end of a step.
 func (o *outcomes) take(now step, s *state, active map[string][]*promscrape.Target) {
 	up, good := 0, false
 	for job, targets := range active {
@@ -159,7 +159,7 @@ func (o *outcomes) end() {
 	}
 }
 
-// come tells of what came out.
+// come records features of the result.
 func (f *features) come(g got) {
 	for _, samples := range g.samples {
 		for _, s := range samples {
@@ -179,7 +179,7 @@ func (f *features) come(g got) {
 	}
 }
 
-// pages tells how the page changed from one good scrape to the next.
+// pages records how the page changed from one good scrape to the next.
 func (f *features) pages(s sequence, good []bool) {
 	scrapes, middle := 0, false
 	var last []string
@@ -200,7 +200,7 @@ func (f *features) pages(s sequence, good []bool) {
 	}
 }
 
-// change tells whether there are lines before and behind what changed.
+// change records whether lines stand before and after a change.
 func (f *features) change(old, now []string) (middle bool) {
 	if slices.Equal(old, now) {
 		return false

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// series are lines of one family, numbered.
+// series returns numbered lines of one family.
 func series(from, n, value int) string {
 	var b strings.Builder
 	for i := range n {
@@ -25,7 +25,7 @@ func many(n int, page func(i int) string) (out []string) {
 	return out
 }
 
-// reloaded gives the steps another configuration on their way.
+// reloaded changes the configuration in the middle of the steps.
 func reloaded(config string, steps []step) []step {
 	steps[2].configs = map[string]string{"job": config}
 	return steps
@@ -46,7 +46,7 @@ func overtaken(late, other string) []step {
 	return steps
 }
 
-// directed are sequences that random ones come to seldom.
+// directed are sequences that are rare among random ones.
 func directed() map[string][]step {
 	const off = "honor_labels: false\n"
 	churn := func(n int) []string {

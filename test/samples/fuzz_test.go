@@ -48,14 +48,14 @@ func fuzzSequence(settings uint16, kinds [3]uint8, a, b, c string) sequence {
 	return s
 }
 
-// fuzzEnd is the far end of all inputs of a process.
-var fuzzEnd = sync.OnceValues(func() (f *farEnd, err error) {
-	f, err = newFarEnd(rand.New(rand.NewPCG(3, 3)))
+// fuzzDelivery is the delivery of all inputs of a process.
+var fuzzDelivery = sync.OnceValues(func() (f *delivery, err error) {
+	f, err = newDelivery(rand.New(rand.NewPCG(3, 3)))
 	closeAtEnd = f
 	return f, err
 })
 
-var closeAtEnd *farEnd // by TestMain
+var closeAtEnd *delivery // by TestMain
 
 // FuzzScrapeMatchesPrometheus shows the pages of the input, as they are, to both. What was found is in testdata/fuzz.
 func FuzzScrapeMatchesPrometheus(f *testing.F) {
@@ -78,7 +78,7 @@ func FuzzScrapeMatchesPrometheus(f *testing.F) {
 		if len(a)+len(b)+len(c) > 8<<10 || len(a) == 0 {
 			t.Skip()
 		}
-		end, err := fuzzEnd()
+		end, err := fuzzDelivery()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// generator makes random sequences: a page that changes a little from step to step, in every way
-// that pages and configurations are known to.
+// generator makes random sequences: a page that changes a little from step to step, in all ways that pages and configurations are known
+// to change.
 type generator struct {
 	*rand.Rand
 	format  string
@@ -68,7 +68,7 @@ func newGenerator(seed uint64, seen *features) *generator {
 	return g
 }
 
-// labelSets are those of the targets.
+// labelSets draws the labels of the targets.
 func (g *generator) labelSets() []model.LabelSet {
 	all := []model.LabelSet{{"__address__": addressA, "zone": "z1"}}
 	if g.chance(25) {
@@ -199,7 +199,7 @@ func (j *jobs) set(to *step, targets []model.LabelSet) {
 	to.targets = map[string][]model.LabelSet{j.at: targets}
 }
 
-// some returns a part of the targets.
+// some draws some of the targets.
 func (j *jobs) some() []model.LabelSet {
 	out := []model.LabelSet{}
 	for _, ls := range j.all {
@@ -237,7 +237,7 @@ func (g *generator) answer() answer {
 	return a
 }
 
-// forms is the page as it is in each format.
+// forms returns the page in each format.
 func (g *generator) forms() map[string]string {
 	defer func(was string) { g.format = was }(g.format)
 	out := map[string]string{}
@@ -262,7 +262,7 @@ func (g *generator) trouble(a *answer, what int) {
 	case 2:
 		a.contentType = pick(g, "", "", "", "text/html", "application/json", "text/plain", "nonsense/", "application/openmetrics-text; version=2.0.0",
 			"application/openmetrics-text", "text/plain; version=1.0.0; escaping=underscores", "application/vnd.google.protobuf; proto=other; encoding=text", "TEXT/PLAIN")
-		g.seen.add("odd content type")
+		g.seen.add("content type that is wrong")
 	case 3:
 		a.body = ""
 		g.seen.add("empty body")

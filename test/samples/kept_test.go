@@ -15,7 +15,7 @@ import (
 
 const stale = "7ff0000000000002"
 
-// pages is a sequence of one target that shows these pages.
+// pages is a sequence in which one target serves these pages.
 func pages(config, contentType string, bodies ...string) []step {
 	steps := make([]step, len(bodies))
 	for i, body := range bodies {
@@ -105,7 +105,7 @@ func TestKeptMatchesPrometheus(t *testing.T) {
 // replay plays steps both ways: what comes out must be the same.
 func replay(t *testing.T, steps []step) {
 	t.Helper()
-	f, err := newFarEnd(rand.New(rand.NewPCG(1, 1)))
+	f, err := newDelivery(rand.New(rand.NewPCG(1, 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,10 +150,10 @@ func TestJobGoesMatchesPrometheus(t *testing.T) {
 	}
 }
 
-// alone is what the relay makes of a sequence.
+// alone returns what the relay makes of a sequence.
 func alone(t *testing.T, steps []step) got {
 	t.Helper()
-	f, err := newFarEnd(rand.New(rand.NewPCG(1, 1)))
+	f, err := newDelivery(rand.New(rand.NewPCG(1, 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func alone(t *testing.T, steps []step) got {
 	return have
 }
 
-// TestIntervalChanges is a deviation that docs/fidelity.md lists: a target that is scraped more seldom from now on keeps its series.
+// TestIntervalChanges is a deviation that docs/fidelity.md lists: a target that is scraped less often from now on keeps its series.
 func TestIntervalChanges(t *testing.T) {
 	const of = `{__name__="%s", instance="a:80", job="job", zone="z1"}`
 	for _, interval := range []string{"45s", "1m", "90s", "2m"} { // some of which have the next scrape when the series would have ended

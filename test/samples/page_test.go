@@ -31,7 +31,7 @@ type pageLine struct {
 	style    string // of the timestamp in OpenMetrics: "", "decimals", "exponent", "negative"
 	created  int64  // seconds after the epoch
 	exemplar *pageExemplar
-	odd      string         // how the line is written: "", "tabs", "spaces", "lead", "brace"
+	spacing  string         // how the line is written: "", "tabs", "spaces", "lead", "brace"
 	classic  *pageHistogram // the line stands for all lines of a histogram
 	native   *dto.Histogram
 }
@@ -59,7 +59,7 @@ const (
 	protobuf    = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 
 	// A name and a value that are longer in bytes than in characters.
-	oddName, oddValue = "utf8 läbel", "ünïcödë välue"
+	nonASCIIName, nonASCIIValue = "utf8 läbel", "ünïcödë välue"
 )
 
 func (g *generator) value() string {
@@ -92,7 +92,7 @@ func (g *generator) pairs(f *pageFamily, suffix string) (ls []pair) {
 		if i > 0 && g.IntN(400) > 0 && slices.ContainsFunc(ls, func(l pair) bool { return l.name == name }) {
 			continue
 		}
-		v := pick(g, "1", "2", "3", "x y", `q"uote`, `back\slash`, "line\nbreak", "{brace}", "com,ma", "ünïcode", oddValue, "", "0.10", "1e1")
+		v := pick(g, "1", "2", "3", "x y", `q"uote`, `back\slash`, "line\nbreak", "{brace}", "com,ma", "ünïcode", nonASCIIValue, "", "0.10", "1e1")
 		if strings.ContainsAny(v, "\"\\\n") {
 			g.seen.add("escapes")
 		}
@@ -105,7 +105,7 @@ func (g *generator) pairs(f *pageFamily, suffix string) (ls []pair) {
 	}
 	if g.chance(3) {
 		g.seen.add("UTF-8 label names")
-		ls = append(ls, pair{oddName, "v"})
+		ls = append(ls, pair{nonASCIIName, "v"})
 	}
 	if f.large || g.format == protobuf && g.chance(70) {
 		g.serial++
@@ -205,7 +205,7 @@ func (g *generator) line(f *pageFamily) *pageLine {
 	if g.chance(10) {
 		l.exemplar = g.exemplar()
 	} else if g.chance(4) && g.format != openMetrics {
-		l.odd = pick(g, "tabs", "spaces", "lead", "brace")
+		l.spacing = pick(g, "tabs", "spaces", "lead", "brace")
 	}
 	return l
 }
@@ -222,7 +222,7 @@ func (g *generator) exemplar() *pageExemplar {
 	if g.chance(50) {
 		e.ms = g.now - int64(g.IntN(2))*interval.Milliseconds() + int64(g.IntN(1000))
 	}
-	if g.often(3, "odd exemplars") {
+	if g.often(3, "exemplars that are unusual") {
 		switch g.IntN(5) {
 		case 0: // 128 or 129 characters
 			e.pairs = []pair{{"trace_id", strings.Repeat("ü", 120+g.IntN(2))}}

@@ -30,7 +30,7 @@ type answer struct {
 	cut         bool // the connection ends in the middle of the body
 }
 
-// negotiate returns what a target tells who accepts this.
+// negotiate returns the answer to a request with this Accept header.
 func (a answer) negotiate(accept string) (contentType, body string) {
 	first, _, _ := strings.Cut(accept, ",")
 	typ, _, _ := strings.Cut(first, ";q=")
@@ -70,14 +70,14 @@ func (s *step) changesA() bool {
 	return len(s.configs) > 0 && !s.kept || len(s.remove) > 0
 }
 
-// state is what the steps so far have made of the jobs.
+// state is the jobs after the steps so far.
 type state struct {
 	config  *promconfig.Config
 	configs map[string]string
 	groups  map[string][]*targetgroup.Group
 }
 
-// apply takes in the changes of a step.
+// apply makes the changes of a step.
 func (s *state) apply(t testing.TB, next step) {
 	t.Helper()
 	if s.configs == nil {
@@ -119,7 +119,7 @@ func (s *state) job(name string) *promconfig.ScrapeConfig {
 
 // play goes through the steps in time. Changes come at the start of a step, answers change with it; done is called at its end.
 func play(t testing.TB, e *exporter, steps []step, apply func(*state, step), done func(n int, s *state)) {
-	// An odd time, so that no scrape falls on the border of two steps.
+	// Not a whole second, so that no scrape falls on the border of two steps.
 	time.Sleep(time.Until(time.Now().Truncate(interval).Add(interval + 7*time.Millisecond)))
 	var now state
 	for n, s := range steps {
@@ -166,7 +166,7 @@ func same(want, have sample) bool {
 	return want.meta == anyMeta || want.meta == have.meta || want.meta == "" && (want.known[have.meta] || want.known[anyMeta])
 }
 
-// got is what came of a sequence, by series in order.
+// got is the result of a sequence by series, in order.
 type got struct {
 	samples   map[string][]sample
 	exemplars map[string][]string
@@ -204,7 +204,7 @@ func each[T any](want, have map[string][]T, f func(name string, w, h []T)) {
 	}
 }
 
-// beside writes two lists; where they differ both lines stand.
+// beside writes two lists, and both lines where they differ.
 func beside[T any](out *strings.Builder, want, have []T, same func(a, b T) bool) {
 	for i := range max(len(want), len(have)) {
 		switch {

@@ -28,8 +28,8 @@ import (
 
 func floatText(v float64) string { return fmt.Sprintf("%x", math.Float64bits(v)) }
 
-// recorder is a storage.AppendableV2 that orders samples as tsdb/agent does, but for what docs/fidelity.md lists: what a commit
-// brings out of order within itself is dropped too, and a sample of the time of its series' last one is no error, as in the TSDB.
+// recorder is a storage.AppendableV2 that drops samples out of order as tsdb/agent does, with two exceptions that docs/fidelity.md lists:
+// it also drops what is out of order within one commit, and a sample at the time of the last one of its series is no error.
 type recorder struct {
 	mu                 sync.Mutex
 	series             map[string]*recorded

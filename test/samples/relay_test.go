@@ -23,12 +23,12 @@ import (
 	"promrelay/wal"
 )
 
-// host is where both scrapers believe to be: it decides when in its interval a target is scraped.
+// host is the host name of both scrapers: it decides when in its interval a target is scraped.
 const host = "host"
 
-// farEnd is what stands behind the scrapes: a log, a relay that can be replaced by another one, and the receiver. It
-// serves one sequence after the other.
-type farEnd struct {
+// delivery is the way of samples after the scrapes: a log, a relay that can be replaced by another one, and a receiver. It serves one
+// sequence after the other.
+type delivery struct {
 	dir      string
 	wal      *wal.WAL
 	recv     *receiver
@@ -42,8 +42,8 @@ type farEnd struct {
 	stop  func() error
 }
 
-// newFarEnd opens a log with small segments, so that tables are written often, and starts the rest.
-func newFarEnd(r *rand.Rand) (*farEnd, error) {
+// newDelivery opens a log with small segments, so that tables are written often, and starts the rest.
+func newDelivery(r *rand.Rand) (*delivery, error) {
 	dir, err := os.MkdirTemp("", "samples")
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func newFarEnd(r *rand.Rand) (*farEnd, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	f := &farEnd{
+	f := &delivery{
 		dir: dir, wal: w, recv: newReceiver(), stopWAL: cancel, walEnded: make(chan error, 1),
 		queue: fmt.Sprintf("{batch_send_deadline: 1ms, min_backoff: 1ms, max_backoff: 5ms, min_shards: %d, max_samples_per_send: %d}",
 			1+r.IntN(4), []int{1, 7, 100, 2000}[r.IntN(4)]),
@@ -64,7 +64,7 @@ func newFarEnd(r *rand.Rand) (*farEnd, error) {
 }
 
 // start starts a relay.
-func (f *farEnd) start() error {
+func (f *delivery) start() error {
 	f.relays++
 	text := fmt.Sprintf("remote_write:\n- url: %s\n  name: far\n  headers: {%s: '%d'}\n  queue_config: %s\n", f.recv.URL, incarnation, f.relays, f.queue)
 	c, err := promconfig.Load(text, promslog.NewNopLogger())
@@ -89,11 +89,11 @@ func (f *farEnd) start() error {
 	return nil
 }
 
-// restart ends the relay, with what is under way, and starts another one.
-func (f *farEnd) restart() error { return errors.Join(f.stop(), f.start()) }
+// restart ends the relay in the middle of its work, and starts another one.
+func (f *delivery) restart() error { return errors.Join(f.stop(), f.start()) }
 
 // arrived waits until everything before p was delivered, and returns what was.
-func (f *farEnd) arrived(p wal.Position) (got, error) {
+func (f *delivery) arrived(p wal.Position) (got, error) {
 	f.mu.Lock()
 	r := f.relay
 	f.mu.Unlock()
@@ -111,14 +111,14 @@ func (f *farEnd) arrived(p wal.Position) (got, error) {
 	}
 }
 
-func (f *farEnd) close() error {
+func (f *delivery) close() error {
 	err := f.stop()
 	f.recv.Close()
 	f.stopWAL()
 	return errors.Join(err, <-f.walEnded, f.wal.Close(), os.RemoveAll(f.dir))
 }
 
-// log is the log, as the scrapes of one sequence see it. It tells where it ends.
+// log is the log of one sequence. It remembers where the sequence ends.
 type log struct {
 	*wal.WAL
 	mu  sync.Mutex
@@ -138,9 +138,9 @@ func (l *log) Append(segment uint64, group ...wal.Frame) (wal.Position, error) {
 	return p, err
 }
 
-// runRelay runs the sequence through the relay: scrapes in a bubble, the rest behind the log outside. With restarts the
-// relay behind the log is replaced so many times meanwhile.
-func runRelay(t *testing.T, f *farEnd, steps []step, restarts int) got {
+// runRelay runs the sequence through the relay: the scrapes in a bubble, the delivery outside. Meanwhile the relay of the delivery is
+// replaced as many times as restarts says.
+func runRelay(t *testing.T, f *delivery, steps []step, restarts int) got {
 	t.Helper()
 	l := &log{WAL: f.wal}
 	f.recv.expect(f.relays, restarts > 0)
@@ -166,7 +166,7 @@ func runRelay(t *testing.T, f *farEnd, steps []step, restarts int) got {
 	return out
 }
 
-// scrapes runs the sequence through a pool, and returns what targets were asked.
+// scrapes runs the sequence through a pool, and returns the headers of its requests.
 func scrapes(t testing.TB, log scrape.Log, steps []step) map[string][]string {
 	e := newExporter()
 	defer e.stop()
@@ -187,7 +187,7 @@ func scrapes(t testing.TB, log scrape.Log, steps []step) map[string][]string {
 	return e.requests()
 }
 
-// changes makes of a step what the room targets would tell.
+// changes returns the changes that the room targets would make of a step.
 func changes(t testing.TB, s *state, change step, jobs map[string]*targets.Job, all map[string][]*targets.Target) (out []targets.Change) {
 	for _, name := range change.remove {
 		out = append(out, targets.Change{Job: jobs[name], Gone: true})

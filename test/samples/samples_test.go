@@ -16,11 +16,11 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// perFarEnd is how many sequences go through one log.
-const perFarEnd = 100
+// perDelivery is how many sequences go through one delivery.
+const perDelivery = 100
 
-// compare plays the sequence to both, and tells the differences.
-func compare(t *testing.T, f *farEnd, s sequence, seen *features, restarts int) string {
+// compare plays the sequence to both, and returns the differences.
+func compare(t *testing.T, f *delivery, s sequence, seen *features, restarts int) string {
 	t.Helper()
 	var want got
 	var good []bool
@@ -57,11 +57,11 @@ func TestScrapeMatchesPrometheus(t *testing.T) {
 	var c coverage
 	failed := 0
 	for seed := first; seed < first+n; {
-		f, err := newFarEnd(rand.New(rand.NewPCG(seed, 2)))
+		f, err := newDelivery(rand.New(rand.NewPCG(seed, 2)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range perFarEnd {
+		for range perDelivery {
 			if seed == first+n || failed >= 3 {
 				break
 			}
@@ -90,7 +90,7 @@ func TestScrapeMatchesPrometheus(t *testing.T) {
 
 // TestRelayAlone is for the race detector: Prometheus's Manager has a data race of its own when it reloads.
 func TestRelayAlone(t *testing.T) {
-	f, err := newFarEnd(rand.New(rand.NewPCG(1, 2)))
+	f, err := newDelivery(rand.New(rand.NewPCG(1, 2)))
 	if err != nil {
 		t.Fatal(err)
 	}

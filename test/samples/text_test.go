@@ -147,11 +147,11 @@ func (g *generator) writeLine(b *strings.Builder, f *pageFamily, l *pageLine) {
 		series += "{" + labels + "}"
 	}
 	sep, lead, end := " ", "", ""
-	odd := l.odd
+	spacing := l.spacing
 	if g.format == openMetrics {
-		odd = "" // else the page fails
+		spacing = "" // else the page fails
 	}
-	switch odd {
+	switch spacing {
 	case "tabs":
 		sep = "\t"
 	case "spaces":
