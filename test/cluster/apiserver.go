@@ -17,7 +17,7 @@ import (
 // startEtcd runs etcd on Unix sockets, so it needs no port, and without fsync: its data goes with the test.
 func (c *Cluster) startEtcd(t testing.TB) {
 	t.Helper()
-	// What it tells other members, of which there are none: nothing listens there and nobody dials it.
+	// The address for other members, of which there are none: nothing listens there and nobody dials it.
 	const advertised = "http://localhost:2380"
 	c.etcd = StartProcess(t, process.Program{
 		Path: Path(t, "etcd"),
@@ -41,7 +41,7 @@ func (c *Cluster) startEtcd(t testing.TB) {
 	await(t, c.etcd, "healthy", func() error { return get(transport, "http://etcd/health") })
 }
 
-// get asks for a page and wants 200.
+// get requests a page and demands a 200.
 func get(transport http.RoundTripper, url string) error {
 	client := &http.Client{Transport: transport, Timeout: 5 * time.Second}
 	response, err := client.Get(url)
@@ -78,7 +78,7 @@ func (c *Cluster) apiserverFlags() []string {
 	flags := []string{
 		"--etcd-servers=unix://" + c.file("etcd.sock"),
 		"--bind-address=127.0.0.1",
-		// Without it the server looks for a default route, which a network namespace has not.
+		// Without it the server looks for a default route, which a network namespace does not have.
 		"--advertise-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", c.port),
 		"--tls-cert-file=" + c.serving.certFile,
@@ -88,12 +88,12 @@ func (c *Cluster) apiserverFlags() []string {
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file=" + key,
 		"--service-account-signing-key-file=" + key,
-		// Nobody makes the ServiceAccount "default" that this plugin wants of every Pod.
+		// The plugin demands the ServiceAccount "default" of every Pod, and nobody makes it.
 		"--disable-admission-plugins=ServiceAccount",
-		// A reconciler would want to put the loopback address into the EndpointSlice of "kubernetes".
+		// A reconciler would put the loopback address into the EndpointSlice of "kubernetes".
 		"--endpoint-reconciler-type=none",
 		"--service-cluster-ip-range=10.96.0.0/12",
-		// Without it a server that is told to stop waits a minute for its watches to end.
+		// Without it a server that is stopped waits a minute for its watches to end.
 		"--shutdown-watch-termination-grace-period=1s",
 		"--profiling=false",
 	}

@@ -30,7 +30,7 @@ func newMapper(client kubernetes.Interface) *restmapper.DeferredDiscoveryRESTMap
 	return restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(client.Discovery()))
 }
 
-// Apply applies manifests on the server's side, in their order: what is missing is made, what is there is changed.
+// Apply applies manifests on the server's side, in their order: it creates or changes objects.
 // Each string may hold several YAML documents. A namespaced object without a namespace goes to "default"; a missing
 // Namespace is an error, as with kubectl.
 func (c *Cluster) Apply(t testing.TB, manifests ...string) {
@@ -53,7 +53,7 @@ func (c *Cluster) ApplyFiles(t testing.TB, paths ...string) {
 	}
 }
 
-// Delete deletes the objects that manifests name; one that is not there is fine.
+// Delete deletes the objects that manifests name. Objects that do not exist are skipped.
 func (c *Cluster) Delete(t testing.TB, manifests ...string) {
 	t.Helper()
 	c.each(t, manifests, func(ctx context.Context, r dynamic.ResourceInterface, o *unstructured.Unstructured) error {
@@ -92,7 +92,7 @@ func (c *Cluster) one(o *unstructured.Unstructured, do verb) error {
 	return do(ctx, resource, o)
 }
 
-// resource finds the client of an object's kind, with a fresh look when the kind is not known: its CRD may be new.
+// resource returns the client for the kind of an object. If the kind is not known it asks the server again, since the CRD may be new.
 func (c *Cluster) resource(o *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
 	kind := o.GroupVersionKind()
 	mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
@@ -112,7 +112,7 @@ func (c *Cluster) resource(o *unstructured.Unstructured) (dynamic.ResourceInterf
 	return c.dynamic.Resource(mapping.Resource).Namespace(o.GetNamespace()), nil
 }
 
-// parse reads YAML or JSON documents; a List gives its items.
+// parse reads YAML or JSON documents. Of a List it returns the items.
 func parse(manifest []byte) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifest), 4096)

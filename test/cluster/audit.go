@@ -13,15 +13,15 @@ import (
 	"testing"
 )
 
-// auditPolicy records every stage of every request. The first stage is written before the request is worked on, so a
-// client that has an answer finds its request in the log.
+// auditPolicy records every stage of every request. The first stage is written before the request is processed, so a client that has
+// its answer finds its request in the log.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 rules:
 - level: Metadata
 `
 
-// The stages of a request that the log tells of.
+// The stages of a request in the log.
 const (
 	stageReceived = "RequestReceived"
 	stageStarted  = "ResponseStarted"
@@ -112,8 +112,8 @@ func (c *Cluster) Requests(t testing.TB, filter AuditFilter) map[string]int {
 	return counts
 }
 
-// OpenWatches counts the open watches of the requests that a filter chooses: those that the present API server has
-// begun to answer and has not ended. Unlike Cluster.Watches it tells whose they are, and needs Options.Audit.
+// OpenWatches counts the open watches among the requests that a filter chooses: those that the running API server has begun to answer
+// and has not ended. Unlike Cluster.Watches it can tell clients apart. It needs Options.Audit.
 func (c *Cluster) OpenWatches(t testing.TB, filter AuditFilter) Watches {
 	t.Helper()
 	filter.Verb = "watch"

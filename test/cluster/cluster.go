@@ -3,13 +3,13 @@
 // Package cluster runs the servers of a Kubernetes cluster for tests: a real API server on etcd, and a real kubelet
 // on containerd, built from Kubernetes' own source.
 //
-// It promises that every cluster stands alone (its own directory, ports, certificates and etcd), so tests may run in
-// parallel; that its processes end with the test, however that ends; and that nothing leaves the machine: all
-// listens on loopback, or on the loopback device of a network namespace that Main made.
+// Every cluster has its own directory, ports, certificates and etcd, so tests may run in parallel. Its processes end with the test,
+// however that ends. Nothing leaves the machine: all servers listen on loopback, or on the loopback device of a network namespace that
+// Main made.
 //
-// It does not promise a whole cluster. There is no controller manager, so a deleted Namespace stays "Terminating",
-// a ServiceAccount "default" and the EndpointSlices of a Service exist only when the test makes them. There is no
-// scheduler, no kube-proxy, and no image to run a Pod from.
+// It is not a whole cluster. There is no controller manager: a deleted Namespace stays "Terminating", and the ServiceAccount "default"
+// and the EndpointSlices of a Service exist only if the test makes them. There is no scheduler, no kube-proxy, and no image to run a Pod
+// from.
 package cluster
 
 import (
@@ -39,11 +39,11 @@ const (
 
 // Options of a cluster; the zero value is an API server with the monitor kinds installed and no audit log.
 type Options struct {
-	// NoCRDs leaves the monitor kinds out; InstallCRDs brings them later.
+	// NoCRDs leaves the CRDs of monitors out; InstallCRDs installs them later.
 	NoCRDs bool
 	// Audit makes the API server record every request, for AuditEvents.
 	Audit bool
-	// Flags are given to the API server after the harness's own, so they win.
+	// Flags are added to the flags of the API server, and win over them.
 	Flags []string
 }
 
@@ -115,8 +115,7 @@ func (c *Cluster) newClients() error {
 	return nil
 }
 
-// Stop takes the API server away and leaves etcd: clients see an outage, the data stays. It asks first, and kills
-// after 15 s.
+// Stop stops the API server and leaves etcd: clients see an outage, the data stays. It kills the server after 15 s.
 func (c *Cluster) Stop(t testing.TB) {
 	t.Helper()
 	if err := c.apiserver.Stop(stopGrace); err != nil {
@@ -124,13 +123,13 @@ func (c *Cluster) Stop(t testing.TB) {
 	}
 }
 
-// Kill takes the API server away as a crash would: no connection is closed in an orderly way.
+// Kill ends the API server as a crash would, without closing connections.
 func (c *Cluster) Kill(t testing.TB) {
 	t.Helper()
 	c.apiserver.Kill()
 }
 
-// StartAgain brings a stopped API server back, on its port and with its data.
+// StartAgain starts a stopped API server again, on its port and with its data.
 func (c *Cluster) StartAgain(t testing.TB) {
 	t.Helper()
 	if !c.apiserver.Ended() {

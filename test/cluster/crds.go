@@ -80,8 +80,8 @@ func (c *Cluster) gone(ctx context.Context, name string) error {
 	return nil
 }
 
-// discovered tells whether the API server names the kind among those that it has, which it does and ceases to do
-// some time after it begins and ceases to serve it.
+// discovered tells whether discovery of the API server has the kind. It changes some time after the server begins or ceases to serve
+// the kind.
 func (c *Cluster) discovered(name string) bool {
 	c.mapper.Reset()
 	_, err := c.mapper.KindFor(schema.GroupVersionResource{Group: monitorGroup, Resource: name})

@@ -34,7 +34,7 @@ const (
 	shippedExample = "../../deploy/kustomize/overlays/example"
 )
 
-// relayUser is the relay to the API server, relayAgent how it names itself.
+// relayUser is the user name of the relay at the API server. Its User-Agent begins with relayAgent.
 const (
 	relayUser  = "system:serviceaccount:promrelay:promrelay"
 	relayAgent = "promrelay/"
@@ -58,8 +58,7 @@ type target struct {
 	LastError  string            `json:"lastError"`
 }
 
-// install applies the role that deploy/ ships, waits until the API server heeds it, and returns the kubeconfig of its
-// ServiceAccount.
+// install applies the role that deploy/ ships, waits until it works, and returns the kubeconfig of its ServiceAccount.
 func install(t *testing.T, c *cluster.Cluster) (kubeconfig string) {
 	t.Helper()
 	c.ApplyFiles(t, shippedNamespace, shippedRole)
@@ -126,7 +125,7 @@ func (r *relay) get(t *testing.T, path string) []byte {
 	return body
 }
 
-// targets gives the targets of a job, all with "".
+// targets returns the targets of a job, or of all jobs with "".
 func (r *relay) targets(t *testing.T, job string) []target {
 	t.Helper()
 	var answer struct {
@@ -140,7 +139,7 @@ func (r *relay) targets(t *testing.T, job string) []target {
 	return answer.Data.ActiveTargets
 }
 
-// target gives the one target of a job that has these labels, nil if there is none.
+// target returns the target of a job that has these labels, nil if there is none.
 func (r *relay) target(t *testing.T, job string, labels ...string) *target {
 	t.Helper()
 	all := r.targets(t, job)

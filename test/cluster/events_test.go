@@ -16,7 +16,7 @@ import (
 	"promrelay/test/cluster"
 )
 
-// unchanged is how long it is waited for that no other event comes.
+// unchanged is how long the test waits to see that no other event comes.
 const unchanged = 3 * time.Second
 
 // TestEvents has a monitor that is rejected, with the role that deploy/ ships: it has one event, which counts up when it is
@@ -87,7 +87,7 @@ func eventsOf(t *testing.T, c *cluster.Cluster, namespace string) []eventsv1.Eve
 	return list.Items
 }
 
-// oneEvent wants one event in a namespace, with a series of that many, or without one.
+// oneEvent demands one event in a namespace, with a series of that many, or without one.
 func oneEvent(t *testing.T, c *cluster.Cluster, namespace string, series int32) error {
 	t.Helper()
 	all := eventsOf(t, c, namespace)
@@ -110,7 +110,7 @@ func hasEvent(t *testing.T, c *cluster.Cluster, namespace string, series int32) 
 	cluster.WaitFor(t, "the event", 15*time.Second, func() error { return oneEvent(t, c, namespace, series) })
 }
 
-// stay wants the event to be as it is for a while.
+// stay demands that the event does not change for a while.
 func stay(t *testing.T, c *cluster.Cluster, namespace string, series int32) {
 	t.Helper()
 	for end := time.Now().Add(unchanged); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {

@@ -22,7 +22,7 @@ type exporter struct {
 
 	mu        sync.Mutex
 	scrapes   int
-	passwords map[string]int // that are taken, and how often each was used; nil: none is demanded
+	passwords map[string]int // accepted passwords, and how often each was used; nil: none is demanded
 }
 
 // startExporter listens at the n-th Pod address until the test ends.
@@ -39,7 +39,7 @@ func startExporter(t *testing.T, n int) *exporter {
 	return e
 }
 
-// demand makes these the passwords that are taken.
+// demand sets the accepted passwords.
 func (e *exporter) demand(passwords ...string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

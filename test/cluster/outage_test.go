@@ -21,8 +21,8 @@ const (
 	backLimit = 15 * time.Second
 )
 
-// TestOutage takes the API server away three times, in good order and not: no scrape is missing, no target goes, and
-// what changes afterwards is seen. It is one of those that measure times.
+// TestOutage stops and kills the API server, three times in all. No scrape is missing, no target goes, and later changes are seen. It
+// measures times.
 func TestOutage(t *testing.T) {
 	plain, auth, static := startExporter(t, 2000), startExporter(t, 2001), startExporter(t, 2002)
 	auth.demand("secret")
@@ -70,7 +70,7 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// mustStay wants the targets to be there for a while, and up.
+// mustStay demands that the targets stay for a while, and are up.
 func mustStay(t *testing.T, r *relay) {
 	t.Helper()
 	for end := time.Now().Add(outage); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
@@ -82,7 +82,7 @@ func mustStay(t *testing.T, r *relay) {
 	}
 }
 
-// seesChangesAgain wants a new monitor to become a target, and then a change to count as soon as ever.
+// seesChangesAgain demands that a new monitor gets its target.
 func seesChangesAgain(t *testing.T, c *cluster.Cluster, r *relay, name string) {
 	t.Helper()
 	start := time.Now()
@@ -97,7 +97,7 @@ func seesChangesAgain(t *testing.T, c *cluster.Cluster, r *relay, name string) {
 	t.Logf("a change counts after %s", time.Since(start).Round(time.Millisecond))
 }
 
-// unbroken wants a target to have been scraped in every interval, with success, and none of its series to have ended.
+// unbroken demands that a target was scraped in every interval, with success, and that none of its series ended.
 func unbroken(t *testing.T, to *fake.Server, e *exporter) {
 	t.Helper()
 	found := to.Select("instance", e.instance())

@@ -15,7 +15,7 @@ import (
 	"promrelay/test/cluster"
 )
 
-// How soon a change in the cluster is to count, and a changed Secret.
+// How soon a change in the cluster must show, and a changed Secret.
 const (
 	reactionLimit = time.Second
 	secretLimit   = 10 * time.Second
@@ -30,7 +30,7 @@ type reaction struct {
 	effect  func(t *testing.T, attempt int) bool
 }
 
-// within wants the effect in time, at least in one of the attempts: the machine may be busy with others.
+// within demands the effect in time in at least one of the attempts, since the machine may be busy.
 func (r reaction) within(t *testing.T, limit time.Duration) {
 	t.Helper()
 	for attempt := range attempts {

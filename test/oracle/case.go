@@ -15,18 +15,18 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Case is what there is: settings, and objects as an API server would give them, with apiVersion and kind.
+// Case is settings, and objects as an API server would return them, with apiVersion and kind.
 type Case struct {
 	Settings json.RawMessage   `json:"settings"` // PrometheusAgent.spec
 	Home     string            `json:"home"`     // namespace of the PrometheusAgent
 	Objects  []json.RawMessage `json:"objects"`
 }
 
-// Result is what comes of a case.
+// Result is what the operator and Prometheus make of a case.
 type Result struct {
-	// Error is why there is no configuration at all: the settings cannot be.
+	// Error is why there is no configuration at all: the settings are invalid.
 	Error string `json:"error,omitempty"`
-	// Monitors tells of those that are selected, by "Kind namespace/name", why they are rejected; empty if they are not.
+	// Monitors has the selected monitors, by "Kind namespace/name", and why each is rejected; empty if it is not.
 	Monitors map[string]string `json:"monitors"`
 	Jobs     map[string]Job    `json:"jobs"`
 	// ExternalLabels are those of the loaded configuration, without the two that name the Prometheus.
@@ -37,7 +37,7 @@ type Result struct {
 type Job struct {
 	// Settings is the scrape configuration as YAML, without rules for targets and service discovery.
 	Settings string `json:"settings"`
-	// Rules are those for targets, as YAML, without those that only sharding needs.
+	// Rules are the relabelling rules for targets, as YAML, without those that only sharding needs.
 	Rules string `json:"rules"`
 	// Discovery is the service discovery that does not ask this cluster, as YAML.
 	Discovery string   `json:"discovery,omitempty"`
@@ -53,7 +53,7 @@ type Target struct {
 	Timeout  string            `json:"timeout"`
 }
 
-// objects are those of a case by kind.
+// objects are the objects of a case by kind.
 type objects map[string][]runtime.Object
 
 var kinds = map[string]func() runtime.Object{

@@ -20,7 +20,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// cluster finds target groups in a case's objects by Prometheus's discoverers.
+// cluster finds target groups in the objects of a case, with Prometheus's discoverers.
 type cluster struct {
 	ctx  context.Context //nolint:containedctx // it lives as long as the case
 	all  objects
@@ -126,14 +126,14 @@ func (c *cluster) discover(sd *promk8s.SDConfig, namespace string) ([]*targetgro
 	return main.collect(ctx, d.Run), nil
 }
 
-// informer is one whose objects have all come.
+// informer is an informer that has synced.
 type informer struct {
 	cache.SharedIndexInformer // nil: nothing else is called
 	indexer                   cache.Indexer
 	handlers                  []cache.ResourceEventHandler
 }
 
-// informer returns one with the objects of a kind that the selector of a role lets by.
+// informer returns an informer with the objects of a kind that the selector of a role matches.
 func (c *cluster) informer(kind string, role promk8s.Role, namespace string, selectors []promk8s.SelectorConfig) (*informer, error) {
 	ls, fs := labels.Everything(), fields.Everything()
 	var err error
@@ -162,8 +162,7 @@ func (c *cluster) informer(kind string, role promk8s.Role, namespace string, sel
 	return i, nil
 }
 
-// decide takes away labels whose names discovery takes for that of another one: Prometheus uses one of them at random, the relay the
-// first.
+// decide removes labels whose sanitised names are equal, all but the first, as the relay does. Prometheus would use one at random.
 func decide(m metav1.Object) {
 	seen := map[string]bool{}
 	all := m.GetLabels()
@@ -176,7 +175,7 @@ func decide(m metav1.Object) {
 	}
 }
 
-// fieldsOf are those by which an API server selects.
+// fieldsOf returns the fields by which an API server selects.
 func fieldsOf(o runtime.Object, m metav1.Object) fields.Set {
 	out := fields.Set{"metadata.name": m.GetName(), "metadata.namespace": m.GetNamespace()}
 	switch o := o.(type) {
@@ -202,10 +201,10 @@ func (i *informer) GetStore() cache.Store     { return i.indexer }
 func (i *informer) GetIndexer() cache.Indexer { return i.indexer }
 func (i *informer) HasSynced() bool           { return true }
 
-// last is the name of an object that there is not: its group, which is empty, says that all others have come.
+// last is the name of an object that does not exist. Its group, which is empty, comes after all others.
 const last = "~last~"
 
-// collect tells a discoverer of all objects and returns the groups that it makes.
+// collect hands all objects to a discoverer and returns the groups that it makes.
 func (i *informer) collect(ctx context.Context, run func(context.Context, chan<- []*targetgroup.Group)) (out []*targetgroup.Group) {
 	ch := make(chan []*targetgroup.Group)
 	go run(ctx, ch)

@@ -27,7 +27,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// kindsOf are the resources that Prometheus lists: their kind and API.
+// kindsOf has the kind and the API of the resources that Prometheus lists.
 var kindsOf = map[string][2]string{
 	"endpointslices": {"EndpointSlice", "discovery.k8s.io/v1"}, "endpoints": {"Endpoints", "v1"}, "services": {"Service", "v1"},
 	"pods": {"Pod", "v1"}, "nodes": {"Node", "v1"}, "namespaces": {"Namespace", "v1"}, "ingresses": {"Ingress", "networking.k8s.io/v1"},
@@ -74,7 +74,7 @@ func server(t *testing.T, all objects) string {
 	return s.URL
 }
 
-// served returns what Prometheus finds by real Discoveries on a server, in their order.
+// served returns what Prometheus finds with its whole Discovery on a server.
 func served(t *testing.T, at string, sds []promk8s.SDConfig) []map[string]*targetgroup.Group {
 	t.Helper()
 	u, err := url.Parse(at)

@@ -21,7 +21,7 @@ import (
 
 func init() { config_util.MarshalSecretValue = true }
 
-// job tells of a job's settings and finds its targets.
+// job describes the settings of a job and finds its targets.
 func (c *cluster) job(sc *promconfig.ScrapeConfig) (Job, error) {
 	var j Job
 	var groups []*targetgroup.Group
@@ -48,7 +48,7 @@ func (c *cluster) job(sc *promconfig.ScrapeConfig) (Job, error) {
 	return j, j.describe(sc, others)
 }
 
-// describe writes down what is set.
+// describe writes the settings as YAML.
 func (j *Job) describe(sc *promconfig.ScrapeConfig, others discovery.Configs) (err error) {
 	if len(others) > 0 {
 		text, err := yaml.Marshal(&promconfig.ScrapeConfig{ServiceDiscoveryConfigs: others})
@@ -73,7 +73,7 @@ func text(v any) (string, error) {
 	return string(b), err
 }
 
-// withoutSharding takes away the rules that the operator appends for shards, also if there is only one.
+// withoutSharding removes the rules that the operator appends for shards, even if there is only one.
 func withoutSharding(rules []*relabel.Config) []*relabel.Config {
 	n := len(rules)
 	if n >= 3 && rules[n-1].Action == relabel.Keep && slices.Contains(rules[n-1].SourceLabels, model.LabelName("__tmp_disable_sharding")) &&

@@ -20,7 +20,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// TestKubelets asks the operator's own code where it reaches kubelets, by the table that the tests of informers ask the relay by.
+// TestKubelets asks the operator's own code where it reaches kubelets, with the table with which the tests of informers ask the relay.
 func TestKubelets(t *testing.T) {
 	text, err := os.ReadFile("../../informers/testdata/kubelets.yaml")
 	if err != nil {

@@ -1,8 +1,8 @@
-// Command oracle says what prometheus-operator and Prometheus make of monitors and a cluster's objects. It reads cases as
-// JSON lines and writes a result for each, in their order: the operator's selection and its reasons, the jobs of the
-// configuration that its generator writes, as Prometheus loads it, and their targets, as Prometheus's discovery finds them.
+// Command oracle says what prometheus-operator and Prometheus make of monitors and the objects of a cluster. It reads cases as JSON
+// lines and writes a result for each, in their order: the monitors that the operator selects, and why it rejects some; the jobs of the
+// configuration that its generator writes, as Prometheus loads it; and their targets, as Prometheus's discovery finds them.
 //
-// It is a program of its own, since the operator needs its own versions of what the relay needs too.
+// It has a module of its own, since the operator needs other versions of libraries that the relay uses.
 package main
 
 import (
@@ -21,7 +21,7 @@ func main() {
 	}
 }
 
-// serve answers until there are no more cases. It works at several at once.
+// serve answers until there are no more cases, several at once.
 func serve(r io.Reader, w io.Writer) error {
 	in := bufio.NewReaderSize(r, 1<<20)
 	out := bufio.NewWriter(w)
@@ -77,7 +77,7 @@ func answerTo(line []byte) []byte {
 	return text
 }
 
-// guarded answers also where the operator panics.
+// guarded answers even if the operator panics.
 func guarded(c *Case) (r *Result) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -33,7 +33,7 @@ type selection struct {
 	configs  map[string]*monitoringv1alpha1.ScrapeConfig
 }
 
-// theOperator does what the controller of PrometheusAgents does at a reconcile.
+// theOperator does what the controller of PrometheusAgents does in one reconciliation.
 type theOperator struct {
 	agent *monitoringv1alpha1.PrometheusAgent
 	store *assets.StoreBuilder
@@ -42,7 +42,7 @@ type theOperator struct {
 	external map[string]string
 }
 
-// newOperator sets what the API server and the relay's settings have as defaults.
+// newOperator sets the defaults of the API server and of the relay's settings.
 func newOperator(c *Case, all objects) (*theOperator, error) {
 	o := &theOperator{agent: &monitoringv1alpha1.PrometheusAgent{
 		TypeMeta:   metav1.TypeMeta{APIVersion: monitoringv1alpha1.SchemeGroupVersion.String(), Kind: monitoringv1alpha1.PrometheusAgentsKind},
@@ -72,7 +72,7 @@ type namespaces struct {
 
 func (n namespaces) GetStore() cache.Store { return n.store }
 
-// list gives the objects of a kind, as informers do.
+// list returns the objects of a kind, as informers do.
 func (o *theOperator) list(kind string) promop.ListAllByNamespaceFn {
 	return func(namespace string, selector labels.Selector, add cache.AppendFunc) error {
 		for _, obj := range o.all[kind] {
@@ -85,7 +85,7 @@ func (o *theOperator) list(kind string) promop.ListAllByNamespaceFn {
 	}
 }
 
-// selects asks which monitors are wanted and accepted; reasons tells of all that are wanted.
+// selects returns the monitors that are accepted. Reasons has an entry for each that is selected.
 func (o *theOperator) selects(ctx context.Context) (s selection, reasons map[string]string, err error) {
 	store := cache.NewStore(cache.MetaNamespaceKeyFunc)
 	for _, ns := range o.all["Namespace"] {
@@ -163,7 +163,7 @@ func (o *theOperator) load(s selection) ([]*promconfig.ScrapeConfig, error) {
 	return scs, nil
 }
 
-// refusal is Prometheus's error about a configuration that the operator writes.
+// refusal is an error of Prometheus about a configuration of the operator.
 type refusal struct{ error }
 
 func copies[T runtime.Object](m map[string]T) map[string]T {
@@ -196,7 +196,7 @@ func (s selection) each() map[string]selection {
 	return out
 }
 
-// run is all of it.
+// run returns the result of a case.
 func run(c *Case) *Result {
 	r := &Result{Monitors: map[string]string{}, Jobs: map[string]Job{}}
 	all, err := decode(c.Objects)
@@ -238,8 +238,8 @@ func run(c *Case) *Result {
 	return r
 }
 
-// loadEach finds those monitors that make Prometheus refuse the configuration, or the operator unable to write it, and
-// loads it with the others. The error is one that does not come from any monitor.
+// loadEach finds the monitors for which Prometheus refuses the configuration or the operator cannot write it, and loads the
+// configuration with the others. It returns an error only if that error does not come from a monitor.
 func (o *theOperator) loadEach(s selection, reasons map[string]string) ([]*promconfig.ScrapeConfig, error) {
 	if _, err := o.load(selection{}); err != nil {
 		return nil, err

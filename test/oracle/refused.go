@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// refuse takes away monitors that the operator accepts and that cannot work. Some of what is wrong with them shows only
-// where Prometheus runs, and nothing runs here.
+// refuse removes monitors that the operator accepts and that cannot work. Some mistakes show only when Prometheus runs, and it does not
+// run here.
 func (o *theOperator) refuse(s selection, reasons map[string]string) error {
 	for _, err := range []error{
 		refuse(o, "ServiceMonitor", s.services, reasons), refuse(o, "PodMonitor", s.pods, reasons),
@@ -47,7 +47,7 @@ func refuse[T metav1.Object](o *theOperator, kind string, all map[string]T, reas
 	return nil
 }
 
-// unfit looks through a spec and says why it cannot work; empty if it can.
+// unfit returns why a spec cannot work; empty if it can.
 func (o *theOperator) unfit(namespace string, v any) string {
 	switch v := v.(type) {
 	case []any:
@@ -71,7 +71,7 @@ func (o *theOperator) unfit(namespace string, v any) string {
 
 func (o *theOperator) unfitHere(namespace string, m map[string]any) string {
 	azure, _ := m["azureSDConfigs"].([]any)
-	for _, sd := range azure { // what the operator reads and does not write
+	for _, sd := range azure { // the operator reads it and does not write it
 		if sd, ok := sd.(map[string]any); ok {
 			if delete(sd, "tlsConfig"); sd["environment"] != nil {
 				delete(sd, "oauth2")
