@@ -46,10 +46,8 @@ func (r *receiver) does(parts ...fake.Part) { r.Set(fake.Plain().With(parts...))
 // totals counts what is stored. Repeated are samples that were taken a second time, late those that were stored after a newer one of
 // their series.
 func (r *receiver) totals() (series, samples, repeated, late int) {
-	for _, entries := range r.Entries() {
-		for _, e := range entries {
-			repeated += max(0, e.Taken-1)
-		}
+	for _, x := range r.Requests() {
+		repeated += x.Repeated.Samples()
 	}
 	for _, s := range r.Select() {
 		series++

@@ -74,7 +74,7 @@ func (c *checks) request(q *Request) {
 	if q.err == nil && len(q.Series) == 0 && q.Metadata == 0 {
 		c.add("a request with nothing in it")
 	}
-	last := map[string]int64{}
+	last := make(map[string]int64, len(q.Series))
 	for _, s := range q.Series {
 		for _, one := range s.Samples {
 			if before, ok := last[s.Name]; ok && one.Time <= before {

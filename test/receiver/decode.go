@@ -97,6 +97,7 @@ func (q *Request) decode2(raw []byte, c *checks) error {
 	if err := c.symbols(&m); err != nil {
 		return err
 	}
+	q.Series = make([]Series, 0, len(m.Timeseries))
 	b := labels.NewScratchBuilder(8)
 	var last writev2.Metadata
 	var text string // of last: series of one family follow each other

@@ -103,8 +103,8 @@ func (r *Receiver) turnAwayLocked(q *Request, x *Exchange, a *Answer, understood
 // judgeLocked asks the rules about each item and stores what is taken.
 func (r *Receiver) judgeLocked(p Profile, q *Request) Outcome {
 	o := Outcome{Version: q.Version, Sent: q.Sent}
-	v := &View{Now: time.Now(), receiver: r, pending: map[string]*track{}}
-	var taken []Item
+	v := &View{Now: time.Now(), receiver: r, pending: make(map[string]*track, len(q.Series))}
+	taken := make([]Item, 0, q.Sent.Samples()+q.Sent[Exemplar])
 	var dropped []Refusal
 	q.items(func(i Item) {
 		switch verdict := v.judge(p.Rules, i); {
