@@ -14,8 +14,8 @@ func whyDropped(j *JobStatus) string {
 	other := slices.IndexFunc(j.Dropped, func(d Dropped) bool { return !d.ByPort })
 	switch {
 	case other < 0:
-		_, label, from := j.Job.PortRule()
-		return fmt.Sprintf("%s is %q; %s", from.Field, from.Value, portsOf(j.Dropped, label))
+		port := j.Job.Port
+		return fmt.Sprintf("%s is %q; %s", port.From.Field, port.From.Value, portsOf(j.Dropped, port.Label))
 	case len(j.Dropped) == 1:
 		return "the only target that it discovered was dropped: " + j.Dropped[0].Reason
 	}

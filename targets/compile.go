@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"runtime/debug"
-	"strings"
 
 	"github.com/alecthomas/units"
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
@@ -85,7 +84,8 @@ func (c *compiler) finish(j *Job, l ruleList) error {
 	if l.err != nil {
 		return l.err
 	}
-	j.Config.RelabelConfigs, j.Origins = l.rules, l.origins
+	j.Config.RelabelConfigs, j.Origins, j.Demands = l.rules, l.origins, l.demands
+	j.Port = j.portRule()
 	h := &j.Config.HTTPClientConfig
 	if err := h.Validate(); err != nil {
 		return err
@@ -294,11 +294,11 @@ func (c *compiler) source(role string, attach *monitoringv1.AttachMetadata, clas
 		return src, err
 	}
 	if !byRelabelling(mechanism) {
-		var parts []string
+		byRole := map[string]Selector{}
 		for _, r := range roles {
-			parts = append(parts, r+"="+s.String()+"|")
+			byRole[r] = Selector{Labels: s}
 		}
-		src.Selectors = strings.Join(parts, ";")
+		src.Selectors = NewSelectors(byRole)
 	}
 	return src, nil
 }

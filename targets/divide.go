@@ -8,7 +8,6 @@ import (
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery"
 	promk8s "github.com/prometheus/prometheus/discovery/kubernetes"
-	"k8s.io/apimachinery/pkg/fields"
 )
 
 // BlockJob makes a job of one of the configuration's scrape_configs, which it does not change. Home is the relay's namespace. An
@@ -19,6 +18,7 @@ func BlockJob(sc *promconfig.ScrapeConfig, home string) (*Job, error) {
 	if err := j.divide(sc.ServiceDiscoveryConfigs, home); err != nil {
 		return nil, fmt.Errorf("scrape_configs: job %q: %w", cfg.JobName, err)
 	}
+	j.Port = j.portRule()
 	return j, nil
 }
 
@@ -67,15 +67,15 @@ func ownCluster(sd *promk8s.SDConfig, home string) (Discovery, error) {
 		d.Namespaces = append(d.Namespaces, home)
 	}
 	d.Namespaces = allOr(d.Namespaces)
-	var parts []string
+	byRole := map[string]Selector{}
 	for _, s := range sd.Selectors {
-		if err := selectable(string(s.Role), s.Field); err != nil {
-			return d, err
+		sel, err := selectable(string(s.Role), s.Label, s.Field)
+		if err != nil {
+			return d, fmt.Errorf("selectors: role %s: %w", s.Role, err)
 		}
-		parts = append(parts, string(s.Role)+"="+s.Label+"|"+s.Field)
+		byRole[string(s.Role)] = sel
 	}
-	slices.Sort(parts)
-	d.Selectors = strings.Join(parts, ";")
+	d.Selectors = NewSelectors(byRole)
 	return d, nil
 }
 
@@ -90,20 +90,20 @@ var SelectableFields = map[string][]string{
 	RoleService: {"metadata.name", "metadata.namespace", "spec.clusterIP", "spec.type"},
 }
 
-// selectable tells what is wrong with a field selector.
-func selectable(role, selector string) error {
-	s, err := fields.ParseSelector(selector)
+// selectable reads a selector and checks that the API server selects objects of the role by its fields.
+func selectable(role, labels, fieldSelector string) (Selector, error) {
+	s, err := selectorJSON{labels, fieldSelector}.parse()
 	if err != nil {
-		return fmt.Errorf("selectors: role %s: %w", role, err)
+		return s, err
 	}
 	known := SelectableFields[role]
 	if known == nil {
 		known = []string{"metadata.name", "metadata.namespace"}
 	}
-	for _, r := range s.Requirements() {
+	for _, r := range s.Fields.Requirements() {
 		if !slices.Contains(known, r.Field) {
-			return fmt.Errorf("selectors: role %s: the API server does not select by the field %q, only by %s", role, r.Field, strings.Join(known, ", "))
+			return s, fmt.Errorf("the API server does not select by the field %q, only by %s", r.Field, strings.Join(known, ", "))
 		}
 	}
-	return nil
+	return s, nil
 }

@@ -28,8 +28,14 @@ type Job struct {
 	Static []*targetgroup.Group
 	// Select are the first of Config's rules, as many as need nothing but a group's labels to drop all of its targets.
 	Select []*relabel.Config
+	// Ended is the rule of Select that drops Pods which have ended; nil if there is none.
+	Ended *relabel.Config
+	// Demands are what Select asks of an object's labels, as far as it asks for one certain value of a label.
+	Demands []Demand
 	// Selector is the label selector of a monitor's objects, as a person writes it; empty for all objects.
 	Selector string
+	// Port is the first rule that keeps the targets of one port; nil where there is none.
+	Port *PortRule
 	// OwnToken tells that its targets get the token of the relay's service account, those alone that CheckToken lets by.
 	OwnToken bool
 	// Yields tells that it leaves a target to a monitor that scrapes the same page with the same job label.
@@ -57,16 +63,15 @@ func (j *Job) Refuses(discovered map[string]string) *relabel.Config {
 	return nil
 }
 
-// Demands are labels of discovery that an object must have with a certain value, for Refuses not to refuse it. There may be other rules.
-func (j *Job) Demands() map[string]string {
-	out := map[string]string{}
-	for _, r := range j.Select {
-		if name, v, ok := demands(r); ok {
-			out[name] = v
-		}
-	}
-	return out
+// Demand is a label with the value that an object must have for Refuses not to refuse it.
+type Demand struct {
+	Role  string // of the object
+	Name  string // of the label, as discovery writes it: with underscores
+	Value string
 }
+
+// Label is the label of discovery that tells of the object's.
+func (d Demand) Label() string { return objectLabel(d.Role, d.Name) }
 
 // Origin returns where a rule of Config's comes from.
 func (j *Job) Origin(rule int) Origin {
@@ -84,9 +89,15 @@ func (j *Job) MetricOrigin(rule int) Origin {
 	return j.MetricOrigins[rule]
 }
 
-// PortRule returns the rule by which a monitor keeps one port, the label that it looks at, and where it comes from; nil where it takes all
-// ports.
-func (j *Job) PortRule() (r *relabel.Config, label string, from Origin) {
+// PortRule is a rule that keeps the targets of one port.
+type PortRule struct {
+	Label string // of discovery: the name or the number of the port
+	Regex relabel.Regexp
+	From  Origin
+}
+
+// portRule finds the Port of a job that has all of its rules.
+func (j *Job) portRule() *PortRule {
 	for i, r := range j.Config.RelabelConfigs {
 		if r.Action != relabel.Keep || len(r.SourceLabels) != 1 {
 			continue
@@ -94,10 +105,10 @@ func (j *Job) PortRule() (r *relabel.Config, label string, from Origin) {
 		switch name := string(r.SourceLabels[0]); name {
 		case "__meta_kubernetes_endpointslice_port_name", "__meta_kubernetes_endpoint_port_name",
 			"__meta_kubernetes_pod_container_port_name", "__meta_kubernetes_pod_container_port_number":
-			return r, name, j.Origin(i)
+			return &PortRule{Label: name, Regex: r.Regex, From: j.Origin(i)}
 		}
 	}
-	return nil, "", Origin{}
+	return nil
 }
 
 // Discovery is one way in which a job finds groups.
@@ -122,8 +133,8 @@ type Source struct {
 	// Kubelets, with the role node, gives each Node the address and the port that prometheus-operator gives its kubelet; one without
 	// such an address has none.
 	Kubelets bool
-	// Selectors are role=label-selector|field-selector, for each role that has one, sorted and joined by ";".
-	Selectors string
+	// Selectors say which objects of each role are taken.
+	Selectors Selectors
 }
 
 // Attach says which other objects' labels are attached to a group's.

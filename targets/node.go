@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/common/model"
 	promconfig "github.com/prometheus/prometheus/config"
+	k8slabels "k8s.io/apimachinery/pkg/labels"
 
 	"promrelay/config"
 )
@@ -67,7 +68,11 @@ func NodeJobs(n *config.Nodes, global promconfig.GlobalConfig) ([]*Job, error) {
 		}
 		j := &Job{Name: cfg.JobName, Owner: Owner{Kind: NodesBlock}, Config: &cfg, Origins: l.origins, MetricOrigins: metrics, Yields: !n.BesideMonitors, Discoveries: []Discovery{{Source: Source{Role: RoleNode, Kubelets: true}}}}
 		if n.Selector != "" {
-			j.Discoveries[0].Selectors = RoleNode + "=" + n.Selector + "|"
+			sel, err := k8slabels.Parse(n.Selector)
+			if err != nil {
+				return nil, fmt.Errorf("nodes: selector: %w", err)
+			}
+			j.Discoveries[0].Selectors = NewSelectors(map[string]Selector{RoleNode: {Labels: sel}})
 		}
 		jobs = append(jobs, j)
 	}

@@ -139,7 +139,7 @@ func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv
 		l.enforced(c, j.Owner)
 		return l, nil
 	}
-	l.selector("ingress", ingress.Selector)
+	l.selector(RoleIngress, ingress.Selector)
 	j.Select = l.rules[1:]
 	if m.Spec.JobName != "" {
 		j.Select = l.rules[2:]

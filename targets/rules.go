@@ -2,6 +2,7 @@ package targets
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,6 +40,7 @@ type Origin struct {
 type ruleList struct {
 	rules   []*relabel.Config
 	origins []Origin
+	demands []Demand
 	err     error
 	at      string // where the monitor's fields are, such as "endpoints[0]."
 }
@@ -61,13 +63,16 @@ func (l *ruleList) port(field, v, source string) {
 	l.since(n, Origin{Field: l.at + field, Value: v, Port: true})
 }
 
-// running drops what belongs to Pods that have ended, unless the field filterRunning says otherwise.
-func (l *ruleList) running(filter *bool) {
-	if filter == nil || *filter {
-		n := len(l.rules)
-		l.filter(relabel.Drop, notRunning, "__meta_kubernetes_pod_phase")
-		l.since(n, Origin{Field: l.at + "filterRunning", Value: "true"})
+// running drops what belongs to Pods that have ended, unless the field filterRunning says otherwise. It returns the rule, nil if
+// there is none.
+func (l *ruleList) running(filter *bool) *relabel.Config {
+	if filter != nil && !*filter {
+		return nil
 	}
+	n := len(l.rules)
+	l.filter(relabel.Drop, notRunning, "__meta_kubernetes_pod_phase")
+	l.since(n, Origin{Field: l.at + "filterRunning", Value: "true"})
+	return l.rules[n]
 }
 
 func names(ss ...string) model.LabelNames {
@@ -114,28 +119,26 @@ func (l *ruleList) filterBy(action relabel.Action, what, regex string, sources .
 	l.filter(action, re, sources...)
 }
 
-// selector keeps what a label selector selects, by the labels that discovery gives an object of the kind. The values
+// selector keeps what a label selector selects, by the labels that discovery gives an object of the role. The values
 // stand unescaped in the regular expressions, as the operator has them.
-func (l *ruleList) selector(kind string, s metav1.LabelSelector) {
+func (l *ruleList) selector(role string, s metav1.LabelSelector) {
 	n := len(l.rules)
 	defer func() { l.since(n, Origin{Field: "selector", Value: selectorText(s)}) }()
-	keys := make([]string, 0, len(s.MatchLabels))
-	for k := range s.MatchLabels {
-		keys = append(keys, k)
+	present := func(k string) string { return "__meta_kubernetes_" + role + "_labelpresent_" + sanitize(k) }
+	either := func(action relabel.Action, key string, values ...string) {
+		l.filterBy(action, "selector", "("+strings.Join(values, "|")+");true", objectLabel(role, sanitize(key)), present(key))
 	}
-	slices.Sort(keys)
-	label := func(k string) string { return "__meta_kubernetes_" + kind + "_label_" + sanitize(k) }
-	present := func(k string) string { return "__meta_kubernetes_" + kind + "_labelpresent_" + sanitize(k) }
-	for _, k := range keys {
-		l.filterBy(relabel.Keep, "selector", "("+s.MatchLabels[k]+");true", label(k), present(k))
+	for _, k := range slices.Sorted(maps.Keys(s.MatchLabels)) {
+		either(relabel.Keep, k, s.MatchLabels[k])
+		l.demand(role, k, s.MatchLabels[k])
 	}
 	for _, e := range s.MatchExpressions {
-		either := "(" + strings.Join(e.Values, "|") + ");true"
 		switch e.Operator {
 		case metav1.LabelSelectorOpIn:
-			l.filterBy(relabel.Keep, "selector", either, label(e.Key), present(e.Key))
+			either(relabel.Keep, e.Key, e.Values...)
+			l.demand(role, e.Key, e.Values...)
 		case metav1.LabelSelectorOpNotIn:
-			l.filterBy(relabel.Drop, "selector", either, label(e.Key), present(e.Key))
+			either(relabel.Drop, e.Key, e.Values...)
 		case metav1.LabelSelectorOpExists:
 			l.filter(relabel.Keep, isTrue, present(e.Key))
 		case metav1.LabelSelectorOpDoesNotExist:
@@ -144,10 +147,20 @@ func (l *ruleList) selector(kind string, s metav1.LabelSelector) {
 	}
 }
 
-// labelFrom copies the labels of an object of the kind onto the target, where they are not empty.
-func (l *ruleList) labelsFrom(kind string, labels ...string) {
+// demand notes that a label must have one of some values, where that is one, and one that no regular expression reads otherwise.
+func (l *ruleList) demand(role, key string, values ...string) {
+	if len(values) == 1 && values[0] != "" && regexp.QuoteMeta(values[0]) == values[0] {
+		l.demands = append(l.demands, Demand{role, sanitize(key), values[0]})
+	}
+}
+
+// objectLabel is what discovery calls a label of an object. The name has underscores.
+func objectLabel(role, name string) string { return "__meta_kubernetes_" + role + "_label_" + name }
+
+// labelsFrom copies the labels of an object of the role onto the target, where they are not empty.
+func (l *ruleList) labelsFrom(role string, labels ...string) {
 	for _, name := range labels {
-		l.replace(sanitize(name), "${1}", something, "__meta_kubernetes_"+kind+"_label_"+sanitize(name))
+		l.replace(sanitize(name), "${1}", something, objectLabel(role, sanitize(name)))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	promconfig "github.com/prometheus/prometheus/config"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"promrelay/targets"
 )
@@ -175,8 +176,13 @@ fileSDConfigs: [{files: [a.json]}]`, monitoringv1.CommonPrometheusFields{}, some
 		t.Fatal(r.Err)
 	}
 	j := r.Jobs[0]
+	label, err := labels.Parse("a=b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	selectors := targets.NewSelectors(map[string]targets.Selector{"pod": {Labels: label}})
 	want := []targets.Discovery{
-		{Source: targets.Source{Role: "pod", Attach: targets.Attach{Node: true}, Selectors: "pod=a=b|"}, Namespaces: []string{"ns1", "prom"}},
+		{Source: targets.Source{Role: "pod", Attach: targets.Attach{Node: true}, Selectors: selectors}, Namespaces: []string{"ns1", "prom"}},
 		{Source: targets.Source{Role: "node"}},
 	}
 	if !reflect.DeepEqual(j.Discoveries, want) {
@@ -203,8 +209,8 @@ func TestScrapeConfigRejected(t *testing.T) {
 		bearer + "\n" + basic:                            `at most one of basic_auth, oauth2 & authorization`,
 		`basicAuth: {username: {name: s, key: none}}`:    `basicAuth: username: Secret shop/s, key "none": there is none`,
 		`tlsConfig: {cert: {secret: {name: s, key: t}}}`: `tlsConfig: `,
-		`noProxy: a`:                                     `proxyConfig: `,
-		`nameValidationScheme: Odd`:                      `nameValidationScheme: `,
+		`noProxy: a`:                `proxyConfig: `,
+		`nameValidationScheme: Odd`: `nameValidationScheme: `,
 		`{nameValidationScheme: Legacy, jobName: j, relabelings: [{targetLabel: a.b}]}`: `"a.b" is invalid`,
 		`staticConfigs: [{targets: [a]}, {targets: [b], labels: {"": x}}]`:              `staticConfigs[1]: labels: invalid label ""`,
 		`sampleLimit: -1`:                `sampleLimit: -1 is negative; 0 means no limit`,

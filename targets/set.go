@@ -4,7 +4,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
@@ -198,12 +197,9 @@ func (s *Set) unindex(state *jobState) {
 // indexesOf says under what a job is found: its namespaces, and the first label that its selector demands to have one
 // certain value.
 func indexesOf(j *Job, d Discovery) []jobIndex {
-	var name, want string
-	for _, r := range j.Select {
-		if n, v, ok := demands(r); ok {
-			name, want = n, v
-			break
-		}
+	var label, want string
+	if len(j.Demands) > 0 {
+		label, want = j.Demands[0].Label(), j.Demands[0].Value
 	}
 	namespaces := d.Namespaces
 	if len(namespaces) == 0 || d.Role == RoleNode { // nodes are in none
@@ -211,25 +207,9 @@ func indexesOf(j *Job, d Discovery) []jobIndex {
 	}
 	var out []jobIndex
 	for _, ns := range namespaces {
-		out = append(out, jobIndex{ns, name, want})
+		out = append(out, jobIndex{ns, label, want})
 	}
 	return out
-}
-
-// demands reads a rule that keeps targets only if a label is there and has one value.
-func demands(r *relabel.Config) (name, v string, ok bool) {
-	if r.Action != relabel.Keep || len(r.SourceLabels) != 2 || r.Separator != ";" {
-		return "", "", false
-	}
-	inner, ok := strings.CutPrefix(r.Regex.String(), "(")
-	if !ok {
-		return "", "", false
-	}
-	inner, ok = strings.CutSuffix(inner, ");true")
-	if !ok || inner == "" || strings.ContainsAny(inner, `\.+*?()|[]{}^$`) {
-		return "", "", false
-	}
-	return string(r.SourceLabels[0]), inner, true
 }
 
 // Sources returns the sources of which some job wants groups.

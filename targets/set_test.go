@@ -45,7 +45,7 @@ func (w *setWorld) randomJob(owner Owner, i int) *Job {
 		sel.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "team", Operator: pick(w.r, metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn), Values: []string{"a", "c"}}}
 	}
 	l.selector("service", sel)
-	j := &Job{Name: cfg.JobName, Owner: owner, Config: &cfg, Select: l.rules[1:]}
+	j := &Job{Name: cfg.JobName, Owner: owner, Config: &cfg, Select: l.rules[1:], Demands: l.demands}
 	if w.r.IntN(3) == 0 {
 		l.filterBy(relabel.Drop, "port", pick(w.r, "10.*", "b:1"), "__address__")
 	}

@@ -103,7 +103,7 @@ func (s *Set) choose(state *jobState) map[uint64]*Target {
 }
 
 func compareKeys(a, b groupKey) int {
-	n := cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.source.Role, b.source.Role), strings.Compare(a.source.Selectors, b.source.Selectors))
+	n := cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.source.Role, b.source.Role), strings.Compare(a.source.Selectors.String(), b.source.Selectors.String()))
 	if n == 0 && a.source.Attach != b.source.Attach {
 		n = strings.Compare(fmt.Sprint(a.source.Attach), fmt.Sprint(b.source.Attach))
 	}
