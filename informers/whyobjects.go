@@ -47,16 +47,12 @@ func (d *Discovery) whyNothing(j *targets.Job, sd targets.Discovery) string {
 		return err.Error()
 	}
 	s := &search{d, j, sd, selectors}
-	base := sd.Role
-	if base == targets.RoleEndpoints || base == targets.RoleEndpointSlice {
-		base = targets.RoleService
-	}
-	matches, refused, seen := s.objects(base)
+	matches, refused, seen := s.objects(sd.Selects())
 	if len(matches) == 0 {
 		if refused != "" {
 			return refused
 		}
-		return s.nothingMatches(seen) + s.elsewhere(base)
+		return s.nothingMatches(seen) + s.elsewhere(sd.Selects())
 	}
 	var named []string
 	for _, o := range matches[:min(len(matches), maxNamed)] {

@@ -38,6 +38,8 @@ type Job struct {
 	Port *PortRule
 	// OwnToken tells that its targets get the token of the relay's service account, those alone that CheckToken lets by.
 	OwnToken bool
+	// AtKubelet tells that its targets are at the port that each Node tells of its kubelet.
+	AtKubelet bool
 	// Yields tells that it leaves a target to a monitor that scrapes the same page with the same job label.
 	Yields bool
 	// Notes say what a user may wonder at.
@@ -135,6 +137,14 @@ type Source struct {
 	Kubelets bool
 	// Selectors say which objects of each role are taken.
 	Selectors Selectors
+}
+
+// Selects is the role of the objects that a selector of a monitor selects: EndpointSlices and Endpoints are those of a selected Service.
+func (s Source) Selects() string {
+	if s.Role == RoleEndpoints || s.Role == RoleEndpointSlice {
+		return RoleService
+	}
+	return s.Role
 }
 
 // Attach says which other objects' labels are attached to a group's.

@@ -66,7 +66,10 @@ func NodeJobs(n *config.Nodes, global promconfig.GlobalConfig) ([]*Job, error) {
 		if err := cfg.Validate(global); err != nil {
 			return nil, fmt.Errorf("nodes: %s: %w", page.name, err)
 		}
-		j := &Job{Name: cfg.JobName, Owner: Owner{Kind: NodesBlock}, Config: &cfg, Origins: l.origins, MetricOrigins: metrics, Yields: !n.BesideMonitors, Discoveries: []Discovery{{Source: Source{Role: RoleNode, Kubelets: true}}}}
+		j := &Job{
+			Name: cfg.JobName, Owner: Owner{Kind: NodesBlock}, Config: &cfg, Origins: l.origins, MetricOrigins: metrics,
+			AtKubelet: page.settings.Port == 0, Yields: !n.BesideMonitors, Discoveries: []Discovery{{Source: Source{Role: RoleNode, Kubelets: true}}},
+		}
 		if n.Selector != "" {
 			sel, err := k8slabels.Parse(n.Selector)
 			if err != nil {
