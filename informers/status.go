@@ -96,7 +96,7 @@ func (d *Discovery) jobs(owner targets.Owner) []JobStatus {
 		remarks = dir.UnknownFields(objects.OfKind(owner.Kind), owner.Namespace+"/"+owner.Name)
 	}
 	for _, j := range d.state.set.Jobs(owner) {
-		s := JobStatus{Job: j, Targets: d.state.set.Count(j.Name), Problems: d.external.Problems(j.Name), Notes: slices.Concat(remarks, j.Notes, d.state.set.Shared(j.Name), d.collisionNotes(j), d.tokenNotes(j), d.portNotes(j))}
+		s := JobStatus{Job: j, Targets: d.state.set.Count(j.Name), Problems: d.external.Problems(j.Name), Notes: slices.Concat(remarks, j.Notes, d.state.set.DuplicateNotes(j.Name), d.collisionNotes(j), d.tokenNotes(j), d.portNotes(j))}
 		for _, drop := range d.state.set.Dropped(j.Name) {
 			s.Dropped = append(s.Dropped, Dropped{Discovered: targets.ShownLabels(d.state.set.Discovered(j.Name, drop)).Map(), Reason: drop.Reason(j), ByPort: drop.ByPort(j)})
 		}

@@ -67,7 +67,7 @@ func (w *worker) settle() []targets.Change {
 	w.state.mu.Lock()
 	defer w.state.mu.Unlock()
 	changes := w.state.set.Settle(w.unknown)
-	for _, t := range w.state.set.NewTwice() {
+	for _, t := range w.state.set.NewDuplicates() {
 		w.log.Warn("two jobs scrape the same page with the same job label, so that its series count twice", zap.String("job", t.A), zap.String("other", t.B))
 	}
 	return changes

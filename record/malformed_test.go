@@ -72,10 +72,10 @@ func TestMalformedTable(t *testing.T) {
 		want string
 	}{
 		"a symbol that is too long":       {symbols, []any{0, 1, 1000, byte('a')}, "string of 1000 bytes where "},
-		"more symbols than bytes":         {symbols, []any{0, 1 << 40}, "1099511627776 things where "},
+		"more symbols than bytes":         {symbols, []any{0, 1 << 40}, "1099511627776 items where "},
 		"symbols in a whole table":        {symbols, []any{0, 0}, "reference to 1 of 1"},
 		"a name that is no symbol":        {shapes, []any{0, 1, 1, 3}, "reference to 3 of 3"},
-		"a shape longer than the record":  {shapes, []any{0, 1, 1 << 20}, "1048576 things where "},
+		"a shape longer than the record":  {shapes, []any{0, 1, 1 << 20}, "1048576 items where "},
 		"a type of metric that is none":   {metas, []any{0, 1, byte(200), 0, 0, 0}, "metric type 200"},
 		"help that is no symbol":          {metas, []any{0, 1, byte(1), 0, 9, 0}, "reference to 9 of 3"},
 		"a row of a shape that is none":   {rows, []any{0, 1, "\x01\x01\x02", 1.0}, "reference to 1 of 1"},
@@ -157,7 +157,7 @@ func TestMalformedScrape(t *testing.T) {
 		"fewer timestamps than values":   {[]any{byte(flagTimes), byte(0), int64(1), int64(1)}, "cut short"},
 		"an irregular entry of no kind":  {[]any{byte(flagIrregular), byte(0), 1, byte(9), 0, int64(0), byte(0)}, "irregular entry of kind 9"},
 		"an irregular entry of no row":   {[]any{byte(flagIrregular), byte(0), 1, byte(Sample), 3, int64(0), 1.0, int64(0)}, "reference to 3 of 3"},
-		"more irregular entries":         {[]any{byte(flagIrregular), byte(0), 9}, "9 things where 0 bytes are left"},
+		"more irregular entries":         {[]any{byte(flagIrregular), byte(0), 9}, "9 items where 0 bytes are left"},
 		"a histogram that is cut short":  {[]any{byte(flagIrregular), byte(0), 1, byte(Histogram), 0, int64(0), int64(0), 9, byte(1)}, "string of 9 bytes where 1 are left"},
 		"an exemplar with a lonely name": {[]any{byte(flagIrregular), byte(0), 1, byte(Exemplar), 0, int64(0), 1.0, 1, "trace_id"}, "exemplar with 1 strings for labels"},
 	} {

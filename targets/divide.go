@@ -10,8 +10,8 @@ import (
 	promk8s "github.com/prometheus/prometheus/discovery/kubernetes"
 )
 
-// BlockJob makes a job of one of the configuration's scrape_configs, which it does not change. Home is the relay's namespace. An
-// error is about objects that the API server could not select so.
+// BlockJob makes a job of one of the configuration's scrape_configs. It does not change sc. Home is the relay's namespace. An error
+// is about a selector that the API server does not support.
 func BlockJob(sc *promconfig.ScrapeConfig, home string) (*Job, error) {
 	cfg := *sc
 	j := &Job{Name: cfg.JobName, Owner: Owner{Kind: ScrapeConfigBlock, Name: cfg.JobName}, Config: &cfg}
@@ -22,7 +22,7 @@ func BlockJob(sc *promconfig.ScrapeConfig, home string) (*Job, error) {
 	return j, nil
 }
 
-// divide gives a job what needs no discovery and what the objects of the own cluster tell; the rest stays in its Config.
+// divide sorts service discoveries: static groups go to j.Static, those of the own cluster to j.Discoveries, the rest to j.Config.
 func (j *Job) divide(all discovery.Configs, home string) error {
 	j.Config.ServiceDiscoveryConfigs = nil
 	for _, sd := range all {
@@ -47,7 +47,7 @@ func (j *Job) divide(all discovery.Configs, home string) error {
 	return nil
 }
 
-// OwnCluster tells whether a service discovery is about the relay's own cluster: it names no other API server.
+// OwnCluster reports whether a service discovery asks the relay's own cluster: it names no API server.
 func OwnCluster(sd discovery.Config) bool {
 	k, ok := sd.(*promk8s.SDConfig)
 	return ok && k.APIServer.URL == nil && k.KubeConfig == ""
@@ -79,8 +79,7 @@ func ownCluster(sd *promk8s.SDConfig, home string) (Discovery, error) {
 	return d, nil
 }
 
-// SelectableFields are the fields by which the API server lets a client select the objects of a role; of the roles that are not
-// here, name and namespace alone.
+// SelectableFields are the fields by which the API server selects the objects of a role. Other roles have name and namespace only.
 var SelectableFields = map[string][]string{
 	RolePod: {
 		"metadata.name", "metadata.namespace", "spec.hostNetwork", "spec.nodeName", "spec.restartPolicy", "spec.schedulerName",

@@ -7,7 +7,7 @@ import (
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 )
 
-// podMonitor makes one job of each endpoint (checkPodMonitor and generatePodMonitorConfig of the operator).
+// podMonitor makes one job for each endpoint (checkPodMonitor and generatePodMonitorConfig of the operator).
 func (c *compiler) podMonitor(owner Owner, m *monitoringv1.PodMonitor) ([]*Job, error) {
 	class, err := c.class(m.Spec.ScrapeClassName)
 	if err != nil {
@@ -64,7 +64,7 @@ func (c *compiler) safeHTTP(j *Job, ns string, h monitoringv1.HTTPConfigWithProx
 		return err
 	}
 	b := c.http(j, ns)
-	if t := h.BearerTokenSecret; t != nil && t.Key == "" { // here it is none, and not wrong
+	if t := h.BearerTokenSecret; t != nil && t.Key == "" { // in this kind it counts as not set
 		h.BearerTokenSecret = nil
 	}
 	return firstError(

@@ -14,8 +14,8 @@ type Selector struct {
 	Fields fields.Selector    // nil selects all
 }
 
-// Selectors hold the Selector of each role that has one. They compare with ==: equal Selectors are written the same, in
-// whatever order their requirements came. The zero value selects all objects.
+// Selectors hold the Selector of each role that has one, as canonical text: Selectors with the same requirements in another order are
+// equal by ==. The zero value selects all objects.
 type Selectors struct{ text string }
 
 // selectorJSON is one Selector in the text of Selectors.
@@ -24,7 +24,7 @@ type selectorJSON struct {
 	Fields string `json:"fields,omitempty"`
 }
 
-// NewSelectors makes a value of one Selector for each role. Those that select all objects are left out.
+// NewSelectors encodes Selectors by role, without those that select all objects.
 func NewSelectors(byRole map[string]Selector) Selectors {
 	out := map[string]selectorJSON{}
 	for role, s := range byRole {
@@ -46,7 +46,7 @@ func NewSelectors(byRole map[string]Selector) Selectors {
 	return Selectors{string(text)}
 }
 
-// ByRole returns the Selector of each role that has one, with neither part nil.
+// ByRole decodes the Selectors by role. Neither part of them is nil.
 func (s Selectors) ByRole() (map[string]Selector, error) {
 	out := map[string]Selector{}
 	if s.text == "" {

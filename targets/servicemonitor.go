@@ -6,7 +6,7 @@ import (
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 )
 
-// serviceMonitor makes one job of each endpoint (checkServiceMonitor and generateServiceMonitorConfig of the operator).
+// serviceMonitor makes one job for each endpoint (checkServiceMonitor and generateServiceMonitorConfig of the operator).
 func (c *compiler) serviceMonitor(owner Owner, m *monitoringv1.ServiceMonitor) ([]*Job, error) {
 	class, err := c.class(m.Spec.ScrapeClassName)
 	if err != nil {

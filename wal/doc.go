@@ -17,7 +17,7 @@
 //   - Memory does not grow with the log: a reader holds 256 KiB, or its largest frame; the writer its largest group. Both
 //     give back what is above 4 MiB.
 //   - A destination that is removed can come back to its position for Options.Grace, and then holds nothing back.
-//   - A directory that somebody removes is made again within SyncInterval; Ready tells whether that worked. Its loss costs
+//   - A directory that somebody removes is made again within SyncInterval; Ready reports whether that worked. Its loss costs
 //     what no reader has read.
 //   - Neither a full disk nor a failing one ends the log. A failed write costs the group, which Append says; a failed
 //     fsync costs the segment its durability. Either gives the segment up, and the next group goes to a new one.

@@ -132,7 +132,7 @@ func (c *osClaim) Renew() (bool, error) {
 	return true, old.Close()
 }
 
-// held tells whether the file that is locked is still the one that others would lock.
+// held reports whether the file that is locked is still the one that others would lock.
 func (c *osClaim) held() (bool, error) {
 	ours, err := c.lock.Stat()
 	if err != nil {

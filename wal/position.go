@@ -19,7 +19,7 @@ type Position struct {
 	Count   uint64 // running count of everything before
 }
 
-// Before tells whether p lies before q. Count does not matter.
+// Before reports whether p lies before q. Count does not matter.
 func (p Position) Before(q Position) bool {
 	return p.Segment < q.Segment || p.Segment == q.Segment && p.Offset < q.Offset
 }

@@ -206,7 +206,7 @@ func (r *Reader) read(limit int64, final bool) (Entry, bool, error) {
 	}
 }
 
-// replaying tells whether the next frame lies before the position where the reader began.
+// replaying reports whether the next frame lies before the position where the reader began.
 func (r *Reader) replaying() bool {
 	return r.seg.number == r.from.Segment && r.cur.off < r.from.Offset
 }

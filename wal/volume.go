@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// CheckVolume tells whether the volume of dir, or of the nearest directory above it that exists, suits
+// CheckVolume reports whether the volume of dir, or of the nearest directory above it that exists, suits
 // Options.MinFreeBytes, of which the configuration speaks as wal.min_free_bytes. An error means that Open would refuse it;
 // the warning is empty if all is well. A volume that cannot be measured is no error.
 func CheckVolume(dir string, minFreeBytes int64) (warning string, err error) {
