@@ -202,7 +202,7 @@ func rules(rcs []monitoringv1.RelabelConfig) ([]*relabel.Config, error) {
 		r := relabel.DefaultRelabelConfig
 		for _, s := range rc.SourceLabels {
 			if !model.UTF8Validation.IsValidLabelName(string(s)) {
-				return nil, fmt.Errorf("[%d]: sourceLabels: %q is no name of a label", i, s)
+				return nil, fmt.Errorf("[%d]: sourceLabels: %q is not a label name", i, s)
 			}
 			r.SourceLabels = append(r.SourceLabels, model.LabelName(s))
 		}

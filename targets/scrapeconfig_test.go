@@ -240,7 +240,7 @@ func TestScrapeConfigRejected(t *testing.T) {
 		`azureSDConfigs: [{subscriptionID: s, environment: e, basicAuth: {username: {name: s, key: none}}}]`:                           `azureSDConfigs[0]: basicAuth: username`,
 		`openstackSDConfigs: [{role: Instance, region: r, password: {name: s, key: none}}]`:                                            `openstackSDConfigs[0]: password: `,
 		`kumaSDConfigs: [{server: "k"}]`:                                                                                               `kumaSDConfigs[0]: kuma SD server must not be empty and have a scheme: k`,
-		`nomadSDConfigs: [{server: "localhost"}]`:                                                                                      `nomadSDConfigs[0]: server: "localhost" is no URL with a scheme and a host`,
+		`nomadSDConfigs: [{server: "localhost"}]`:                                                                                      `nomadSDConfigs[0]: server: "localhost" is not a URL with a scheme and a host`,
 		`dockerSDConfigs: [{host: ":"}]`:                                                                                               `dockerSDConfigs[0]: parse ":"`,
 		`puppetDBSDConfigs: [{url: "http://p/"}]`:                                                                                      `puppetDBSDConfigs[0]: query missing`,
 		`ovhcloudSDConfigs: [{applicationKey: a, applicationSecret: {name: s, key: p}, consumerKey: {name: s, key: t}, service: Odd}]`: `ovhcloudSDConfigs[0]: unknown service: odd`,

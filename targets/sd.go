@@ -85,7 +85,7 @@ func (b *sdBuilder) section(sd any) (map[string]any, error) {
 		return b.azure(sd)
 	case monitoringv1alpha1.NomadSDConfig:
 		if u, err := url.Parse(string(sd.Server)); err != nil || u.Scheme == "" || u.Host == "" {
-			return nil, fmt.Errorf("server: %q is no URL with a scheme and a host", sd.Server)
+			return nil, fmt.Errorf("server: %q is not a URL with a scheme and a host", sd.Server)
 		}
 	}
 	out, err := b.fields(reflect.ValueOf(sd), used)

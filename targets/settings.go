@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -87,7 +88,7 @@ func (s *Settings) SetEnvironment(getenv func(string) string) { s.getenv = geten
 
 func (s *Settings) addClass(c monitoringv1.ScrapeClass) error {
 	if _, ok := s.classes[c.Name]; ok {
-		return fmt.Errorf("stands twice")
+		return errors.New("is defined twice")
 	}
 	if _, err := rules(c.Relabelings); err != nil {
 		return fmt.Errorf("relabelings: %w", err)

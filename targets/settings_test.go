@@ -27,7 +27,7 @@ func TestSettingsRejected(t *testing.T) {
 	for text, want := range map[string]string{
 		`scrapeInterval: often`:                                                                     `monitors: `,
 		`serviceDiscoveryRole: Pods`:                                                                `serviceDiscoveryRole: "Pods": want Endpoints or EndpointSlice`,
-		`{scrapeClasses: [{name: a}, {name: a}]}`:                                                   `scrapeClasses: a: stands twice`,
+		`{scrapeClasses: [{name: a}, {name: a}]}`:                                                   `scrapeClasses: a: is defined twice`,
 		`scrapeClasses: [{name: a, relabelings: [{action: odd}]}]`:                                  `scrapeClasses: a: relabelings: [0]: unknown relabel action "odd"`,
 		`scrapeClasses: [{name: a, metricRelabelings: [{regex: "("}]}]`:                             `scrapeClasses: a: metricRelabelings: [0]: invalid regex "("`,
 		`scrapeClasses: [{name: a, tlsConfig: {cert: {secret: {name: s, key: k}}, certFile: /c}}]`:  `scrapeClasses: a: tlsConfig: `,
