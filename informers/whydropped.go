@@ -7,11 +7,13 @@ import (
 	"strings"
 
 	"github.com/prometheus/common/model"
+
+	"promrelay/targets"
 )
 
 // whyDropped says why all targets that a job discovered were dropped.
-func whyDropped(j *JobStatus) string {
-	other := slices.IndexFunc(j.Dropped, func(d Dropped) bool { return !d.ByPort })
+func whyDropped(j *targets.JobStatus) string {
+	other := slices.IndexFunc(j.Dropped, func(d targets.Dropped) bool { return !d.ByPort })
 	switch {
 	case other < 0:
 		port := j.Job.Port
@@ -23,7 +25,7 @@ func whyDropped(j *JobStatus) string {
 }
 
 // portsOf lists the ports that a label of discovery names, of the first few objects. It groups objects with the same ports.
-func portsOf(dropped []Dropped, label string) string {
+func portsOf(dropped []targets.Dropped, label string) string {
 	ports := map[string][]string{} // by object
 	kind := "Pod"
 	for _, d := range dropped {

@@ -159,14 +159,14 @@ func ownerOf(kind targets.Kind, key string) targets.Owner {
 func (w *worker) count() {
 	type cell struct {
 		kind  targets.Kind
-		state State
+		state targets.State
 	}
 	n := map[cell]int{}
 	for owner, m := range w.state.monitors {
 		n[cell{owner.Kind, m.state}]++
 	}
 	for _, kind := range targets.Kinds {
-		for _, state := range []State{Accepted, Pending, Rejected, Unselected} {
+		for _, state := range []targets.State{targets.Accepted, targets.Pending, targets.Rejected, targets.Unselected} {
 			w.metrics.monitors.WithLabelValues(string(kind), string(state)).Set(float64(n[cell{kind, state}]))
 		}
 	}
