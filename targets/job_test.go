@@ -171,8 +171,13 @@ func TestTimeless(t *testing.T) {
 // TestFromGroupErrors tells of the targets that cannot be, and gives the others.
 func TestFromGroupErrors(t *testing.T) {
 	g := &targetgroup.Group{Source: "g", Targets: []model.LabelSet{
-		{"__address__": "a:1"}, {}, {"__address__": "a/b"}, {"__address__": "a:1", "__scrape_interval__": "0s"},
-		{"__address__": "a:1", "__scrape_timeout__": "2h"}, {"__address__": "a:1", scrapeNativeLabel: "perhaps"}, {"__address__": "a:1", "x": "\xff"},
+		{"__address__": "a:1"},
+		{},
+		{"__address__": "a/b"},
+		{"__address__": "a:1", "__scrape_interval__": "0s"},
+		{"__address__": "a:1", "__scrape_timeout__": "2h"},
+		{"__address__": "a:1", scrapeNativeLabel: "perhaps"},
+		{"__address__": "a:1", "x": "\xff"},
 	}}
 	ts, err := FromGroup(blockOf(t, ""), g)
 	if len(ts) != 1 || err == nil {
