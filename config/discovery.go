@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/discovery"
+	"github.com/prometheus/prometheus/discovery/aws"
+	"github.com/prometheus/prometheus/discovery/azure"
 )
 
 // RefreshInterval is how often a service discovery looks; false if it says nothing of that.
@@ -26,13 +28,14 @@ func RefreshInterval(sd discovery.Config) (time.Duration, bool) {
 // let by values with which its discoverers panic, some of them in goroutines where nobody can recover.
 func BadRefreshInterval(sd discovery.Config) string {
 	every, ok := RefreshInterval(sd)
-	if !ok || sd.Name() == "aws" { // 0 means the default of the role there, and nothing less can be said
+	if _, is := sd.(*aws.SDConfig); !ok || is { // 0 means the default of the role there, and nothing less can be said
 		return ""
 	}
+	_, isAzure := sd.(*azure.SDConfig)
 	switch d := model.Duration(every); {
 	case d <= 0:
 		return fmt.Sprintf("%s: want more than 0", d)
-	case sd.Name() == "azure" && time.Duration(3*d).Seconds() < 1: // what it divides by; it overflows, too
+	case isAzure && time.Duration(3*d).Seconds() < 1: // what it divides by; it overflows, too
 		return fmt.Sprintf("%s: want one from 334ms to 97y", d)
 	}
 	return ""

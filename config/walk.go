@@ -9,7 +9,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/relabel"
 	"go.yaml.in/yaml/v3"
 
@@ -351,15 +354,18 @@ func kindOf(n *yaml.Node) string {
 
 // wanted names what a type wants, for people.
 func wanted(t reflect.Type) string {
+	switch t {
+	case reflect.TypeFor[model.Duration](), reflect.TypeFor[time.Duration](), reflect.TypeFor[monitoringv1.Duration](), reflect.TypeFor[monitoringv1.NonEmptyDuration](), reflect.TypeFor[monitoringv1.GoDuration]():
+		return "a duration such as 30s"
+	case reflect.TypeFor[monitoringv1.ByteSize]():
+		return "a size such as 50MB"
+	}
 	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		return "a whole number, 0 or more"
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		if strings.Contains(t.Name(), "Duration") {
-			return "a duration such as 30s"
-		}
 		return "a whole number"
 	case reflect.Float32, reflect.Float64:
 		return "a number"
@@ -367,13 +373,6 @@ func wanted(t reflect.Type) string {
 		return "a list"
 	case reflect.Struct, reflect.Map:
 		return "keys and values"
-	case reflect.String: // of a CRD
-		switch {
-		case strings.Contains(t.Name(), "Duration"):
-			return "a duration such as 30s"
-		case t.Name() == "ByteSize":
-			return "a size such as 50MB"
-		}
 	}
 	return "a text"
 }

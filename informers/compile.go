@@ -20,7 +20,7 @@ func (w *worker) compileGuarded(owner targets.Owner) (needy []*targets.Job) {
 		return needy
 	}
 	_ = w.guard.Call(guard.Monitor, owner.String(), func() {
-		next := &monitorState{state: Rejected, reason: err.Error()}
+		next := &monitorState{state: targets.Rejected, reason: err.Error()}
 		if old := w.state.monitors[owner]; old != nil {
 			next.refs, next.reported = old.refs, old.reported
 		}
@@ -43,11 +43,11 @@ func (w *worker) compile(owner targets.Owner) (needy []*targets.Job) {
 	if old == nil {
 		old = &monitorState{}
 	}
-	next := &monitorState{state: Accepted, reported: old.reported}
+	next := &monitorState{state: targets.Accepted, reported: old.reported}
 	if why := w.unwanted(owner, obj); why != "" {
 		w.forgetGood(owner, true)
 		w.setRefs(owner, nil)
-		next.state, next.reason = Unselected, why
+		next.state, next.reason = targets.Unselected, why
 		w.state.monitors[owner] = next
 		return w.replace(owner, nil)
 	}
@@ -72,9 +72,9 @@ func (w *worker) judge(owner targets.Owner, obj any, old, next *monitorState) (j
 	pending = errors.Is(r.Err, targets.ErrPending)
 	switch {
 	case pending:
-		next.state, next.reason = Pending, r.Err.Error()
+		next.state, next.reason = targets.Pending, r.Err.Error()
 	case r.Err != nil:
-		next.state, next.reason = Rejected, r.Err.Error()
+		next.state, next.reason = targets.Rejected, r.Err.Error()
 		jobs, pending = w.reject(owner, obj, next)
 	default:
 		w.good.Keep(owner, obj)
@@ -93,9 +93,9 @@ func (w *worker) logChange(owner targets.Owner, old, next *monitorState) {
 		w.log.Warn("a monitor has unknown fields, they are ignored", monitor, zap.Strings("fields", next.unknown))
 	}
 	switch {
-	case next.state == Rejected && (old.reason != next.reason || old.lastGood != next.lastGood):
+	case next.state == targets.Rejected && (old.reason != next.reason || old.lastGood != next.lastGood):
 		w.log.Warn("monitor rejected", monitor, zap.String("reason", next.reason), zap.Bool("last_good", next.lastGood))
-	case next.state == Accepted && old.state == Rejected:
+	case next.state == targets.Accepted && old.state == targets.Rejected:
 		w.log.Info("monitor accepted again", monitor)
 	}
 }

@@ -181,10 +181,10 @@ func (w *world) becomes(want ...string) {
 }
 
 // state waits until a monitor has a state, and a reason that contains a text.
-func (w *world) state(owner targets.Owner, state State, reason string) {
+func (w *world) state(owner targets.Owner, state targets.State, reason string) {
 	w.t.Helper()
 	if !w.polls(func() bool {
-		return slices.ContainsFunc(w.d.Monitors(), func(m MonitorStatus) bool {
+		return slices.ContainsFunc(w.d.Monitors(), func(m targets.MonitorStatus) bool {
 			return m.Owner == owner && m.State == state && strings.Contains(m.Reason, reason)
 		})
 	}) {
@@ -198,7 +198,7 @@ func (w *world) catchUp() {
 	w.caughtUp++
 	name := fmt.Sprintf("zz-%d", w.caughtUp)
 	w.write(name+".yaml", "apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\nmetadata: {name: "+name+", namespace: shop}\nspec: {selector: {matchLabels: {none: such}}, podMetricsEndpoints: [{port: http}]}\n")
-	w.state(targets.Owner{Kind: targets.PodMonitor, Namespace: "shop", Name: name}, Accepted, "")
+	w.state(targets.Owner{Kind: targets.PodMonitor, Namespace: "shop", Name: name}, targets.Accepted, "")
 }
 
 // polls waits until a condition holds, and tells whether it does. Meanwhile a target of w.hurried refuses.
@@ -344,14 +344,14 @@ spec:
 func TestSecretsAreReadByName(t *testing.T) {
 	w := newWorld(t, "monitors: {}\n", map[string]string{"pod.yaml": pod("x"), "monitor.yaml": secured})
 	api := targets.Owner{Kind: targets.PodMonitor, Namespace: "shop", Name: "api"}
-	w.state(api, Rejected, `Secret shop/token, key "t": there is none of this name`)
+	w.state(api, targets.Rejected, `Secret shop/token, key "t": there is none of this name`)
 	w.becomes()
 	w.write("secret.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: token, namespace: shop}\nstringData: {other: x}\n")
 	w.hurry(api)
-	w.state(api, Rejected, `it has no such key, only ["other"]`)
+	w.state(api, targets.Rejected, `it has no such key, only ["other"]`)
 	w.write("secret.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: token, namespace: shop}\nstringData: {t: abc}\n")
 	w.hurry(api)
-	w.state(api, Accepted, "")
+	w.state(api, targets.Accepted, "")
 	line := `podMonitor/shop/api/0 http://10.1.0.1:8080/metrics {container="web", endpoint="http", instance="10.1.0.1:8080", job="shop/api", namespace="shop", pod="web-a"}`
 	w.becomes(line)
 	w.credentials("podMonitor/shop/api/0", "abc")
@@ -390,7 +390,7 @@ func TestABadMonitorCostsOnlyItself(t *testing.T) {
 	})
 	target := `serviceMonitor/shop/web/0 http://10.1.0.1:8080/metrics {endpoint="http", instance="10.1.0.1:8080", job="web", namespace="shop", service="web"}`
 	w.becomes(target)
-	w.state(targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: "bad"}, Rejected, "endpoints[0]: port: error parsing regexp: missing closing )")
+	w.state(targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: "bad"}, targets.Rejected, "endpoints[0]: port: error parsing regexp: missing closing )")
 	problems := w.d.backend.(*manifests.Directory).Problems()
 	if len(problems) != 1 || !strings.Contains(problems[0], "torn.yaml: yaml: line 3") {
 		t.Errorf("problems are %q, want one with torn.yaml and line 3", problems)
@@ -411,11 +411,11 @@ monitors:
 		"ns.yaml":  "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n",
 	})
 	web := targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: "web"}
-	w.state(web, Unselected, `its labels do not match monitors.serviceMonitorSelector "team=blue"`)
+	w.state(web, targets.Unselected, `its labels do not match monitors.serviceMonitorSelector "team=blue"`)
 	w.write("all.yaml", strings.Join([]string{serviceYAML, sliceYAML, strings.ReplaceAll(monitorYAML, "namespace: shop}", "namespace: shop, labels: {team: blue}}")}, "---"))
-	w.state(web, Unselected, `the labels of namespace shop do not match`)
+	w.state(web, targets.Unselected, `the labels of namespace shop do not match`)
 	w.write("ns.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {monitored: \"yes\"}}\n")
-	w.state(web, Accepted, "")
+	w.state(web, targets.Accepted, "")
 	w.becomes(`serviceMonitor/shop/web/0 http://10.1.0.1:8080/metrics {endpoint="http", instance="10.1.0.1:8080", job="web", namespace="shop", service="web"}`)
 }
 

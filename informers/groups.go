@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	promk8s "github.com/prometheus/prometheus/discovery/kubernetes"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/tools/cache"
 
@@ -41,7 +39,7 @@ type discoverer interface {
 
 // newBuilder starts a discoverer, which ends with ctx. Of returns the objects of a resource.
 func newBuilder(ctx context.Context, src targets.Source, of func(resource string) lookup, g *guard.Guard) (*builder, error) {
-	selectors, err := parseSelectors(src.Selectors)
+	selectors, err := src.Selectors.ByRole()
 	if err != nil {
 		return nil, err
 	}
@@ -140,51 +138,24 @@ var resourceOf = map[string]string{
 	roleReplicaSet: "replicasets", roleJob: "jobs",
 }
 
-// selector is what a source leaves out of a role's objects.
-type selector struct {
-	labels labels.Selector
-	fields fields.Selector
-}
-
-// parseSelectors reads targets.Source.Selectors.
-func parseSelectors(s string) (map[string]selector, error) {
-	out := map[string]selector{}
-	if s == "" {
-		return out, nil
-	}
-	for _, part := range strings.Split(s, ";") {
-		role, both, _ := strings.Cut(part, "=")
-		ls, fs, _ := strings.Cut(both, "|")
-		l, err := labels.Parse(ls)
-		if err != nil {
-			return nil, fmt.Errorf("selector of role %s: %w", role, err)
-		}
-		f, err := fields.ParseSelector(fs)
-		if err != nil {
-			return nil, fmt.Errorf("selector of role %s: %w", role, err)
-		}
-		out[role] = selector{l, f}
-	}
-	return out, nil
-}
-
 // filtered returns the objects that a role reads, without those that its selector leaves out.
-func filtered(of func(resource string) lookup, role string, selectors map[string]selector) lookup {
+func filtered(of func(resource string) lookup, role string, selectors map[string]targets.Selector) lookup {
 	all := of(resourceOf[role])
 	s, ok := selectors[role]
-	if !ok || s.labels.Empty() && s.fields.Empty() {
+	if !ok {
 		return all
 	}
 	return func(key string) (any, bool, error) {
 		obj, ok, err := all(key)
-		if !ok || err != nil || !s.matches(obj) {
+		if !ok || err != nil || !matches(s, obj) {
 			return nil, false, err
 		}
 		return obj, true, nil
 	}
 }
 
-func (s selector) matches(obj any) bool {
+// matches reports whether a selector selects an object.
+func matches(s targets.Selector, obj any) bool {
 	m, err := meta.Accessor(obj)
-	return err == nil && s.labels.Matches(labels.Set(m.GetLabels())) && s.fields.Matches(objects.FieldsOf(obj, m))
+	return err == nil && s.Labels.Matches(labels.Set(m.GetLabels())) && s.Fields.Matches(objects.FieldsOf(obj, m))
 }

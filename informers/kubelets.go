@@ -75,7 +75,7 @@ func (w *worker) setKubeletAddresses(groups []*targetgroup.Group) {
 
 // portNotes names the Nodes whose status has no valid port of the kubelet. The usual port is used for them.
 func (d *Discovery) portNotes(j *targets.Job) []string {
-	if j.Owner.Kind != targets.NodesBlock || j.Config.Scheme != "https" { // kube-proxy has a port of its own
+	if !j.AtKubelet {
 		return nil
 	}
 	var bad []string

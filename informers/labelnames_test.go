@@ -53,8 +53,8 @@ func TestLabelsAlike(t *testing.T) {
 			for range 5 { // in Prometheus it is half a chance each time
 				within(t, "all is worked off", w.d.Settled)
 				j := w.d.Monitors()[0].Jobs[0]
-				if j.Targets != c.targets || !slices.Equal(j.Notes, c.notes) {
-					t.Fatalf("%d targets, notes %q", j.Targets, j.Notes)
+				if j.Count != c.targets || !slices.Equal(j.Notes, c.notes) {
+					t.Fatalf("%d targets, notes %q", j.Count, j.Notes)
 				}
 				for _, x := range w.d.Targets("serviceMonitor/shop/web/0") {
 					if got := x.Labels.Get("app_kubernetes_io_name"); got != "" && got != "web" {
@@ -73,7 +73,7 @@ func TestLabelsAlikeNoMore(t *testing.T) {
 	notes := func(n int) func() bool {
 		return func() bool {
 			all := w.d.Monitors()
-			return w.d.Settled() && len(all) == 1 && len(all[0].Jobs[0].Notes) == n && all[0].Jobs[0].Targets == 1
+			return w.d.Settled() && len(all) == 1 && len(all[0].Jobs[0].Notes) == n && all[0].Jobs[0].Count == 1
 		}
 	}
 	within(t, "there is a note", notes(1))

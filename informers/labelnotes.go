@@ -90,11 +90,7 @@ func collisionNote(j *targets.Job, sd targets.Discovery, role string, w *watched
 // matters reports whether the job selects an object with the label that counts, or would with the other one. Other objects are none of
 // its business.
 func matters(j *targets.Job, role string, found map[string]string, label, other string) bool {
-	selects := j.Discoveries[0].Role // the role whose labels the selector of the job is about
-	if selects == targets.RoleEndpoints || selects == targets.RoleEndpointSlice {
-		selects = targets.RoleService
-	}
-	if role != selects || j.Refuses(found) == nil {
+	if role != j.Discoveries[0].Selects() || j.Refuses(found) == nil {
 		return true
 	}
 	instead := maps.Clone(found)

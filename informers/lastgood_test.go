@@ -69,10 +69,10 @@ func (w *world) holds(dir string, owners ...targets.Owner) {
 // rejected waits until a monitor is rejected, with or without the targets of its last good version.
 func (w *world) rejected(owner targets.Owner, reason string, lastGood bool) {
 	w.t.Helper()
-	w.state(owner, Rejected, reason)
+	w.state(owner, targets.Rejected, reason)
 	within(w.t, fmt.Sprintf("%s is scraped as it was when it was good: %t", owner, lastGood), func() bool {
 		ms := w.d.Monitors()
-		i := slices.IndexFunc(ms, func(m MonitorStatus) bool { return m.Owner == owner })
+		i := slices.IndexFunc(ms, func(m targets.MonitorStatus) bool { return m.Owner == owner })
 		return ms[i].LastGood == lastGood && (len(ms[i].Jobs) > 0) == lastGood
 	})
 }
@@ -106,7 +106,7 @@ func TestLastGoodVersionIsScrapedOn(t *testing.T) {
 	// It is mended: what is good is another version, of which nothing is written while nothing changes.
 	mended := strings.ReplaceAll(monitorYAML, "[{port: http}]", "[{port: http, path: /new}]")
 	w.write("monitor.yaml", mended)
-	w.state(webOwner, Accepted, "")
+	w.state(webOwner, targets.Accepted, "")
 	w.becomes(strings.ReplaceAll(moved, "/metrics", "/new"))
 	within(t, "the file holds the new version", func() bool { return strings.Contains(goodFiles(t, good)[webOwner], "/new") })
 	// A second one.
@@ -144,7 +144,7 @@ func TestLastGoodVersionIsOfTheSameMonitor(t *testing.T) {
 	w.becomes(plainWeb)
 	// One that is no longer selected is forgotten.
 	w.write("monitor.yaml", strings.ReplaceAll(withUID(monitorYAML, "two"), "uid: two", `uid: two, labels: {skip: "yes"}`))
-	w.state(webOwner, Unselected, "labels")
+	w.state(webOwner, targets.Unselected, "labels")
 	w.holds(good)
 	w.write("monitor.yaml", withUID(broken(monitorYAML), "two"))
 	w.rejected(webOwner, "port", false)

@@ -45,7 +45,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.reads.WithLabelValues(result)
 	}
 	for _, kind := range targets.Kinds {
-		for _, state := range []State{Accepted, Pending, Rejected, Unselected} {
+		for _, state := range []targets.State{targets.Accepted, targets.Pending, targets.Rejected, targets.Unselected} {
 			m.monitors.WithLabelValues(string(kind), string(state))
 		}
 	}

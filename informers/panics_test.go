@@ -92,10 +92,10 @@ func TestPanicOfOneMonitor(t *testing.T) {
 	w := newWorldOf(t, func(m *manifests.Directory) Backend { return rude{m} }, "monitors: {}", map[string]string{
 		"good.yaml": good, "bad.yaml": scrapeConfigYAML("bad", "scrapeClass: none"),
 	})
-	w.state(scrapeConfigOwner("bad"), Rejected, "panic: nobody is home")
+	w.state(scrapeConfigOwner("bad"), targets.Rejected, "panic: nobody is home")
 	w.becomes(found("good", "127.0.0.1:1", ""))
 	w.write("bad.yaml", scrapeConfigYAML("bad", static))
-	w.state(scrapeConfigOwner("bad"), Accepted, "")
+	w.state(scrapeConfigOwner("bad"), targets.Accepted, "")
 	if got := testutil.ToFloat64(w.d.metrics.panics.WithLabelValues(string(guard.Monitor))); got < 1 {
 		t.Errorf("%v panics are counted", got)
 	}

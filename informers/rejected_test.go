@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"promrelay/informers/manifests"
+	"promrelay/targets"
 )
 
 func TestEachRejectionIsReportedOnce(t *testing.T) {
@@ -71,26 +72,26 @@ func TestRejectionsAreToldToTheBackend(t *testing.T) {
 	const secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: token, namespace: shop}\nstringData: {t: abc}\n"
 
 	w.write("monitor.yaml", monitor(1, bad))
-	w.state(apiOwner, Rejected, "relabelings[0]")
+	w.state(apiOwner, targets.Rejected, "relabelings[0]")
 	w.write("monitor.yaml", strings.ReplaceAll(monitor(1, bad), "uid: u", "uid: u, labels: {a: b}"))
 	w.catchUp()
-	w.state(apiOwner, Rejected, "relabelings[0]")
+	w.state(apiOwner, targets.Rejected, "relabelings[0]")
 	// A Secret goes, comes and goes: the same rejection of the same generation.
 	w.write("monitor.yaml", monitor(2, awaiting))
 	for range 2 {
-		w.state(apiOwner, Rejected, "shop/token")
+		w.state(apiOwner, targets.Rejected, "shop/token")
 		w.write("secret.yaml", secret)
 		w.hurry(apiOwner)
-		w.state(apiOwner, Accepted, "")
+		w.state(apiOwner, targets.Accepted, "")
 		w.remove("secret.yaml")
 		w.hurry(apiOwner)
 	}
-	w.state(apiOwner, Rejected, "shop/token")
+	w.state(apiOwner, targets.Rejected, "shop/token")
 	// Not selected, in a kind of which none are; and not told of one that waits, which was pending before each reading.
 	w.write("service.yaml", broken(monitorYAML))
-	w.state(webOwner, Unselected, "")
+	w.state(webOwner, targets.Unselected, "")
 	w.write("monitor.yaml", monitor(3, bad))
-	w.state(apiOwner, Rejected, "relabelings[0]")
+	w.state(apiOwner, targets.Rejected, "relabelings[0]")
 
 	heard.mu.Lock()
 	defer heard.mu.Unlock()

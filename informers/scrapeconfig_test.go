@@ -47,12 +47,12 @@ func TestTokenOfTheEnvironment(t *testing.T) {
 	w := newWorld(t, "monitors: {}\n", map[string]string{"consul.yaml": scrapeConfigYAML("consul", `consulSDConfigs: [{server: "`+strings.TrimPrefix(consul.URL, "http://")+`"}]`)})
 	within(t, "it is rejected", func() bool {
 		all := w.d.Monitors()
-		return len(all) == 1 && all[0].State == Rejected && strings.Contains(all[0].Reason, "the relay's environment has CONSUL_HTTP_TOKEN, which would be sent to")
+		return len(all) == 1 && all[0].State == targets.Rejected && strings.Contains(all[0].Reason, "the relay's environment has CONSUL_HTTP_TOKEN, which would be sent to")
 	})
 	if n := asked.Load(); n > 0 {
 		t.Errorf("the server was asked %d times", n)
 	}
-	if all := settledOffline(t, w).Monitors(); len(all) != 1 || all[0].State != Accepted {
+	if all := settledOffline(t, w).Monitors(); len(all) != 1 || all[0].State != targets.Accepted {
 		t.Errorf("offline: %+v", all)
 	}
 }
@@ -113,7 +113,7 @@ func TestScrapeConfigChangesItsWays(t *testing.T) {
 	w.write("a.yaml", scrapeConfigYAML("a", byHTTP+"\n  staticConfigs: [{targets: [\"127.0.0.1:1\"]}]"))
 	w.becomes(found("a", "127.0.0.1:1", ""), found("a", "x.:1", ""), b)
 	w.write("a.yaml", scrapeConfigYAML("a", `httpSDConfigs: [{url: "ftp://x"}]`))
-	w.state(targets.Owner{Kind: targets.ScrapeConfig, Namespace: "shop", Name: "a"}, Rejected, "httpSDConfigs[0]: URL scheme must be 'http' or 'https'")
+	w.state(targets.Owner{Kind: targets.ScrapeConfig, Namespace: "shop", Name: "a"}, targets.Rejected, "httpSDConfigs[0]: URL scheme must be 'http' or 'https'")
 	w.becomes(b)
 	w.write("a.yaml", scrapeConfigYAML("a", byHTTP))
 	w.becomes(found("a", "x.:1", ""), b)
@@ -261,6 +261,6 @@ func TestNoRefreshInterval(t *testing.T) {
 		"a.yaml": scrapeConfigYAML("a", `httpSDConfigs: [{url: "`+url+`/a"}, {url: "`+url+`/a", refreshInterval: 0s}]`),
 		"b.yaml": scrapeConfigYAML("b", `httpSDConfigs: [{url: "`+url+`/b"}]`),
 	})
-	w.state(targets.Owner{Kind: targets.ScrapeConfig, Namespace: "shop", Name: "a"}, Rejected, "httpSDConfigs[1]: refreshInterval: 0s: want more than 0")
+	w.state(targets.Owner{Kind: targets.ScrapeConfig, Namespace: "shop", Name: "a"}, targets.Rejected, "httpSDConfigs[1]: refreshInterval: 0s: want more than 0")
 	w.becomes(found("b", "b.:1", ""))
 }

@@ -111,7 +111,7 @@ spec: {selector: {}, podMetricsEndpoints: [{port: "PORT"}]}
 	w := newWorld(t, "monitors: {}\n", map[string]string{"a.yaml": text("0", "(")})
 	w.d.log = zap.New(core) // before the first edit is seen; what was logged until then does not count
 	api := targets.Owner{Kind: targets.PodMonitor, Namespace: "shop", Name: "api"}
-	w.state(api, Rejected, "missing closing )")
+	w.state(api, targets.Rejected, "missing closing )")
 	first := logged.FilterMessage("monitor rejected").Len()
 	c, err := config.Load([]byte("manifests:\n  directory: "+w.dir+"\nmonitors: {scrapeInterval: 31s}\n"), w.dir)
 	if err != nil {
@@ -126,7 +126,7 @@ spec: {selector: {}, podMetricsEndpoints: [{port: "PORT"}]}
 		t.Errorf("logged %d times more", n-first)
 	}
 	w.write("a.yaml", text("1", "["))
-	w.state(api, Rejected, "missing closing ]")
+	w.state(api, targets.Rejected, "missing closing ]")
 	if n := logged.FilterMessage("monitor rejected").Len(); n != first+1 {
 		t.Errorf("another reason was logged %d times", n-first)
 	}

@@ -122,8 +122,8 @@ func TestTokenNotes(t *testing.T) {
 			if got := strings.Join(j.Notes, "\n"); !strings.Contains(got, c.want) || c.want == "" && got != "" {
 				t.Errorf("notes are %s\nwant %s", got, c.want)
 			}
-			if pr := strings.HasPrefix(name, "a pull") || strings.Contains(name, "relabeling"); (j.Targets == 0) != pr {
-				t.Errorf("%d targets: %s", j.Targets, j.Why)
+			if pr := strings.HasPrefix(name, "a pull") || strings.Contains(name, "relabeling"); (j.Count == 0) != pr {
+				t.Errorf("%d targets: %s", j.Count, j.Why)
 			}
 		})
 	}

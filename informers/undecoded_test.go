@@ -35,14 +35,14 @@ func TestAMonitorThatDoesNotDecodeCostsOnlyItself(t *testing.T) {
 			good := found("good", "127.0.0.1:1", "")
 			w.becomes(good)
 			const reason = "spec.proxyConnectHeader.X: it is an object, want a list"
-			w.state(scrapeConfigOwner("old"), Rejected, reason)
+			w.state(scrapeConfigOwner("old"), targets.Rejected, reason)
 			within(t, "an event tells of it", func() bool {
 				told := s.told()
 				return len(told) == 1 && strings.HasPrefix(told[0], "Warning ScrapeConfig old uid-2: ") && strings.HasSuffix(told[0], reason)
 			})
 			// One comes, beside one with a field that nobody knows.
 			s.put(scrapeConfigYAML("later", static+"\n  sampleLimit: many"))
-			w.state(scrapeConfigOwner("later"), Rejected, "spec.sampleLimit: it is a string, want a number")
+			w.state(scrapeConfigOwner("later"), targets.Rejected, "spec.sampleLimit: it is a string, want a number")
 			s.put(scrapeConfigYAML("new", static+"\n  invented: {by: [a, newer, CRD]}"))
 			w.becomes(good, found("new", "127.0.0.1:1", ""))
 			s.remove("scrapeconfigs", "shop/new")
@@ -52,7 +52,7 @@ func TestAMonitorThatDoesNotDecodeCostsOnlyItself(t *testing.T) {
 			w.becomes(good, found("old", "127.0.0.1:1", ""), found("later", "127.0.0.1:1", ""))
 			s.put(scrapeConfigYAML("old", static+oldHeader))
 			w.becomes(good, found("later", "127.0.0.1:1", ""))
-			w.state(scrapeConfigOwner("old"), Rejected, reason)
+			w.state(scrapeConfigOwner("old"), targets.Rejected, reason)
 			s.remove("scrapeconfigs", "shop/old")
 			within(t, "it is gone", func() bool { return len(w.d.Monitors()) == 2 })
 			lists, watches := s.count("scrapeconfigs")
@@ -128,9 +128,9 @@ func TestASecretThatTheCacheDoesNotHaveYet(t *testing.T) {
 	s.put(secured)
 	c := s.cluster()
 	w := newWorldOf(t, func(*manifests.Directory) Backend { return c }, "monitors: {}\n", nil)
-	w.state(apiOwner, Accepted, "")
+	w.state(apiOwner, targets.Accepted, "")
 	s.put("apiVersion: monitoring.coreos.com/v1\nkind: Probe\nmetadata: {name: p, namespace: shop}\nspec: {bearerTokenSecret: {key: ''}, prober: {url: 'x:1', path: /p}, targets: {staticConfig: {static: [a]}}}\n")
-	w.state(targets.Owner{Kind: targets.Probe, Namespace: "shop", Name: "p"}, Rejected, "bearerTokenSecret: Secret shop/: no name is given")
+	w.state(targets.Owner{Kind: targets.Probe, Namespace: "shop", Name: "p"}, targets.Rejected, "bearerTokenSecret: Secret shop/: no name is given")
 	within(t, "an event tells of the Probe alone", func() bool { told := s.told(); return len(told) == 1 && strings.Contains(told[0], "Probe p") })
 }
 
@@ -145,10 +145,10 @@ func TestManifestsThatDoNotDecode(t *testing.T) {
 	})
 	targetOf := func(name string) string { return found(name, "127.0.0.1:1", "") }
 	w.becomes(targetOf("a"), targetOf("good"), targetOf("typo"))
-	w.state(scrapeConfigOwner("old"), Rejected, "spec.proxyConnectHeader.X: it is an object, want a list")
-	w.state(scrapeConfigOwner("listed"), Rejected, "spec.sampleLimit: it is an object, want a number")
+	w.state(scrapeConfigOwner("old"), targets.Rejected, "spec.proxyConnectHeader.X: it is an object, want a list")
+	w.state(scrapeConfigOwner("listed"), targets.Rejected, "spec.sampleLimit: it is an object, want a number")
 	w.write("a.yaml", strings.Replace(scrapeConfigYAML("a", static+"\n  sampleLimit: x"), ", namespace: shop", "", 1))
-	w.state(targets.Owner{Kind: targets.ScrapeConfig, Namespace: "default", Name: "a"}, Rejected, "spec.sampleLimit: it is a string")
+	w.state(targets.Owner{Kind: targets.ScrapeConfig, Namespace: "default", Name: "a"}, targets.Rejected, "spec.sampleLimit: it is a string")
 	w.becomes(targetOf("good"), targetOf("typo"))
 	for _, want := range []string{
 		"a.yaml: line 6: ScrapeConfig default/a: spec.sampleLimit: it is a string", "ScrapeConfig shop/old: spec.proxyConnectHeader.X: it is",

@@ -28,7 +28,7 @@ func TestUnknownFieldsFromAnAPIServer(t *testing.T) {
 				t.Helper()
 				within(t, name+" has "+want, func() bool {
 					for _, m := range w.d.Monitors() {
-						if m.Owner == scrapeConfigOwner(name) && m.State == Accepted && strings.Join(m.Jobs[0].Notes, "; ") == want {
+						if m.Owner == scrapeConfigOwner(name) && m.State == targets.Accepted && strings.Join(m.Jobs[0].Notes, "; ") == want {
 							return true
 						}
 					}
@@ -58,7 +58,7 @@ func TestUnknownFieldsStandOnTheMonitor(t *testing.T) {
 	notes := func(want string) func() bool {
 		return func() bool {
 			all := w.d.Monitors()
-			return len(all) == 1 && all[0].State == Accepted && strings.Join(all[0].Jobs[0].Notes, "") == want
+			return len(all) == 1 && all[0].State == targets.Accepted && strings.Join(all[0].Jobs[0].Notes, "") == want
 		}
 	}
 	within(t, "the field is told", notes(`line 8: unknown field "spec.endpoints[0].prot"`))

@@ -21,7 +21,7 @@ type reasonCache struct {
 const whyShare = 20
 
 // explain adds the reasons why jobs have no targets. It does not delay the worker.
-func (d *Discovery) explain(all []MonitorStatus) {
+func (d *Discovery) explain(all []targets.MonitorStatus) {
 	d.reasons.mu.Lock()
 	defer d.reasons.mu.Unlock()
 	batch, begin := d.state.batches.Load(), time.Now()
@@ -34,12 +34,12 @@ func (d *Discovery) explain(all []MonitorStatus) {
 	}
 	for i := range all {
 		m := &all[i]
-		if m.State != Accepted {
+		if m.State != targets.Accepted {
 			continue
 		}
 		for n := range m.Jobs {
 			j := &m.Jobs[n]
-			if j.Targets > 0 {
+			if j.Count > 0 {
 				continue
 			}
 			why, ok := known[j.Job]
@@ -58,14 +58,14 @@ func (d *Discovery) explain(all []MonitorStatus) {
 }
 
 // whyMonitor says why a monitor has no targets at all. It returns an empty string if it has some.
-func whyMonitor(m *MonitorStatus) string {
+func whyMonitor(m *targets.MonitorStatus) string {
 	if len(m.Jobs) == 0 {
 		return "it has no endpoints"
 	}
 	var whys []string
 	for i := range m.Jobs {
 		switch j := &m.Jobs[i]; {
-		case j.Targets > 0:
+		case j.Count > 0:
 			return ""
 		case !slices.Contains(whys, j.Why):
 			whys = append(whys, j.Why)
@@ -75,7 +75,7 @@ func whyMonitor(m *MonitorStatus) string {
 }
 
 // why says why a job has no targets. Each reason names its object or field.
-func (d *Discovery) why(j *JobStatus) string {
+func (d *Discovery) why(j *targets.JobStatus) string {
 	switch {
 	case len(j.Problems) > 0:
 		return "service discovery fails: " + j.Problems[0]

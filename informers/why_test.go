@@ -203,7 +203,7 @@ spec: {prober: {url: prober}, targets: {ingress: {selector: {matchLabels: {a: b}
 			w := newWorld(t, "monitors: {}", map[string]string{"all.yaml": c.objects})
 			within(t, "all is worked off", w.d.Settled)
 			for _, m := range w.d.Monitors() {
-				if m.State != Accepted || !strings.Contains(m.Why, c.want) {
+				if m.State != targets.Accepted || !strings.Contains(m.Why, c.want) {
 					t.Errorf("%s: %s: %s\nwant %s", m.Owner, m.State, m.Reason+m.Why, c.want)
 				}
 				if len(m.Jobs) > 0 && m.Jobs[0].Why != m.Why {

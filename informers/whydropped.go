@@ -7,15 +7,17 @@ import (
 	"strings"
 
 	"github.com/prometheus/common/model"
+
+	"promrelay/targets"
 )
 
 // whyDropped says why all targets that a job discovered were dropped.
-func whyDropped(j *JobStatus) string {
-	other := slices.IndexFunc(j.Dropped, func(d Dropped) bool { return !d.ByPort })
+func whyDropped(j *targets.JobStatus) string {
+	other := slices.IndexFunc(j.Dropped, func(d targets.Dropped) bool { return !d.ByPort })
 	switch {
 	case other < 0:
-		_, label, from := j.Job.PortRule()
-		return fmt.Sprintf("%s is %q; %s", from.Field, from.Value, portsOf(j.Dropped, label))
+		port := j.Job.Port
+		return fmt.Sprintf("%s is %q; %s", port.From.Field, port.From.Value, portsOf(j.Dropped, port.Label))
 	case len(j.Dropped) == 1:
 		return "the only target that it discovered was dropped: " + j.Dropped[0].Reason
 	}
@@ -23,7 +25,7 @@ func whyDropped(j *JobStatus) string {
 }
 
 // portsOf lists the ports that a label of discovery names, of the first few objects. It groups objects with the same ports.
-func portsOf(dropped []Dropped, label string) string {
+func portsOf(dropped []targets.Dropped, label string) string {
 	ports := map[string][]string{} // by object
 	kind := "Pod"
 	for _, d := range dropped {

@@ -22,7 +22,7 @@ type search struct {
 	d         *Discovery
 	job       *targets.Job
 	sd        targets.Discovery
-	selectors map[string]selector
+	selectors map[string]targets.Selector
 }
 
 // kindsOf is the kind of the objects of a role, in singular and plural.
@@ -42,21 +42,17 @@ func (d *Discovery) whyNothing(j *targets.Job, sd targets.Discovery) string {
 			return name + " are not listed yet"
 		}
 	}
-	selectors, err := parseSelectors(sd.Selectors)
+	selectors, err := sd.Selectors.ByRole()
 	if err != nil {
 		return err.Error()
 	}
 	s := &search{d, j, sd, selectors}
-	base := sd.Role
-	if base == targets.RoleEndpoints || base == targets.RoleEndpointSlice {
-		base = targets.RoleService
-	}
-	matches, refused, seen := s.objects(base)
+	matches, refused, seen := s.objects(sd.Selects())
 	if len(matches) == 0 {
 		if refused != "" {
 			return refused
 		}
-		return s.nothingMatches(seen) + s.elsewhere(base)
+		return s.nothingMatches(seen) + s.elsewhere(sd.Selects())
 	}
 	var named []string
 	for _, o := range matches[:min(len(matches), maxNamed)] {
@@ -73,14 +69,14 @@ func (d *Discovery) whyNothing(j *targets.Job, sd targets.Discovery) string {
 func (s *search) objects(role string) (out []metav1.Object, refused string, seen int) {
 	of := s.d.watched[resourceOf[role]]
 	demands := map[string]string{} // by the label's name as discovery writes it
-	for label, v := range s.job.Demands() {
-		if name, ok := strings.CutPrefix(label, "__meta_kubernetes_"+role+"_label_"); ok {
-			demands[name] = v
+	for _, d := range s.job.Demands {
+		if d.Role == role {
+			demands[d.Name] = d.Value
 		}
 	}
 	for _, obj := range s.all(of) {
 		m, err := meta.Accessor(obj)
-		if sel, ok := s.selectors[role]; err != nil || ok && !sel.matches(obj) {
+		if sel, ok := s.selectors[role]; err != nil || ok && !matches(sel, obj) {
 			seen++
 			continue
 		}
@@ -91,7 +87,7 @@ func (s *search) objects(role string) (out []metav1.Object, refused string, seen
 		switch {
 		case why == nil:
 			out = append(out, m)
-		case string(why.SourceLabels[0]) == podPhase:
+		case why == s.job.Ended:
 			refused = fmt.Sprintf("Pod %s is %s, and filterRunning leaves it out", objects.Key(m), obj.(*corev1.Pod).Status.Phase)
 		}
 	}
@@ -164,8 +160,8 @@ func (s *search) nothingMatches(seen int) string {
 		}
 	}
 	selector := s.job.Selector
-	if sel := s.selectors[s.sd.Role]; selector == "" && sel.labels != nil {
-		selector = strings.Trim(sel.labels.String()+","+sel.fields.String(), ",")
+	if sel := s.selectors[s.sd.Role]; selector == "" && sel.Labels != nil {
+		selector = strings.Trim(sel.Labels.String()+","+sel.Fields.String(), ",")
 	}
 	switch {
 	case seen == 0:
@@ -178,7 +174,7 @@ func (s *search) nothingMatches(seen int) string {
 
 // elsewhere names the objects in other namespaces that the job would select. It returns an empty string if there are none.
 func (s *search) elsewhere(role string) string {
-	if len(s.sd.Namespaces) == 0 || role == targets.RoleNode || s.job.Selector == "" && s.sd.Selectors == "" { // any would match
+	if len(s.sd.Namespaces) == 0 || role == targets.RoleNode || s.job.Selector == "" && s.sd.Selectors == (targets.Selectors{}) { // any would match
 		return ""
 	}
 	everywhere := *s

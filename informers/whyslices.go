@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/prometheus/prometheus/model/relabel"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
@@ -39,8 +38,8 @@ func (s *search) whyNoSlices(svc *corev1.Service) string {
 }
 
 func (s *search) whySlice(svc *corev1.Service, slice *discoveryv1.EndpointSlice, name string) string {
-	if sel, ok := s.selectors[targets.RoleEndpointSlice]; ok && !sel.matches(slice) {
-		return fmt.Sprintf("%s does not have the labels %s itself, which selectorMechanism RoleSelector asks for", name, sel.labels)
+	if sel, ok := s.selectors[targets.RoleEndpointSlice]; ok && !matches(sel, slice) {
+		return fmt.Sprintf("%s does not have the labels %s itself, which selectorMechanism RoleSelector asks for", name, sel.Labels)
 	}
 	policy := svc.Spec.IPFamilyPolicy
 	dual := policy != nil && (*policy == corev1.IPFamilyPolicyPreferDualStack || *policy == corev1.IPFamilyPolicyRequireDualStack)
@@ -90,8 +89,8 @@ func (s *search) whyNoEndpoints(svc *corev1.Service) string {
 		}
 		return name + " has no Endpoints"
 	}
-	if sel, ok := s.selectors[targets.RoleEndpoints]; ok && !sel.matches(e) {
-		return fmt.Sprintf("the Endpoints of %s do not have the labels %s themselves, which selectorMechanism RoleSelector asks for", name, sel.labels)
+	if sel, ok := s.selectors[targets.RoleEndpoints]; ok && !matches(sel, e) {
+		return fmt.Sprintf("the Endpoints of %s do not have the labels %s themselves, which selectorMechanism RoleSelector asks for", name, sel.Labels)
 	}
 	for i := range e.Subsets {
 		if len(e.Subsets[i].Ports) == 0 && len(e.Subsets[i].Addresses)+len(e.Subsets[i].NotReadyAddresses) > 0 {
@@ -103,13 +102,13 @@ func (s *search) whyNoEndpoints(svc *corev1.Service) string {
 
 // ports says which ports of a Service the job would scrape.
 func (s *search) ports(svc *corev1.Service) string {
-	rule, label, _ := s.job.PortRule()
+	rule := s.job.Port
 	var match, all []string
 	for i := range svc.Spec.Ports {
 		p := &svc.Spec.Ports[i]
 		shown := strings.TrimSpace(fmt.Sprintf("%s %d", p.Name, p.Port))
 		all = append(all, shown)
-		if rule == nil || rule.Regex.MatchString(portValue(p, label)) {
+		if rule == nil || rule.Regex.MatchString(portValue(p, rule.Label)) {
 			match = append(match, shown)
 		}
 	}
@@ -121,7 +120,7 @@ func (s *search) ports(svc *corev1.Service) string {
 	case len(match) > 1:
 		return "and its ports " + strings.Join(match, ", ") + " match"
 	}
-	return fmt.Sprintf("but of its ports (%s) none %s", strings.Join(all, ", "), portDemand(rule, label))
+	return fmt.Sprintf("but of its ports (%s) none %s", strings.Join(all, ", "), portDemand(rule))
 }
 
 // portValue is the value that a port rule's label has for a Service's port, as far as the Service says.
@@ -135,9 +134,9 @@ func portValue(p *corev1.ServicePort, label string) string {
 	return p.TargetPort.String()
 }
 
-func portDemand(rule *relabel.Config, label string) string {
+func portDemand(rule *targets.PortRule) string {
 	what := "is called"
-	if strings.Contains(label, "_container_") {
+	if strings.Contains(rule.Label, "_container_") {
 		what = "has the targetPort"
 	}
 	return fmt.Sprintf("%s %q", what, rule.Regex.String())

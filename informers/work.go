@@ -67,7 +67,7 @@ func (w *worker) settle() []targets.Change {
 	w.state.mu.Lock()
 	defer w.state.mu.Unlock()
 	changes := w.state.set.Settle(w.unknown)
-	for _, t := range w.state.set.NewTwice() {
+	for _, t := range w.state.set.NewDuplicates() {
 		w.log.Warn("two jobs scrape the same page with the same job label, so that its series count twice", zap.String("job", t.A), zap.String("other", t.B))
 	}
 	return changes
@@ -159,14 +159,14 @@ func ownerOf(kind targets.Kind, key string) targets.Owner {
 func (w *worker) count() {
 	type cell struct {
 		kind  targets.Kind
-		state State
+		state targets.State
 	}
 	n := map[cell]int{}
 	for owner, m := range w.state.monitors {
 		n[cell{owner.Kind, m.state}]++
 	}
 	for _, kind := range targets.Kinds {
-		for _, state := range []State{Accepted, Pending, Rejected, Unselected} {
+		for _, state := range []targets.State{targets.Accepted, targets.Pending, targets.Rejected, targets.Unselected} {
 			w.metrics.monitors.WithLabelValues(string(kind), string(state)).Set(float64(n[cell{kind, state}]))
 		}
 	}

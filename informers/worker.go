@@ -100,7 +100,7 @@ func (w *worker) finish() {
 		complete = complete && (s.builder == nil || s.built)
 	}
 	for _, m := range w.state.monitors {
-		complete = complete && m.state != Pending
+		complete = complete && m.state != targets.Pending
 	}
 	w.first.set(w.unlisted())
 	w.inbox.finish(complete)

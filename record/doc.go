@@ -1,20 +1,17 @@
 // Package record turns one scrape of one target into bytes, and back.
 //
-// Two kinds of record exist. A table record says which series a target has: labels as references
-// into a symbol list, metadata, and for each row a base value. A scrape record says what the rows
-// were worth at one time: a column of values in row order, written as differences from the base
-// values, a column of timestamps where lines bore their own, and an irregular part for what columns
-// cannot hold. Labels are thus written when they change, not with each sample.
+// Two kinds of record exist. A table record says which series a target has: labels as references into a symbol list, metadata, and
+// a base value for each row. A scrape record holds the values of the rows at one time: a column of values in row order, written as
+// differences from the base values; a column of timestamps where lines of the page had their own; and an irregular part for what
+// columns cannot hold. So labels are written when they change, not with each sample.
 //
-// Part 0 of a table replaces what was there, a later part appends to it. Row numbers are not used
-// again within a generation of a table, and a row's base value does not change. A scrape record needs the table of its
-// own generation and nothing else: no scrape record needs another one, so damage to one costs that
-// one. Damage to a part costs the rows that it held, and rows of later parts that refer to symbols or shapes that it held,
-// until the table is repeated as a whole.
+// Part 0 of a table replaces the table known before, a later part appends to it. Within a generation of a table, row numbers are
+// not reused and base values do not change. A scrape record needs the table of its own generation and no other scrape record, so
+// damage to one scrape record costs only that one. Damage to a part of a table costs its rows, and rows of later parts that refer to
+// its symbols or shapes, until the whole table is repeated.
 //
-// Promises: values come back to the bit; the decoders never panic, never allocate more than a small
-// multiple of their input and of the rows that are lost before it, and refuse what is not well formed. Not promised: that a table fits
-// another one's scrape record; the generation tells.
+// Promises: values come back to the bit. The decoders never panic, refuse what is not well formed, and allocate at most a small
+// multiple of their input and of the rows lost before it. Not promised: that a scrape record fits a table of another generation.
 //
 // # Numbers
 //

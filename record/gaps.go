@@ -5,19 +5,19 @@ import (
 	"sync/atomic"
 )
 
-// maxGap bounds the rows, and the symbols, shapes and metadata entries, that are taken as lost between two parts that were read: the
-// memory for them is not bound by the input. 13 bytes a row.
+// maxGap bounds the rows, symbols, shapes and metadata entries that may be missing between two parts. Each missing row takes 13
+// bytes of memory, and the size of the input does not bound their number.
 const maxGap = 1 << 18
 
-// gaps is what a reader's table lacks, since parts of it were damaged. Things keep their numbers.
+// gaps says what a reader's table lacks because parts of it were damaged. Everything keeps its number.
 type gaps struct {
 	symbols, shapes, metas numbers
 	rows                   Bits   // lost ones; empty where there are none
 	count                  int    // of rows
-	ticket                 uint64 // another one each time that rows are lost
+	version                uint64 // changes each time that rows are lost
 }
 
-var tickets atomic.Uint64
+var gapVersions atomic.Uint64
 
 // numbers is a set of numbers, as spans that do not touch, in order.
 type numbers [][2]uint32
@@ -43,10 +43,10 @@ func (s *numbers) add(first, end int) {
 	*s = append(*s, [2]uint32{uint32(first), uint32(end)})
 }
 
-// any tells whether anything is lacking.
+// any reports whether anything but metadata is missing.
 func (g *gaps) any() bool { return len(g.symbols) > 0 || len(g.shapes) > 0 || g.count > 0 }
 
-// clone returns what a later part may add to.
+// clone returns a copy that a later part may add to.
 func (g *gaps) clone() gaps {
 	out := *g
 	out.symbols, out.shapes, out.metas = slices.Clone(g.symbols), slices.Clone(g.shapes), slices.Clone(g.metas)
@@ -54,10 +54,10 @@ func (g *gaps) clone() gaps {
 	return out
 }
 
-// lost tells whether the row, below the table's Len, is lost.
+// lost reports whether the row, below the table's Len, is lost.
 func (g *gaps) lost(row int) bool { return row>>6 < len(g.rows) && g.rows.Has(row) }
 
-// lose adds n rows of which nothing is known.
+// lose adds n rows whose labels are unknown.
 func (t *Table) lose(n int) {
 	if n == 0 {
 		return
@@ -81,17 +81,17 @@ func (g *gaps) mark(first, end int) {
 		g.rows.Set(row)
 	}
 	g.count += end - first
-	g.ticket = tickets.Add(1)
+	g.version = gapVersions.Add(1)
 }
 
-// applyRows appends rows that encoded holds, after it made sure that there are as many, and that all that they refer to
-// exists, so that a Cursor needs no checks; and moves t.last to the last of them.
+// applyRows appends the rows in encoded and moves t.last to the last one. It checks their number and that all they refer to exists,
+// so a Cursor needs no checks.
 func (t *Table) applyRows(encoded []byte, rows int) error {
 	d := decoder{b: encoded}
 	first, damaged := len(t.base), t.gaps.any()
 	for row := range rows {
 		if damaged && !t.readable(d) {
-			// How long the row is cannot be told, nor where the next one starts.
+			// The length of the row is unknown, and so is where the next one starts.
 			t.rows = append(t.rows, encoded[:len(encoded)-len(d.b)]...)
 			for range rows - row {
 				t.rows = append(t.rows, rowLost)
@@ -112,18 +112,18 @@ func (t *Table) applyRows(encoded []byte, rows int) error {
 	return d.end()
 }
 
-// readable tells whether the next row's number of labels is known.
+// readable reports whether the next row's number of labels is known.
 func (t *Table) readable(d decoder) bool {
 	switch d.byte() {
 	case rowLike:
-		return t.last.Shape != lostShape // else it is that of a lost row
+		return t.last.Shape != lostShape // else the row before is lost
 	case rowWhole:
 		return !t.gaps.shapes.has(d.below(len(t.shapes)))
 	}
 	return true
 }
 
-// known tells whether all the labels of a row are.
+// known reports whether all labels of a row are known.
 func (t *Table) known(r *Row) bool {
 	return !slices.ContainsFunc(r.Values, t.gaps.symbols.has) && !slices.ContainsFunc(t.shapes[r.Shape], t.gaps.symbols.has)
 }

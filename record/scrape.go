@@ -12,7 +12,7 @@ import (
 // Bits is a set of rows. A nil Bits holds every row.
 type Bits []uint64
 
-// Has tells whether row is in the set.
+// Has reports whether row is in the set.
 func (b Bits) Has(row int) bool { return b == nil || b[row>>6]&(1<<(row&63)) != 0 }
 
 // Set puts row into the set, which must be large enough.
@@ -41,7 +41,7 @@ func (b Bits) Grow(n int) Bits {
 	return b
 }
 
-// Scrape is what one scrape of a target gave.
+// Scrape is the result of one scrape of a target.
 type Scrape struct {
 	Time      int64     // of the scrape, in milliseconds since the epoch
 	Present   Bits      // rows that have a value in Values; no bit at Len or above is set
@@ -60,7 +60,7 @@ const (
 	Exemplar  Kind = 3
 )
 
-// Irregular is what a scrape gave beside its columns.
+// Irregular is one entry of a scrape that its columns cannot hold.
 type Irregular struct {
 	Kind      Kind
 	Row       uint32
@@ -208,15 +208,15 @@ func appendIrregular(buf []byte, s *Scrape) []byte {
 		}
 		buf = binary.AppendUvarint(buf, uint64(len(e.Labels)))
 		for _, l := range e.Labels {
-			buf = appendBytes(buf, yoloBytes(l))
+			buf = appendBytes(buf, unsafeBytes(l))
 		}
 	}
 	return buf
 }
 
-// Scrape decodes a scrape record into s, the memory of which is used again, and returns its table.
-// Histograms alias payload. Missing is the number of samples of rows that are not known because an appended part
-// of the table was lost; they are not in s. An error that wraps ErrUnknownTable means that all of the record's samples are lost for this reason.
+// Scrape decodes a scrape record into s, reusing its memory, and returns the record's table. Histograms alias payload. Missing counts
+// the samples of rows that are unknown because a part of the table was lost; they are not in s. An error that wraps ErrUnknownTable
+// means that all samples of the record are lost for that reason.
 func (ts *Tables) Scrape(payload []byte, s *Scrape) (t *Table, missing int, err error) {
 	d := decoder{b: payload}
 	id, generation, part := d.uvarint(), d.uvarint(), d.uvarint()
@@ -233,7 +233,7 @@ func (ts *Tables) Scrape(payload []byte, s *Scrape) (t *Table, missing int, err 
 		lacking.holed = true
 		t, ts.byID[id] = &lacking, &lacking
 	}
-	if most := 8 * uint64(len(d.b)); rows64 > most {
+	if rows64 > 8*uint64(len(d.b)) {
 		d.fail("%d rows in %d bytes", rows64, len(d.b))
 		return nil, 0, d.err
 	}
@@ -279,7 +279,7 @@ func (s *Scrape) decodeValues(d *decoder, base []float64, rows, present int) {
 	if d.err != nil {
 		return
 	}
-	s.Values = sized(s.Values, rows)
+	s.Values = resized(s.Values, rows)
 	n := 0
 	for row := range rows {
 		if !s.Present.Has(row) {
@@ -322,7 +322,7 @@ func (s *Scrape) decodeTimes(d *decoder, rows int, given bool) {
 		s.Times = s.Times[:0]
 		return
 	}
-	s.Times = sized(s.Times, rows)
+	s.Times = resized(s.Times, rows)
 	last := s.Time
 	for row := range rows {
 		if s.Present.Has(row) {
@@ -364,7 +364,7 @@ func (s *Scrape) decodeIrregular(d *decoder, rows int, given bool) {
 	}
 }
 
-// cut drops what is about rows that t does not know, and returns how many samples that was.
+// cut drops samples of rows that t does not have, and returns their number.
 func (s *Scrape) cut(t *Table) int {
 	before, n := s.Samples(), t.Len()
 	for row := range s.Values {
@@ -387,7 +387,8 @@ func (s *Scrape) cut(t *Table) int {
 	return before - s.Samples()
 }
 
-func sized[T any](s []T, n int) []T {
+// resized returns s with length n. Its memory is reused where it is large enough.
+func resized[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n)
 	}

@@ -2,8 +2,8 @@ package record
 
 import "encoding/binary"
 
-// FullBytes returns how many bytes a record of the whole table takes at most. The writer of records asks it before the table
-// outgrows what its log takes for one record.
+// FullBytes returns an upper bound of the bytes of a record of the whole table. The writer uses it to keep the table below the
+// largest record that its log takes.
 func (t *Table) FullBytes() int {
 	const (
 		header  = 12 * binary.MaxVarintLen64
@@ -19,8 +19,8 @@ func (t *Table) FullBytes() int {
 	return n + (2*starts)*(len(t.changedMeta)+len(t.changedStart))
 }
 
-// ScrapeBytes returns how many bytes the record of a scrape takes at most, that has so many rows and beside the columns so many
-// irregular entries. Histograms and the labels of exemplars come on top.
+// ScrapeBytes returns an upper bound of the bytes of a scrape record with this many rows and irregular entries, without histograms
+// and the labels of exemplars.
 func ScrapeBytes(rows, irregular int) int {
 	const (
 		header   = 7 * binary.MaxVarintLen64

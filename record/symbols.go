@@ -6,12 +6,12 @@ import (
 	"unsafe"
 )
 
-// seed is of this process only; no hash made with it reaches a disk.
+// seed is random in each process, so no hash is ever written to disk.
 var seed = maphash.MakeSeed()
 
-// Symbols is a list of distinct strings, numbered from 0, which is the empty string. It holds them
-// in one piece of memory, and a look-up table of four bytes a slot. The zero value is ready.
-// Not safe for concurrent use, except that all methods but Intern may run side by side.
+// Symbols is a list of distinct strings, numbered from 0, which is the empty string. The strings share one slice of bytes; a hash
+// table of four bytes a slot finds them. The zero value is ready. Symbols is not safe for concurrent use, except that all methods
+// but Intern may run at the same time.
 type Symbols struct {
 	arena []byte
 	ends  []uint32 // where symbol i+1 ends in arena
@@ -72,7 +72,7 @@ func (s *Symbols) Lookup(v []byte) (ref uint32, ok bool) {
 	return 0, false
 }
 
-// add appends v without looking whether it is there.
+// add appends v, which must not be there already.
 func (s *Symbols) add(v []byte) uint32 {
 	s.arena = append(s.arena, v...)
 	s.ends = append(s.ends, uint32(len(s.arena)))
@@ -94,4 +94,5 @@ func (s *Symbols) grow() {
 // size returns the bytes of memory that s holds.
 func (s *Symbols) size() int { return cap(s.arena) + 4*cap(s.ends) + 4*cap(s.slots) }
 
-func yoloBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+// unsafeBytes returns the bytes of s without a copy. The caller must not change them.
+func unsafeBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

@@ -30,14 +30,13 @@ func typeNumber(t model.MetricType) byte {
 	return 0
 }
 
-// Table holds the series of one target: rows of labels, numbered from 0 in the order in which they
-// were added, and never taken away (see Rebuild). The writer of records and the reader of records
-// each have one; AppendFull and AppendDelta on one side and Tables.Apply on the other keep them alike.
-// Not safe for concurrent use.
+// Table holds the series of one target: rows of labels, numbered from 0 in the order in which they were added. Rows are never
+// removed; Rebuild makes a table without them. The writer and the reader of records each have a table; AppendFull and AppendDelta
+// on one side and Tables.Apply on the other keep them equal. A Table is not safe for concurrent use.
 type Table struct {
 	id, generation uint64
 	part           uint64 // the last one written or read
-	holed          bool   // reader only: a part is missing, so start timestamps are not to be trusted
+	holed          bool   // reader only: a part is missing, so start timestamps may be wrong
 	gaps           gaps   // reader only: what missing parts held
 
 	symbols    Symbols
@@ -50,9 +49,9 @@ type Table struct {
 	rows []byte // as in a table record
 	last Row    // the last row of rows
 
-	base  []float64
-	meta  []uint32 // of each row: 0 or the number of an entry of metas plus one
-	start []int64  // of each row: its start timestamp or 0; nil while no row has one
+	base  []float64 // of each row
+	meta  []uint32  // of each row: 0 or the number of an entry of metas plus one
+	start []int64   // of each row: its start timestamp or 0; nil while no row has one
 
 	// What has been written to the segment, and the older rows changed since. Writer only.
 	done         done
@@ -65,17 +64,17 @@ type done struct{ symbols, shapes, metas, rows, bytes int }
 // NewTable returns an empty table. The identifier must be unique in this process.
 func NewTable(id uint64) *Table { return &Table{id: id, generation: 1} }
 
-// ID returns the table's identifier, Len its number of rows.
+// ID returns the table's identifier.
 func (t *Table) ID() uint64 { return t.id }
 
 // Len returns the number of rows.
 func (t *Table) Len() int { return len(t.base) }
 
-// Generation tells whether what was concluded from the rows of a table still holds for another one of the same identifier. It is
-// not the same after rows were renumbered or base values renewed, nor where other rows are lost.
+// Generation identifies the rows of a table: two tables of one identifier and one generation have the same rows under the same
+// numbers. It changes when rows are renumbered, base values are renewed, or rows are lost.
 func (t *Table) Generation() uint64 {
 	if t.gaps.count > 0 {
-		return 1<<63 | t.gaps.ticket
+		return 1<<63 | t.gaps.version
 	}
 	return t.generation
 }
@@ -94,8 +93,8 @@ func (t *Table) Add(ls labels.Labels, base float64) (row uint32) {
 	var names, values [48]uint32
 	n, v := names[:0], values[:0]
 	ls.Range(func(l labels.Label) {
-		n = append(n, t.symbols.Intern(yoloBytes(l.Name)))
-		v = append(v, t.symbols.Intern(yoloBytes(l.Value)))
+		n = append(n, t.symbols.Intern(unsafeBytes(l.Name)))
+		v = append(v, t.symbols.Intern(unsafeBytes(l.Value)))
 	})
 	return t.add(t.shape(n), v, base)
 }
@@ -192,7 +191,7 @@ func (t *Table) Start(row uint32) int64 {
 	return t.start[row]
 }
 
-// SetStart gives the row a start timestamp, which holds for its samples from now on.
+// SetStart sets the start timestamp of the row's samples from now on.
 func (t *Table) SetStart(row uint32, ms int64) {
 	if t.Start(row) == ms {
 		return
@@ -300,9 +299,8 @@ func (c *Cursor) Labels(b *labels.ScratchBuilder) labels.Labels {
 	return b.Labels()
 }
 
-// Rebuild returns a table of the rows for which keep is true, in order, with the metadata, start
-// timestamps and base values that they have. It is the next generation of t; nothing of it is written.
-// The symbols at refs are taken over too, and renumbered in place.
+// Rebuild returns a table of the rows for which keep is true, in order, with their metadata, start timestamps and base values. It
+// is the next generation of t, and none of it has been written. The symbols at refs are kept too, and renumbered in place.
 func (t *Table) Rebuild(keep func(row uint32) bool, refs ...*uint32) *Table {
 	out := &Table{id: t.id, generation: t.generation + 1}
 	symbol := make([]uint32, t.symbols.Len()) // of t to out, 0 until it is used
@@ -350,7 +348,7 @@ func (t *Table) Rebuild(keep func(row uint32) bool, refs ...*uint32) *Table {
 	return out
 }
 
-// Dirty tells whether AppendDelta would say anything.
+// Dirty reports whether there is anything to write by AppendDelta.
 func (t *Table) Dirty() bool {
 	return len(t.base) > t.done.rows || len(t.changedMeta) > 0 || len(t.changedStart) > 0
 }
@@ -373,15 +371,15 @@ func (t *Table) AppendFull(buf []byte, values []float64, present Bits) []byte {
 	return t.append(buf)
 }
 
-// AppendDelta appends a record of what came since the last AppendFull or AppendDelta to buf. If that
-// record is then not written, only an AppendFull makes the reader's table whole again.
+// AppendDelta appends a record of the changes since the last AppendFull or AppendDelta to buf. If the caller does not write that
+// record, only a record of AppendFull makes the reader's table complete again.
 func (t *Table) AppendDelta(buf []byte) []byte {
 	t.part++
 	return t.append(buf)
 }
 
-// AppendRepeat appends a record of the whole table to buf, for a segment that has all of it already, and nothing may have come since:
-// the scrapes before and after it are read the same with it and without it. It lets a reader go on that missed a part.
+// AppendRepeat appends a record of the whole table to buf, for a segment that already holds all of it. The table must not be Dirty.
+// Scrapes before and after the record are read the same with it and without it; it helps a reader that missed a part.
 func (t *Table) AppendRepeat(buf []byte) []byte {
 	t.done = done{}
 	return t.append(buf)

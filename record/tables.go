@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// ErrUnknownTable is wrapped by errors about a scrape or an appended part whose table was not read:
-// its record was damaged.
+// ErrUnknownTable is wrapped by errors about a scrape or an appended part whose table was not read, because its record was
+// damaged.
 var ErrUnknownTable = errors.New("unknown table")
 
 // errMalformed is wrapped by the errors of the decoders.
@@ -23,15 +23,14 @@ type Tables struct {
 // Get returns the table id, or nil.
 func (ts *Tables) Get(id uint64) *Table { return ts.byID[id] }
 
-// Apply takes in a table record and returns its table. A table that Apply returned does not change any
-// more, but to be appended to makes another one of it, which shares its memory: so tables may be read
-// while Apply goes on. Where an earlier part is missing, the rows that it held are lost, and those rows of later parts that
-// refer to what it held; a record of the whole table brings them back. An error that wraps ErrUnknownTable tells that so much is
-// missing that the part is of no use; the rows that are there stay good. After any other error the table is forgotten.
+// Apply reads a table record and returns its table. A returned table does not change: a later part makes another Table, which
+// shares its memory, so tables may be read while Apply goes on. Where an earlier part is missing, its rows are lost, and so are rows
+// of later parts that refer to it; a record of the whole table restores them. An error that wraps ErrUnknownTable says that too much
+// is missing to use the part; the rows read before stay valid. After any other error the table is forgotten.
 func (ts *Tables) Apply(payload []byte) (*Table, error) {
 	d := decoder{b: payload}
 	id, generation, part := d.uvarint(), d.uvarint(), d.uvarint()
-	first := d // a look at the first symbol
+	first := d // to look at the first symbol
 	if whole := part == 0 || first.uvarint() == 0; d.err != nil || first.err != nil {
 		return nil, errors.Join(d.err, first.err)
 	} else if whole {
@@ -60,7 +59,7 @@ func (ts *Tables) Apply(payload []byte) (*Table, error) {
 	return &t, nil
 }
 
-// whole reads a record of a whole table into t, in the place of what was known of it.
+// whole reads a record of a whole table into t, which replaces the table known before.
 func (ts *Tables) whole(d *decoder, t *Table) (*Table, error) {
 	if err := t.apply(d); err != nil {
 		delete(ts.byID, t.id)
@@ -74,7 +73,7 @@ func (ts *Tables) whole(d *decoder, t *Table) (*Table, error) {
 }
 
 func (t *Table) apply(d *decoder) error {
-	t.symbols.slots = nil // would not know the new symbols
+	t.symbols.slots = nil // it would not find the new symbols
 	gap, n := d.section(t.symbols.Len()-1, 1)
 	t.gaps.symbols.add(t.symbols.Len(), t.symbols.Len()+gap)
 	for range gap {
@@ -244,18 +243,18 @@ func (d *decoder) bytes() []byte {
 	return d.take(int(n))
 }
 
-// count reads a number of things of at least size bytes each, so that it is bound by the input.
+// count reads a number of items of at least size bytes each, so the length of the input bounds it.
 func (d *decoder) count(size int) int {
 	n := d.uvarint()
 	if n > uint64(len(d.b)/size) {
-		d.fail("%d things where %d bytes are left", n, len(d.b))
+		d.fail("%d items where %d bytes are left", n, len(d.b))
 		return 0
 	}
 	return int(n)
 }
 
-// section reads where a part of a table goes on and its number of new things. Gap is how many are missing between the have things
-// that there are and these.
+// section reads the number of the first new item and how many there are. Gap is how many are missing between the have items known
+// before and the first new one.
 func (d *decoder) section(have, size int) (gap, n int) {
 	first := d.uvarint()
 	if d.err == nil && (first < uint64(have) || first > uint64(have)+maxGap) {

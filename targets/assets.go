@@ -31,7 +31,7 @@ func (r Ref) String() string {
 	return fmt.Sprintf("%s %s/%s, key %q", kind, r.Namespace, r.Name, r.Key)
 }
 
-// Assets gives the values of references. It does not block: what was not read yet is ErrPending.
+// Assets returns the values of references. It does not block: a value that was not read yet is ErrPending.
 type Assets interface {
 	Value(Ref) ([]byte, error)
 }
@@ -39,10 +39,10 @@ type Assets interface {
 // ErrPending is wrapped by the error about a monitor that waits for a Secret or ConfigMap to be read.
 var ErrPending = errors.New("not read yet")
 
-// recorder notes which objects were asked for.
+// recorder records which objects a monitor refers to.
 type recorder struct {
 	assets Assets
-	asked  map[Ref]bool
+	asked  map[Ref]bool // without keys
 }
 
 func (r *recorder) Value(ref Ref) ([]byte, error) {

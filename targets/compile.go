@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"runtime/debug"
-	"strings"
 
 	"github.com/alecthomas/units"
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
@@ -15,18 +14,18 @@ import (
 	k8slabels "k8s.io/apimachinery/pkg/labels"
 )
 
-// Result is what became of a monitor.
+// Result is the result of compiling a monitor.
 type Result struct {
 	Owner Owner
 	Jobs  []*Job
-	// Refs are the Secrets and ConfigMaps that the monitor names; when one of them changes it must be compiled anew.
+	// Refs are the Secrets and ConfigMaps that the monitor refers to. When one of them changes, compile the monitor again.
 	Refs []Ref
-	// Err is why the monitor is rejected, all of it. It wraps ErrPending while a Secret or ConfigMap was not read yet, and a
-	// PanicError where the code is wrong.
+	// Err is why the whole monitor is rejected. It wraps ErrPending while a Secret or ConfigMap was not read yet, and is a PanicError
+	// after a panic.
 	Err error
 }
 
-// PanicError is a panic that a monitor caused.
+// PanicError is a panic while a monitor was compiled.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -34,11 +33,11 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
-// Compile translates a monitor, which it does not change.
+// Compile compiles a monitor to jobs. It does not change the monitor.
 func (s *Settings) Compile(monitor any, assets Assets) (r Result) {
 	c := &compiler{Settings: s, assets: &recorder{assets: assets, asked: map[Ref]bool{}}}
 	defer func() {
-		if p := recover(); p != nil { // one monitor is not to cost the others theirs
+		if p := recover(); p != nil { // only this monitor is rejected
 			r.Err = &PanicError{Value: p, Stack: debug.Stack()}
 		}
 		if r.Err != nil {
@@ -67,30 +66,31 @@ func (s *Settings) Compile(monitor any, assets Assets) (r Result) {
 	return r
 }
 
-// compiler translates one monitor.
+// compiler compiles one monitor.
 type compiler struct {
 	*Settings
 	assets *recorder
 }
 
-// job begins a job with Prometheus's defaults.
+// job returns a job with Prometheus's defaults.
 func (c *compiler) job(owner Owner, name string) *Job {
 	cfg := promconfig.DefaultScrapeConfig
 	cfg.JobName = name
 	return &Job{Name: name, Owner: owner, Config: &cfg}
 }
 
-// finish validates the job as Prometheus would, which also fills in what the global settings say.
+// finish sets the rules of a job and validates it as Prometheus does, which also fills in the global settings.
 func (c *compiler) finish(j *Job, l ruleList) error {
 	if l.err != nil {
 		return l.err
 	}
-	j.Config.RelabelConfigs, j.Origins = l.rules, l.origins
+	j.Config.RelabelConfigs, j.Origins, j.Demands = l.rules, l.origins, l.demands
+	j.Port = j.portRule()
 	h := &j.Config.HTTPClientConfig
 	if err := h.Validate(); err != nil {
 		return err
 	}
-	if err := h.TLSConfig.Validate(); err != nil { // an empty value of a Secret is as none
+	if err := h.TLSConfig.Validate(); err != nil { // an empty value of a Secret counts as missing
 		return fmt.Errorf("tlsConfig: %w", err)
 	}
 	if h.OAuth2 != nil {
@@ -101,7 +101,7 @@ func (c *compiler) finish(j *Job, l ruleList) error {
 	return j.Config.Validate(c.global)
 }
 
-// endpoint is what the endpoints of ServiceMonitors and PodMonitors have in common.
+// endpoint holds the fields that the endpoints of ServiceMonitors and PodMonitors have in common.
 type endpoint struct {
 	path     string
 	scheme   *monitoringv1.Scheme
@@ -143,14 +143,14 @@ func setBool(to *bool, v *bool) {
 	}
 }
 
-// honorTimestamps is AddHonorTimestamps of the operator: nothing said and overridden means false.
+// honorTimestamps is AddHonorTimestamps of the operator: a field that is not set is false where it is overridden.
 func (c *compiler) honorTimestamps(cfg *promconfig.ScrapeConfig, v *bool) {
 	if v != nil || c.spec.OverrideHonorTimestamps {
 		cfg.HonorTimestamps = value(v) && !c.spec.OverrideHonorTimestamps
 	}
 }
 
-// timing sets interval and timeout, and compares them as the operator does: with its own interval where the monitor has none.
+// timing sets interval and timeout. As in the operator, the timeout may not exceed the global interval where the monitor sets none.
 func (c *compiler) timing(cfg *promconfig.ScrapeConfig, interval, timeout monitoringv1.Duration) (err error) {
 	if interval != "" {
 		if cfg.ScrapeInterval, err = model.ParseDuration(string(interval)); err != nil {
@@ -173,7 +173,7 @@ func (c *compiler) timing(cfg *promconfig.ScrapeConfig, interval, timeout monito
 	return nil
 }
 
-// limits are what a monitor says of sizes.
+// limits are the limits that a monitor sets.
 type limits struct {
 	samples, targets, labels, nameLength, valueLength, keepDropped *int64
 	buckets                                                        *int64 // of a native histogram
@@ -208,7 +208,7 @@ func (c *compiler) limits(cfg *promconfig.ScrapeConfig, l limits) error {
 	return nil
 }
 
-// lowerLimit is getLimit of the operator: where the user sets none, the global limit applies, which knows the enforced one.
+// lowerLimit is getLimit of the operator. Where the user sets no limit the global one applies, which already includes the enforced one.
 func lowerLimit(user, enforced int64) int64 {
 	if enforced == 0 || user == 0 || user < enforced {
 		return user
@@ -216,17 +216,17 @@ func lowerLimit(user, enforced int64) int64 {
 	return enforced
 }
 
-// lowerSize is getLowerByteSize of the operator: a user's 0 is lower than any, and means the global limit.
+// lowerSize is getLowerByteSize of the operator. The user's 0 is the lowest size and means the global limit.
 func lowerSize(user, enforced monitoringv1.ByteSize) (units.Base2Bytes, error) {
 	own, err := size(user)
 	if err != nil {
 		return 0, err
 	}
-	most, err := size(enforced)
-	if err != nil || enforced == "" || user != "" && own <= most {
+	limit, err := size(enforced)
+	if err != nil || enforced == "" || user != "" && own <= limit {
 		return own, err
 	}
-	return most, nil
+	return limit, nil
 }
 
 func size(s monitoringv1.ByteSize) (units.Base2Bytes, error) {
@@ -236,7 +236,7 @@ func size(s monitoringv1.ByteSize) (units.Base2Bytes, error) {
 	return units.ParseBase2Bytes(string(s))
 }
 
-// protocols sets what the target is asked for and how histograms are read (addScrapeProtocols, addNativeHistogramConfig).
+// protocols sets the formats to ask the target for and how to read histograms (addScrapeProtocols, addNativeHistogramConfig).
 func (c *compiler) protocols(cfg *promconfig.ScrapeConfig, ps []monitoringv1.ScrapeProtocol, fallback *monitoringv1.ScrapeProtocol,
 	h monitoringv1.NativeHistogramConfig, class monitoringv1.ScrapeClass,
 ) {
@@ -255,7 +255,8 @@ func (c *compiler) protocols(cfg *promconfig.ScrapeConfig, ps []monitoringv1.Scr
 	cfg.ConvertClassicHistogramsToNHCB = h.ConvertClassicHistogramsToNHCB
 }
 
-// metricRules are the rules for samples: of the class, of the monitor, whose fields stand behind at, and what is enforced.
+// metricRules sets the rules for samples: those of the class, those of the monitor, and the enforced one. At is the path of the
+// monitor's fields.
 func (c *compiler) metricRules(j *Job, at string, class monitoringv1.ScrapeClass, user []monitoringv1.RelabelConfig) error {
 	l := ruleList{at: at}
 	l.ofClass(class, "metricRelabelings", class.MetricRelabelings)
@@ -265,7 +266,7 @@ func (c *compiler) metricRules(j *Job, at string, class monitoringv1.ScrapeClass
 	return l.err
 }
 
-// namespaces are those in which a monitor of ns finds its objects (getNamespacesFromNamespaceSelector); none means all.
+// namespaces returns the namespaces where a monitor of ns looks for objects (getNamespacesFromNamespaceSelector); none means all.
 func (c *compiler) namespaces(sel monitoringv1.NamespaceSelector, ns string) []string {
 	switch {
 	case c.spec.IgnoreNamespaceSelectors:
@@ -278,7 +279,7 @@ func (c *compiler) namespaces(sel monitoringv1.NamespaceSelector, ns string) []s
 	return allOr(sel.MatchNames)
 }
 
-// source is where a job's groups come from. With the mechanism RoleSelector the objects of roles are selected at the source.
+// source returns the Source of a job's groups. With the mechanism RoleSelector it selects the objects of roles.
 func (c *compiler) source(role string, attach *monitoringv1.AttachMetadata, class monitoringv1.ScrapeClass, mechanism *monitoringv1.SelectorMechanism,
 	sel metav1.LabelSelector, roles ...string,
 ) (Source, error) {
@@ -294,11 +295,11 @@ func (c *compiler) source(role string, attach *monitoringv1.AttachMetadata, clas
 		return src, err
 	}
 	if !byRelabelling(mechanism) {
-		var parts []string
+		byRole := map[string]Selector{}
 		for _, r := range roles {
-			parts = append(parts, r+"="+s.String()+"|")
+			byRole[r] = Selector{Labels: s}
 		}
-		src.Selectors = strings.Join(parts, ";")
+		src.Selectors = NewSelectors(byRole)
 	}
 	return src, nil
 }
@@ -311,7 +312,7 @@ func parseSelector(sel metav1.LabelSelector) (k8slabels.Selector, error) {
 	return s, nil
 }
 
-// selectorText is a selector as a person writes it, empty for one that takes all.
+// selectorText is a selector as kubectl takes it, empty for one that selects all objects.
 func selectorText(sel metav1.LabelSelector) string {
 	s, err := parseSelector(sel)
 	if err != nil {
@@ -320,7 +321,7 @@ func selectorText(sel metav1.LabelSelector) string {
 	return s.String()
 }
 
-// byRelabelling tells whether a monitor selects by rules, which is the default.
+// byRelabelling reports whether a monitor selects by rules, which is the default.
 func byRelabelling(m *monitoringv1.SelectorMechanism) bool {
 	return m == nil || *m == monitoringv1.SelectorMechanismRelabel
 }

@@ -8,21 +8,21 @@ import (
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery"
 	promk8s "github.com/prometheus/prometheus/discovery/kubernetes"
-	"k8s.io/apimachinery/pkg/fields"
 )
 
-// BlockJob makes a job of one of the configuration's scrape_configs, which it does not change. Home is the relay's namespace. An
-// error is about objects that the API server could not select so.
+// BlockJob makes a job of one of the configuration's scrape_configs. It does not change sc. Home is the relay's namespace. An error
+// is about a selector that the API server does not support.
 func BlockJob(sc *promconfig.ScrapeConfig, home string) (*Job, error) {
 	cfg := *sc
 	j := &Job{Name: cfg.JobName, Owner: Owner{Kind: ScrapeConfigBlock, Name: cfg.JobName}, Config: &cfg}
 	if err := j.divide(sc.ServiceDiscoveryConfigs, home); err != nil {
 		return nil, fmt.Errorf("scrape_configs: job %q: %w", cfg.JobName, err)
 	}
+	j.Port = j.portRule()
 	return j, nil
 }
 
-// divide gives a job what needs no discovery and what the objects of the own cluster tell; the rest stays in its Config.
+// divide sorts service discoveries: static groups go to j.Static, those of the own cluster to j.Discoveries, the rest to j.Config.
 func (j *Job) divide(all discovery.Configs, home string) error {
 	j.Config.ServiceDiscoveryConfigs = nil
 	for _, sd := range all {
@@ -47,7 +47,7 @@ func (j *Job) divide(all discovery.Configs, home string) error {
 	return nil
 }
 
-// OwnCluster tells whether a service discovery is about the relay's own cluster: it names no other API server.
+// OwnCluster reports whether a service discovery asks the relay's own cluster: it names no API server.
 func OwnCluster(sd discovery.Config) bool {
 	k, ok := sd.(*promk8s.SDConfig)
 	return ok && k.APIServer.URL == nil && k.KubeConfig == ""
@@ -67,20 +67,19 @@ func ownCluster(sd *promk8s.SDConfig, home string) (Discovery, error) {
 		d.Namespaces = append(d.Namespaces, home)
 	}
 	d.Namespaces = allOr(d.Namespaces)
-	var parts []string
+	byRole := map[string]Selector{}
 	for _, s := range sd.Selectors {
-		if err := selectable(string(s.Role), s.Field); err != nil {
-			return d, err
+		sel, err := selectable(string(s.Role), s.Label, s.Field)
+		if err != nil {
+			return d, fmt.Errorf("selectors: role %s: %w", s.Role, err)
 		}
-		parts = append(parts, string(s.Role)+"="+s.Label+"|"+s.Field)
+		byRole[string(s.Role)] = sel
 	}
-	slices.Sort(parts)
-	d.Selectors = strings.Join(parts, ";")
+	d.Selectors = NewSelectors(byRole)
 	return d, nil
 }
 
-// SelectableFields are the fields by which the API server lets a client select the objects of a role; of the roles that are not
-// here, name and namespace alone.
+// SelectableFields are the fields by which the API server selects the objects of a role. Other roles have name and namespace only.
 var SelectableFields = map[string][]string{
 	RolePod: {
 		"metadata.name", "metadata.namespace", "spec.hostNetwork", "spec.nodeName", "spec.restartPolicy", "spec.schedulerName",
@@ -90,20 +89,20 @@ var SelectableFields = map[string][]string{
 	RoleService: {"metadata.name", "metadata.namespace", "spec.clusterIP", "spec.type"},
 }
 
-// selectable tells what is wrong with a field selector.
-func selectable(role, selector string) error {
-	s, err := fields.ParseSelector(selector)
+// selectable reads a selector and checks that the API server selects objects of the role by its fields.
+func selectable(role, labels, fieldSelector string) (Selector, error) {
+	s, err := selectorJSON{labels, fieldSelector}.parse()
 	if err != nil {
-		return fmt.Errorf("selectors: role %s: %w", role, err)
+		return s, err
 	}
 	known := SelectableFields[role]
 	if known == nil {
 		known = []string{"metadata.name", "metadata.namespace"}
 	}
-	for _, r := range s.Requirements() {
+	for _, r := range s.Fields.Requirements() {
 		if !slices.Contains(known, r.Field) {
-			return fmt.Errorf("selectors: role %s: the API server does not select by the field %q, only by %s", role, r.Field, strings.Join(known, ", "))
+			return s, fmt.Errorf("the API server does not select by the field %q, only by %s", r.Field, strings.Join(known, ", "))
 		}
 	}
-	return nil
+	return s, nil
 }

@@ -1,13 +1,13 @@
-// Package targets turns monitors and discovered objects into scrape targets. It is pure: it reads nothing, waits for
-// nothing and starts nothing; the rooms above tell it what there is, and it answers what changed.
+// Package targets turns monitors and discovered objects into scrape targets. It is pure: it does no I/O, waits for nothing and
+// starts no goroutine. The rooms above pass in what they found, and get back what changed.
 //
-// A monitor is compiled to jobs (the operator's generator is the specification: names, scrape settings, and relabel
-// rules in its order). A Set holds the jobs, takes target groups as they are discovered, and gives for every job the
-// targets that came and went. A changed group costs what it touches: jobs are found by namespace and by the labels that
-// their selectors demand.
+// A Settings compiles each monitor to jobs. The operator's generator is the specification: it defines names, scrape settings and
+// the order of relabel rules. A Set holds the jobs, takes target groups as they are discovered, and returns the targets that were
+// added to and removed from each job. The cost of a changed group does not grow with the number of jobs: a Set finds the jobs
+// concerned by namespace and by the labels that their selectors demand.
 //
-// Promises: the same jobs and groups give the same targets, in whatever order they came. A monitor that cannot be
-// translated is rejected alone, with the reason. Not promised: that a target answers.
+// Promises: the same jobs and groups give the same targets, in whatever order they came. A monitor that cannot be compiled is
+// rejected alone, with the reason.
 package targets
 
 import (
@@ -24,7 +24,7 @@ const (
 	RoleEndpoints     = "endpoints"
 	RoleEndpointSlice = "endpointslice"
 	RoleIngress       = "ingress"
-	// RoleNamespace is no role of its own; its objects are attached to others.
+	// RoleNamespace has no targets of its own; its objects are attached to those of other roles.
 	RoleNamespace = "namespace"
 )
 
@@ -42,20 +42,20 @@ const (
 // Kinds are all kinds of monitors.
 var Kinds = [...]Kind{ServiceMonitor, PodMonitor, Probe, ScrapeConfig}
 
-// What jobs come from beside monitors. These owners have no namespace.
+// The owners of jobs that are no monitors. They have no namespace.
 const (
-	NodesBlock        Kind = "nodes"         // of the configuration file; without a name
+	NodesBlock        Kind = "nodes"         // of the configuration file; it has no name
 	ScrapeConfigBlock Kind = "scrape_config" // of the configuration file; its name is that of its job
 )
 
-// Owner is what a job comes from.
+// Owner is the monitor, or the block of the configuration file, that a job comes from.
 type Owner struct {
 	Kind      Kind
 	Namespace string
 	Name      string
 }
 
-// Key is what a key of a scrape_config is called in the owner: monitors have names of their own.
+// Key returns the owner's name for a key of a scrape_config: scrape_interval is scrapeInterval in a monitor.
 func (o Owner) Key(key string) string {
 	if !slices.Contains(Kinds[:], o.Kind) {
 		return key
@@ -63,12 +63,12 @@ func (o Owner) Key(key string) string {
 	if key == "tls_config.ca_file" {
 		return "tlsConfig.ca"
 	}
-	return humps.ReplaceAllStringFunc(key, func(s string) string { return strings.ToUpper(s[1:]) })
+	return underscored.ReplaceAllStringFunc(key, func(s string) string { return strings.ToUpper(s[1:]) })
 }
 
-var humps = regexp.MustCompile("_[a-z]")
+var underscored = regexp.MustCompile("_[a-z]")
 
-// String names the owner as a person would.
+// String names the owner for people: its kind, namespace and name.
 func (o Owner) String() string {
 	switch {
 	case o.Namespace != "":

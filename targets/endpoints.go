@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 )
 
-// Labels that the roles give, behind "__meta_kubernetes_"; x stands for the name of a label or annotation.
+// Labels of the two roles, without the prefix "__meta_kubernetes_"; x stands for the name of a label or annotation.
 var (
 	ofEndpoints = []string{
 		"endpoint_address_target_kind", "endpoint_address_target_name", "endpoint_hostname", "endpoint_node_name", "endpoint_port_name", "endpoint_port_protocol",
@@ -22,7 +22,7 @@ var (
 	}
 )
 
-// usesEndpoints tells whether rules speak of labels that only the role endpoints gives.
+// usesEndpoints reports whether rules use labels that only the role endpoints has.
 func usesEndpoints(lists ...[]monitoringv1.RelabelConfig) bool {
 	for _, r := range slices.Concat(lists...) {
 		for _, s := range r.SourceLabels {
@@ -41,7 +41,8 @@ func namesEndpoints(s string) bool {
 	return strings.Contains(s, "__meta_kubernetes_endpoint_") || strings.Contains(s, "__meta_kubernetes_endpoints_")
 }
 
-// matchesEndpoints tells whether a rule for labels by their names is for some of the role endpoints and none of the role endpointslice.
+// matchesEndpoints reports whether a rule that selects labels by name matches some of the role endpoints and none of the role
+// endpointslice.
 func matchesEndpoints(r monitoringv1.RelabelConfig) bool {
 	if !slices.Contains([]relabel.Action{relabel.LabelMap, relabel.LabelDrop, relabel.LabelKeep}, relabel.Action(strings.ToLower(r.Action))) {
 		return false

@@ -23,7 +23,7 @@ func (s *Set) Jobs(owner Owner) []*Job {
 	return out
 }
 
-// Targets returns the targets of a job that were told.
+// Targets returns the targets of a job as of the last Settle, sorted by URL.
 func (s *Set) Targets(job string) []*Target {
 	state := s.jobs[job]
 	if state == nil {
@@ -32,7 +32,7 @@ func (s *Set) Targets(job string) []*Target {
 	return slices.SortedFunc(maps.Values(state.live), func(a, b *Target) int { return strings.Compare(a.URL, b.URL) })
 }
 
-// Count returns how many targets of a job were told.
+// Count returns the number of a job's targets as of the last Settle.
 func (s *Set) Count(job string) int {
 	if state := s.jobs[job]; state != nil {
 		return len(state.live)
@@ -40,7 +40,7 @@ func (s *Set) Count(job string) int {
 	return 0
 }
 
-// Dropped returns the targets that a job was offered and did not take, though its selector let them by.
+// Dropped returns the discovered targets that a job does not take although they match its selector.
 func (s *Set) Dropped(job string) []Drop {
 	state := s.jobs[job]
 	if state == nil {
@@ -60,7 +60,7 @@ func (s *Set) Discovered(job string, d Drop) labels.Labels {
 	return b.Labels()
 }
 
-// Reason says why a target was dropped, in the words of the job's rules.
+// Reason explains why a target was dropped, naming the field of the job's owner and what its rule saw.
 func (d Drop) Reason(j *Job) string {
 	switch {
 	case errors.Is(d.Err, errNoAddress) && j.Owner.Kind == NodesBlock:
@@ -81,12 +81,12 @@ func (d Drop) Reason(j *Job) string {
 	return fmt.Sprintf("%s: %s; source value is %q", from, describe(r), saw)
 }
 
-// ByPort tells whether a target was dropped since it is not at the port that a field of its monitor names.
+// ByPort reports whether a target was dropped because it is not at the port that a field of its monitor names.
 func (d Drop) ByPort(j *Job) bool {
 	return d.Err == nil && d.Rule >= 0 && d.Rule < len(j.Config.RelabelConfigs) && j.Origin(d.Rule).Port
 }
 
-// String names the field, and what it says where the rule is not all that it says.
+// String names the field, with its value where the rule was generated from it.
 func (o Origin) String() string {
 	if o.Value != "" {
 		return o.Field + " is " + o.Value
@@ -94,7 +94,7 @@ func (o Origin) String() string {
 	return o.Field
 }
 
-// saw returns what the rule that dropped the target looked at: the value of its source labels, and of its target label.
+// saw returns the values that the rule which dropped the target compared: of its source labels and of its target label.
 func (d Drop) saw(j *Job) (source, target string) {
 	b := labels.NewBuilder(labels.EmptyLabels())
 	discovered(b, j.Config, d.Group.Targets[d.Index], d.Group.Labels)
@@ -107,7 +107,7 @@ func (d Drop) saw(j *Job) (source, target string) {
 	return strings.Join(values, r.Separator), redact.Param(r.TargetLabel, b.Get(r.TargetLabel))
 }
 
-// ofPort says what a target's port is, of which a label of discovery tells.
+// ofPort describes the port of a target, whose value for the label of discovery is v.
 func ofPort(label, v string) string {
 	container, number := strings.Contains(label, "_container_"), strings.HasSuffix(label, "_number")
 	switch {
@@ -125,7 +125,7 @@ func ofPort(label, v string) string {
 	return fmt.Sprintf("this port is called %q", v)
 }
 
-// describe says in a line what a rule that drops targets does.
+// describe says in one line what a rule that drops targets does.
 func describe(r *relabel.Config) string {
 	var from []string
 	for _, n := range r.SourceLabels {
@@ -139,7 +139,7 @@ func describe(r *relabel.Config) string {
 	return fmt.Sprintf("%s where %s matches %q", r.Action, labels, r.Regex.String())
 }
 
-// Reads tells whether the job's rules look at a label of discovery, or at whether it is there.
+// Reads reports whether the job's rules read a label of discovery, or whether it is present.
 func (j *Job) Reads(label string) bool {
 	present := strings.Replace(label, "_label_", "_labelpresent_", 1)
 	for _, r := range j.Config.RelabelConfigs {

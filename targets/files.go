@@ -17,17 +17,18 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 )
 
-// The files of the relay's own service account. Monitors may name these and no others, unless the configuration allows all: kube-prometheus's
-// monitors of kubelets and of the API server do.
+// The files of the relay's own service account. Monitors may name these, as kube-prometheus's monitors of kubelets and of the API
+// server do, and no others unless the configuration allows all.
 const (
 	tokenFile = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 	caFile    = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
 )
 
-// KubeletPort is that of a kubelet whose Node does not tell it.
+// KubeletPort is the port of a kubelet whose Node does not state one.
 const KubeletPort = 10250
 
-// files refuses the files of the relay that an endpoint names, and marks a job whose targets get the service account's token.
+// files returns an error if an endpoint names a file of the relay that it may not read, and marks a job whose targets get the
+// service account's token.
 func (c *compiler) files(j *Job, e *monitoringv1.Endpoint) error {
 	if !c.spec.ArbitraryFSAccessThroughSMs.Deny {
 		return nil
@@ -58,7 +59,7 @@ func (c *compiler) files(j *Job, e *monitoringv1.Endpoint) error {
 	return nil
 }
 
-// discoveryFiles refuses file_sd of a ScrapeConfig.
+// discoveryFiles returns an error for the file_sd of a ScrapeConfig.
 func (c *compiler) discoveryFiles(m *monitoringv1alpha1.ScrapeConfig) error {
 	if !c.spec.ArbitraryFSAccessThroughSMs.Deny {
 		return nil
@@ -74,9 +75,9 @@ func (c *compiler) discoveryFiles(m *monitoringv1alpha1.ScrapeConfig) error {
 // consulTokens are the variables of the environment from which Consul's client takes a token, if it is given none.
 var consulTokens = []string{"CONSUL_HTTP_TOKEN", "CONSUL_HTTP_TOKEN_FILE"}
 
-// environment refuses a service discovery of a ScrapeConfig that would take credentials from the relay's environment and send them, as
-// they are, to a server that the monitor names. Of all of Prometheus's, Consul's client does: others read none, sign what they send with
-// them (AWS), or read the server from the environment as well (OpenStack).
+// environment returns an error for a service discovery of a ScrapeConfig that would take credentials from the relay's environment and
+// send them to a server that the monitor names. Only Consul's client does that: the others read none, sign requests with them (AWS),
+// or read the server from the environment as well (OpenStack).
 func (c *compiler) environment(sd discovery.Config) error {
 	consulSD, ok := sd.(*consul.SDConfig)
 	if !ok || consulSD.Token != "" || !c.spec.ArbitraryFSAccessThroughSMs.Deny {
@@ -95,7 +96,7 @@ func deniedFile(field, path string) error {
 	return fmt.Errorf("%s: %q is a file of the relay, which monitors may not read: name a Secret or ConfigMap, or set monitors.arbitraryFSAccessThroughSMs.deny: false (of the service account's files, bearerTokenFile may be its token and caFile its ca.crt)", field, path)
 }
 
-// TokenError is why a target does not get the relay's own token.
+// TokenError says why a target does not get the relay's own token.
 type TokenError struct{ URL, Why string }
 
 func (e *TokenError) Error() string {
@@ -104,8 +105,8 @@ func (e *TokenError) Error() string {
 		"Take bearerTokenFile out, name a Secret (authorization.credentials), or set monitors.arbitraryFSAccessThroughSMs.deny: false", e.URL, e.Why)
 }
 
-// CheckToken tells, as a TokenError, why the target may not have the relay's own token, where its job says that it gets it. Trusted says
-// what is wrong with an address, nil if it is a kubelet's or the API server's. What counts is where the request goes in the end.
+// CheckToken returns a TokenError if the target's job has OwnToken and the target must not get the token. Trusted returns what is
+// wrong with an address, nil if it is a kubelet's or the API server's. What counts is where the request goes in the end.
 func (t *Target) CheckToken(trusted func(netip.AddrPort) error) error {
 	if !t.Job.OwnToken {
 		return nil
@@ -123,8 +124,8 @@ func (t *Target) CheckToken(trusted func(netip.AddrPort) error) error {
 	return nil
 }
 
-// TokenNowhere tells, as a TokenError, why no target of the job may have the relay's own token, where its job says that they get it and the
-// job alone tells. Nil says that it takes the targets to tell.
+// TokenNowhere returns a TokenError if the job has OwnToken and its settings alone show that no target of it may get the token. With nil
+// it depends on the targets.
 func (j *Job) TokenNowhere() error {
 	rescheme := func(r *relabel.Config) bool {
 		return r.TargetLabel == model.SchemeLabel || r.Action == relabel.LabelMap || strings.Contains(r.TargetLabel, "$")
@@ -137,7 +138,7 @@ func (j *Job) TokenNowhere() error {
 
 func schemeOf(scheme string) string { return fmt.Sprintf("its scheme is %q", scheme) }
 
-// misleads says by what a request would go elsewhere than to the target's address, or be read on its way.
+// misleads says why a request would not go straight to the target's address; empty if it does.
 func (t *Target) misleads() string {
 	h := &t.Job.Config.HTTPClientConfig
 	switch {
@@ -151,7 +152,7 @@ func (t *Target) misleads() string {
 	return ""
 }
 
-// addrPort reads the address from the URL as an HTTP client does. A name is none: nobody knows where it leads by then.
+// addrPort reads the address from the URL as an HTTP client does. A host name is an error: it may resolve to another address later.
 func (t *Target) addrPort() (none netip.AddrPort, err error) {
 	u, err := url.Parse(t.URL)
 	if err != nil {

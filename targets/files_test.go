@@ -168,7 +168,7 @@ func TestOwnToken(t *testing.T) {
 			case c.want == "" && err != nil:
 				t.Error(err)
 			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hush")):
-				t.Errorf("told %v, want %s", err, c.want)
+				t.Errorf("error is %v, want %s", err, c.want)
 			}
 		})
 	}

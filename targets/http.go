@@ -14,26 +14,26 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// httpBuilder fills in an HTTP client configuration from what a monitor says, with the values of Secrets in it.
+// httpBuilder fills in an HTTP client configuration from the fields of a monitor, with the values of Secrets.
 type httpBuilder struct {
 	out       *config_util.HTTPClientConfig
 	assets    Assets
-	namespace string // of the monitor, where its Secrets are read
-	unused    bool   // nobody connects with it
-	home      string // of the relay, where those of scrape classes are read (AddScrapeClassesToStore)
+	namespace string // of the monitor: its Secrets are read there
+	unused    bool   // the configuration is validated but no client uses it
+	home      string // of the relay: those of scrape classes are read there (AddScrapeClassesToStore)
 }
 
 func (c *compiler) http(j *Job, namespace string) httpBuilder {
 	return httpBuilder{out: &j.Config.HTTPClientConfig, assets: c.assets, namespace: namespace, home: c.own}
 }
 
-// ofClass reads what a scrape class names.
+// ofClass returns a builder that reads the Secrets of scrape classes.
 func (b httpBuilder) ofClass() httpBuilder {
 	b.namespace = b.home
 	return b
 }
 
-// firstError takes steps one after the other, up to the first that is an error.
+// firstError runs steps in order until one returns an error.
 func firstError(steps ...func() error) error {
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -76,7 +76,7 @@ func (b httpBuilder) basicAuth(a *monitoringv1.BasicAuth) error {
 	return nil
 }
 
-// authorization takes in the monitor's, or what the class has in its place (mergeAuthorizationWithScrapeClass).
+// authorization sets the monitor's authorization, merged with the class's (mergeAuthorizationWithScrapeClass).
 func (b httpBuilder) authorization(a *monitoringv1.Authorization, class monitoringv1.ScrapeClass) error {
 	if a != nil && a.Credentials != nil {
 		if err := a.Validate(); err != nil {
@@ -118,7 +118,7 @@ func (b httpBuilder) authorization(a *monitoringv1.Authorization, class monitori
 	return nil
 }
 
-// safeAuthorization is authorization for kinds that may not name files. One that says nothing is none.
+// safeAuthorization is authorization for kinds that may not name files. An empty one counts as not set.
 func (b httpBuilder) safeAuthorization(a *monitoringv1.SafeAuthorization, class monitoringv1.ScrapeClass) error {
 	if a == nil || reflect.ValueOf(*a).IsZero() {
 		return b.authorization(nil, class)
@@ -154,7 +154,7 @@ func (b httpBuilder) oauth2(o *monitoringv1.OAuth2) error {
 	return nil
 }
 
-// bearerToken takes in the deprecated bearerTokenSecret.
+// bearerToken sets the deprecated bearerTokenSecret.
 func (b httpBuilder) bearerToken(sel *corev1.SecretKeySelector) error {
 	if sel == nil || sel.Name == "" {
 		return nil
@@ -167,7 +167,7 @@ func (b httpBuilder) bearerToken(sel *corev1.SecretKeySelector) error {
 	return nil
 }
 
-// tls takes in the monitor's settings, or what the class has in their place (mergeTLSConfigWithScrapeClass).
+// tls sets the monitor's TLS settings, merged with the class's (mergeTLSConfigWithScrapeClass).
 func (b httpBuilder) tls(t *monitoringv1.TLSConfig, class monitoringv1.ScrapeClass) error {
 	if err := t.Validate(); err != nil {
 		return fmt.Errorf("tlsConfig: %w", err)
@@ -198,7 +198,7 @@ func (b httpBuilder) tls(t *monitoringv1.TLSConfig, class monitoringv1.ScrapeCla
 	return b.tlsInto(&b.out.TLSConfig, t)
 }
 
-// safeTLS is tls for kinds that may not name files. Settings that say nothing are none.
+// safeTLS is tls for kinds that may not name files. Empty settings count as not set.
 func (b httpBuilder) safeTLS(t *monitoringv1.SafeTLSConfig, class monitoringv1.ScrapeClass) error {
 	if err := t.Validate(); err != nil {
 		return fmt.Errorf("tlsConfig: %w", err)
@@ -209,7 +209,7 @@ func (b httpBuilder) safeTLS(t *monitoringv1.SafeTLSConfig, class monitoringv1.S
 	return b.tls(&monitoringv1.TLSConfig{SafeTLSConfig: *t}, class)
 }
 
-// tlsInto fills in out, after a look at certificates and keys (addTLSAssets of the operator's assets).
+// tlsInto fills in out and checks certificates and keys (addTLSAssets of the operator's assets).
 func (b httpBuilder) tlsInto(out *config_util.TLSConfig, t *monitoringv1.TLSConfig) error {
 	ca, err := b.either(t.CA)
 	if err != nil {
@@ -230,7 +230,7 @@ func (b httpBuilder) tlsInto(out *config_util.TLSConfig, t *monitoringv1.TLSConf
 		given bool
 		value string
 	}{{"ca", t.CA != (monitoringv1.SecretOrConfigMap{}), ca}, {"cert", t.Cert != (monitoringv1.SecretOrConfigMap{}), cert}, {"keySecret", t.KeySecret != nil, string(key)}} {
-		if ref.given && ref.value == "" && !b.unused { // without it, targets would be trusted by the authorities of the system
+		if ref.given && ref.value == "" && !b.unused { // without this check, the system's certificate authorities would be trusted
 			return fmt.Errorf("tlsConfig: %s: it is empty", ref.name)
 		}
 	}

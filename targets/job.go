@@ -10,40 +10,48 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 )
 
-// Job is how one group of targets is found and scraped. It does not change; an edited one is another Job of the same name.
+// Job says how some targets are found and scraped. It is immutable: an edited monitor gives another Job of the same name.
 type Job struct {
 	// Name as the operator gives it: serviceMonitor/<ns>/<name>/<i>, podMonitor/..., probe/<ns>/<name>,
 	// scrapeConfig/<ns>/<name>; nodes/kubelet and so on of node jobs; the job_name of a scrape_config.
 	Name  string
 	Owner Owner
-	// Config holds the scrape settings and the rules. Its service discovery is what discovers neither by Discoveries nor by Static.
+	// Config holds the scrape settings and the rules. Its ServiceDiscoveryConfigs are those that are not in Discoveries or Static.
 	Config *promconfig.ScrapeConfig
-	// Origins are those of Config's rules for targets, one for each; nil where all of them are its relabel_configs.
+	// Origins are the origins of Config's rules for targets, one for each; nil where all rules are its relabel_configs.
 	Origins []Origin
-	// MetricOrigins are those of Config's rules for samples, one for each; nil where all of them are its metric_relabel_configs.
+	// MetricOrigins are the origins of Config's rules for samples, one for each; nil where all rules are its metric_relabel_configs.
 	MetricOrigins []Origin
-	// Discoveries are the objects of the cluster that give its groups.
+	// Discoveries say which objects of the cluster its groups come from.
 	Discoveries []Discovery
 	// Static are groups that need no discovery.
 	Static []*targetgroup.Group
-	// Select are the first of Config's rules, as many as need nothing but a group's labels to drop all of its targets.
+	// Select are the rules of Config that need only a group's labels to drop all of its targets.
 	Select []*relabel.Config
-	// Selector is the label selector of a monitor's objects, as a person writes it; empty for all objects.
+	// Ended is the rule of Select that drops Pods which have ended; nil if there is none.
+	Ended *relabel.Config
+	// Demands are the labels that an object must have with one certain value, or Select drops its group.
+	Demands []Demand
+	// Selector is the label selector of a monitor's objects, as kubectl takes it; empty for all objects.
 	Selector string
-	// OwnToken tells that its targets get the token of the relay's service account, those alone that CheckToken lets by.
+	// Port is the first rule that keeps the targets of one port; nil where there is none.
+	Port *PortRule
+	// OwnToken says that its targets get the token of the relay's service account, if CheckToken allows it.
 	OwnToken bool
-	// Yields tells that it leaves a target to a monitor that scrapes the same page with the same job label.
+	// AtKubelet says that its targets are at the port that each Node states for its kubelet.
+	AtKubelet bool
+	// Yields says that it drops a target where a monitor scrapes the same URL with the same job label.
 	Yields bool
-	// Notes say what a user may wonder at.
+	// Notes explain to the user what is not obvious from the monitor.
 	Notes []string
 }
 
-// static tells whether a group is one of Static.
+// static reports whether a group is one of Static.
 func (j *Job) static(name string) bool {
 	return slices.ContainsFunc(j.Static, func(g *targetgroup.Group) bool { return g.Source == name })
 }
 
-// Refuses returns the first of Select that drops an object with these labels of discovery, nil if none does.
+// Refuses returns the first rule of Select that drops an object with these labels of discovery, nil if none does.
 func (j *Job) Refuses(discovered map[string]string) *relabel.Config {
 	for _, r := range j.Select {
 		b := labels.NewBuilder(labels.EmptyLabels())
@@ -57,18 +65,17 @@ func (j *Job) Refuses(discovered map[string]string) *relabel.Config {
 	return nil
 }
 
-// Demands are labels of discovery that an object must have with a certain value, for Refuses not to refuse it. There may be other rules.
-func (j *Job) Demands() map[string]string {
-	out := map[string]string{}
-	for _, r := range j.Select {
-		if name, v, ok := demands(r); ok {
-			out[name] = v
-		}
-	}
-	return out
+// Demand is a label of an object with the value that it must have.
+type Demand struct {
+	Role  string // of the object
+	Name  string // of the label, as discovery writes it: with underscores
+	Value string
 }
 
-// Origin returns where a rule of Config's comes from.
+// Label is the label of discovery that holds the value.
+func (d Demand) Label() string { return objectLabel(d.Role, d.Name) }
+
+// Origin returns the origin of a rule for targets, by its index.
 func (j *Job) Origin(rule int) Origin {
 	if j.Origins == nil {
 		return Origin{Field: fmt.Sprintf("relabel_configs[%d]", rule)}
@@ -76,7 +83,7 @@ func (j *Job) Origin(rule int) Origin {
 	return j.Origins[rule]
 }
 
-// MetricOrigin returns where a rule of Config's for samples comes from.
+// MetricOrigin returns the origin of a rule for samples, by its index.
 func (j *Job) MetricOrigin(rule int) Origin {
 	if j.MetricOrigins == nil {
 		return Origin{Field: fmt.Sprintf("metric_relabel_configs[%d]", rule)}
@@ -84,9 +91,15 @@ func (j *Job) MetricOrigin(rule int) Origin {
 	return j.MetricOrigins[rule]
 }
 
-// PortRule returns the rule by which a monitor keeps one port, the label that it looks at, and where it comes from; nil where it takes all
-// ports.
-func (j *Job) PortRule() (r *relabel.Config, label string, from Origin) {
+// PortRule is a rule that keeps the targets of one port.
+type PortRule struct {
+	Label string // of discovery: the name or the number of the port
+	Regex relabel.Regexp
+	From  Origin
+}
+
+// portRule finds the Port of a job that has all of its rules.
+func (j *Job) portRule() *PortRule {
 	for i, r := range j.Config.RelabelConfigs {
 		if r.Action != relabel.Keep || len(r.SourceLabels) != 1 {
 			continue
@@ -94,20 +107,20 @@ func (j *Job) PortRule() (r *relabel.Config, label string, from Origin) {
 		switch name := string(r.SourceLabels[0]); name {
 		case "__meta_kubernetes_endpointslice_port_name", "__meta_kubernetes_endpoint_port_name",
 			"__meta_kubernetes_pod_container_port_name", "__meta_kubernetes_pod_container_port_number":
-			return r, name, j.Origin(i)
+			return &PortRule{Label: name, Regex: r.Regex, From: j.Origin(i)}
 		}
 	}
-	return nil, "", Origin{}
+	return nil
 }
 
-// Discovery is one way in which a job finds groups.
+// Discovery is a Source from which a job takes groups.
 type Discovery struct {
 	Source
-	// Namespaces are those of which groups are taken; none means all.
+	// Namespaces are those from which it takes groups; none means all.
 	Namespaces []string
 }
 
-// allOr returns the namespaces, none where one of them is "": to Kubernetes that means all.
+// allOr returns the namespaces, or none where one of them is "", which means all to Kubernetes.
 func allOr(namespaces []string) []string {
 	if slices.Contains(namespaces, "") {
 		return nil
@@ -115,24 +128,33 @@ func allOr(namespaces []string) []string {
 	return namespaces
 }
 
-// Source is a stream of groups that jobs share: all objects of a role, with the same metadata attached and the same ones left out.
+// Source is a stream of groups that jobs share: those of the objects of a role that are selected alike and have the same metadata
+// attached. It is a map key.
 type Source struct {
 	Role   string
 	Attach Attach
-	// Kubelets, with the role node, gives each Node the address and the port that prometheus-operator gives its kubelet; one without
-	// such an address has none.
+	// Kubelets, with the role node, gives each Node the address and port that prometheus-operator gives its kubelet. A Node without such
+	// an address gets none.
 	Kubelets bool
-	// Selectors are role=label-selector|field-selector, for each role that has one, sorted and joined by ";".
-	Selectors string
+	// Selectors say which objects of each role are taken.
+	Selectors Selectors
 }
 
-// Attach says which other objects' labels are attached to a group's.
+// Selects is the role of the objects that a selector of a monitor selects: EndpointSlices and Endpoints are those of a selected Service.
+func (s Source) Selects() string {
+	if s.Role == RoleEndpoints || s.Role == RoleEndpointSlice {
+		return RoleService
+	}
+	return s.Role
+}
+
+// Attach says which other objects' labels are attached to a group.
 type Attach struct{ Node, Namespace, Deployment, Job, CronJob bool }
 
-// Change is what happened to one job.
+// Change is how one job changed between two calls of Settle.
 type Change struct {
 	Job     *Job
-	Gone    bool      // the job is no more, nor are its targets
-	Added   []*Target // also those that are there already and are now of another Job, or were discovered otherwise
+	Gone    bool      // the job was removed with all its targets
+	Added   []*Target // also known targets that belong to an edited Job now or have other labels of discovery
 	Removed []*Target
 }

@@ -8,12 +8,13 @@ import (
 
 	"github.com/prometheus/common/model"
 	promconfig "github.com/prometheus/prometheus/config"
+	k8slabels "k8s.io/apimachinery/pkg/labels"
 
 	"promrelay/config"
 )
 
-// NodeJobs makes the built-in jobs of the cluster's nodes. Their labels are those that kube-prometheus's dashboards and alerts
-// ask for: job="kubelet" with metrics_path for the kubelet's pages, job="kube-proxy".
+// NodeJobs makes the built-in jobs of the cluster's nodes. Their targets have the labels that kube-prometheus's dashboards and alerts
+// use: job="kubelet" with metrics_path for the kubelet's pages, and job="kube-proxy".
 func NodeJobs(n *config.Nodes, global promconfig.GlobalConfig) ([]*Job, error) {
 	var jobs []*Job
 	for _, page := range []struct {
@@ -33,7 +34,7 @@ func NodeJobs(n *config.Nodes, global promconfig.GlobalConfig) ([]*Job, error) {
 		cfg.JobName = "nodes/" + page.name
 		cfg.Scheme, cfg.MetricsPath = page.scheme, page.path
 		cfg.ScrapeInterval, cfg.ScrapeTimeout = page.settings.ScrapeInterval, page.settings.ScrapeTimeout
-		cfg.HonorLabels = true // the kubelet tells of pods in other namespaces than its own
+		cfg.HonorLabels = true // the kubelet exposes metrics of Pods in other namespaces
 		cfg.HonorTimestamps, cfg.TrackTimestampsStaleness = page.settings.HonorTimestamps, page.settings.HonorTimestamps
 		if page.scheme == "https" {
 			cfg.HTTPClientConfig = n.HTTPClientConfig
@@ -65,23 +66,30 @@ func NodeJobs(n *config.Nodes, global promconfig.GlobalConfig) ([]*Job, error) {
 		if err := cfg.Validate(global); err != nil {
 			return nil, fmt.Errorf("nodes: %s: %w", page.name, err)
 		}
-		j := &Job{Name: cfg.JobName, Owner: Owner{Kind: NodesBlock}, Config: &cfg, Origins: l.origins, MetricOrigins: metrics, Yields: !n.BesideMonitors, Discoveries: []Discovery{{Source: Source{Role: RoleNode, Kubelets: true}}}}
+		j := &Job{
+			Name: cfg.JobName, Owner: Owner{Kind: NodesBlock}, Config: &cfg, Origins: l.origins, MetricOrigins: metrics,
+			AtKubelet: page.settings.Port == 0, Yields: !n.BesideMonitors, Discoveries: []Discovery{{Source: Source{Role: RoleNode, Kubelets: true}}},
+		}
 		if n.Selector != "" {
-			j.Discoveries[0].Selectors = RoleNode + "=" + n.Selector + "|"
+			sel, err := k8slabels.Parse(n.Selector)
+			if err != nil {
+				return nil, fmt.Errorf("nodes: selector: %w", err)
+			}
+			j.Discoveries[0].Selectors = NewSelectors(map[string]Selector{RoleNode: {Labels: sel}})
 		}
 		jobs = append(jobs, j)
 	}
 	return jobs, nil
 }
 
-// Labels by which the role node tells of a Node.
+// Labels of the role node.
 const (
 	nodeNameLabel    = "__meta_kubernetes_node_name"
 	nodeReadyLabel   = "__meta_kubernetes_node_condition_ready"
-	nodeAddressLabel = "__meta_kubernetes_node_address_" // and a type: the first address of it
+	nodeAddressLabel = "__meta_kubernetes_node_address_" // followed by a type: its first address
 )
 
-// noNodeAddress says why a Node gives no address, by the labels of its target.
+// noNodeAddress says why a Node has no address, by the labels of its target.
 func noNodeAddress(name model.LabelValue, target model.LabelSet) string {
 	for _, kind := range []model.LabelName{"InternalIP", "ExternalIP"} {
 		a, ok := target[nodeAddressLabel+kind]
@@ -97,15 +105,15 @@ func noNodeAddress(name model.LabelValue, target model.LabelSet) string {
 	return fmt.Sprintf("Node %s has no address to use, neither an InternalIP nor an ExternalIP", name)
 }
 
-// livingNodes are the names of Nodes whose readiness is known, by their addresses.
-type livingNodes map[string]string
+// readyNodes are the names of Nodes whose readiness is known, by their addresses.
+type readyNodes map[string]string
 
-// livingNodes finds them in the groups of a node job; nil of other jobs.
-func (state *jobState) livingNodes() livingNodes {
+// readyNodes finds them in the groups of a node job. It is nil for other jobs.
+func (state *jobState) readyNodes() readyNodes {
 	if state.job.Owner.Kind != NodesBlock {
 		return nil
 	}
-	out := livingNodes{}
+	out := readyNodes{}
 	for _, gs := range state.groups {
 		if ready := gs.group.Labels[nodeReadyLabel]; ready == "" || ready == "unknown" {
 			continue
@@ -120,9 +128,9 @@ func (state *jobState) livingNodes() livingNodes {
 	return out
 }
 
-// heir returns the Node that has got the address of a target whose Node is not heard of; empty if there is none (getNodeAddresses of the
-// operator). One whose address nobody else has stays a target, so that it is seen to be down.
-func (l livingNodes) heir(t *Target) string {
+// successor returns the Node that now has the address of a target whose Node's readiness is unknown; empty if there is none
+// (getNodeAddresses of the operator). A Node whose address no other Node has stays a target, so that it is shown as down.
+func (l readyNodes) successor(t *Target) string {
 	if len(l) == 0 {
 		return ""
 	}

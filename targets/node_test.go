@@ -111,7 +111,7 @@ func TestNodesThatAreNotHeardOf(t *testing.T) {
 	n.are("third")
 }
 
-// TestNodesWithoutAddress are told of.
+// TestNodesWithoutAddress are dropped, with a reason.
 func TestNodesWithoutAddress(t *testing.T) {
 	n := newNodesSet(t, "")
 	n.node("a", "true", "none")
@@ -138,27 +138,27 @@ func TestNodesLeaveToMonitors(t *testing.T) {
 	n.are("a", "it is left to")
 	n.monitor("kubelet", "")
 	n.are("a b")
-	if got := n.set.NewTwice(); len(got) > 0 {
-		t.Errorf("told of %v", got)
+	if got := n.set.NewDuplicates(); len(got) > 0 {
+		t.Errorf("found %v", got)
 	}
 	if len(n.set.places) != len(n.set.Targets("nodes/kubelet"))+len(n.set.Targets("nodes/kube-proxy")) {
 		t.Errorf("%d places remain", len(n.set.places))
 	}
 }
 
-// TestTwice tells of two jobs that scrape one page with one job label, once and with both names, as long as they do.
-func TestTwice(t *testing.T) {
+// TestDuplicates finds two jobs that scrape one URL with one job label, once, and names both as long as they do.
+func TestDuplicates(t *testing.T) {
 	n := newNodesSet(t, ", beside_monitors: true")
 	n.node("a", "true", "10.0.0.1:10250")
 	n.node("b", "true", "10.0.0.2:10250")
 	n.monitor("kubelet", "kubelet", "10.0.0.1:10250", "10.0.0.9:10250")
 	n.are("a b")
-	if got := n.set.NewTwice(); !slices.Equal(got, []Twice{{"nodes/kubelet", "serviceMonitor/monitoring/kubelet/0"}}) {
-		t.Errorf("told of %v", got)
+	if got := n.set.NewDuplicates(); !slices.Equal(got, []Duplicate{{"nodes/kubelet", "serviceMonitor/monitoring/kubelet/0"}}) {
+		t.Errorf("found %v", got)
 	}
 	shared := func(job, want string) {
 		t.Helper()
-		if got := n.set.Shared(job); strings.Join(got, "") != want {
+		if got := n.set.DuplicateNotes(job); strings.Join(got, "") != want {
 			t.Errorf("%s: %q, want %q", job, got, want)
 		}
 	}
@@ -174,15 +174,15 @@ func TestTwice(t *testing.T) {
 	shared("nodes/kubelet", "")
 	n.monitor("kubelet", "kubelet", "10.0.0.1:10250")
 	n.are("a b")
-	if got := n.set.NewTwice(); len(got) > 0 {
-		t.Errorf("told again of %v", got)
+	if got := n.set.NewDuplicates(); len(got) > 0 {
+		t.Errorf("found again %v", got)
 	}
 	n.monitor("kubelet", "")
 	n.are("a b")
 	shared("nodes/kubelet", "")
 	n.monitor("kubelet", "kubelet", "10.0.0.1:10250")
 	n.are("a b")
-	if got := n.set.NewTwice(); len(got) != 1 {
-		t.Errorf("of a monitor that is new, told of %v", got)
+	if got := n.set.NewDuplicates(); len(got) != 1 {
+		t.Errorf("of a monitor that is new, found %v", got)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 )
 
-// podMonitor makes one job of each endpoint (checkPodMonitor and generatePodMonitorConfig of the operator).
+// podMonitor makes one job for each endpoint (checkPodMonitor and generatePodMonitorConfig of the operator).
 func (c *compiler) podMonitor(owner Owner, m *monitoringv1.PodMonitor) ([]*Job, error) {
 	class, err := c.class(m.Spec.ScrapeClassName)
 	if err != nil {
@@ -64,7 +64,7 @@ func (c *compiler) safeHTTP(j *Job, ns string, h monitoringv1.HTTPConfigWithProx
 		return err
 	}
 	b := c.http(j, ns)
-	if t := h.BearerTokenSecret; t != nil && t.Key == "" { // here it is none, and not wrong
+	if t := h.BearerTokenSecret; t != nil && t.Key == "" { // in this kind it counts as not set
 		h.BearerTokenSecret = nil
 	}
 	return firstError(
@@ -81,9 +81,9 @@ func (c *compiler) podRules(j *Job, m *monitoringv1.PodMonitor, index int, class
 	e := &m.Spec.PodMetricsEndpoints[index]
 	l := ruleList{at: fmt.Sprintf("podMetricsEndpoints[%d].", index)}
 	l.copyLabel("__tmp_prometheus_job_name", "job")
-	l.running(e.FilterRunning)
+	j.Ended = l.running(e.FilterRunning)
 	if byRelabelling(m.Spec.SelectorMechanism) {
-		l.selector("pod", m.Spec.Selector)
+		l.selector(RolePod, m.Spec.Selector)
 	}
 	j.Select = l.rules[1:]
 	port := value(e.Port)
@@ -100,11 +100,11 @@ func (c *compiler) podRules(j *Job, m *monitoringv1.PodMonitor, index int, class
 	l.copyLabel("namespace", "__meta_kubernetes_namespace")
 	l.copyLabel("container", "__meta_kubernetes_pod_container_name")
 	l.copyLabel("pod", "__meta_kubernetes_pod_name")
-	l.labelsFrom("pod", m.Spec.PodTargetLabels...)
-	l.labelsFrom("pod", c.spec.PodTargetLabels...)
+	l.labelsFrom(RolePod, m.Spec.PodTargetLabels...)
+	l.labelsFrom(RolePod, c.spec.PodTargetLabels...)
 	l.set("job", m.Namespace+"/"+m.Name)
 	if m.Spec.JobLabel != "" {
-		l.replace("job", "${1}", something, "__meta_kubernetes_pod_label_"+sanitize(m.Spec.JobLabel))
+		l.replace("job", "${1}", something, objectLabel(RolePod, sanitize(m.Spec.JobLabel)))
 	}
 	switch {
 	case port != "":

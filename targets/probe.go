@@ -58,7 +58,7 @@ func (c *compiler) probe(owner Owner, m *monitoringv1.Probe) ([]*Job, error) {
 	return []*Job{j}, c.finish(j, l)
 }
 
-// validProber demands a host, or a host and a port (validateProberURL of the operator).
+// validProber returns an error for what is neither a host nor a host and a port (validateProberURL of the operator).
 func validProber(s string) error {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -94,7 +94,7 @@ func (c *compiler) probeHTTP(j *Job, m *monitoringv1.Probe, class monitoringv1.S
 	setBool(&h.FollowRedirects, m.Spec.FollowRedirects)
 	setBool(&h.EnableHTTP2, m.Spec.EnableHTTP2)
 	b := c.http(j, m.Namespace)
-	if sel := m.Spec.BearerTokenSecret; sel != nil { // here even one without a name is read
+	if sel := m.Spec.BearerTokenSecret; sel != nil { // in this kind even one without a name is read
 		v, err := b.secret(*sel)
 		if err != nil {
 			return fmt.Errorf("bearerTokenSecret: %w", err)
@@ -118,7 +118,7 @@ func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv
 	}
 	ingress := m.Spec.Targets.Ingress
 	if static := m.Spec.Targets.StaticConfig; static != nil {
-		if ingress != nil { // which static targets override, but the operator checks it
+		if ingress != nil { // static targets override it, but the operator validates it
 			if _, err := rules(overridden(ingress.RelabelConfigs)); err != nil {
 				return l, fmt.Errorf("targets.ingress.relabelingConfigs%w", err)
 			}
@@ -139,7 +139,7 @@ func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv
 		l.enforced(c, j.Owner)
 		return l, nil
 	}
-	l.selector("ingress", ingress.Selector)
+	l.selector(RoleIngress, ingress.Selector)
 	j.Select = l.rules[1:]
 	if m.Spec.JobName != "" {
 		j.Select = l.rules[2:]
@@ -158,7 +158,7 @@ func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv
 	return l, nil
 }
 
-// overridden takes from rules what Prometheus alone has against them. It never sees those that nobody uses.
+// overridden removes from rules what only Prometheus rejects. Prometheus never sees rules that are not used.
 func overridden(rcs []monitoringv1.RelabelConfig) []monitoringv1.RelabelConfig {
 	out := slices.DeleteFunc(slices.Clone(rcs), func(r monitoringv1.RelabelConfig) bool {
 		return r.Action != "" && !slices.Contains(actions, relabel.Action(strings.ToLower(r.Action)))
@@ -166,7 +166,7 @@ func overridden(rcs []monitoringv1.RelabelConfig) []monitoringv1.RelabelConfig {
 	for i := range out {
 		r := &out[i]
 		r.Modulus = max(r.Modulus, -r.Modulus)
-		if r.Regex == "(.*)" { // the default may not be said of some actions
+		if r.Regex == "(.*)" { // some actions reject even the default
 			r.Regex = ""
 		}
 		if action := relabel.Action(strings.ToLower(r.Action)); action != relabel.LabelDrop && action != relabel.LabelKeep {
@@ -176,7 +176,7 @@ func overridden(rcs []monitoringv1.RelabelConfig) []monitoringv1.RelabelConfig {
 	return out
 }
 
-// staticGroup makes a group of addresses with common labels.
+// staticGroup makes a group of addresses that share labels.
 func staticGroup(source string, addresses []string, labels map[string]string) (*targetgroup.Group, error) {
 	g := &targetgroup.Group{Source: source, Labels: model.LabelSet{}}
 	for _, a := range addresses {

@@ -2,6 +2,7 @@ package targets
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,43 +13,43 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// The regular expressions that the operator's own rules have, compiled once.
+// The regular expressions of the operator's own rules.
 var (
 	anything   = relabel.DefaultRelabelConfig.Regex
 	something  = relabel.MustNewRegexp("(.+)")
 	isTrue     = relabel.MustNewRegexp("true")
-	notRunning = relabel.MustNewRegexp("(Failed|Succeeded)")
+	phaseEnded = relabel.MustNewRegexp("(Failed|Succeeded)")
 	ofNode     = relabel.MustNewRegexp("Node;(.*)")
 	ofPod      = relabel.MustNewRegexp("Pod;(.*)")
 	threeParts = relabel.MustNewRegexp("(.+);(.+);(.+)")
 	portPart   = relabel.MustNewRegexp(`(.+):\d+`)
 )
 
-// Origin is where a rule comes from.
+// Origin is the field that a rule comes from.
 type Origin struct {
-	// Field is where a person finds it, such as endpoints[0].port or endpoints[0].relabelings[2]; empty of a rule that all monitors of a
-	// kind have.
+	// Field is its path, such as endpoints[0].port or endpoints[0].relabelings[2]; empty for a rule that all monitors of a kind have.
 	Field string
-	// Value is what the field says, where the rule is made of it; empty where the rule itself is the field.
+	// Value is the value of the field, where the rule is generated from it; empty where the field is the rule.
 	Value string
-	// Port tells that the field chooses a port.
+	// Port says that the field selects a port.
 	Port bool
 }
 
-// ruleList collects rules and their origins; the first regular expression that does not compile is its error.
+// ruleList collects rules and their origins. Its error is that of the first rule that is not valid.
 type ruleList struct {
 	rules   []*relabel.Config
 	origins []Origin
+	demands []Demand
 	err     error
-	at      string // where the monitor's fields are, such as "endpoints[0]."
+	at      string // path of the monitor's fields, such as "endpoints[0]."
 }
 
 func (l *ruleList) add(r relabel.Config) {
 	l.rules, l.origins = append(l.rules, &r), append(l.origins, Origin{})
 }
 
-// since gives the rules from the nth on an origin.
-func (l *ruleList) since(n int, o Origin) {
+// setOrigin sets the origin of the rules from the nth on.
+func (l *ruleList) setOrigin(n int, o Origin) {
 	for i := n; i < len(l.origins); i++ {
 		l.origins[i] = o
 	}
@@ -58,16 +59,19 @@ func (l *ruleList) since(n int, o Origin) {
 func (l *ruleList) port(field, v, source string) {
 	n := len(l.rules)
 	l.filterBy(relabel.Keep, field, v, source)
-	l.since(n, Origin{Field: l.at + field, Value: v, Port: true})
+	l.setOrigin(n, Origin{Field: l.at + field, Value: v, Port: true})
 }
 
-// running drops what belongs to Pods that have ended, unless the field filterRunning says otherwise.
-func (l *ruleList) running(filter *bool) {
-	if filter == nil || *filter {
-		n := len(l.rules)
-		l.filter(relabel.Drop, notRunning, "__meta_kubernetes_pod_phase")
-		l.since(n, Origin{Field: l.at + "filterRunning", Value: "true"})
+// running drops what belongs to Pods that have ended, unless the field filterRunning says otherwise. It returns the rule, nil if
+// there is none.
+func (l *ruleList) running(filter *bool) *relabel.Config {
+	if filter != nil && !*filter {
+		return nil
 	}
+	n := len(l.rules)
+	l.filter(relabel.Drop, phaseEnded, "__meta_kubernetes_pod_phase")
+	l.setOrigin(n, Origin{Field: l.at + "filterRunning", Value: "true"})
+	return l.rules[n]
 }
 
 func names(ss ...string) model.LabelNames {
@@ -78,12 +82,12 @@ func names(ss ...string) model.LabelNames {
 	return out
 }
 
-// copyLabel sets target to what sources say, which deletes it where they say nothing.
+// copyLabel sets target to the value of sources. An empty value deletes it.
 func (l *ruleList) copyLabel(target string, sources ...string) {
 	l.replace(target, "$1", anything, sources...)
 }
 
-// set gives target a value. An empty one deletes it.
+// set sets target to a value. An empty value deletes it.
 func (l *ruleList) set(target, v string) { l.replace(target, v, anything) }
 
 func (l *ruleList) replace(target, replacement string, regex relabel.Regexp, sources ...string) {
@@ -95,47 +99,45 @@ func (l *ruleList) replace(target, replacement string, regex relabel.Regexp, sou
 	l.add(r)
 }
 
-// filter keeps or drops by what sources are.
+// filter keeps or drops targets by the value of sources.
 func (l *ruleList) filter(action relabel.Action, regex relabel.Regexp, sources ...string) {
 	r := relabel.DefaultRelabelConfig
 	r.Action, r.Regex, r.SourceLabels = action, regex, names(sources...)
 	l.add(r)
 }
 
-// filterBy is filter with a regular expression of a user's, of which what is told in errors.
-func (l *ruleList) filterBy(action relabel.Action, what, regex string, sources ...string) {
+// filterBy is filter with a user's regular expression. Field names it in errors.
+func (l *ruleList) filterBy(action relabel.Action, field, regex string, sources ...string) {
 	re, err := relabel.NewRegexp(regex)
 	if err != nil {
 		if l.err == nil {
-			l.err = fmt.Errorf("%s: %w", what, err)
+			l.err = fmt.Errorf("%s: %w", field, err)
 		}
 		return
 	}
 	l.filter(action, re, sources...)
 }
 
-// selector keeps what a label selector selects, by the labels that discovery gives an object of the kind. The values
-// stand unescaped in the regular expressions, as the operator has them.
-func (l *ruleList) selector(kind string, s metav1.LabelSelector) {
+// selector keeps the objects of a role that a label selector selects, by their labels of discovery. As in the operator, values are
+// not escaped in the regular expressions.
+func (l *ruleList) selector(role string, s metav1.LabelSelector) {
 	n := len(l.rules)
-	defer func() { l.since(n, Origin{Field: "selector", Value: selectorText(s)}) }()
-	keys := make([]string, 0, len(s.MatchLabels))
-	for k := range s.MatchLabels {
-		keys = append(keys, k)
+	defer func() { l.setOrigin(n, Origin{Field: "selector", Value: selectorText(s)}) }()
+	present := func(k string) string { return "__meta_kubernetes_" + role + "_labelpresent_" + sanitize(k) }
+	either := func(action relabel.Action, key string, values ...string) {
+		l.filterBy(action, "selector", "("+strings.Join(values, "|")+");true", objectLabel(role, sanitize(key)), present(key))
 	}
-	slices.Sort(keys)
-	label := func(k string) string { return "__meta_kubernetes_" + kind + "_label_" + sanitize(k) }
-	present := func(k string) string { return "__meta_kubernetes_" + kind + "_labelpresent_" + sanitize(k) }
-	for _, k := range keys {
-		l.filterBy(relabel.Keep, "selector", "("+s.MatchLabels[k]+");true", label(k), present(k))
+	for _, k := range slices.Sorted(maps.Keys(s.MatchLabels)) {
+		either(relabel.Keep, k, s.MatchLabels[k])
+		l.demand(role, k, s.MatchLabels[k])
 	}
 	for _, e := range s.MatchExpressions {
-		either := "(" + strings.Join(e.Values, "|") + ");true"
 		switch e.Operator {
 		case metav1.LabelSelectorOpIn:
-			l.filterBy(relabel.Keep, "selector", either, label(e.Key), present(e.Key))
+			either(relabel.Keep, e.Key, e.Values...)
+			l.demand(role, e.Key, e.Values...)
 		case metav1.LabelSelectorOpNotIn:
-			l.filterBy(relabel.Drop, "selector", either, label(e.Key), present(e.Key))
+			either(relabel.Drop, e.Key, e.Values...)
 		case metav1.LabelSelectorOpExists:
 			l.filter(relabel.Keep, isTrue, present(e.Key))
 		case metav1.LabelSelectorOpDoesNotExist:
@@ -144,14 +146,24 @@ func (l *ruleList) selector(kind string, s metav1.LabelSelector) {
 	}
 }
 
-// labelFrom copies the labels of an object of the kind onto the target, where they are not empty.
-func (l *ruleList) labelsFrom(kind string, labels ...string) {
-	for _, name := range labels {
-		l.replace(sanitize(name), "${1}", something, "__meta_kubernetes_"+kind+"_label_"+sanitize(name))
+// demand records that a label must have a value, where there is only one and it matches only itself as a regular expression.
+func (l *ruleList) demand(role, key string, values ...string) {
+	if len(values) == 1 && values[0] != "" && regexp.QuoteMeta(values[0]) == values[0] {
+		l.demands = append(l.demands, Demand{role, sanitize(key), values[0]})
 	}
 }
 
-// ofClass appends rules that stand in a field of a scrape class.
+// objectLabel is the label of discovery for an object's label, whose name is sanitized.
+func objectLabel(role, name string) string { return "__meta_kubernetes_" + role + "_label_" + name }
+
+// labelsFrom copies labels of an object to the target, where they are not empty.
+func (l *ruleList) labelsFrom(role string, labels ...string) {
+	for _, name := range labels {
+		l.replace(sanitize(name), "${1}", something, objectLabel(role, sanitize(name)))
+	}
+}
+
+// ofClass appends the rules in a field of a scrape class.
 func (l *ruleList) ofClass(c monitoringv1.ScrapeClass, field string, rcs []monitoringv1.RelabelConfig) {
 	n := len(l.rules)
 	l.user("scrapeClass: "+field, rcs)
@@ -160,14 +172,14 @@ func (l *ruleList) ofClass(c monitoringv1.ScrapeClass, field string, rcs []monit
 	}
 }
 
-// enforced appends the rule that gives what a monitor makes its namespace, where that is enforced.
+// enforced appends the rule of enforcedNamespaceLabel, where it applies to the owner.
 func (l *ruleList) enforced(c *compiler, owner Owner) {
 	n := len(l.rules)
 	l.user(enforcedLabel, c.enforcedNamespaceLabel(owner))
-	l.since(n, Origin{Field: enforcedLabel})
+	l.setOrigin(n, Origin{Field: enforcedLabel})
 }
 
-// user appends rules of a monitor or scrape class; field is where they stand.
+// user appends the rules in a field of a monitor or scrape class.
 func (l *ruleList) user(field string, rcs []monitoringv1.RelabelConfig) {
 	rs, err := rules(rcs)
 	if err != nil && l.err == nil {
@@ -178,19 +190,19 @@ func (l *ruleList) user(field string, rcs []monitoringv1.RelabelConfig) {
 	}
 }
 
-var unfit = regexp.MustCompile(`[^a-zA-Z0-9_]`)
+var invalidInName = regexp.MustCompile(`[^a-zA-Z0-9_]`)
 
-// sanitize makes a label name of a key (sanitizeLabelName of the operator, which does not look at a leading digit).
-func sanitize(name string) string { return unfit.ReplaceAllString(name, "_") }
+// sanitize makes a label name of a key (sanitizeLabelName of the operator, which accepts a leading digit).
+func sanitize(name string) string { return invalidInName.ReplaceAllString(name, "_") }
 
-// rules translates rules (generateRelabelConfig of the operator, and what its validation and Prometheus's demand).
+// rules converts rules and validates them as the operator and Prometheus do (generateRelabelConfig of the operator).
 func rules(rcs []monitoringv1.RelabelConfig) ([]*relabel.Config, error) {
 	out := make([]*relabel.Config, 0, len(rcs))
 	for i, rc := range rcs {
 		r := relabel.DefaultRelabelConfig
 		for _, s := range rc.SourceLabels {
 			if !model.UTF8Validation.IsValidLabelName(string(s)) {
-				return nil, fmt.Errorf("[%d]: sourceLabels: %q is no name of a label", i, s)
+				return nil, fmt.Errorf("[%d]: sourceLabels: %q is not a label name", i, s)
 			}
 			r.SourceLabels = append(r.SourceLabels, model.LabelName(s))
 		}

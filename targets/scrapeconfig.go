@@ -47,7 +47,7 @@ func (c *compiler) scrapeConfig(owner Owner, m *monitoringv1alpha1.ScrapeConfig)
 	return []*Job{j}, c.finish(j, c.scrapeRules(j, spec, class))
 }
 
-// scrapeSettings sets how a target is asked. What stands there, be it empty, counts.
+// scrapeSettings sets how targets are scraped. A field that is set counts even if it is empty.
 func (c *compiler) scrapeSettings(cfg *promconfig.ScrapeConfig, spec *monitoringv1alpha1.ScrapeConfigSpec) error {
 	if d := spec.ScrapeInterval; d != nil && *d == "" {
 		return errors.New("scrapeInterval: empty duration string")
@@ -68,7 +68,7 @@ func (c *compiler) scrapeSettings(cfg *promconfig.ScrapeConfig, spec *monitoring
 		cfg.Scheme = spec.Scheme.String()
 	}
 	cfg.HonorLabels = value(spec.HonorLabels) && !c.spec.OverrideHonorLabels
-	if spec.HonorTimestamps != nil { // what is not said is not overridden either
+	if spec.HonorTimestamps != nil { // a field that is not set is not overridden either
 		c.honorTimestamps(cfg, spec.HonorTimestamps)
 	}
 	cfg.TrackTimestampsStaleness = value(spec.TrackTimestampsStaleness)
@@ -96,7 +96,8 @@ func (c *compiler) scrapeHTTP(j *Job, m *monitoringv1alpha1.ScrapeConfig, class 
 	)
 }
 
-// scrapeRules are the rules for targets. The class's stand before the job's name here, and what is enforced goes with relabelings only.
+// scrapeRules returns the rules for targets. In this kind the class's rules come before the job's name, and the enforced rule is added
+// only where there are relabelings.
 func (c *compiler) scrapeRules(j *Job, spec *monitoringv1alpha1.ScrapeConfigSpec, class monitoringv1.ScrapeClass) ruleList {
 	var l ruleList
 	l.copyLabel("__tmp_prometheus_job_name", "job")
@@ -111,7 +112,7 @@ func (c *compiler) scrapeRules(j *Job, spec *monitoringv1alpha1.ScrapeConfigSpec
 	return l
 }
 
-// discoveries says where the job's targets come from.
+// discoveries sets where the job's targets come from.
 func (c *compiler) discoveries(j *Job, m *monitoringv1alpha1.ScrapeConfig) error {
 	var all discovery.Configs
 	var static discovery.StaticConfig

@@ -8,6 +8,7 @@ import (
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	promconfig "github.com/prometheus/prometheus/config"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"promrelay/targets"
 )
@@ -175,8 +176,13 @@ fileSDConfigs: [{files: [a.json]}]`, monitoringv1.CommonPrometheusFields{}, some
 		t.Fatal(r.Err)
 	}
 	j := r.Jobs[0]
+	label, err := labels.Parse("a=b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	selectors := targets.NewSelectors(map[string]targets.Selector{"pod": {Labels: label}})
 	want := []targets.Discovery{
-		{Source: targets.Source{Role: "pod", Attach: targets.Attach{Node: true}, Selectors: "pod=a=b|"}, Namespaces: []string{"ns1", "prom"}},
+		{Source: targets.Source{Role: "pod", Attach: targets.Attach{Node: true}, Selectors: selectors}, Namespaces: []string{"ns1", "prom"}},
 		{Source: targets.Source{Role: "node"}},
 	}
 	if !reflect.DeepEqual(j.Discoveries, want) {
@@ -234,7 +240,7 @@ func TestScrapeConfigRejected(t *testing.T) {
 		`azureSDConfigs: [{subscriptionID: s, environment: e, basicAuth: {username: {name: s, key: none}}}]`:                           `azureSDConfigs[0]: basicAuth: username`,
 		`openstackSDConfigs: [{role: Instance, region: r, password: {name: s, key: none}}]`:                                            `openstackSDConfigs[0]: password: `,
 		`kumaSDConfigs: [{server: "k"}]`:                                                                                               `kumaSDConfigs[0]: kuma SD server must not be empty and have a scheme: k`,
-		`nomadSDConfigs: [{server: "localhost"}]`:                                                                                      `nomadSDConfigs[0]: server: "localhost" is no URL with a scheme and a host`,
+		`nomadSDConfigs: [{server: "localhost"}]`:                                                                                      `nomadSDConfigs[0]: server: "localhost" is not a URL with a scheme and a host`,
 		`dockerSDConfigs: [{host: ":"}]`:                                                                                               `dockerSDConfigs[0]: parse ":"`,
 		`puppetDBSDConfigs: [{url: "http://p/"}]`:                                                                                      `puppetDBSDConfigs[0]: query missing`,
 		`ovhcloudSDConfigs: [{applicationKey: a, applicationSecret: {name: s, key: p}, consumerKey: {name: s, key: t}, service: Odd}]`: `ovhcloudSDConfigs[0]: unknown service: odd`,

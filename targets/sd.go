@@ -21,16 +21,16 @@ import (
 	"promrelay/config"
 )
 
-// sdBuilder makes of one service discovery of a ScrapeConfig what Prometheus's configuration would say, and has Prometheus's
-// own code read that, so that its defaults and its checks are those that count.
+// sdBuilder converts one service discovery of a ScrapeConfig to Prometheus's configuration, which Prometheus's own code then reads, so
+// that its defaults and validation apply.
 type sdBuilder struct {
 	assets    Assets
 	namespace string
-	secrets   []string // that were read
-	notes     []string // what was left out
+	secrets   []string // values of Secrets read so far
+	notes     []string // fields that were left out
 }
 
-// sdConfigs is a section of a configuration that has nothing but service discovery.
+// sdConfigs is a section of Prometheus's configuration with service discoveries only.
 type sdConfigs struct {
 	Configs discovery.Configs `yaml:"-"`
 }
@@ -40,7 +40,7 @@ func (s *sdConfigs) UnmarshalYAML(unmarshal func(any) error) error {
 	return discovery.UnmarshalYAMLWithInlineConfigs(s, unmarshal)
 }
 
-// load reads sd, an element of a list that Prometheus calls key.
+// load reads sd, an element of the list that Prometheus's configuration calls key.
 func (b *sdBuilder) load(key string, sd any) (discovery.Configs, error) {
 	section, err := b.section(sd)
 	if err != nil {
@@ -62,12 +62,12 @@ func (b *sdBuilder) load(key string, sd any) (discovery.Configs, error) {
 	return out.Configs, nil
 }
 
-// redact takes Secrets' values out of a message: some of Prometheus's name what they find wrong.
+// redact removes values of Secrets from a message: some of Prometheus's errors quote them.
 func (b *sdBuilder) redact(message string) string {
 	return Redact(message, b.secrets)
 }
 
-// Value implements Assets and remembers what is secret.
+// Value implements Assets and records values of Secrets.
 func (b *sdBuilder) Value(ref Ref) ([]byte, error) {
 	v, err := b.assets.Value(ref)
 	if len(v) > 0 && !ref.ConfigMap {
@@ -76,7 +76,7 @@ func (b *sdBuilder) Value(ref Ref) ([]byte, error) {
 	return v, err
 }
 
-// section translates one service discovery: the fields one by one, and what is particular to its kind.
+// section converts one service discovery: its fields one by one, and what is special to its kind.
 func (b *sdBuilder) section(sd any) (map[string]any, error) {
 	switch sd := sd.(type) {
 	case monitoringv1alpha1.KubernetesSDConfig:
@@ -85,7 +85,7 @@ func (b *sdBuilder) section(sd any) (map[string]any, error) {
 		return b.azure(sd)
 	case monitoringv1alpha1.NomadSDConfig:
 		if u, err := url.Parse(string(sd.Server)); err != nil || u.Scheme == "" || u.Host == "" {
-			return nil, fmt.Errorf("server: %q is no URL with a scheme and a host", sd.Server)
+			return nil, fmt.Errorf("server: %q is not a URL with a scheme and a host", sd.Server)
 		}
 	}
 	out, err := b.fields(reflect.ValueOf(sd), used)
@@ -94,7 +94,7 @@ func (b *sdBuilder) section(sd any) (map[string]any, error) {
 	}
 	switch sd := sd.(type) {
 	case monitoringv1alpha1.EC2SDConfig, monitoringv1alpha1.LightSailSDConfig:
-		if out["access_key"] == nil || out["secret_key"] == nil { // one alone is read and not used
+		if out["access_key"] == nil || out["secret_key"] == nil { // one alone is read but not used
 			delete(out, "access_key")
 			delete(out, "secret_key")
 		}
@@ -113,14 +113,14 @@ func (b *sdBuilder) kubernetes(sd monitoringv1alpha1.KubernetesSDConfig) (map[st
 		b.notes = append(b.notes, fmt.Sprintf("attachMetadata is left out, it has no meaning for the role %s", role))
 	}
 	for i, s := range sd.Selectors {
-		if got := strings.ToLower(string(s.Role)); role == RolePod && got != role { // Prometheus would take one of nodes, too
+		if got := strings.ToLower(string(s.Role)); role == RolePod && got != role { // Prometheus would accept one of nodes too
 			return nil, fmt.Errorf("selectors[%d]: the role pod may select pods only, not %q", i, got)
 		}
 	}
 	return b.fields(reflect.ValueOf(sd), used)
 }
 
-// azure leaves out what the operator never hands on. With OAuth it has to be right all the same.
+// azure leaves out the fields that the operator never passes on. With OAuth they are validated all the same.
 func (b *sdBuilder) azure(sd monitoringv1alpha1.AzureSDConfig) (map[string]any, error) {
 	if method := value(sd.AuthenticationMethod); method == "" || method == monitoringv1alpha1.AuthMethodTypeOAuth {
 		if _, err := b.fields(reflect.ValueOf(sd), unused); err != nil {
@@ -140,13 +140,13 @@ func (b *sdBuilder) azure(sd monitoringv1alpha1.AzureSDConfig) (map[string]any, 
 	return b.fields(reflect.ValueOf(sd), used)
 }
 
-// Whether anything connects with what is translated.
+// Whether a client uses the converted fields.
 const (
 	used   = false
 	unused = true
 )
 
-// fields translates the fields of a service discovery under the names that Prometheus has for them.
+// fields converts the fields of a service discovery to Prometheus's names.
 func (b *sdBuilder) fields(v reflect.Value, unused bool) (map[string]any, error) {
 	out := map[string]any{}
 	client := config_util.HTTPClientConfig{}
@@ -197,7 +197,7 @@ func (b *sdBuilder) secret(out map[string]any, name string, sel corev1.SecretKey
 	return nil
 }
 
-// plain translates the value of a field, nil if it says nothing.
+// plain converts the value of a field; nil if it is not set.
 func plain(name string, v reflect.Value) any {
 	switch x := v.Interface().(type) {
 	case monitoringv1alpha1.Filters:
@@ -251,7 +251,7 @@ func jsonName(f reflect.StructField) string {
 
 var camel = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 
-// snake makes Prometheus's name of a field of the CRD's.
+// snake converts a field's name in the CRD to Prometheus's name.
 func snake(name string) string {
 	if name == "tokenRef" {
 		return "token"

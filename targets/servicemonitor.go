@@ -6,7 +6,7 @@ import (
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 )
 
-// serviceMonitor makes one job of each endpoint (checkServiceMonitor and generateServiceMonitorConfig of the operator).
+// serviceMonitor makes one job for each endpoint (checkServiceMonitor and generateServiceMonitorConfig of the operator).
 func (c *compiler) serviceMonitor(owner Owner, m *monitoringv1.ServiceMonitor) ([]*Job, error) {
 	class, err := c.class(m.Spec.ScrapeClassName)
 	if err != nil {
@@ -95,7 +95,7 @@ func (c *compiler) serviceRules(j *Job, m *monitoringv1.ServiceMonitor, index in
 	l := ruleList{at: fmt.Sprintf("endpoints[%d].", index)}
 	l.copyLabel("__tmp_prometheus_job_name", "job")
 	if byRelabelling(m.Spec.SelectorMechanism) {
-		l.selector("service", m.Spec.Selector)
+		l.selector(RoleService, m.Spec.Selector)
 		j.Select = l.rules[1:]
 	}
 	meta := "__meta_kubernetes_endpoint"
@@ -117,12 +117,12 @@ func (c *compiler) serviceRules(j *Job, m *monitoringv1.ServiceMonitor, index in
 	l.copyLabel("pod", "__meta_kubernetes_pod_name")
 	l.copyLabel("container", "__meta_kubernetes_pod_container_name")
 	l.running(e.FilterRunning)
-	l.labelsFrom("service", m.Spec.TargetLabels...)
-	l.labelsFrom("pod", m.Spec.PodTargetLabels...)
-	l.labelsFrom("pod", c.spec.PodTargetLabels...)
+	l.labelsFrom(RoleService, m.Spec.TargetLabels...)
+	l.labelsFrom(RolePod, m.Spec.PodTargetLabels...)
+	l.labelsFrom(RolePod, c.spec.PodTargetLabels...)
 	l.replace("job", "${1}", anything, "__meta_kubernetes_service_name")
 	if m.Spec.JobLabel != "" {
-		l.replace("job", "${1}", something, "__meta_kubernetes_service_label_"+sanitize(m.Spec.JobLabel))
+		l.replace("job", "${1}", something, objectLabel(RoleService, sanitize(m.Spec.JobLabel)))
 	}
 	switch {
 	case e.Port != "":

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
@@ -12,21 +11,21 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 )
 
-// Set holds jobs and the targets that discovered groups give them. What is told is taken in at once and comes out at
-// the next Settle. One goroutine uses a Set; what Settle and the read methods return does not change.
+// Set holds jobs and the targets that they make of discovered groups. Replace, Offer and OfferAll change it; the next Settle returns
+// the changes. A Set is not safe for concurrent use. What Settle and the read methods return does not change.
 type Set struct {
 	jobs    map[string]*jobState
 	owners  map[Owner][]string     // names of their jobs
-	sources map[Source]*sourceJobs // who wants groups of a source
+	sources map[Source]*sourceJobs // which jobs take groups of a source
 	touched map[*jobState]bool     // since the last Settle
-	gone    map[string]*jobState   // of jobs that were told and removed since
+	gone    map[string]*jobState   // of jobs that were settled and removed since
 	builder *labels.Builder
 	// places holds the names of the jobs that have live targets at a place, one for each target.
-	places   map[place][]string
-	crowded  map[place]bool     // that have got a job beside another since the last Settle
-	yielding map[*jobState]bool // the jobs that yield
-	twice    map[Twice]bool     // that were told
-	newTwice []Twice            // that were not
+	places        map[place][]string
+	shared        map[place]bool     // places that got a second job since the last Settle
+	yielding      map[*jobState]bool // the jobs that yield
+	duplicates    map[Duplicate]bool // those found so far
+	newDuplicates []Duplicate        // those that NewDuplicates has not returned yet
 }
 
 // NewSet returns a set without jobs.
@@ -34,7 +33,7 @@ func NewSet() *Set {
 	return &Set{
 		jobs: map[string]*jobState{}, owners: map[Owner][]string{}, sources: map[Source]*sourceJobs{},
 		touched: map[*jobState]bool{}, gone: map[string]*jobState{}, builder: labels.NewBuilder(labels.EmptyLabels()),
-		places: map[place][]string{}, yielding: map[*jobState]bool{}, twice: map[Twice]bool{}, crowded: map[place]bool{},
+		places: map[place][]string{}, yielding: map[*jobState]bool{}, duplicates: map[Duplicate]bool{}, shared: map[place]bool{},
 	}
 }
 
@@ -42,11 +41,11 @@ func NewSet() *Set {
 type jobState struct {
 	job    *Job
 	groups map[groupKey]*groupState
-	// live are the targets as Settle last told them, by hash; of the job told, which is nil before the first time.
-	live map[uint64]*Target
-	told *Job
-	new  bool // its groups have not been offered yet
-	// yielded are targets that it leaves to others, as of the last Settle; at are the places of all that it could have.
+	// live are the targets as of the last Settle, by hash, and settled is the job then; nil before the first Settle.
+	live    map[uint64]*Target
+	settled *Job
+	new     bool // it was not settled yet
+	// yielded are the targets that it leaves to others, as of the last Settle; at are the places of all its possible targets.
 	yielded []Drop
 	at      map[place]bool
 }
@@ -57,35 +56,34 @@ type groupKey struct {
 	name   string // Group.Source
 }
 
-// groupState is what a group gives to a job.
+// groupState is what a job makes of a group.
 type groupState struct {
 	group   *targetgroup.Group
 	targets []*Target
 	dropped []Drop
 }
 
-// Drop is why a target of a group is none of the job's.
+// Drop is a target of a group that a job does not take.
 type Drop struct {
 	Group *targetgroup.Group
 	Index int   // of Group.Targets
-	Rule  int   // of Config.RelabelConfigs, the one that dropped it; -1 for none
-	Err   error // what was wrong with it, where no rule dropped it
+	Rule  int   // index in Config.RelabelConfigs of the rule that dropped it; -1 for none
+	Err   error // why it is dropped where no rule did
 }
 
 // sourceJobs finds the jobs that may take a group.
 type sourceJobs struct {
-	// byLabel holds jobs by a namespace, or "" for all, and a label pair that their selectors demand; "" for those that
-	// demand none that could be looked up.
+	// byLabel holds jobs by a namespace, "" for all, and a label with its value that their selectors demand, "" where they demand none.
 	byLabel map[jobIndex]map[*jobState]bool
-	// with holds the jobs that have something of a group, by its name.
+	// with holds the jobs that took a group, by its name.
 	with map[string]map[*jobState]bool
 }
 
 type jobIndex struct{ namespace, name, value string }
 
-// Replace makes jobs all jobs of an owner, none of them to take the owner away. A job that is as it was stays untouched. It
-// returns those that are new or changed: the groups that they may take are to be offered to them before Settle.
-func (s *Set) Replace(owner Owner, jobs []*Job) (needy []*Job) {
+// Replace sets the jobs of an owner; without jobs it removes the owner. A job that is equal to the present one is not touched. It
+// returns the jobs that are new or changed and have Discoveries: the caller offers them the groups of these before Settle.
+func (s *Set) Replace(owner Owner, jobs []*Job) (changed []*Job) {
 	before := s.owners[owner]
 	var names []string
 	for _, j := range jobs {
@@ -95,7 +93,7 @@ func (s *Set) Replace(owner Owner, jobs []*Job) (needy []*Job) {
 		}
 		s.put(j)
 		if len(j.Discoveries) > 0 {
-			needy = append(needy, j)
+			changed = append(changed, j)
 		}
 	}
 	for _, name := range before {
@@ -106,10 +104,10 @@ func (s *Set) Replace(owner Owner, jobs []*Job) (needy []*Job) {
 	if s.owners[owner] = names; len(names) == 0 {
 		delete(s.owners, owner)
 	}
-	return needy
+	return changed
 }
 
-// sameJob tells whether b is as a.
+// sameJob reports whether two jobs are equal.
 func sameJob(a, b *Job) bool {
 	return a.Owner == b.Owner && a.OwnToken == b.OwnToken && a.Yields == b.Yields && reflect.DeepEqual(a.Discoveries, b.Discoveries) && reflect.DeepEqual(a.Static, b.Static) &&
 		reflect.DeepEqual(a.Config, b.Config) && slices.Equal(a.Notes, b.Notes) && slices.Equal(a.Origins, b.Origins) && slices.Equal(a.MetricOrigins, b.MetricOrigins)
@@ -119,11 +117,11 @@ func (s *Set) put(j *Job) {
 	state := &jobState{job: j, groups: map[groupKey]*groupState{}, new: true}
 	old := s.jobs[j.Name]
 	if old != nil {
-		state.live, state.told = old.live, old.told
+		state.live, state.settled = old.live, old.settled
 		s.unindex(old)
 		delete(s.touched, old)
 	} else if gone := s.gone[j.Name]; gone != nil {
-		state.live, state.told = gone.live, gone.told
+		state.live, state.settled = gone.live, gone.settled
 		delete(s.gone, j.Name)
 	}
 	s.jobs[j.Name] = state
@@ -148,7 +146,7 @@ func (s *Set) put(j *Job) {
 		s.take(state, Source{}, g)
 	}
 	if old != nil && len(j.Config.ServiceDiscoveryConfigs) > 0 {
-		for key, gs := range old.groups { // what OfferAll gave: it says what of that counts no more
+		for key, gs := range old.groups { // groups of OfferAll, which removes them when they are gone
 			if key.source == (Source{}) && !old.job.static(key.name) {
 				s.take(state, key.source, gs.group)
 			}
@@ -164,7 +162,7 @@ func (s *Set) remove(name string) {
 	s.unindex(state)
 	delete(s.touched, state)
 	delete(s.jobs, name)
-	if state.told != nil {
+	if state.settled != nil {
 		s.gone[name] = state
 	}
 }
@@ -195,48 +193,28 @@ func (s *Set) unindex(state *jobState) {
 	}
 }
 
-// indexesOf says under what a job is found: its namespaces, and the first label that its selector demands to have one
-// certain value.
+// indexesOf returns the keys under which find looks for a job: its namespaces with the first label that its selector demands.
 func indexesOf(j *Job, d Discovery) []jobIndex {
-	var name, want string
-	for _, r := range j.Select {
-		if n, v, ok := demands(r); ok {
-			name, want = n, v
-			break
-		}
+	var label, want string
+	if len(j.Demands) > 0 {
+		label, want = j.Demands[0].Label(), j.Demands[0].Value
 	}
 	namespaces := d.Namespaces
-	if len(namespaces) == 0 || d.Role == RoleNode { // nodes are in none
+	if len(namespaces) == 0 || d.Role == RoleNode { // Nodes have no namespace
 		namespaces = []string{""}
 	}
 	var out []jobIndex
 	for _, ns := range namespaces {
-		out = append(out, jobIndex{ns, name, want})
+		out = append(out, jobIndex{ns, label, want})
 	}
 	return out
 }
 
-// demands reads a rule that keeps targets only if a label is there and has one value.
-func demands(r *relabel.Config) (name, v string, ok bool) {
-	if r.Action != relabel.Keep || len(r.SourceLabels) != 2 || r.Separator != ";" {
-		return "", "", false
-	}
-	inner, ok := strings.CutPrefix(r.Regex.String(), "(")
-	if !ok {
-		return "", "", false
-	}
-	inner, ok = strings.CutSuffix(inner, ");true")
-	if !ok || inner == "" || strings.ContainsAny(inner, `\.+*?()|[]{}^$`) {
-		return "", "", false
-	}
-	return string(r.SourceLabels[0]), inner, true
-}
-
-// Sources returns the sources of which some job wants groups.
+// Sources returns the sources from which some job takes groups.
 func (s *Set) Sources() []Source { return slices.Collect(maps.Keys(s.sources)) }
 
-// Offer takes in a group of a source as it is now; one without targets is gone. Namespace is that of its object, empty if
-// that has none. With onlyNew, it is the same as before, and only jobs that are new look at it.
+// Offer passes a group of a source to the jobs that may take it. A group without targets is gone. Namespace is that of its object,
+// empty if it has none. With onlyNew the group is unchanged, and only jobs that were not settled yet look at it.
 func (s *Set) Offer(src Source, namespace string, g *targetgroup.Group, onlyNew bool) {
 	jobs := s.sources[src]
 	if jobs == nil {
@@ -277,8 +255,8 @@ func (sj *sourceJobs) find(out map[*jobState]bool, namespace string, ls model.La
 	}
 }
 
-// OfferAll takes in all groups of a job that finds them by other means than Discoveries. No two have the same Source. The job keeps
-// them until it is called again, also when it changes, unless it finds none in this way any more.
+// OfferAll sets the groups that a job finds by its Config's service discovery. Their Sources are distinct. The job keeps them until
+// the next call, also when it is edited, as long as its Config has service discovery.
 func (s *Set) OfferAll(job string, groups []*targetgroup.Group) {
 	state := s.jobs[job]
 	if state == nil {
@@ -298,7 +276,7 @@ func (s *Set) OfferAll(job string, groups []*targetgroup.Group) {
 	}
 }
 
-// take gives the job what it makes of the group.
+// take adds the group to the job, in place of an older version of it.
 func (s *Set) take(state *jobState, src Source, g *targetgroup.Group) {
 	key := groupKey{src, g.Source}
 	if old := state.groups[key]; old != nil && old.group == g {
@@ -333,7 +311,7 @@ func (s *Set) drop(state *jobState, src Source, name string) {
 	}
 }
 
-// populate makes targets of a group, nil if its labels alone rule it out.
+// populate makes targets of a group. It returns nil if the job's Select drops the group.
 func (s *Set) populate(j *Job, g *targetgroup.Group) *groupState {
 	if len(j.Select) > 0 {
 		s.builder.Reset(labels.EmptyLabels())
@@ -362,7 +340,7 @@ func (s *Set) populate(j *Job, g *targetgroup.Group) *groupState {
 	return gs
 }
 
-// culprit finds the rule that drops a target.
+// culprit returns the index of the rule that drops a target.
 func (s *Set) culprit(j *Job, g *targetgroup.Group, i int) int {
 	discovered(s.builder, j.Config, g.Targets[i], g.Labels)
 	for n, r := range j.Config.RelabelConfigs {

@@ -17,13 +17,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// setWorld is jobs and groups, a Set that was told of them step by step, and what it told.
+// setWorld is jobs and groups, a Set that gets them step by step, and the targets by its changes.
 type setWorld struct {
 	r      *rand.Rand
 	jobs   map[Owner][]*Job
 	groups map[Source]map[string]*targetgroup.Group // by name
 	set    *Set
-	told   map[string]map[uint64]*Target
+	live   map[string]map[uint64]*Target
 }
 
 var worldSources = []Source{{Role: RoleEndpointSlice}, {Role: RolePod}, {Role: RoleEndpointSlice, Attach: Attach{Node: true}}}
@@ -45,7 +45,7 @@ func (w *setWorld) randomJob(owner Owner, i int) *Job {
 		sel.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "team", Operator: pick(w.r, metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn), Values: []string{"a", "c"}}}
 	}
 	l.selector("service", sel)
-	j := &Job{Name: cfg.JobName, Owner: owner, Config: &cfg, Select: l.rules[1:]}
+	j := &Job{Name: cfg.JobName, Owner: owner, Config: &cfg, Select: l.rules[1:], Demands: l.demands}
 	if w.r.IntN(3) == 0 {
 		l.filterBy(relabel.Drop, "port", pick(w.r, "10.*", "b:1"), "__address__")
 	}
@@ -144,13 +144,13 @@ func (w *setWorld) step() {
 func (w *setWorld) settle(t *testing.T) {
 	for _, c := range w.set.Settle(nil) {
 		if c.Gone {
-			delete(w.told, c.Job.Name)
+			delete(w.live, c.Job.Name)
 			continue
 		}
-		if w.told[c.Job.Name] == nil {
-			w.told[c.Job.Name] = map[uint64]*Target{}
+		if w.live[c.Job.Name] == nil {
+			w.live[c.Job.Name] = map[uint64]*Target{}
 		}
-		live := w.told[c.Job.Name]
+		live := w.live[c.Job.Name]
 		for _, r := range c.Removed {
 			if live[r.Hash] == nil {
 				t.Fatalf("%s: a target is removed that was never added: %v", c.Job.Name, r.Labels)
@@ -195,11 +195,11 @@ func lines(ts []*Target) []string {
 	return out
 }
 
-// Step by step gives the same as from scratch, and what is told adds up to it.
+// Step by step gives the same as from scratch, and the changes add up to it.
 func TestSetStepByStep(t *testing.T) {
 	targets, yielded := 0, 0
 	for seed := range uint64(100) {
-		w := &setWorld{r: rand.New(rand.NewPCG(seed, 2)), jobs: map[Owner][]*Job{}, groups: map[Source]map[string]*targetgroup.Group{}, set: NewSet(), told: map[string]map[uint64]*Target{}}
+		w := &setWorld{r: rand.New(rand.NewPCG(seed, 2)), jobs: map[Owner][]*Job{}, groups: map[Source]map[string]*targetgroup.Group{}, set: NewSet(), live: map[string]map[uint64]*Target{}}
 		for _, src := range worldSources {
 			w.groups[src] = map[string]*targetgroup.Group{}
 		}
@@ -211,12 +211,12 @@ func TestSetStepByStep(t *testing.T) {
 			w.settle(t)
 			want := w.scratch()
 			got := map[string][]string{}
-			for job, live := range w.told {
+			for job, live := range w.live {
 				yielded += len(w.set.jobs[job].yielded)
 				got[job] = lines(slices.Collect(maps.Values(live)))
 				targets += len(live)
 				if inSet := lines(w.set.Targets(job)); !slices.Equal(inSet, got[job]) {
-					t.Fatalf("seed %d: the set has %q, it told %q", seed, inSet, got[job])
+					t.Fatalf("seed %d: the set has %q, its changes give %q", seed, inSet, got[job])
 				}
 			}
 			if d := cmp.Diff(want, got); d != "" {
@@ -227,11 +227,11 @@ func TestSetStepByStep(t *testing.T) {
 			w.set.Replace(owner, nil)
 		}
 		w.settle(t)
-		if len(w.set.places) != 0 || len(w.set.yielding) != 0 || len(w.set.twice) != 0 {
-			t.Fatalf("seed %d: of no jobs there remain %v, %v, %v", seed, w.set.places, w.set.yielding, w.set.twice)
+		if len(w.set.places) != 0 || len(w.set.yielding) != 0 || len(w.set.duplicates) != 0 {
+			t.Fatalf("seed %d: of no jobs there remain %v, %v, %v", seed, w.set.places, w.set.yielding, w.set.duplicates)
 		}
-		if len(w.told) != 0 || len(w.set.sources) != 0 || len(w.set.jobs) != 0 {
-			t.Fatalf("seed %d: of no jobs there remain %v, %v, %v", seed, w.told, w.set.sources, w.set.jobs)
+		if len(w.live) != 0 || len(w.set.sources) != 0 || len(w.set.jobs) != 0 {
+			t.Fatalf("seed %d: of no jobs there remain %v, %v, %v", seed, w.live, w.set.sources, w.set.jobs)
 		}
 	}
 	if targets < 5_000 || yielded < 100 {
@@ -270,7 +270,7 @@ func TestOfferAll(t *testing.T) {
 	other.MetricsPath = "/other"
 	s.Replace(owner, []*Job{{Name: "file", Owner: owner, Config: &other}})
 	expect("http://b:2/other")
-	// So has one that finds them otherwise, until it is told what that has found.
+	// So has one that finds them otherwise, until OfferAll says what that found.
 	edited := cfg
 	edited.ServiceDiscoveryConfigs = discovery.Configs{&file.SDConfig{Files: []string{"b"}}}
 	s.Replace(owner, []*Job{{Name: "file", Owner: owner, Config: &edited}})

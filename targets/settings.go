@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,26 +15,26 @@ import (
 	k8slabels "k8s.io/apimachinery/pkg/labels"
 )
 
-// Settings are what the monitors block says about all monitors.
+// Settings are the settings of the monitors block, which apply to all monitors.
 type Settings struct {
 	spec    monitoringv1.CommonPrometheusFields
 	global  promconfig.GlobalConfig
 	classes map[string]monitoringv1.ScrapeClass
 	def     monitoringv1.ScrapeClass // the default class, zero if there is none
-	own     string                   // the namespace that a missing namespace selector means
+	own     string                   // the relay's namespace, which a missing namespace selector means
 	kinds   map[Kind]selection
-	// roleGiven tells that the role of ServiceMonitors is one that was asked for.
+	// roleGiven says that the configuration sets the role of ServiceMonitors.
 	roleGiven bool
-	getenv    func(string) string // nil: there is nothing in the environment
+	getenv    func(string) string // nil: the environment is empty
 }
 
-// selection is which objects of one kind are wanted.
+// selection says which monitors of a kind are selected.
 type selection struct {
 	objects    k8slabels.Selector
 	namespaces k8slabels.Selector // nil: the own namespace
 }
 
-// NewSettings prepares the fields of PrometheusAgent.spec. Own is the relay's namespace.
+// NewSettings validates the fields of PrometheusAgent.spec. Own is the relay's namespace.
 func NewSettings(spec monitoringv1.CommonPrometheusFields, own string) (*Settings, error) {
 	s := &Settings{spec: spec, classes: map[string]monitoringv1.ScrapeClass{}, own: own, kinds: map[Kind]selection{}, roleGiven: spec.ServiceDiscoveryRole != nil}
 	var err error
@@ -78,16 +79,16 @@ func NewSettings(spec monitoringv1.CommonPrometheusFields, own string) (*Setting
 	return s, nil
 }
 
-// SetExtraScrapeMetrics says whether scrapes write the extra series of themselves. PrometheusAgent.spec has no field for it: Prometheus
-// has it in its section global.
+// SetExtraScrapeMetrics sets extra_scrape_metrics, which PrometheusAgent.spec has no field for: it is in the section global of
+// Prometheus's configuration.
 func (s *Settings) SetExtraScrapeMetrics(on *bool) { s.global.ExtraScrapeMetrics = on }
 
-// SetEnvironment tells of the environment of the relay, as os.Getenv does. Without it, monitors are judged as if nothing stood there.
+// SetEnvironment sets how to read the relay's environment, as os.Getenv does. Without it the environment counts as empty.
 func (s *Settings) SetEnvironment(getenv func(string) string) { s.getenv = getenv }
 
 func (s *Settings) addClass(c monitoringv1.ScrapeClass) error {
 	if _, ok := s.classes[c.Name]; ok {
-		return fmt.Errorf("stands twice")
+		return errors.New("is defined twice")
 	}
 	if _, err := rules(c.Relabelings); err != nil {
 		return fmt.Errorf("relabelings: %w", err)
@@ -108,7 +109,7 @@ func (s *Settings) addClass(c monitoringv1.ScrapeClass) error {
 	return nil
 }
 
-// Unwanted says why a monitor is not selected, empty if it is. Namespace are the labels of its namespace, nil if they are not known.
+// Unwanted says why a monitor is not selected, empty if it is. NamespaceLabels are nil if they are not known.
 func (s *Settings) Unwanted(kind Kind, namespace string, labels, namespaceLabels map[string]string) string {
 	sel := s.kinds[kind]
 	field := strings.ToLower(string(kind[:1])) + string(kind[1:])
@@ -127,7 +128,7 @@ func (s *Settings) Unwanted(kind Kind, namespace string, labels, namespaceLabels
 	return ""
 }
 
-// NeedsNamespaces tells whether Unwanted looks at labels of namespaces.
+// NeedsNamespaces reports whether Unwanted reads labels of namespaces.
 func (s *Settings) NeedsNamespaces() bool {
 	for _, sel := range s.kinds {
 		if sel.namespaces != nil && !sel.namespaces.Empty() {
@@ -137,10 +138,10 @@ func (s *Settings) NeedsNamespaces() bool {
 	return false
 }
 
-// IgnoresNamespaceSelectors tells whether monitors find objects in their own namespace alone, whatever they say.
+// IgnoresNamespaceSelectors reports whether monitors find objects only in their own namespace.
 func (s *Settings) IgnoresNamespaceSelectors() bool { return s.spec.IgnoreNamespaceSelectors }
 
-// class returns the scrape class of a monitor.
+// class returns the scrape class of a name, the default class without one.
 func (s *Settings) class(name *string) (monitoringv1.ScrapeClass, error) {
 	if name == nil || *name == "" {
 		return s.def, nil
@@ -152,7 +153,7 @@ func (s *Settings) class(name *string) (monitoringv1.ScrapeClass, error) {
 	return c, nil
 }
 
-// globalConfig is what the operator would write into the section global (buildGlobalConfig).
+// globalConfig returns the section global that the operator would write (buildGlobalConfig).
 func globalConfig(spec monitoringv1.CommonPrometheusFields) (promconfig.GlobalConfig, error) {
 	m := map[string]any{"scrape_interval": spec.ScrapeInterval}
 	set := func(key string, v any, given bool) {
@@ -217,16 +218,16 @@ func value[T any](p *T) (v T) {
 	return v
 }
 
-// enforcedLabel is where a rule of enforcedNamespaceLabel is said to stand.
+// enforcedLabel is the Field of rules of enforcedNamespaceLabel.
 const enforcedLabel = "enforcedNamespaceLabel"
 
-// kindOf are the kinds of monitors by their resources. (Rules are nothing to the relay, but a list may name them.)
+// kindOf are the kinds of monitors by their resources. (The relay has no use for PrometheusRules, but the list may name them.)
 var kindOf = map[string]Kind{
 	"servicemonitors": ServiceMonitor, "podmonitors": PodMonitor, "probes": Probe, "scrapeconfigs": ScrapeConfig, "prometheusrules": "PrometheusRule",
 }
 
-// enforcedNamespaceLabel returns the rule that gives a monitor's targets and samples its namespace, none where nothing is
-// enforced or the monitor is excluded (package namespacelabeler of the operator).
+// enforcedNamespaceLabel returns the rule that sets the enforced label of a monitor's targets and samples to its namespace; none where
+// no label is enforced or the monitor is excluded (package namespacelabeler of the operator).
 func (s *Settings) enforcedNamespaceLabel(o Owner) []monitoringv1.RelabelConfig {
 	label := s.spec.EnforcedNamespaceLabel
 	if label == "" || slices.ContainsFunc(s.spec.ExcludedFromEnforcement, func(r monitoringv1.ObjectReference) bool {

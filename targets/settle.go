@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-// Settle returns what has changed since it was called last. Jobs that were told before and take groups of a source that is unknown as
-// yet keep their targets until it is known; nil means that all are.
+// Settle returns what changed since its last call. Unknown reports whether the groups of a Source are not known yet: a job that takes
+// groups of such a Source keeps its targets until they are. A nil unknown means that all are known.
 func (s *Set) Settle(unknown func(Source) bool) []Change {
 	var out []Change
 	for name, state := range s.gone {
-		out = append(out, Change{Job: state.told, Gone: true})
+		out = append(out, Change{Job: state.settled, Gone: true})
 		for _, t := range state.live {
 			s.leave(name, t)
 		}
-		s.forgetTwice(name)
+		s.forgetDuplicates(name)
 	}
 	clear(s.gone)
 	waiting := map[*jobState]bool{}
 	settle := func(state *jobState) {
-		if unknown != nil && state.told != nil && slices.ContainsFunc(state.job.Discoveries, func(d Discovery) bool { return unknown(d.Source) }) {
+		if unknown != nil && state.settled != nil && slices.ContainsFunc(state.job.Discoveries, func(d Discovery) bool { return unknown(d.Source) }) {
 			waiting[state] = true
 			return
 		}
@@ -36,7 +36,7 @@ func (s *Set) Settle(unknown func(Source) bool) []Change {
 			settle(state)
 		}
 	}
-	for state := range s.yielding { // touched also by what the others have now
+	for state := range s.yielding { // after the others, which may have touched them
 		if s.touched[state] {
 			settle(state)
 		}
@@ -47,7 +47,7 @@ func (s *Set) Settle(unknown func(Source) bool) []Change {
 	return out
 }
 
-// settle compares the job's targets with those that were told before.
+// settle compares the job's targets with those of the last Settle.
 func (s *Set) settle(state *jobState) (Change, bool) {
 	c := Change{Job: state.job}
 	now := s.choose(state)
@@ -65,29 +65,29 @@ func (s *Set) settle(state *jobState) (Change, bool) {
 			s.leave(state.job.Name, t)
 		}
 	}
-	changed := len(c.Added) > 0 || len(c.Removed) > 0 || state.told != state.job
-	state.live, state.told = now, state.job
+	changed := len(c.Added) > 0 || len(c.Removed) > 0 || state.settled != state.job
+	state.live, state.settled = now, state.job
 	byURL := func(a, b *Target) int { return strings.Compare(a.URL, b.URL) }
 	slices.SortFunc(c.Added, byURL)
 	slices.SortFunc(c.Removed, byURL)
 	return c, changed
 }
 
-// choose returns the job's targets by their hash. It notes those that it leaves to others.
+// choose returns the job's targets by their hash. It records those that it leaves to other jobs or Nodes.
 func (s *Set) choose(state *jobState) map[uint64]*Target {
 	now := map[uint64]*Target{}
 	state.yielded, state.at = nil, nil
 	leave := func(t *Target, why string) {
 		state.yielded = append(state.yielded, Drop{Group: t.group, Index: t.index, Rule: -1, Err: yieldError(why)})
 	}
-	living := state.livingNodes()
+	ready := state.readyNodes()
 	for _, key := range slices.SortedFunc(maps.Keys(state.groups), compareKeys) {
 		for _, t := range state.groups[key].targets {
 			if _, ok := now[t.Hash]; ok { // the same target of two groups is one
 				continue
 			}
-			if heir := living.heir(t); heir != "" {
-				leave(t, "the readiness of its Node is unknown, and Node "+heir+" has the same address")
+			if successor := ready.successor(t); successor != "" {
+				leave(t, "the readiness of its Node is unknown, and Node "+successor+" has the same address")
 				continue
 			}
 			if state.job.Yields {
@@ -103,7 +103,7 @@ func (s *Set) choose(state *jobState) map[uint64]*Target {
 }
 
 func compareKeys(a, b groupKey) int {
-	n := cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.source.Role, b.source.Role), strings.Compare(a.source.Selectors, b.source.Selectors))
+	n := cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.source.Role, b.source.Role), strings.Compare(a.source.Selectors.String(), b.source.Selectors.String()))
 	if n == 0 && a.source.Attach != b.source.Attach {
 		n = strings.Compare(fmt.Sprint(a.source.Attach), fmt.Sprint(b.source.Attach))
 	}

@@ -16,21 +16,20 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 )
 
-// Labels of a target that decide how its histograms are read; see PopulateDiscoveredLabels of
-// prometheus/scrape.
+// Labels of a target that decide how its histograms are read (PopulateDiscoveredLabels of prometheus/scrape).
 const (
 	convertClassicLabel = "__convert_classic_histograms_to_nhcb__"
 	alwaysClassicLabel  = "__always_scrape_classic_histograms__"
 	scrapeNativeLabel   = "__scrape_native_histograms__"
 )
 
-// UnixSocketLabel names the socket through which a target is scraped, if it has one.
+// UnixSocketLabel is the label with the path of the Unix socket of a target, if it has one.
 const UnixSocketLabel = "__unix_socket__"
 
-// Target is one thing to scrape. It does not change.
+// Target is one thing to scrape. It is immutable.
 type Target struct {
 	Job      *Job
-	Labels   labels.Labels // after relabelling, with the labels that begin with "__"
+	Labels   labels.Labels // after relabelling, including those that begin with "__"
 	URL      string
 	Hash     uint64 // of labels and URL: its identity within the job, as Prometheus has it
 	Interval time.Duration
@@ -40,7 +39,7 @@ type Target struct {
 	index int // of group.Targets
 }
 
-// Public returns the labels that the target's series bear.
+// Public returns the labels of the target's series.
 func (t *Target) Public() labels.Labels {
 	var b labels.ScratchBuilder
 	t.Labels.Range(func(l labels.Label) {
@@ -51,7 +50,7 @@ func (t *Target) Public() labels.Labels {
 	return b.Labels()
 }
 
-// Bool returns the value of one of the labels that decide about histograms, def where it says nothing.
+// Bool returns the value of a label that decides how histograms are read, def where it is not set.
 func (t *Target) Bool(name string, def bool) bool {
 	if b, err := strconv.ParseBool(t.Labels.Get(name)); err == nil {
 		return b
@@ -59,7 +58,7 @@ func (t *Target) Bool(name string, def bool) bool {
 	return def
 }
 
-// NativeHistograms tells which forms of histograms to take from a page of the target.
+// NativeHistograms says which forms of histograms to read from the target.
 func (t *Target) NativeHistograms() (native, alwaysClassic, convert bool) {
 	c := t.Job.Config
 	return t.Bool(scrapeNativeLabel, c.ScrapeNativeHistogramsEnabled()),
@@ -74,7 +73,7 @@ func (t *Target) Discovered() labels.Labels {
 	return b.Labels()
 }
 
-// discovered sets b to what a target is before relabelling (PopulateDiscoveredLabels of prometheus/scrape).
+// discovered sets b to the labels of a target before relabelling (PopulateDiscoveredLabels of prometheus/scrape).
 func discovered(b *labels.Builder, cfg *promconfig.ScrapeConfig, own, group model.LabelSet) {
 	b.Reset(labels.EmptyLabels())
 	for n, v := range own {
@@ -108,8 +107,8 @@ func discovered(b *labels.Builder, cfg *promconfig.ScrapeConfig, own, group mode
 
 var errNoAddress = errors.New("no address")
 
-// populate relabels what discovered made of a target and returns the labels of the result, or
-// empty labels if a rule dropped it (PopulateLabels of prometheus/scrape).
+// populate relabels the labels that discovered set and returns the result, which is empty if a rule dropped the target (PopulateLabels
+// of prometheus/scrape).
 func populate(b *labels.Builder, rules []*relabel.Config) (labels.Labels, error) {
 	none := labels.EmptyLabels()
 	if !relabel.ProcessBuilder(b, rules...) {
@@ -169,7 +168,7 @@ func positive(b *labels.Builder, label, what string) (model.Duration, error) {
 	return d, nil
 }
 
-// newTarget makes a target of relabelled labels. Their interval and timeout are valid.
+// newTarget makes a target of the labels that populate returned.
 func newTarget(job *Job, ls labels.Labels, group *targetgroup.Group, index int) *Target {
 	interval, _ := model.ParseDuration(ls.Get(model.ScrapeIntervalLabel))
 	timeout, _ := model.ParseDuration(ls.Get(model.ScrapeTimeoutLabel))
@@ -187,7 +186,7 @@ func identity(ls labels.Labels, url string) uint64 {
 	return h.Sum64()
 }
 
-// Timeless is what Hash would be without interval and timeout.
+// Timeless is the Hash without interval and timeout.
 func (t *Target) Timeless() uint64 {
 	b := labels.NewBuilder(t.Labels)
 	b.Del(model.ScrapeIntervalLabel, model.ScrapeTimeoutLabel)
@@ -217,7 +216,7 @@ func targetURL(ls labels.Labels, configured url.Values) string {
 	return u.String()
 }
 
-// FromGroup makes targets of a group, without those that the job's rules drop. Errors tell of targets that cannot be.
+// FromGroup makes targets of a group, without those that the job's rules drop. The error joins those of invalid targets.
 func FromGroup(job *Job, group *targetgroup.Group) (out []*Target, err error) {
 	b := labels.NewBuilder(labels.EmptyLabels())
 	var errs []error

@@ -17,9 +17,9 @@ type Backlog struct {
 	Samples uint64 // of the running count, between its acknowledged position and the end of the log
 }
 
-// Backlogs tells what the log in dir holds for each destination whose position is stored there, in the order of the
-// files' names. It takes no lock and writes nothing: the log may be open meanwhile, and then this is about what there was
-// at one moment. Damaged positions are left out.
+// Backlogs returns what the log in dir holds for each destination whose position is stored there, in the order of their
+// files' names. It takes no lock and writes nothing, so another process may have the log open; the result is then that of
+// one moment. Damaged positions are left out.
 func Backlogs(dir string) ([]Backlog, error) {
 	w := &WAL{
 		opts: Options{Dir: dir}, disk: osDisk{}, log: zap.NewNop(), metrics: newMetrics(nil),

@@ -77,12 +77,12 @@ type cursor struct {
 	layout  *layout
 	segment uint64
 	off     int64  // of the next frame
-	told    uint64 // highest running count that a sound header told, even where the payload is torn off
+	highest uint64 // running count of all sound headers so far, even of those whose payload is torn off
 	damage  int64  // where the frames begin that were skipped as damaged since the last sound one, 0 = none
 }
 
 func newCursor(f file, s *segment) cursor {
-	return cursor{window: window{file: f}, layout: s.layout, segment: s.number, off: s.layout.headerBytes, told: s.start}
+	return cursor{window: window{file: f}, layout: s.layout, segment: s.number, off: s.layout.headerBytes, highest: s.start}
 }
 
 // header returns the header of the next frame below limit and leaves off where it stands; false at limit. What is no
@@ -118,7 +118,7 @@ func (c *cursor) headerAt(off, ahead, limit int64) (header, bool, error) {
 	if !ok {
 		return header{}, false, nil
 	}
-	c.told = max(c.told, h.after())
+	c.highest = max(c.highest, h.after())
 	return h, h.length <= limit-off-c.layout.frameBytes, nil
 }
 

@@ -34,7 +34,7 @@ func newDamaged(t testing.TB) damaged {
 	return l
 }
 
-// hit tells whether bytes from to to-1 of the i-th segment touch the frame.
+// hit reports whether bytes from to to-1 of the i-th segment touch the frame.
 func (l damaged) hit(e Entry, i, from, to int) bool {
 	number, _, _ := parseSegmentName(filepath.Base(l.segments[i]))
 	return e.Start.Segment == number && e.Start.Offset < int64(to) && e.End.Offset > int64(from)

@@ -18,14 +18,14 @@ type Destination struct {
 	id    string
 	name  string // of its file
 	label string // in logs and metrics
-	known bool   // id is; false for a damaged file that nobody asked for
+	known bool   // id is known; false for a damaged file whose destination was not opened
 
 	// Guarded by wal.mu.
 	mark       // the acknowledged position, and the note
 	saved mark // what of it is durable, zero = nothing yet; segments are kept for its position
 	// What readers found missing behind the position.
 	skipped []span
-	// When a removed one is forgotten, zero = it is not removed, and how many samples waited for it when it was.
+	// When a removed one is forgotten, zero = not removed, and how many samples waited for it when it was removed.
 	forgetAt time.Time
 	waiting  uint64
 
@@ -71,10 +71,10 @@ func (w *WAL) Destination(id string) (*Destination, error) {
 		w.log.Info("removed destination is back", zap.String("destination", d.label))
 	}
 	w.metrics.addDestination(d.label)
-	if m != saved || d.file == nil { // without a file there is nowhere to note positions
+	if m != saved || d.file == nil { // without a file positions cannot be noted
 		if err := d.save(m); err != nil {
 			w.metrics.unsavedPosition.Inc()
-			w.log.Warn("position is not saved yet", zap.String("destination", d.label), zap.NamedError("err", err))
+			w.log.Warn("position not saved, Run tries again", zap.String("destination", d.label), zap.NamedError("err", err))
 		}
 	}
 	return d, nil
@@ -84,7 +84,7 @@ func (w *WAL) newDestination(name string) *Destination {
 	return &Destination{wal: w, name: name, label: strings.TrimSuffix(name, positionSuffix)}
 }
 
-// Label names the destination in logs and metrics: its name, or of a URL what may be shown.
+// Label names the destination in logs and metrics: its name, or the host of a URL with a hash.
 func (d *Destination) Label() string { return d.label }
 
 // Position is the acknowledged position.
@@ -119,8 +119,8 @@ func (w *WAL) wakeRun() {
 	}
 }
 
-// Note is what SetNote was given last, also by a process before this one; empty if nothing was. Where the position was
-// damaged it is lost, or the one before.
+// Note is the text last given to SetNote, also by an earlier process; empty if there was none. If the position was damaged,
+// the note is lost too, or an older one.
 func (d *Destination) Note() string {
 	d.wal.mu.Lock()
 	defer d.wal.mu.Unlock()
@@ -187,7 +187,7 @@ func (w *WAL) notePositions() {
 		return
 	}
 	for _, a := range w.unsavedPositions() {
-		if a.destination.handOver(a.mark) != nil { // the next save tells of it, if it fails too
+		if a.destination.handOver(a.mark) != nil { // the next save reports the error if it fails too
 			w.metrics.unsavedPosition.Inc()
 		}
 	}

@@ -10,15 +10,15 @@
 //     write while it waited for the disk. After a power loss it is what a Sync covered.
 //   - No segment number is used twice. Open begins a segment above every segment and every position that it finds, so a
 //     position means one place for ever.
-//   - Damage costs the frames it hits. The next entry tells as Lost exactly how much of the running count is missing.
-//     The one loss that cannot be told is the end of the newest segment, where no later frame says what came before.
+//   - Damage costs the frames it hits. Lost of the next entry says exactly how much of the running count is missing.
+//     The one loss that cannot be known is the end of the newest segment, where no later frame holds the count.
 //   - A reader never sees bytes that are not yet, or not any more, part of a whole group, and never a wrong payload
 //     beyond what CRC32C lets through.
 //   - Memory does not grow with the log: a reader holds 256 KiB, or its largest frame; the writer its largest group. Both
 //     give back what is above 4 MiB.
 //   - A destination that is removed can come back to its position for Options.Grace, and then holds nothing back.
-//   - A directory that somebody removes is made again within SyncInterval; Ready tells whether that worked. Its loss costs
-//     what no reader has read.
+//   - A directory that somebody removes is made again within SyncInterval; Ready reports whether that worked. What no reader
+//     had read is lost.
 //   - Neither a full disk nor a failing one ends the log. A failed write costs the group, which Append says; a failed
 //     fsync costs the segment its durability. Either gives the segment up, and the next group goes to a new one.
 //
@@ -26,11 +26,11 @@
 //
 //   - Append does not wait for the disk: a power loss takes what Options.SyncInterval and the kernel had not written.
 //   - Append waits while a segment is created, two fsyncs every segment. It does not wait for any other fsync.
-//   - A group whose write failed can be seen after all, or told as lost, if what got onto the disk could not be cut off
-//     again and the process ended before it could open the next segment. Those of its frames whose Count is 0 can be
+//   - A group whose write failed can be seen after all, or counted as lost, if what reached the disk could not be cut off
+//     and the process ended before it could open the next segment. Those of its frames whose Count is 0 can be
 //     seen after any restart.
-//   - What a destination lost is counted when it acknowledges what lies behind it, as far as its reader told of it by
-//     Skipped: it may have read what is deleted by now. If the process ends in between, what was read and not
+//   - What a destination lost is counted when it acknowledges a position behind it, if its reader reported it by Skipped:
+//     the reader may have read what is deleted by now. If the process ends in between, what was read and not
 //     acknowledged counts as lost.
 //   - Nothing is compressed, encrypted, or checked while nobody reads it.
 //
@@ -124,13 +124,13 @@
 //
 //  1. Lock the directory; a second process is refused.
 //  2. For each segment: read its header and its last 32 bytes. A damaged header costs nothing: number and version are
-//     known without it, and the first sound frame tells the running count. One that may not be opened is kept aside,
+//     known without it, and the first sound frame has the running count. One that may not be opened is kept aside,
 //     renamed if that is allowed.
 //  3. Walk by headers through the newest segment if it has no closing frame. It ends behind its last whole frame; a
 //     sound header counts into the running count even if its payload is torn off.
 //  4. Read the positions. A damaged slot leaves the other one, two leave the tail: data is sent twice, never skipped. A
 //     file that may not be opened counts as damaged.
-//  5. Begin a segment numbered above all of these, at the highest running count that any of these told. Delete segments
+//  5. Begin a segment numbered above all of these, at the highest running count that any of them had. Delete segments
 //     without a frame.
 //
 // A reader that meets damage searches for the next mark with a sound header and a sound payload behind it. A frame whose
@@ -145,9 +145,9 @@
 // # Versions
 //
 // The version is in every segment. This release writes version 1 and reads those in layouts, at least its own and the
-// previous release's. The form of the first 40 bytes is the same in every version: a sound header of a version that is
-// not known tells so, and the file is renamed to .unknown, logged and left for the release that wrote it, as is one in
-// which nothing is sound at all.
+// previous release's. The form of the first 40 bytes is the same in every version. A file with a sound header
+// of an unknown version is renamed to .unknown, logged and left for the release that wrote it. So is a file in which
+// nothing is sound.
 //
 // Position files are written in version 2, and read in version 1 too. One of an unknown version counts as damaged: a
 // release that knows version 1 alone sends everything again that is in the log.

@@ -38,7 +38,7 @@ func (e *CorruptionError) Error() string {
 	return fmt.Sprintf("segment %d is damaged at offset %d", e.Segment, e.Offset)
 }
 
-// isFull tells whether err means that the disk, or the share of it we may use, is full.
+// isFull reports whether err means that the disk, or the share of it we may use, is full.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

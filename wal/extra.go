@@ -17,9 +17,9 @@ const (
 	maxExtra         = 16 << 20
 )
 
-// SetExtra keeps bytes of the user's in a file beside the position, at most 16 MiB; wal does not look into them. Empty ones end that. They
-// outlive a SIGKILL. They are not synced, so after a power loss they may be gone or be those of an earlier call, while no bytes are
-// returned that were not set: the user must be able to do without. It may be called from one goroutine at a time.
+// SetExtra stores up to 16 MiB of the caller's bytes in a file beside the position; empty bytes remove the file. The bytes outlive a
+// SIGKILL. They are not synced: after a power loss they may be missing or be those of an earlier call, but never other bytes. So the
+// caller must be able to do without them. One goroutine at a time may call it.
 func (d *Destination) SetExtra(b []byte) error {
 	w := d.wal
 	w.syncMu.Lock()
@@ -59,7 +59,7 @@ func (d *Destination) writeExtra(path string, b []byte) error {
 	return d.wal.disk.Rename(path+temporarySuffix, path)
 }
 
-// Extra is what SetExtra was given last, also by a process before this one. It is empty where there is nothing, or nothing sound.
+// Extra returns the bytes last given to SetExtra, also by an earlier process. It is empty where there are none or they are damaged.
 func (d *Destination) Extra() []byte {
 	f, err := d.wal.disk.Open(d.wal.positionsPath(d.extraName()), os.O_RDONLY)
 	if err != nil {

@@ -39,8 +39,8 @@ var layouts = map[uint32]*layout{
 	version: {segmentHeaderBytes, frameHeaderBytes, []byte(frameMark), decodeFrame},
 }
 
-// segmentHeader is what a segment says of itself. These 40 bytes keep their form in every version,
-// so that an unknown version can be told from a damaged one.
+// segmentHeader describes a segment. These 40 bytes keep their form in every version, so that an unknown version can be
+// distinguished from damage.
 type segmentHeader struct {
 	version uint32
 	number  uint64

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// disk is what wal asks of a file system: the seam at which tests make it fail. All methods may block on the device.
+// disk is the file system as wal uses it. Tests replace it to inject failures. All methods may block on the device.
 type disk interface {
 	// Claim makes dir with its subdirectory for positions and locks it until the claim is closed.
 	Claim(dir string) (claim, error)
@@ -21,7 +21,7 @@ type disk interface {
 	// Rename replaces what stands at to.
 	Rename(from, to string) error
 	Remove(name string) error
-	// List tells the regular files of dir.
+	// List returns the regular files of dir.
 	List(dir string) ([]entry, error)
 	// Space measures the file system of dir.
 	Space(dir string) (space, error)
@@ -132,7 +132,7 @@ func (c *osClaim) Renew() (bool, error) {
 	return true, old.Close()
 }
 
-// held tells whether the file that is locked is still the one that others would lock.
+// held reports whether the file that is locked is still the one that others would lock.
 func (c *osClaim) held() (bool, error) {
 	ours, err := c.lock.Stat()
 	if err != nil {
@@ -203,8 +203,8 @@ func (osDisk) Space(dir string) (space, error) {
 	}
 }
 
-// Sync leaves out what nobody needs to read a file again, such as the time of its last change. On a directory
-// fdatasync may leave out the names too.
+// Sync does not wait for metadata that is not needed to read the file, such as the time of its last change. On a
+// directory fdatasync may leave out the names too, so that gets an fsync.
 func (f osFile) Sync() error {
 	if f.dir {
 		return f.File.Sync()

@@ -9,19 +9,18 @@ import (
 // span is a part of the running count.
 type span struct {
 	from, to uint64
-	reason   string // why the segment that held it is gone; of what a reader passed over, empty
+	reason   string // why the segment that held it is gone; empty for what a reader passed over
 }
 
-// common is how much of the running count two spans share.
-func (s span) common(o span) uint64 { return gap(max(s.from, o.from), min(s.to, o.to)) }
+// overlap is how much of the running count two spans share.
+func (s span) overlap(o span) uint64 { return gap(max(s.from, o.from), min(s.to, o.to)) }
 
-// What is in a deleted segment is not lost for that: a destination may have read it and acknowledge it later. It is lost
-// by the destinations whose readers found the gap, and for good when they have acknowledged what lies behind it. So
-// WAL.gone holds what went with segments, until everybody is past it, and Destination.skipped what the readers found.
+// What was in a deleted segment is not lost yet: a destination may have read it and acknowledge it later. It is lost for a
+// destination whose reader found the gap, once the destination acknowledges what lies behind it. So WAL.gone holds what went
+// with segments until every destination is past it, and Destination.skipped holds what readers found.
 
-// Skipped tells that the destination's reader found a gap: before start, lost is missing of the running count, as an
-// Entry tells it. It may be told again, by another reader. What of it was in a deleted segment is counted as lost when the
-// destination acknowledges a position behind the gap.
+// Skipped reports a gap that the destination's reader found: Start and Lost of an Entry. Another reader may report it again.
+// What was in a deleted segment counts as lost when the destination acknowledges a position behind the gap.
 func (d *Destination) Skipped(start Position, lost uint64) {
 	found := span{from: start.Count - min(lost, start.Count), to: start.Count}
 	d.wal.mu.Lock()
@@ -53,13 +52,13 @@ func (w *WAL) settleLocked(d *Destination) {
 // countLostLocked counts what of s went with segments as lost by d. The caller holds mu.
 func (w *WAL) countLostLocked(d *Destination, s span) {
 	for _, g := range w.gone {
-		if n := g.common(s); n > 0 {
+		if n := g.overlap(s); n > 0 {
 			w.metrics.lost.WithLabelValues(d.label, g.reason).Add(float64(n))
 		}
 	}
 }
 
-// noteMissing notes that somebody took the file of s, which is closed. A reader that has it open may read on.
+// noteMissing records that the file of the closed segment s was removed. A reader that has it open may read on.
 func (w *WAL) noteMissing(s *segment) {
 	w.mu.Lock()
 	first := !s.missing && slices.Contains(w.segments, s)
@@ -73,7 +72,7 @@ func (w *WAL) noteMissing(s *segment) {
 	}
 }
 
-// noteGoneLocked notes that g is not in the log any more. The caller holds mu.
+// noteGoneLocked records that g is no longer in the log. The caller holds mu.
 func (w *WAL) noteGoneLocked(g span) {
 	if g.from >= g.to {
 		return

@@ -19,7 +19,7 @@ type Position struct {
 	Count   uint64 // running count of everything before
 }
 
-// Before tells whether p lies before q. Count does not matter.
+// Before reports whether p lies before q. Count does not matter.
 func (p Position) Before(q Position) bool {
 	return p.Segment < q.Segment || p.Segment == q.Segment && p.Offset < q.Offset
 }
@@ -93,8 +93,8 @@ func decodeSlot(b []byte) (slot, error) {
 	return s, nil
 }
 
-// decodePositionFile returns the slot that holds in the file called name. An error beside a sound slot tells that the
-// other one is damaged: the position may be an older one. Zeros are a slot not written yet.
+// decodePositionFile returns the current slot of the file called name. An error beside a sound slot says that the other
+// slot is damaged: the position may be an older one. Zeros are a slot not written yet.
 func decodePositionFile(name string, b []byte) (slot, bool, error) {
 	var best slot
 	var found bool
@@ -119,7 +119,7 @@ func decodePositionFile(name string, b []byte) (slot, bool, error) {
 	return best, found, errors.Join(errs...)
 }
 
-// positionFileName is a readable part, then a hash of id that tells one from another.
+// positionFileName is a readable part, then a hash that makes the name unique to id.
 func positionFileName(id string) string {
 	sum := sha256.Sum256([]byte(id))
 	return readable(id) + "-" + hex.EncodeToString(sum[:8]) + positionSuffix
@@ -147,7 +147,7 @@ func readable(id string) string {
 	return b.String()
 }
 
-// labelOf names a destination in logs and metrics: a name as it is, of a URL what may be shown.
+// labelOf names a destination in logs and metrics: a name as it is, a URL by its host and a hash.
 func labelOf(id string) string {
 	if strings.Contains(id, "://") {
 		return strings.TrimSuffix(positionFileName(id), positionSuffix)

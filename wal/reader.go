@@ -41,16 +41,15 @@ type Reader struct {
 	next  uint64   // lowest number of the segment to open next
 	seg   *segment // nil = none open
 	cur   cursor   // in seg
-	count uint64   // running count of what was returned or told as lost
+	count uint64   // running count of what was returned or counted as lost
 
 	opened    bool  // nothing was returned from seg yet
 	forgotten int64 // bytes of seg dropped from the page cache
 	closed    bool
 }
 
-// NewReader returns a reader that begins at from, a position that Head, Tail, Append, an Entry or a Destination told.
-// What was deleted since is skipped and told as Lost by the first entry; of the zero Position that is everything ever
-// deleted, of Tail nothing.
+// NewReader returns a reader that begins at from, a position from Head, Tail, Append, an Entry or a Destination. What was
+// deleted behind it is skipped, and Lost of the first entry: everything ever deleted for the zero Position, nothing for Tail.
 func (w *WAL) NewReader(from Position) (*Reader, error) {
 	if w.Head().Before(from) {
 		return nil, fmt.Errorf("read from segment %d, offset %d: %w", from.Segment, from.Offset, ErrBeyondHead)
@@ -116,7 +115,7 @@ func (r *Reader) TryNext() (Entry, bool, error) {
 	}
 }
 
-// Close lets go of the segment.
+// Close closes the segment that is being read.
 func (r *Reader) Close() error {
 	r.closed = true
 	r.leave()
@@ -163,7 +162,7 @@ func (r *Reader) leave() {
 		return
 	}
 	r.forget(0)
-	// The file was only read: an error has nothing to tell.
+	// The file was only read: its error does not matter.
 	_ = r.cur.file.Close()
 	r.seg = nil
 }
@@ -206,7 +205,7 @@ func (r *Reader) read(limit int64, final bool) (Entry, bool, error) {
 	}
 }
 
-// replaying tells whether the next frame lies before the position where the reader began.
+// replaying reports whether the next frame lies before the position where the reader began.
 func (r *Reader) replaying() bool {
 	return r.seg.number == r.from.Segment && r.cur.off < r.from.Offset
 }
@@ -232,8 +231,8 @@ func (r *Reader) entry(h header, payload []byte) Entry {
 	return e
 }
 
-// noteDamage counts a damaged place once. What lies at the end of a torn segment with nothing sound behind it was
-// never finished, and not damaged.
+// noteDamage counts a damaged place once. The end of a torn segment with nothing sound behind it was never finished, so it
+// is no damage.
 func (r *Reader) noteDamage(found, final bool) {
 	at := r.cur.damage
 	if at == 0 || r.seg.gone.Load() {
@@ -247,8 +246,8 @@ func (r *Reader) noteDamage(found, final bool) {
 	r.wal.log.Warn("damage skipped", zap.NamedError("err", &CorruptionError{Segment: r.seg.number, Offset: at}))
 }
 
-// forget drops from the page cache what lies behind the reader, if that is step bytes or more and all of it is synced.
-// It counts as memory of the pod. Another reader further behind gets it from the disk again.
+// forget drops what lies behind the reader from the page cache, which counts as memory of the pod, if that is at least step
+// bytes and all of it is synced. Another reader further behind reads it from the disk again.
 func (r *Reader) forget(step int64) {
 	if r.cur.off-r.forgotten > step && r.seg.synced.Load() >= r.cur.off {
 		r.cur.file.Forget(r.forgotten, r.cur.off-r.forgotten)

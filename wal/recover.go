@@ -44,8 +44,8 @@ func (w *WAL) recover() error {
 	return w.begin()
 }
 
-// begin opens the first segment of this process. Only then it deletes the segments without a frame: they may be all
-// that told the running count.
+// begin opens the first segment of this process. Then it deletes segments without a frame, not before: their headers may
+// be all that had the running count.
 func (w *WAL) begin() error {
 	w.appendMu.Lock()
 	defer w.appendMu.Unlock()
@@ -135,8 +135,8 @@ func (w *WAL) withFile(s *segment, read func(file) error) error {
 	return errors.Join(read(f), f.Close())
 }
 
-// setAside renames a segment of which this process can read nothing, for the reason that message tells. It is not touched
-// again, and its number not used. Where it cannot be renamed the next start finds it again.
+// setAside renames a segment that this process cannot read, for the reason in message. Its file is not touched again and
+// its number is not reused. If it cannot be renamed, the next start finds it again.
 func (w *WAL) setAside(s *segment, message string, why ...zap.Field) error {
 	w.metrics.unknown.Inc()
 	w.log.Warn(message, append(why, zap.Uint64("segment", s.number), zap.Int64("bytes", s.disk))...)
@@ -148,7 +148,7 @@ func (w *WAL) setAside(s *segment, message string, why ...zap.Field) error {
 }
 
 // readSegment completes s from its header and its closing frame; false if nothing can be read from it. A damaged
-// header costs no frame: the file's name tells the number, the first sound frame the running count.
+// header costs no frame: the file's name has the number, the first sound frame the running count.
 func (w *WAL) readSegment(f file, s *segment) (bool, error) {
 	v := window{file: f}
 	b, err := v.view(0, segmentHeaderBytes, headerAhead, s.disk)
@@ -197,7 +197,7 @@ func (w *WAL) readClosing(f file, s *segment) error {
 	return err
 }
 
-// findEnd walks through the newest segment, of which no later one tells where it ends and at which running count.
+// findEnd walks through the newest segment: no later one has the running count at which it ends.
 func (w *WAL) findEnd(f file, s *segment) error {
 	c := newCursor(f, s)
 	end := s.layout.headerBytes
@@ -213,10 +213,10 @@ func (w *WAL) findEnd(f file, s *segment) error {
 		end = c.off
 	}
 	if end < s.disk {
-		w.log.Info("segment ends in what was never finished", zap.Uint64("segment", s.number),
+		w.log.Info("unfinished end of a segment ignored", zap.Uint64("segment", s.number),
 			zap.Int64("offset", end), zap.Int64("bytes", s.disk-end))
 	}
 	s.size.Store(end)
-	w.head.Count = max(w.head.Count, c.told)
+	w.head.Count = max(w.head.Count, c.highest)
 	return nil
 }

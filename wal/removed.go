@@ -11,11 +11,11 @@ import (
 	"go.uber.org/zap"
 )
 
-// Keep removes every destination but ids. Nobody may read for a removed one any more. For the grace its position, with the
-// note, is found again by Destination, and holds segments; then it is forgotten, holds nothing back, and is new if it
-// comes again. The grace begins anew with the Keep of the next process; Run ends it.
+// Keep removes every destination except ids. The caller no longer reads for a removed one. During Options.Grace its position
+// and note remain: it holds segments, and Destination returns to it. After that it is forgotten, holds nothing back, and is
+// new if it comes again. The grace begins again with the Keep of the next process; Run ends it.
 //
-// What was deleted before the removed destination had it is lost by now, and its position moves behind that.
+// What was deleted before the removed destination had read it counts as lost now, and its position moves behind that.
 func (w *WAL) Keep(ids []string) error {
 	if w.closed.Load() {
 		return ErrClosed

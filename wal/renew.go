@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// Ready is nil while appends work and land where the next process finds them. Otherwise it tells why they do not.
+// Ready is nil while appends work and the next process will find them. Otherwise it says why not.
 func (w *WAL) Ready() error {
 	if w.closed.Load() {
 		return ErrClosed
@@ -22,7 +22,7 @@ func (w *WAL) Ready() error {
 	return nil
 }
 
-// setReady is told whether appends work. The caller holds appendMu.
+// setReady sets why appends do not work, nil if they do. The caller holds appendMu.
 func (w *WAL) setReady(err error) {
 	if err == nil {
 		w.unready.Store(nil)
@@ -42,9 +42,9 @@ func (w *WAL) renew() error {
 	return err
 }
 
-// keepDirectory renews the directory, and moves on to a new segment if there is none to append to, or if somebody
-// removed its file: what is appended there would be gone with this process. As long as the directory cannot be made
-// again that is better than nothing. Run alone calls it.
+// keepDirectory renews the directory, and opens a new segment if there is none or its file was removed: what is appended
+// there would be gone with this process. While the directory cannot be made again, appends go on there, which is better
+// than nothing. Only Run calls it.
 func (w *WAL) keepDirectory() {
 	err := w.renew()
 	w.noteChange(&w.dirTroubled, "check of the directory", err)
@@ -63,12 +63,12 @@ func (w *WAL) keepDirectory() {
 		w.setReady(nil)
 	case isFull(w.troubled): // each attempt costs a segment, so they are left to those who append
 	default:
-		w.leaveLocked(s)
+		w.replaceActiveLocked(s)
 	}
 }
 
-// leaveLocked opens a segment in the place of s, the active one, whose file was removed, or nil.
-func (w *WAL) leaveLocked(s *segment) {
+// replaceActiveLocked opens a segment in place of the active segment s, whose file was removed, or of nil.
+func (w *WAL) replaceActiveLocked(s *segment) {
 	if _, err := w.openLocked(); err != nil {
 		w.setReady(err)
 		return
@@ -80,7 +80,7 @@ func (w *WAL) leaveLocked(s *segment) {
 	}
 }
 
-// exists is false only for a file that is surely not there.
+// exists is false only for a file that certainly does not exist.
 func (w *WAL) exists(path string) bool {
 	f, err := w.disk.Open(path, os.O_RDONLY)
 	if err == nil {
@@ -102,6 +102,6 @@ func (w *WAL) forgetFiles() {
 	}
 	w.mu.Unlock()
 	for _, d := range destinations {
-		_ = d.closeFile() // nobody finds it any more
+		_ = d.closeFile() // the file has no name any more
 	}
 }

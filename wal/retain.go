@@ -13,7 +13,7 @@ import (
 
 // Why a segment was deleted.
 const (
-	reasonAcknowledged = "acknowledged" // nobody waits for it
+	reasonAcknowledged = "acknowledged" // no destination needs it
 	reasonMaxBytes     = "max_bytes"
 	reasonMinFree      = "min_free"
 	reasonDiskFull     = "disk_full"
@@ -23,12 +23,12 @@ const (
 // lossReasons are those for which a destination can miss what was in a segment.
 var lossReasons = []string{reasonMaxBytes, reasonMinFree, reasonDiskFull, reasonMissing}
 
-// settleTime is how long a file system may take to give back the space of a deleted file. Until then the free space it
-// tells is too low, and to believe it would cost segment after segment.
+// settleTime is how long a file system may take to free the space of a deleted file. Until then it reports too little free
+// space, and acting on that would delete segment after segment.
 const settleTime = 10 * time.Second
 
-// idle counts the oldest segments that nobody waits for, not even after a power loss: those that every durable
-// position has passed. Without positions nothing is waited for, and the newest closed segment is kept all the same.
+// idle counts the oldest segments that no destination needs, not even after a power loss: those that every durable position
+// has passed. Without positions none is needed, but the newest closed segment is kept all the same.
 func idle(segments []*segment, positions []Position) int {
 	closed := countUntil(segments, func(s *segment) bool { return !s.closed.Load() })
 	if len(positions) == 0 {
@@ -47,7 +47,7 @@ func countUntil(segments []*segment, stop func(*segment) bool) int {
 	return len(segments)
 }
 
-// keepBounds deletes what nobody waits for, then what is too much. Run alone calls it.
+// keepBounds deletes what no destination needs, then what exceeds the bounds. Only Run calls it.
 func (w *WAL) keepBounds() {
 	w.retainMu.Lock()
 	w.deleteIdle()
@@ -128,7 +128,7 @@ func (w *WAL) makeRoomAfterFull(spare *segment) {
 	}
 }
 
-// deleteIdle deletes what nobody waits for and returns the number of segments.
+// deleteIdle deletes what no destination needs and returns the number of segments.
 func (w *WAL) deleteIdle() int {
 	w.mu.Lock()
 	positions := make([]Position, 0, len(w.destinations))
@@ -202,7 +202,7 @@ func (w *WAL) remove(s *segment, reason string) bool {
 	err = errors.Join(err, w.disk.Remove(s.path))
 	w.unsyncedNames.Store(true)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		w.log.Warn("segment is forgotten, its file stays", zap.Uint64("segment", s.number), zap.NamedError("err", err))
+		w.log.Warn("file of a deleted segment could not be removed", zap.Uint64("segment", s.number), zap.NamedError("err", err))
 	}
 	return true
 }
@@ -214,7 +214,7 @@ func (w *WAL) size() int64 {
 	return w.bytes
 }
 
-// showLocked brings the gauges up to date.
+// showLocked updates the gauges.
 func (w *WAL) showLocked() {
 	w.metrics.segments.Set(float64(len(w.segments)))
 	w.metrics.bytes.Set(float64(w.bytes))

@@ -102,7 +102,7 @@ func (s *segment) first() Position {
 	return Position{Segment: s.number, Offset: s.layout.headerBytes, Count: s.start}
 }
 
-// passed tells whether a destination at p has nothing left to read in the segment.
+// passed reports whether a destination at p has nothing left to read in the segment.
 func (s *segment) passed(p Position) bool {
 	return s.closed.Load() && (s.number < p.Segment || s.number == p.Segment && p.Offset >= s.size.Load())
 }

@@ -46,7 +46,7 @@ func (w *WAL) syncSegment(s *segment) error {
 	final := s.closed.Load()
 	size := s.size.Load()
 	if s.gone.Load() {
-		return w.letGo(s)
+		return w.closeFile(s)
 	}
 	if !final && size == s.synced.Load() {
 		return nil
@@ -54,10 +54,10 @@ func (w *WAL) syncSegment(s *segment) error {
 	if s.file == nil { // found by recovery: the process before this one may not have come to sync it
 		f, err := w.disk.Open(s.path, os.O_RDONLY)
 		if err != nil && s.gone.Load() {
-			return w.letGo(s)
+			return w.closeFile(s)
 		}
 		if err != nil {
-			return errors.Join(err, w.letGo(s))
+			return errors.Join(err, w.closeFile(s))
 		}
 		s.file = f
 	}
@@ -71,18 +71,18 @@ func (w *WAL) syncSegment(s *segment) error {
 			w.giveUpLocked(s, err)
 		}
 		w.appendMu.Unlock()
-		return errors.Join(err, w.letGo(s))
+		return errors.Join(err, w.closeFile(s))
 	}
 	s.synced.Store(size)
 	if !final {
 		return nil
 	}
 	s.file.Forget(0, 0)
-	return w.letGo(s)
+	return w.closeFile(s)
 }
 
-// letGo closes the writer's file of s and has nothing more to sync there.
-func (w *WAL) letGo(s *segment) error {
+// closeFile closes the writer's file of s, which needs no more sync.
+func (w *WAL) closeFile(s *segment) error {
 	w.mu.Lock()
 	w.dirty = slices.DeleteFunc(w.dirty, func(d *segment) bool { return d == s })
 	w.mu.Unlock()
@@ -92,7 +92,7 @@ func (w *WAL) letGo(s *segment) error {
 	return s.file.Close()
 }
 
-// syncNames makes deletions durable. They need no haste: a file that comes back is deleted again.
+// syncNames makes deletions durable. They are not urgent: a file that comes back is deleted again.
 func (w *WAL) syncNames() error {
 	if !w.unsyncedNames.Swap(false) {
 		return nil

@@ -9,9 +9,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// CheckVolume tells whether the volume of dir, or of the nearest directory above it that exists, suits
-// Options.MinFreeBytes, of which the configuration speaks as wal.min_free_bytes. An error means that Open would refuse it;
-// the warning is empty if all is well. A volume that cannot be measured is no error.
+// CheckVolume checks the volume of dir, or of the nearest existing directory above it, against Options.MinFreeBytes, which
+// is wal.min_free_bytes in the configuration. With an error Open would fail; the warning is empty if all is well. A volume that
+// cannot be measured is no error.
 func CheckVolume(dir string, minFreeBytes int64) (warning string, err error) {
 	return checkVolume(osDisk{}, dir, minFreeBytes)
 }

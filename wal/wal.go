@@ -110,7 +110,7 @@ type WAL struct {
 
 	retainMu sync.Mutex
 
-	// Of Run alone.
+	// Used only by Run.
 	settled      time.Time // before it, free space is not measured again
 	freeTroubled bool      // the last attempt to measure it did not succeed
 	dirTroubled  bool      // the last look at the directory did not succeed
@@ -162,9 +162,9 @@ func Open(o Options) (*WAL, error) {
 	return w, nil
 }
 
-// Run makes durable what was appended and acknowledged, every SyncInterval, and keeps the bounds. What was acknowledged it
-// also writes at once, without waiting for the disk. It returns nil when
-// ctx is done; whoever waits for that calls Close next. No failure ends it: each is counted, logged and survived.
+// Run makes durable what was appended and acknowledged, every SyncInterval, and keeps the bounds. It also writes
+// acknowledged positions at once, without waiting for the disk. It returns nil when ctx is done; Close comes after it. No
+// failure ends it: each is counted and logged.
 func (w *WAL) Run(ctx context.Context) error {
 	tick := time.NewTicker(w.opts.SyncInterval)
 	defer tick.Stop()
@@ -182,23 +182,23 @@ func (w *WAL) Run(ctx context.Context) error {
 
 func (w *WAL) maintain() {
 	if w.closed.Load() {
-		return // the directory may be another's by now
+		return // another process may have the directory by now
 	}
 	w.keepDirectory()
 	syncErr, saveErr := w.sync()
 	if syncErr != nil {
-		w.log.Error("fsync failed, what it was for is not durable", zap.NamedError("err", syncErr))
+		w.log.Error("fsync failed, the segment's new data is not durable", zap.NamedError("err", syncErr))
 	}
 	w.syncMu.Lock()
 	w.noteChange(&w.posTroubled, "save of positions", saveErr)
 	w.syncMu.Unlock()
 	if err := w.forgetRemoved(time.Now()); err != nil {
-		w.log.Warn("the next start finds a forgotten destination again", zap.NamedError("err", err))
+		w.log.Warn("files of a forgotten destination could not be removed", zap.NamedError("err", err))
 	}
 	w.keepBounds()
 }
 
-// noteChange logs that what began or ceased to fail.
+// noteChange logs when background work begins to fail and when it succeeds again.
 func (w *WAL) noteChange(failing *bool, what string, err error) {
 	switch {
 	case err != nil && !*failing:
@@ -230,8 +230,8 @@ func (w *WAL) tailLocked() Position {
 	return w.segments[0].first()
 }
 
-// Recent is the position of the first frame of the oldest of the newest segments that hold at most size bytes together;
-// of the newest that holds any frame, if that one is larger.
+// Recent is the position of the first frame of the newest segments that together hold at most size bytes; if even the newest
+// segment with a frame is larger, of that segment.
 func (w *WAL) Recent(size int64) Position {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -248,8 +248,8 @@ func (w *WAL) Recent(size int64) Position {
 	return from
 }
 
-// Close ends the segment being written with a closing frame, syncs, and gives up the directory. Readers may read on
-// to the end. Run should have returned.
+// Close ends the segment being written with a closing frame, syncs, and unlocks the directory. Readers may read on to the
+// end. Call it after Run has returned.
 func (w *WAL) Close() error {
 	w.appendMu.Lock()
 	if w.closed.Load() {
@@ -270,7 +270,7 @@ func (w *WAL) Close() error {
 	return nil
 }
 
-// release closes every file but the readers' and gives up the lock.
+// release closes every file except those of readers, and unlocks the directory.
 func (w *WAL) release() error {
 	w.syncMu.Lock()
 	defer w.syncMu.Unlock()

@@ -11,10 +11,10 @@ import (
 
 // Frame is what a writer appends.
 type Frame struct {
-	// Type is the writer's own, 1 to 127. wal keeps the others for itself.
+	// Type is chosen by the writer, 1 to 127. wal keeps the others for itself.
 	Type byte
-	// Repeated marks what the writer writes again in each new segment, as tables. A reader that starts inside a segment
-	// is given these frames from the segment's beginning on.
+	// Repeated marks what the writer writes again in each new segment, such as tables. A reader that starts inside a segment
+	// gets these frames from the segment's beginning on.
 	Repeated bool
 	// Count is how much the frame adds to the running count, in the writer's own unit (samples).
 	Count uint32
@@ -30,9 +30,9 @@ const (
 )
 
 // rotateNow decides whether a group of group bytes must land in a new segment. What each segment repeats (tables) is
-// pure cost, so a segment is full at target bytes only if that makes at most a fifth of it; else it grows on until it
-// does, to at most four times target. So tables add at most a quarter to the data, as long as those of one segment take
-// no more than 4/5 of target; of larger ones the ceiling repeats more. A segment without a frame takes any group.
+// overhead, so a segment is full at target bytes only if repeated frames make at most a fifth of it; otherwise it grows until
+// they do, to at most four times target. So tables add at most a quarter to the data as long as those of one segment take at
+// most 4/5 of target. A segment without a frame takes any group.
 func rotateNow(fresh, repeated, group, target int64) bool {
 	held := fresh + repeated
 	switch {
@@ -190,7 +190,7 @@ func (w *WAL) openLocked() (*segment, error) {
 	return s, nil
 }
 
-// createLocked creates the next segment, in a directory that is surely ours.
+// createLocked creates the next segment, after it made sure that the directory is there and locked.
 func (w *WAL) createLocked() (*segment, error) {
 	if err := w.renew(); err != nil {
 		return nil, err
@@ -207,7 +207,7 @@ func (w *WAL) retireLocked(s *segment) {
 	buf := appendFrame(w.buf[:0], s.number, size, end, Frame{Type: typeClosing})
 	if err := writeAll(s.file, buf, size); err != nil {
 		w.metrics.writeFailures.Inc()
-		w.log.Warn("segment is closed without a closing frame", zap.Uint64("segment", s.number),
+		w.log.Warn("segment closed without a closing frame", zap.Uint64("segment", s.number),
 			zap.NamedError("err", errors.Join(err, s.file.Truncate(size))))
 	} else {
 		w.mu.Lock()

@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
-	"promrelay/informers"
 	"promrelay/targets"
 )
 
@@ -102,7 +101,7 @@ func targetsAPI(w http.ResponseWriter, r *http.Request, src *Sources) {
 }
 
 // addMonitor adds a monitor with its jobs; with a pool only the one of which that is a job, and that job.
-func (a *apiTargets) addMonitor(m *informers.MonitorStatus, pool string) {
+func (a *apiTargets) addMonitor(m *targets.MonitorStatus, pool string) {
 	out := apiMonitor{
 		Kind: string(m.Owner.Kind), Namespace: m.Owner.Namespace, Name: m.Owner.Name,
 		State: string(m.State), Reason: cmp.Or(m.Reason, m.Why), LastGood: m.LastGood, Jobs: []apiJob{},

@@ -14,8 +14,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"promrelay/informers"
 	"promrelay/scrape"
+	"promrelay/targets"
 )
 
 //go:embed targets.html page.css page.js
@@ -142,7 +142,7 @@ func newPage(src *Sources, v view, now time.Time) *page {
 		p.count(g)
 		switch chosen := v.choose(g); {
 		case !chosen || v.Job != "" && len(g.Jobs) == 0:
-		case m.State == informers.Unselected:
+		case m.State == targets.Unselected:
 			p.Unselected = append(p.Unselected, g)
 		default:
 			p.Groups = append(p.Groups, g)
@@ -160,12 +160,12 @@ func newPage(src *Sources, v view, now time.Time) *page {
 
 // count adds a group to the numbers of the whole.
 func (p *page) count(g *group) {
-	if g.State == string(informers.Unselected) {
+	if g.State == targets.Unselected {
 		p.counts[chooseUnselected]++
 	} else {
 		p.Monitors++
 	}
-	if g.State == string(informers.Rejected) {
+	if g.State == targets.Rejected {
 		p.counts[chooseRejected]++
 	}
 	if g.Empty() {

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"promrelay/informers"
 	"promrelay/relay"
 	"promrelay/scrape"
+	"promrelay/targets"
 )
 
 func TestTargetsPage(t *testing.T) {
@@ -51,7 +51,7 @@ func TestTargetsPage(t *testing.T) {
 func TestOrderOfGroups(t *testing.T) {
 	w := newWorld(t)
 	fine := w.monitors[0]
-	fine.Owner.Name, fine.Jobs = "aaa", []informers.JobStatus{{Job: jobNamed("fine")}}
+	fine.Owner.Name, fine.Jobs = "aaa", []targets.JobStatus{{Job: jobNamed("fine")}}
 	w.statuses["fine"] = []scrape.Status{w.statuses["serviceMonitor/shop/cart/0"][0]}
 	w.monitors = slices.Insert(w.monitors, 0, fine)
 	var got []string

@@ -25,14 +25,14 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 
-	"promrelay/informers"
 	"promrelay/relay"
 	"promrelay/scrape"
+	"promrelay/targets"
 )
 
 // Monitors is what is known of discovery. None of the methods blocks for long; what they return is the caller's.
 type Monitors interface {
-	Monitors() []informers.MonitorStatus
+	Monitors() []targets.MonitorStatus
 	// Off tells of resources that are wanted and not watched, and why.
 	Off() map[string]string
 }

@@ -22,7 +22,6 @@ import (
 
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
-	"promrelay/informers"
 	"promrelay/relay"
 	"promrelay/scrape"
 	"promrelay/targets"
@@ -33,13 +32,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is a state of the relay, for the pages to show.
 type world struct {
-	monitors     []informers.MonitorStatus
+	monitors     []targets.MonitorStatus
 	off          map[string]string
 	statuses     map[string][]scrape.Status
 	destinations []relay.Status
 }
 
-func (w *world) Monitors() []informers.MonitorStatus { return w.monitors }
+func (w *world) Monitors() []targets.MonitorStatus   { return w.monitors }
 func (w *world) Off() map[string]string              { return w.off }
 func (w *world) Statuses(job string) []scrape.Status { return slices.Clone(w.statuses[job]) }
 func (w *world) sources() Sources {
@@ -73,25 +72,25 @@ func newWorld(t *testing.T) *world {
 	if err != nil || len(made) != 2 {
 		t.Fatalf("%d targets, %v", len(made), err)
 	}
-	drop := informers.Dropped{
+	drop := targets.Dropped{
 		Discovered: map[string]string{"__address__": "10.0.0.3:81", "__meta_kubernetes_service_name": "cart<b>"},
 		Reason:     `rule 0: keep where port matches "web"`,
 	}
-	monitor := func(name string, state informers.State, reason string, jobs ...informers.JobStatus) informers.MonitorStatus {
-		return informers.MonitorStatus{Owner: targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: name}, State: state, Reason: reason, Jobs: jobs}
+	monitor := func(name string, state targets.State, reason string, jobs ...targets.JobStatus) targets.MonitorStatus {
+		return targets.MonitorStatus{Owner: targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: name}, State: state, Reason: reason, Jobs: jobs}
 	}
-	keeps := func(m informers.MonitorStatus) informers.MonitorStatus { m.LastGood = true; return m }
-	why := func(m informers.MonitorStatus, why string) informers.MonitorStatus { m.Why = why; return m }
+	keeps := func(m targets.MonitorStatus) targets.MonitorStatus { m.LastGood = true; return m }
+	why := func(m targets.MonitorStatus, why string) targets.MonitorStatus { m.Why = why; return m }
 	empty := *job
 	empty.Name = "serviceMonitor/shop/empty/0"
 	return &world{
-		monitors: []informers.MonitorStatus{
-			monitor("cart", informers.Accepted, "", informers.JobStatus{Job: job, Notes: job.Notes, Dropped: []informers.Dropped{drop}}),
-			monitor("broken", informers.Rejected, "endpoints[0].relabelings[0].regex: missing )"),
-			keeps(monitor("kept", informers.Rejected, "endpoints[0]: port: missing closing )", informers.JobStatus{Job: &empty})),
-			why(monitor("empty", informers.Accepted, "", informers.JobStatus{Job: &empty}), "no Service in namespace shop matches its selector app=empty (3 Services there)"),
-			why(monitor("stuck", informers.Accepted, "", informers.JobStatus{Job: &empty, Problems: []string{"consul_sd_configs cannot be started: no such file"}}), "service discovery fails: consul_sd_configs cannot be started: no such file"),
-			monitor("foreign", informers.Unselected, "labels do not match serviceMonitorSelector"),
+		monitors: []targets.MonitorStatus{
+			monitor("cart", targets.Accepted, "", targets.JobStatus{Job: job, Notes: job.Notes, Dropped: []targets.Dropped{drop}}),
+			monitor("broken", targets.Rejected, "endpoints[0].relabelings[0].regex: missing )"),
+			keeps(monitor("kept", targets.Rejected, "endpoints[0]: port: missing closing )", targets.JobStatus{Job: &empty})),
+			why(monitor("empty", targets.Accepted, "", targets.JobStatus{Job: &empty}), "no Service in namespace shop matches its selector app=empty (3 Services there)"),
+			why(monitor("stuck", targets.Accepted, "", targets.JobStatus{Job: &empty, Problems: []string{"consul_sd_configs cannot be started: no such file"}}), "service discovery fails: consul_sd_configs cannot be started: no such file"),
+			monitor("foreign", targets.Unselected, "labels do not match serviceMonitorSelector"),
 		},
 		off: map[string]string{"probes": "the CRD is not installed"},
 		statuses: map[string][]scrape.Status{job.Name: {

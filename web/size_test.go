@@ -12,7 +12,6 @@ import (
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 
-	"promrelay/informers"
 	"promrelay/scrape"
 	"promrelay/targets"
 )
@@ -56,8 +55,8 @@ func manyTargets(t testing.TB, monitors, each int, health scrape.Health) *world 
 			}
 			w.statuses[job.Name] = append(w.statuses[job.Name], s)
 		}
-		w.monitors = append(w.monitors, informers.MonitorStatus{
-			Owner: targets.Owner{Kind: targets.ServiceMonitor, Namespace: "team-" + name, Name: name}, State: informers.Accepted, Jobs: []informers.JobStatus{{Job: job}},
+		w.monitors = append(w.monitors, targets.MonitorStatus{
+			Owner: targets.Owner{Kind: targets.ServiceMonitor, Namespace: "team-" + name, Name: name}, State: targets.Accepted, Jobs: []targets.JobStatus{{Job: job}},
 		})
 	}
 	return w

@@ -11,34 +11,29 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
-	"promrelay/informers"
 	"promrelay/scrape"
 	"promrelay/targets"
 )
 
 // group is a monitor, or a block of the configuration.
 type group struct {
-	Key         string // by which a request names it
-	Title, Kind string
-	State       string
-	Reason      string // why it is not accepted, or has no targets
-	LastGood    bool   // it is rejected, and its last good version's targets are shown
-	Jobs        []*job
-	Up, Down    int
-	Unknown     int
-	Dropped     int
-	Filled      bool // its jobs have their rows
-	Open        bool
+	targets.MonitorStatus        // its Reason also says why there are no targets
+	Key                   string // by which a request names it
+	Title, Kind           string
+	Jobs                  []*job
+	Up, Down              int
+	Unknown               int
+	Dropped               int
+	Filled                bool // its jobs have their rows
+	Open                  bool
 
 	samples int
 }
 
 // job is one of a group. What the view wants of it is in targets and dropped, and as rows once it is filled.
 type job struct {
-	Name     string
-	Notes    []string
-	Problems []string
-	Interval string
+	targets.JobStatus
+	Name, Interval string
 
 	Targets     []row
 	From        int // targets that are passed over, of those before Targets
@@ -49,7 +44,7 @@ type job struct {
 	Gone        bool // the one target that is asked for is not there
 
 	targets []scrape.Status
-	dropped []informers.Dropped
+	dropped []targets.Dropped
 }
 
 // row is a target.
@@ -89,7 +84,7 @@ type dropped struct {
 
 // Empty tells whether an accepted monitor has no targets.
 func (g *group) Empty() bool {
-	return g.State == string(informers.Accepted) && g.Up+g.Down+g.Unknown == 0
+	return g.State == targets.Accepted && g.Up+g.Down+g.Unknown == 0
 }
 
 // Bad tells whether a person should look at the group.
@@ -105,11 +100,11 @@ const (
 
 func (g *group) rank() int {
 	switch {
-	case g.State == string(informers.Rejected):
+	case g.State == targets.Rejected:
 		return rankRejected
 	case g.Down > 0 || slices.ContainsFunc(g.Jobs, func(j *job) bool { return len(j.Problems) > 0 }):
 		return rankDown
-	case g.Empty() || g.State == string(informers.Pending):
+	case g.Empty() || g.State == targets.Pending:
 		return rankEmpty
 	}
 	return rankFine
@@ -131,7 +126,7 @@ func (g *group) Targets() int { return g.Up + g.Down + g.Unknown }
 
 // head is what a filter finds of a group besides its targets.
 func (g *group) head() string {
-	words := []string{g.Title, g.Kind, g.State, g.Reason}
+	words := []string{g.Title, g.Kind, string(g.State), g.Reason}
 	for _, j := range g.Jobs {
 		words = append(append(words, j.Problems...), j.Notes...)
 	}
@@ -139,8 +134,8 @@ func (g *group) head() string {
 }
 
 // newGroup returns a monitor without rows, with one of its jobs alone if only is not empty.
-func newGroup(src *Sources, m informers.MonitorStatus, only string) *group {
-	g := &group{Title: m.Owner.Name, Kind: string(m.Owner.Kind), State: string(m.State), Reason: m.Reason, LastGood: m.LastGood}
+func newGroup(src *Sources, m targets.MonitorStatus, only string) *group {
+	g := &group{MonitorStatus: m, Title: m.Owner.Name, Kind: string(m.Owner.Kind)}
 	g.Key = g.Kind + "/" + m.Owner.Namespace + "/" + m.Owner.Name
 	switch {
 	case m.Owner.Namespace != "":
@@ -155,7 +150,7 @@ func newGroup(src *Sources, m informers.MonitorStatus, only string) *group {
 			continue
 		}
 		j := &job{
-			Name: s.Job.Name, Notes: s.Notes, Problems: s.Problems, Interval: s.Job.Config.ScrapeInterval.String(),
+			JobStatus: s, Name: s.Job.Name, Interval: s.Job.Config.ScrapeInterval.String(),
 			targets: src.Targets.Statuses(s.Job.Name), dropped: s.Dropped, AllDropped: len(s.Dropped),
 		}
 		for _, t := range j.targets {
@@ -199,7 +194,7 @@ func (j *job) fill(p *page, most int) {
 	})
 	if id := p.View.Target; id != "" {
 		j.targets = slices.DeleteFunc(j.targets, func(s scrape.Status) bool { return idOf(s.Target) != id })
-		j.dropped = slices.DeleteFunc(slices.Clone(j.dropped), func(d informers.Dropped) bool { return idOfDropped(d) != id })
+		j.dropped = slices.DeleteFunc(slices.Clone(j.dropped), func(d targets.Dropped) bool { return idOfDropped(d) != id })
 		j.Gone = len(j.targets)+len(j.dropped) == 0
 	}
 	j.From = min(p.View.From, len(j.targets))
@@ -241,7 +236,7 @@ func (j *job) Shown() string {
 
 func idOf(t *targets.Target) string { return strconv.FormatUint(t.Hash, 36) }
 
-func idOfDropped(d informers.Dropped) string {
+func idOfDropped(d targets.Dropped) string {
 	return "d" + strconv.FormatUint(labels.FromMap(d.Discovered).Hash(), 36)
 }
 

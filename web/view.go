@@ -9,7 +9,6 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
-	"promrelay/informers"
 	"promrelay/scrape"
 	"promrelay/targets"
 )
@@ -81,13 +80,13 @@ func (v view) wants(g *group) bool {
 	case v.Monitor != "" && v.Monitor != g.Key:
 		return false
 	case v.State == chooseRejected:
-		return g.State == string(informers.Rejected)
+		return g.State == targets.Rejected
 	case v.State == chooseEmpty:
 		return g.Empty()
 	case v.State == chooseDropped:
 		return g.Dropped > 0
 	case v.State == chooseUnselected:
-		return g.State == string(informers.Unselected)
+		return g.State == targets.Unselected
 	}
 	return true
 }
@@ -107,7 +106,7 @@ func (v view) choose(g *group) bool {
 			j.targets = slices.DeleteFunc(j.targets, func(s scrape.Status) bool { return !v.chooseTarget(s, there) })
 		}
 		if len(there) > 0 {
-			j.dropped = slices.DeleteFunc(slices.Clone(j.dropped), func(d informers.Dropped) bool { return len(missing(there, textOfDropped(d))) > 0 })
+			j.dropped = slices.DeleteFunc(slices.Clone(j.dropped), func(d targets.Dropped) bool { return len(missing(there, textOfDropped(d))) > 0 })
 		}
 		if v.State == chooseDropped {
 			j.targets = nil
@@ -155,6 +154,6 @@ func textOf(ls labels.Labels) string {
 	return b.String()
 }
 
-func textOfDropped(d informers.Dropped) string {
+func textOfDropped(d targets.Dropped) string {
 	return strings.ToLower(d.Reason + " " + textOf(labels.FromMap(d.Discovered)))
 }

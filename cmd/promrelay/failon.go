@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"promrelay/config"
-	"promrelay/informers"
 	"promrelay/targets"
 )
 
@@ -65,10 +64,10 @@ func failed(r report, on []failure) error {
 }
 
 func rejected(r report) []string {
-	out := slices.Clone(r.Problems)
-	for _, m := range r.Monitors {
-		if m.State == informers.Rejected {
-			out = append(out, ownerOf(m))
+	out := slices.Clone(r.problems)
+	for _, m := range r.monitors {
+		if m.State == targets.Rejected {
+			out = append(out, m.Owner.String())
 		}
 	}
 	return out
@@ -76,12 +75,12 @@ func rejected(r report) []string {
 
 // empty leaves out the blocks of the configuration, whose objects are often in another directory, and what nobody can know here.
 func empty(r report) (out []string) {
-	for _, m := range r.Monitors {
-		may := slices.ContainsFunc(m.Jobs, func(j reportedJob) bool {
-			return len(j.Targets) > 0 || strings.Contains(j.Config, "_sd_configs:")
+	for _, m := range r.monitors {
+		may := slices.ContainsFunc(m.Jobs, func(j targets.JobStatus) bool {
+			return j.Count > 0 || len(j.Job.Config.ServiceDiscoveryConfigs) > 0
 		})
-		if m.State == informers.Accepted && m.Namespace != "" && !may {
-			out = append(out, ownerOf(m))
+		if m.State == targets.Accepted && m.Owner.Namespace != "" && !may {
+			out = append(out, m.Owner.String())
 		}
 	}
 	return out
@@ -89,16 +88,12 @@ func empty(r report) (out []string) {
 
 // dropped names jobs, not targets: what a job drops is mostly the other ports and Services of a namespace, as it should.
 func dropped(r report) (out []string) {
-	for _, m := range r.Monitors {
+	for _, m := range r.monitors {
 		for _, j := range m.Jobs {
-			if len(j.Dropped) > 0 && len(j.Targets) == 0 {
-				out = append(out, j.Name)
+			if len(j.Dropped) > 0 && j.Count == 0 {
+				out = append(out, j.Job.Name)
 			}
 		}
 	}
 	return out
-}
-
-func ownerOf(m reportedMonitor) string {
-	return targets.Owner{Kind: m.Kind, Namespace: m.Namespace, Name: m.Name}.String()
 }

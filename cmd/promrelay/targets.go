@@ -63,25 +63,23 @@ func listTargets(out io.Writer, o targetsOptions) error {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	r, err := newReport(d)
-	if err != nil {
-		return err
-	}
+	r := newReport(d)
 	cancel()
 	if err := <-done; err != nil {
 		return err
 	}
-	r.Problems = m.Problems()
-	if o.Output == "json" {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		return errors.Join(e.Encode(r), failed(r, failOn))
+	r.problems = m.Problems()
+	if o.Output == "text" {
+		r.write(out)
+		return failed(r, failOn)
 	}
-	for _, p := range r.Problems {
-		fmt.Fprintf(out, "%s\n", p)
+	j, err := r.json()
+	if err != nil {
+		return err
 	}
-	writeReport(out, r)
-	return failed(r, failOn)
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	return errors.Join(e.Encode(j), failed(r, failOn))
 }
 
 // load reads the configuration, for which the directory takes the place of a cluster.
@@ -90,34 +88,4 @@ func (o targetsOptions) load() (*config.Config, error) {
 		return config.Load([]byte("monitors: {}\n"), "")
 	}
 	return load(o.ConfigFile)
-}
-
-// writeReport writes a report for a person.
-func writeReport(out io.Writer, r report) {
-	for _, m := range r.Monitors {
-		owner := targets.Owner{Kind: m.Kind, Namespace: m.Namespace, Name: m.Name}
-		fmt.Fprintf(out, "%s: %s", owner, m.State)
-		if m.Reason != "" {
-			fmt.Fprintf(out, ": %s", m.Reason)
-		}
-		fmt.Fprintln(out)
-		if m.Why != "" {
-			fmt.Fprintf(out, "  no targets: %s\n", m.Why)
-		}
-		for _, j := range m.Jobs {
-			fmt.Fprintf(out, "  %s: %d targets, %d dropped\n", j.Name, len(j.Targets), len(j.Dropped))
-			if j.Why != "" && m.Why == "" {
-				fmt.Fprintf(out, "    no targets: %s\n", j.Why)
-			}
-			for _, n := range j.Notes {
-				fmt.Fprintf(out, "    note: %s\n", n)
-			}
-			for _, t := range j.Targets {
-				fmt.Fprintf(out, "    %s every %s %s\n", t.URL, t.Interval, t.public())
-			}
-			for _, t := range j.Dropped {
-				fmt.Fprintf(out, "    dropped %s: %s\n", t.Discovered["__address__"], t.Reason)
-			}
-		}
-	}
 }

@@ -10,7 +10,11 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	config_util "github.com/prometheus/common/config"
 )
+
+var secretType = reflect.TypeFor[config_util.Secret]()
 
 // sure is the least length, in bytes, of a secret that is blanked wherever it stands. Shorter ones are parts of words by chance.
 const sure = 8
@@ -213,7 +217,7 @@ func (c *collector) collect(v reflect.Value, depth int) {
 		}
 	case reflect.String:
 		switch {
-		case v.Type().Name() == "Secret":
+		case v.Type() == secretType:
 			c.add(v.String())
 		case strings.Contains(v.String(), "://"):
 			c.url(v.String())

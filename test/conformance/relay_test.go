@@ -156,7 +156,7 @@ func relayed(c *testCase) (*result, error) {
 func (r *relay) result() (*result, error) {
 	out := &result{Monitors: map[string]string{}, Jobs: map[string]job{}, ExternalLabels: r.cfg.Prometheus.GlobalConfig.ExternalLabels.Map()}
 	for _, m := range r.d.Monitors() {
-		if m.State == informers.Unselected {
+		if m.State == targets.Unselected {
 			continue
 		}
 		out.Monitors[fmt.Sprintf("%s %s/%s", m.Owner.Kind, m.Owner.Namespace, m.Owner.Name)] = m.Reason

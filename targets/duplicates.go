@@ -10,46 +10,46 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// place is where a page is, and the job label of its series. Of two jobs that have one place, the series double in sums.
+// place is a URL and the job label of its series. Where two jobs have targets at one place, sums count its series twice.
 type place struct{ url, job string }
 
 func placeOf(t *Target) place { return place{t.URL, t.Labels.Get(model.JobLabel)} }
 
-// Twice are two jobs, in the order of their names, that scrape one page with one job label.
-type Twice struct{ A, B string }
+// Duplicate is a pair of jobs, in the order of their names, that scrape one URL with one job label.
+type Duplicate struct{ A, B string }
 
-// yieldError is why a job leaves a target to another one, or another Node.
+// yieldError is why a job leaves a target to another job or Node.
 type yieldError string
 
 func (e yieldError) Error() string { return string(e) }
 
-// enter notes that a job has a target from now on.
+// enter records a new target of a job.
 func (s *Set) enter(job string, t *Target) {
 	p := placeOf(t)
 	if s.places[p] = append(s.places[p], job); len(s.places[p]) > 1 {
-		s.crowded[p] = true
+		s.shared[p] = true
 	}
 	s.touchYielding(p)
 }
 
-// pair notes which jobs have one place, now that those that yield have left theirs.
+// pair records which jobs share a place. It runs after the jobs that yield have left theirs.
 func (s *Set) pair() {
-	for p := range s.crowded {
+	for p := range s.shared {
 		there := s.places[p]
 		for i, a := range there {
 			for _, b := range there[i+1:] {
-				pair := Twice{min(a, b), max(a, b)}
-				if a != b && !s.twice[pair] {
-					s.twice[pair] = true
-					s.newTwice = append(s.newTwice, pair)
+				pair := Duplicate{min(a, b), max(a, b)}
+				if a != b && !s.duplicates[pair] {
+					s.duplicates[pair] = true
+					s.newDuplicates = append(s.newDuplicates, pair)
 				}
 			}
 		}
 	}
-	clear(s.crowded)
+	clear(s.shared)
 }
 
-// leave notes that a job has a target no longer.
+// leave records that a job no longer has a target.
 func (s *Set) leave(job string, t *Target) {
 	p := placeOf(t)
 	there := s.places[p]
@@ -70,7 +70,7 @@ func (s *Set) touchYielding(p place) {
 	}
 }
 
-// monitorAt returns the name of the job of a monitor that scrapes a target of a job that yields; empty if there is none.
+// monitorAt returns the name of a monitor's job that scrapes the same place as a target of a job that yields; empty if there is none.
 func (s *Set) monitorAt(state *jobState, t *Target) string {
 	p := placeOf(t)
 	if state.at == nil {
@@ -85,22 +85,21 @@ func (s *Set) monitorAt(state *jobState, t *Target) string {
 	return ""
 }
 
-// forgetTwice lets pairs with a job that is gone be told again.
-func (s *Set) forgetTwice(job string) {
-	maps.DeleteFunc(s.twice, func(t Twice, _ bool) bool { return t.A == job || t.B == job })
+// forgetDuplicates forgets the pairs of a job that is gone, so that they are found anew.
+func (s *Set) forgetDuplicates(job string) {
+	maps.DeleteFunc(s.duplicates, func(t Duplicate, _ bool) bool { return t.A == job || t.B == job })
 }
 
-// NewTwice returns the pairs of jobs that were found since it was called last to scrape one page with one job label. A pair is told
-// once, as long as both jobs are there.
-func (s *Set) NewTwice() []Twice {
-	out := s.newTwice
-	s.newTwice = nil
-	slices.SortFunc(out, func(a, b Twice) int { return cmp.Or(strings.Compare(a.A, b.A), strings.Compare(a.B, b.B)) })
+// NewDuplicates returns the pairs found since its last call. It returns a pair once, as long as both jobs exist.
+func (s *Set) NewDuplicates() []Duplicate {
+	out := s.newDuplicates
+	s.newDuplicates = nil
+	slices.SortFunc(out, func(a, b Duplicate) int { return cmp.Or(strings.Compare(a.A, b.A), strings.Compare(a.B, b.B)) })
 	return out
 }
 
-// Shared tells of the other jobs that scrape pages of this one with the same job label.
-func (s *Set) Shared(job string) (out []string) {
+// DuplicateNotes describes the other jobs that scrape targets of this one with the same job label.
+func (s *Set) DuplicateNotes(job string) (out []string) {
 	state := s.jobs[job]
 	if state == nil {
 		return nil
