@@ -87,8 +87,8 @@ var chips = []struct {
 func (s *Server) targetsPage(w http.ResponseWriter, r *http.Request, src *Sources) {
 	p := newPage(src, newView(r), time.Now())
 	p.Version = s.options.Version
-	if s.options.Refused != nil {
-		p.Refused = s.options.Refused()
+	if src.Refused != nil {
+		p.Refused = src.Refused()
 	}
 	var b bytes.Buffer
 	if err := targetsTemplate.Execute(&b, p); err != nil {

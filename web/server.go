@@ -14,7 +14,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -52,12 +51,10 @@ type Destinations interface {
 type Options struct {
 	// Flags name addresses, sockets and the file for TLS and authentication, as exporter-toolkit has them.
 	Flags *toolkit.FlagConfig
-	// Reload is what POST /-/reload does; nil refuses it.
-	Reload func() error
+	// Lifecycle lets POST /-/reload reload the configuration.
+	Lifecycle bool
 	// Pprof serves /debug/pprof.
-	Pprof bool
-	// Refused tells of the configuration file that is not in force, nil if it is; a nil one always does.
-	Refused    func() *Refused
+	Pprof      bool
 	Version    string
 	Gatherer   prometheus.Gatherer
 	Registerer prometheus.Registerer // of the server's own metrics; nil means none
@@ -86,6 +83,13 @@ type Sources struct {
 	FirstLists func() (remark string, err error)
 	// Known tells whether all objects were read once, so that there are no monitors where none is told; nil for always.
 	Known func() bool
+	// Turned tells when each loop that must advance turned last, by its name; nil where there is none. A time may lie ahead: until then
+	// the loop waits on purpose.
+	Turned func() map[string]time.Time
+	// Reload reads the configuration file again. It is called only with Options.Lifecycle.
+	Reload func() error
+	// Refused is the version of the configuration file that is not in force, nil if it is; a nil function says that it always is.
+	Refused func() *Refused
 }
 
 // New checks the file for TLS and authentication, and takes the addresses, so that one that is in use is known at once.
@@ -123,7 +127,7 @@ func (s *Server) Close() error {
 	return errors.Join(errs...)
 }
 
-// Ready makes the server tell that the relay works, and of what.
+// Ready gives the pages what they show. Until then they answer that the relay is starting.
 func (s *Server) Ready(src Sources) { s.sources.Store(&src) }
 
 // lingerFor is how long requests under way may take when the server ends. Connections without a request, which browsers keep ready, cost
@@ -170,7 +174,7 @@ func (s *Server) handler() http.Handler {
 	handle(http.MethodGet, "/page.js", gzhttp.GzipHandler(file("page.js", "text/javascript; charset=utf-8")))
 	handle(http.MethodGet, "/api/v1/targets", gzhttp.GzipHandler(s.whenReady(targetsAPI)))
 	handle(http.MethodGet, "/metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
-	handleFunc("/-/healthy", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "promrelay is healthy.") })
+	handleFunc("/-/healthy", s.healthy)
 	handleFunc("/-/ready", s.whenReady(ready))
 	for _, method := range []string{http.MethodPost, http.MethodPut} {
 		handle(method, "/-/reload", http.HandlerFunc(s.reload))
@@ -185,24 +189,6 @@ func (s *Server) handler() http.Handler {
 	return mux
 }
 
-func ready(w http.ResponseWriter, _ *http.Request, src *Sources) {
-	if src.Working != nil {
-		if err := src.Working(); err != nil {
-			say(w, http.StatusServiceUnavailable, "promrelay is not ready: "+err.Error())
-			return
-		}
-	}
-	remark := ""
-	if src.FirstLists != nil {
-		var err error
-		if remark, err = src.FirstLists(); err != nil {
-			say(w, http.StatusServiceUnavailable, "promrelay is not ready: "+err.Error())
-			return
-		}
-	}
-	say(w, http.StatusOK, strings.TrimSpace("promrelay is ready. "+remark))
-}
-
 func (s *Server) whenReady(h func(http.ResponseWriter, *http.Request, *Sources)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		src := s.sources.Load()
@@ -214,16 +200,18 @@ func (s *Server) whenReady(h func(http.ResponseWriter, *http.Request, *Sources))
 	}
 }
 
-func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
-	if s.options.Reload == nil {
+func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
+	if !s.options.Lifecycle {
 		say(w, http.StatusForbidden, "Reloading is not enabled: start promrelay with --web.enable-lifecycle.")
 		return
 	}
-	if err := s.options.Reload(); err != nil {
-		say(w, http.StatusInternalServerError, "the configuration stays as it was: "+err.Error())
-		return
-	}
-	say(w, http.StatusOK, "The configuration was loaded.")
+	s.whenReady(func(w http.ResponseWriter, _ *http.Request, src *Sources) {
+		if err := src.Reload(); err != nil {
+			say(w, http.StatusInternalServerError, "the configuration stays as it was: "+err.Error())
+			return
+		}
+		say(w, http.StatusOK, "The configuration was loaded.")
+	})(w, r)
 }
 
 func say(w http.ResponseWriter, status int, text string) {

@@ -45,7 +45,7 @@ func listTargets(out io.Writer, o targetsOptions) error {
 	if err != nil {
 		return err
 	}
-	d, err := informers.New(informers.Options{Backend: m, Sink: func([]targets.Change) {}, Offline: true})
+	d, err := informers.New(informers.Options{Backend: m, Offline: true})
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func listTargets(out io.Writer, o targetsOptions) error {
 	ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx) }()
+	go func() { done <- d.Run(ctx, nil) }()
 	for !d.Settled() {
 		select {
 		case err := <-done:
