@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/units"
-	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	monitoringv1alpha1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1"
 	config_util "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
@@ -149,8 +148,6 @@ type NodeJob struct {
 	MetricRelabelConfigs []*relabel.Config `yaml:"metric_relabel_configs"`
 }
 
-const serviceAccount = "/var/run/secrets/kubernetes.io/serviceaccount/"
-
 // defaultNodes is what an empty nodes block means.
 func defaultNodes() Nodes {
 	on := NodeJob{Enabled: true, HonorTimestamps: true}
@@ -192,70 +189,8 @@ func (b *Bytes) UnmarshalYAML(node *yaml.Node) error {
 	}
 	v, err := units.ParseBase2Bytes(text)
 	if err != nil {
-		return fmt.Errorf("line %d: %q is no number of bytes: want one like 8GB, 8Gi or 1073741824", node.Line, node.Value)
+		return fmt.Errorf("%q is no number of bytes: want one like 8GB, 8Gi or 1073741824", node.Value)
 	}
 	*b = Bytes(v)
 	return nil
-}
-
-// setDefaults fills in what follows from other blocks.
-func (l *loader) setDefaults() {
-	c := l.c
-	cluster := c.Kubernetes != nil || c.Manifests != nil
-	if (c.Monitors != nil || c.Nodes != nil) && !cluster {
-		c.Kubernetes = &Kubernetes{}
-	}
-	if c.Monitors == nil && cluster {
-		c.Monitors = defaultMonitors()
-	}
-	global := c.Prometheus.GlobalConfig
-	said := find(l.doc.root, "global")
-	if m := c.Monitors; m != nil {
-		m.selectAll()
-		m.fallBack(global, said)
-		if m.ScrapeInterval == "" {
-			m.ScrapeInterval = "30s"
-			if find(said, "scrape_interval") != nil {
-				m.ScrapeInterval = monitoringv1.Duration(global.ScrapeInterval.String())
-			}
-		}
-		if m.ScrapeTimeout == "" && find(said, "scrape_timeout") != nil {
-			m.ScrapeTimeout = monitoringv1.Duration(global.ScrapeTimeout.String())
-		}
-	}
-	if n := c.Nodes; n != nil {
-		if n.ScrapeInterval == 0 {
-			n.ScrapeInterval = global.ScrapeInterval
-			if find(said, "scrape_interval") == nil {
-				n.ScrapeInterval = model.Duration(30 * time.Second)
-			}
-		}
-		if n.ScrapeTimeout == 0 {
-			n.ScrapeTimeout = min(global.ScrapeTimeout, n.ScrapeInterval)
-		}
-		h := &n.HTTPClientConfig
-		if h.BasicAuth == nil && h.Authorization == nil && h.OAuth2 == nil && c.Manifests == nil {
-			h.Authorization = &config_util.Authorization{Type: "Bearer", CredentialsFile: serviceAccount + "token"}
-		}
-		if h.TLSConfig.CA == "" && h.TLSConfig.CAFile == "" && !n.InsecureSkipVerify && c.Manifests == nil {
-			h.TLSConfig.CAFile = serviceAccount + "ca.crt"
-		}
-		h.TLSConfig.InsecureSkipVerify = h.TLSConfig.InsecureSkipVerify || n.InsecureSkipVerify
-	}
-}
-
-// selectAll makes no selectors at all mean every monitor of every namespace.
-func (m *Monitors) selectAll() {
-	selectors := []**labelSelector{
-		&m.ServiceMonitorSelector, &m.ServiceMonitorNamespaceSelector, &m.PodMonitorSelector, &m.PodMonitorNamespaceSelector,
-		&m.ProbeSelector, &m.ProbeNamespaceSelector, &m.ScrapeConfigSelector, &m.ScrapeConfigNamespaceSelector,
-	}
-	for _, s := range selectors {
-		if *s != nil {
-			return
-		}
-	}
-	for _, s := range selectors {
-		*s = &labelSelector{}
-	}
 }

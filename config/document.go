@@ -40,7 +40,7 @@ func parse(text []byte) (document, error) {
 	case errors.Is(err, io.EOF):
 		return d, nil
 	case err != nil:
-		if p, ok := badCharacter(text); ok && !lineNumber.MatchString(readable(err).Error()) {
+		if p, ok := badCharacter(text); ok && len(linesIn(readable(err).Error())) == 0 {
 			return d, Problems{p}
 		}
 		return d, readable(err)
@@ -254,7 +254,7 @@ func (d document) value(path ...string) *yaml.Node {
 // guess finds the place that a text of Prometheus's loader is about, by the values that it quotes and the keys that it names.
 func (d document) guess(text string) Problem {
 	p := Problem{Text: text}
-	if d.root == nil || lineNumber.MatchString(text) {
+	if d.root == nil || len(linesIn(text)) > 0 {
 		return p
 	}
 	if at := mentioned(d.root, text); at != d.root {

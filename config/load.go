@@ -1,13 +1,10 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -115,6 +112,7 @@ func read(text []byte, dir string) (*Config, error) {
 		}
 		c.setPaths(dir)
 		l.setDefaults()
+		l.addExternalLabels()
 		l.validate()
 	}
 	l.tell()
@@ -196,37 +194,6 @@ func (l *loader) loadOwn() {
 	}
 	c := l.c
 	c.Kubernetes, c.Monitors, c.Nodes, c.Manifests, c.Scrape, c.WAL, c.Relay = o.Kubernetes, o.Monitors, o.Nodes, o.Manifests, o.Scrape, o.WAL, o.Relay
-}
-
-var (
-	unknownField = regexp.MustCompile(`field (\S+) (not found|already set) in type \S+`)
-	lineSpaces   = regexp.MustCompile(`\s*\n\s*`)
-	quoted       = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
-	noScheme     = regexp.MustCompile(`first path segment in URL cannot contain colon|missing protocol scheme`)
-	notHostname  = regexp.MustCompile(`("(?:[^"\\]|\\.)*") is not a valid hostname`)
-	badValue     = regexp.MustCompile("cannot unmarshal (\\S+) `[^`]*` into")
-)
-
-// readable makes one line for a person of what Prometheus's loader says. Values of the wrong type, which may be secret, it leaves out.
-func readable(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = fmt.Errorf("parse URL %q: %s", redact.BareURL(u.URL), quoted.ReplaceAllString(u.Err.Error(), "..."))
-	}
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	text = noScheme.ReplaceAllString(text, "begin it with http:// or https://")
-	text = notHostname.ReplaceAllString(text, "$1: want host:port; the scheme and the path have keys of their own, scheme and metrics_path")
-	text = strings.TrimPrefix(text, "unmarshal errors:\n  ")
-	text = strings.ReplaceAll(text, "yaml: unmarshal errors:\n", "")
-	text = badValue.ReplaceAllString(text, "cannot unmarshal $1 into")
-	text = unknownField.ReplaceAllStringFunc(text, func(s string) string {
-		m := unknownField.FindStringSubmatch(s)
-		if m[2] == "already set" {
-			return fmt.Sprintf("key %q stands twice", m[1])
-		}
-		return fmt.Sprintf("unknown key %q", m[1])
-	})
-	return errors.New(lineSpaces.ReplaceAllString(strings.TrimSpace(text), "; "))
 }
 
 // secretsOf are the values in a tree whose keys speak of secrets, and what is secret in its URLs.

@@ -128,6 +128,33 @@ func scalars(n *yaml.Node) (out []*yaml.Node) {
 	return out
 }
 
+// addresses looks at the targets of a job as Prometheus's loader does, and tells whether all of them are addresses.
+func (w *walker) addresses(n *yaml.Node, at place) bool {
+	good := true
+	for _, target := range staticTargets(n) {
+		if promconfig.CheckTargetAddress(model.LabelValue(target.Value)) != nil {
+			good = w.mistake(target, "%s: %q: want host:port; the scheme and the path have keys of their own, scheme and metrics_path", at.text, target.Value)
+		}
+	}
+	return good
+}
+
+// staticTargets are the targets that a job names.
+func staticTargets(job *yaml.Node) (out []*yaml.Node) {
+	groups := resolved(find(job, "static_configs"))
+	if groups == nil {
+		return nil
+	}
+	for _, group := range groups.Content {
+		if targets := resolved(find(resolved(group), "targets")); targets != nil {
+			for _, target := range targets.Content {
+				out = append(out, resolved(target))
+			}
+		}
+	}
+	return out
+}
+
 // job looks at what makes the URLs of a job's targets, unless relabelling may make others of it.
 func (w *walker) job(n *yaml.Node, at place) {
 	if rules := find(n, "relabel_configs"); rules != nil && len(rules.Content) > 0 {
@@ -136,19 +163,9 @@ func (w *walker) job(n *yaml.Node, at place) {
 	if scheme := find(n, "scheme"); scheme != nil && scheme.Value != "" && scheme.Value != "http" && scheme.Value != "https" {
 		w.finding(scheme, "%s: %q: want http or https", at.under("scheme").text, scheme.Value)
 	}
-	groups := resolved(find(n, "static_configs"))
-	if groups == nil {
-		return
-	}
-	for _, group := range groups.Content {
-		targets := resolved(find(resolved(group), "targets"))
-		if targets == nil {
-			continue
-		}
-		for _, target := range targets.Content {
-			if _, port, err := net.SplitHostPort(resolved(target).Value); err == nil && badPort(port) {
-				w.finding(target, "%s: target %q: %q is no port, want 1 to 65535", at.under("static_configs").text, resolved(target).Value, port)
-			}
+	for _, target := range staticTargets(n) {
+		if _, port, err := net.SplitHostPort(target.Value); err == nil && badPort(port) {
+			w.finding(target, "%s: target %q: %q is no port, want 1 to 65535", at.under("static_configs").text, target.Value, port)
 		}
 	}
 }

@@ -75,9 +75,9 @@ func (l *loader) tellIdleFields() {
 	}
 }
 
-// fallBack takes what the block leaves out from global, as a Prometheus would that has both. (Said are the keys that global has.)
-func (m *Monitors) fallBack(global promconfig.GlobalConfig, said *yaml.Node) {
-	has := func(key string) bool { n := find(said, key); return n != nil && !isNull(n) }
+// fallBack takes limits and schemes that the block leaves out from global. Written is that block as it stands in the file.
+func (m *Monitors) fallBack(global promconfig.GlobalConfig, written *yaml.Node) {
+	has := func(key string) bool { n := find(written, key); return n != nil && !isNull(n) }
 	number := func(key string, to **int64, n uint) {
 		if *to == nil && has(key) {
 			v := int64(min(n, math.MaxInt64))
@@ -155,9 +155,9 @@ func (l *loader) tellUnset(path ...string) {
 	}
 }
 
-// externalLabels adds those of the monitors block to the global ones.
-func (l *loader) externalLabels(bad bad) {
-	c := l.c
+// addExternalLabels adds those of the monitors block to the global ones.
+func (l *loader) addExternalLabels() {
+	c, bad := l.c, l.refuse
 	if c.Monitors == nil || len(c.Monitors.ExternalLabels) == 0 {
 		return
 	}

@@ -77,7 +77,7 @@ func (p Problems) Sorted() Problems { return p.ordered(nil) }
 func (p Problems) ordered(fit *redact.Redactor) Problems {
 	out := slices.Clone(p)
 	for i := range out {
-		out[i].Text = fit.Text(lineSpaces.ReplaceAllString(strings.TrimSpace(out[i].Text), "; "))
+		out[i].Text = fit.Text(oneLine(out[i].Text))
 	}
 	slices.SortStableFunc(out, func(a, b Problem) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })
 	return slices.Compact(out)

@@ -95,7 +95,7 @@ func (l *loader) jobs(w *walker, list *yaml.Node, global promconfig.GlobalConfig
 		good := w.rules(find(item, "relabel_configs"), sc.RelabelConfigs, scheme, at.under("relabel_configs"))
 		good = w.rules(find(item, "metric_relabel_configs"), sc.MetricRelabelConfigs, scheme, at.under("metric_relabel_configs")) && good
 		if err := sc.Validate(global); err != nil && good {
-			text := ofJob.ReplaceAllString(err.Error(), "")
+			text := withoutJob(err.Error())
 			w.mistake(mentioned(item, text), "%s: %s", at.text, readable(fmt.Errorf("%s", text)))
 		}
 	}

@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/relabel"
 	"go.yaml.in/yaml/v3"
 	k8slabels "k8s.io/apimachinery/pkg/labels"
 
@@ -52,18 +50,20 @@ func (l *loader) tellMeaningless() {
 	}
 }
 
-// bad is a way to tell of what is wrong with the value of a key.
+// bad notes what is wrong with the value of a key, which its path names.
 type bad func(path, format string, args ...any)
 
+// refuse notes what is wrong with the value of a key.
+func (l *loader) refuse(path, format string, args ...any) {
+	l.problem(l.doc.line(strings.Split(path, ".")...), "%s: %s", path, fmt.Sprintf(format, args...))
+}
+
+// validate finds what is wrong with a configuration that has its defaults. It changes nothing.
 func (l *loader) validate() {
-	c := l.c
-	var bad bad = func(path, format string, args ...any) {
-		l.problem(l.doc.line(strings.Split(path, ".")...), "%s: %s", path, fmt.Sprintf(format, args...))
-	}
+	c, bad := l.c, bad(l.refuse)
 	c.validateSources(bad)
 	c.validateLastGood(bad)
 	l.validateJobs()
-	l.externalLabels(bad)
 	if c.Monitors != nil {
 		c.Monitors.validate(bad)
 	}
@@ -218,31 +218,15 @@ func (n *Nodes) validate(bad bad) {
 	if _, err := k8slabels.Parse(n.Selector); err != nil {
 		bad("nodes.selector", "%q: %v", n.Selector, err)
 	}
-	if err := n.HTTPClientConfig.Validate(); err != nil {
-		bad("nodes", "%v", err)
-	}
 	if n.ScrapeTimeout > n.ScrapeInterval {
 		bad("nodes.scrape_timeout", "%s is longer than scrape_interval, %s", n.ScrapeTimeout, n.ScrapeInterval)
 	}
-	for name, job := range map[string]*NodeJob{"kubelet": &n.Kubelet, "cadvisor": &n.Cadvisor, "probes": &n.Probes, "resource": &n.Resource, "kube_proxy": &n.KubeProxy} {
-		if job.ScrapeInterval == 0 {
-			job.ScrapeInterval = n.ScrapeInterval
-		}
-		if job.ScrapeTimeout == 0 {
-			job.ScrapeTimeout = min(n.ScrapeTimeout, job.ScrapeInterval)
-		}
+	for name, job := range n.jobs() {
 		if job.ScrapeTimeout > job.ScrapeInterval {
 			bad("nodes."+name+".scrape_timeout", "%s is longer than the interval, %s", job.ScrapeTimeout, job.ScrapeInterval)
 		}
 		if job.Port < 0 || job.Port > 65535 {
 			bad("nodes."+name+".port", "%d is no port", job.Port)
-		}
-		for _, rules := range [][]*relabel.Config{job.RelabelConfigs, job.MetricRelabelConfigs} {
-			for _, r := range rules {
-				if err := r.Validate(model.UTF8Validation); err != nil {
-					bad("nodes."+name, "relabelling: %v", err)
-				}
-			}
 		}
 	}
 }

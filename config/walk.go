@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -125,6 +124,9 @@ func (w *walker) walk(n *yaml.Node, t reflect.Type, at place) bool {
 			return w.mistake(n, "%s: want %s here, not %s", at.text, wanted(t), kindOf(n))
 		}
 	}
+	if t == scrapeType && !w.trusting {
+		good = w.addresses(n, at) && good
+	}
 	if !good {
 		if t == remoteWriteType || t == scrapeType {
 			w.decodeRest(n, t, at)
@@ -194,9 +196,6 @@ func names(k keys) (out []string) {
 	return out
 }
 
-// typed is what the decoder of YAML says of a value of the wrong type.
-var typed = regexp.MustCompile("cannot unmarshal \\S+ (`[^`]*` )?into|cannot unmarshal .* into Go (struct field|value)")
-
 // decode has the type itself read the node. Structs that read themselves do so to check what they hold.
 func (w *walker) decode(n *yaml.Node, t reflect.Type, at place) (good bool) {
 	if t.Kind() == reflect.Struct && !readsItself(t, at.by) && shapeOf(t, at.by) == mapping || t.Kind() == reflect.Map || t == monitorsType {
@@ -215,8 +214,8 @@ func (w *walker) decode(n *yaml.Node, t reflect.Type, at place) (good bool) {
 	if err == nil {
 		return true
 	}
-	text := linePrefix.ReplaceAllString(readable(err).Error(), "")
-	if typed.MatchString(err.Error()) {
+	text := readable(err).Error()
+	if isWrongType(err) {
 		text = "want " + wanted(t)
 		if n.Kind == yaml.ScalarNode && !redact.Name(at.key) {
 			text = fmt.Sprintf("%q: %s", n.Value, text)
@@ -378,34 +377,8 @@ func wanted(t reflect.Type) string {
 	return "a text"
 }
 
-var linePrefix = regexp.MustCompile(`^(line \d+: )+`)
-
-// covers tells whether the mistakes, or others that are known, speak of an error of Prometheus's loader, which has lines in its text or is one of those that a
-// type's own code makes.
-func (w *walker) covers(err error, others Problems) bool {
-	if errors.Is(err, errPanic) {
-		return len(w.mistakes) > 0
-	}
-	text := ofJob.ReplaceAllString(readable(err).Error(), "")
-	if lines := lineNumber.FindAllStringSubmatch(text, -1); len(lines) > 0 {
-		for _, l := range lines {
-			is := func(p Problem) bool { return fmt.Sprint(p.Line) == l[1] }
-			if !slices.ContainsFunc(w.mistakes, is) && !slices.ContainsFunc(others, is) {
-				return false
-			}
-		}
-		return true
-	}
-	if strings.HasPrefix(text, "found multiple") || strings.HasPrefix(text, "empty or null ") { // which stand there in other words
-		return len(w.mistakes)+len(others) > 0
-	}
-	return slices.ContainsFunc(w.mistakes, func(p Problem) bool { return strings.Contains(p.Text, text) })
-}
-
 var (
-	lineNumber = regexp.MustCompile(`\bline (\d+): `)
-	ofJob      = regexp.MustCompile(` for scrape config with job name "(?:[^"\\]|\\.)*"`)
-	errEmpty   = errors.New("the item is empty")
-	errPoison  = errors.New("a regular expression that Prometheus's loader must not see")
-	errPanic   = errors.New("a block of Prometheus's cannot be read, is an item of a list empty?")
+	errEmpty  = errors.New("the item is empty")
+	errPoison = errors.New("a regular expression that Prometheus's loader must not see")
+	errPanic  = errors.New("a block of Prometheus's cannot be read, is an item of a list empty?")
 )
