@@ -34,6 +34,16 @@ func readable(err error) error {
 	return errors.New(oneLine(withoutValues(text)))
 }
 
+// caught calls code of others that may panic over what a file holds. It returns a panic as errPanic.
+func caught(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w %v", errPanic, p)
+		}
+	}()
+	return f()
+}
+
 // isWrongType tells whether a value is of another type than its key wants.
 func isWrongType(err error) bool {
 	return errors.As(err, new(*yaml.TypeError)) || errors.As(err, new(*json.UnmarshalTypeError))

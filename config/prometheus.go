@@ -42,11 +42,6 @@ func (l *loader) explain(err error) {
 
 // loadText is Prometheus's loader, which may panic, and must not see some regular expressions.
 func loadText(doc document) (cfg *promconfig.Config, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w %v", errPanic, p)
-		}
-	}()
 	if poisonous(doc.root) {
 		return nil, errPoison
 	}
@@ -54,7 +49,11 @@ func loadText(doc document) (cfg *promconfig.Config, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return promconfig.Load(text, promslog.NewNopLogger())
+	err = caught(func() (err error) {
+		cfg, err = promconfig.Load(text, promslog.NewNopLogger())
+		return err
+	})
+	return cfg, err
 }
 
 // global is the block as Prometheus reads it, nil if it cannot be read.
@@ -85,7 +84,7 @@ func (l *loader) jobs(w *walker, list *yaml.Node, global promconfig.GlobalConfig
 			}
 		}
 		var sc promconfig.ScrapeConfig
-		if poisonous(item) || decodeSafely(item, &sc) != nil {
+		if poisonous(item) || decode(item, &sc) != nil {
 			continue // of which the walk has told
 		}
 		scheme := sc.MetricNameValidationScheme
@@ -131,7 +130,7 @@ func (l *loader) destinations(global promconfig.GlobalConfig) {
 	for i, item := range list.Content {
 		item = resolved(item)
 		var rw promconfig.RemoteWriteConfig
-		if poisonous(item) || decodeSafely(item, &rw) != nil {
+		if poisonous(item) || decode(item, &rw) != nil {
 			continue
 		}
 		at := place{text: "remote_write"}.item(i, item)
@@ -145,17 +144,12 @@ func (l *loader) destinations(global promconfig.GlobalConfig) {
 	}
 }
 
-// decodeSafely decodes what may make its type's code panic.
-func decodeSafely(n *yaml.Node, out any) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-		}
-	}()
+// decode reads a node into one of Prometheus's types.
+func decode(n *yaml.Node, out any) error {
 	if isNull(n) {
 		return errEmpty
 	}
-	return n.Decode(out)
+	return caught(func() error { return n.Decode(out) })
 }
 
 // scrapeFiles reads scrape_config_files, and finds where mistakes in them are.

@@ -197,7 +197,7 @@ func names(k keys) (out []string) {
 }
 
 // decode has the type itself read the node. Structs that read themselves do so to check what they hold.
-func (w *walker) decode(n *yaml.Node, t reflect.Type, at place) (good bool) {
+func (w *walker) decode(n *yaml.Node, t reflect.Type, at place) bool {
 	if t.Kind() == reflect.Struct && !readsItself(t, at.by) && shapeOf(t, at.by) == mapping || t.Kind() == reflect.Map || t == monitorsType {
 		return true
 	}
@@ -205,14 +205,12 @@ func (w *walker) decode(n *yaml.Node, t reflect.Type, at place) (good bool) {
 		w.finding(n, "%s: %s", at.text, whyPoison(n.Value))
 		return false
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			good = w.mistake(n, "%s: cannot be read, is an item of a list empty? %v", at.text, p)
-		}
-	}()
-	err := decodeAs(n, reflect.New(t).Interface(), at.by)
-	if err == nil {
+	err := caught(func() error { return decodeAs(n, reflect.New(t).Interface(), at.by) })
+	switch {
+	case err == nil:
 		return true
+	case errors.Is(err, errPanic):
+		return w.mistake(n, "%s: %v", at.text, err)
 	}
 	text := readable(err).Error()
 	if isWrongType(err) {
@@ -380,5 +378,5 @@ func wanted(t reflect.Type) string {
 var (
 	errEmpty  = errors.New("the item is empty")
 	errPoison = errors.New("a regular expression that Prometheus's loader must not see")
-	errPanic  = errors.New("a block of Prometheus's cannot be read, is an item of a list empty?")
+	errPanic  = errors.New("cannot be read, is an item of a list empty?")
 )

@@ -92,7 +92,7 @@ func (s *Server) targetsPage(w http.ResponseWriter, r *http.Request, src *Source
 	}
 	var b bytes.Buffer
 	if err := targetsTemplate.Execute(&b, p); err != nil {
-		s.log.Error("show targets", zap.Error(err))
+		s.log.Error("the page of targets cannot be made", zap.NamedError("err", err))
 		say(w, http.StatusInternalServerError, "show targets: "+err.Error())
 		return
 	}

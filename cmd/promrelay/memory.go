@@ -19,8 +19,8 @@ const (
 func followMemoryLimit(limit memlimit.Provider, log *zap.Logger) {
 	switch bytes, err := memlimit.SetGoMemLimitWithOpts(memlimit.WithProvider(limit), memlimit.WithRatio(memoryShare), memlimit.WithRefreshInterval(memoryEvery)); {
 	case err != nil:
-		log.Info("GOMEMLIMIT is left as it was, the limit of memory is not known", zap.Error(err))
+		log.Info("the memory limit is not known; GOMEMLIMIT stays as it was", zap.NamedError("err", err))
 	case bytes > 0:
-		log.Info("GOMEMLIMIT follows the limit of memory", zap.Int64("bytes", bytes))
+		log.Info("GOMEMLIMIT follows the memory limit", zap.Int64("bytes", bytes))
 	}
 }
