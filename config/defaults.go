@@ -94,7 +94,8 @@ func (n *Nodes) setDefaults(global promconfig.GlobalConfig, written *yaml.Node) 
 // setCredentials makes the kubelets be reached with the token and the CA of the pod's service account, if it has one.
 func (n *Nodes) setCredentials(inPod bool) {
 	h := &n.HTTPClientConfig
-	if h.BasicAuth == nil && h.Authorization == nil && h.OAuth2 == nil && inPod {
+	own := h.BasicAuth != nil || h.Authorization != nil || h.OAuth2 != nil || h.BearerToken != "" || h.BearerTokenFile != ""
+	if !own && inPod {
 		h.Authorization = &config_util.Authorization{Type: "Bearer", CredentialsFile: serviceAccount + "token"}
 	}
 	if h.TLSConfig.CA == "" && h.TLSConfig.CAFile == "" && !n.InsecureSkipVerify && inPod {

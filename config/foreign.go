@@ -30,7 +30,7 @@ func readable(err error) error {
 	}
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	text = strings.TrimPrefix(text, "unmarshal errors:\n")
-	text = strings.ReplaceAll(text, "yaml: unmarshal errors:\n", "")
+	text = strings.ReplaceAll(text, "yaml: unmarshal errors:\n  ", "")
 	return errors.New(oneLine(withoutValues(text)))
 }
 
