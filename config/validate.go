@@ -14,7 +14,7 @@ import (
 	"promrelay/config/redact"
 )
 
-// meaningless are options of Prometheus that the relay accepts and has no use for, with the reason.
+// meaningless are options of Prometheus that have no effect in the relay, with the reason.
 var meaningless = []struct {
 	path   string // keys, * for each item of a list
 	reason string
@@ -31,15 +31,15 @@ var meaningless = []struct {
 	{"remote_write.*.failed_request_logging", "refused requests are logged in any case"},
 }
 
-// refused are blocks that an agent has no use for and a user may miss.
+// refused are blocks that are refused because a user would miss what they do.
 var refused = map[string]string{
 	"alerting":    "the relay sends no alerts",
 	"rule_files":  "the relay evaluates no rules",
 	"remote_read": "the relay answers no queries",
 }
 
-// tellMeaningless warns of options that have no effect.
-func (l *loader) tellMeaningless() {
+// warnMeaningless warns of options that have no effect.
+func (l *loader) warnMeaningless() {
 	for _, m := range meaningless {
 		for _, key := range lookup(l.doc.root, strings.Split(m.path, ".")) {
 			l.warn(key.Line, "%s has no effect: %s", strings.ReplaceAll(m.path, ".*", "[]"), m.reason)
@@ -79,14 +79,14 @@ func (w WAL) validate(bad bad) {
 	if w.MaxBytes < 0 {
 		bad("wal.max_bytes", "%d is negative", w.MaxBytes)
 	}
-	if w.MaxBytes > 0 && w.MaxBytes < leastWAL {
-		bad("wal.max_bytes", "%d: want %d (64MB) or more, which is a few segments: less would be deleted all the time; leave it out for 8GB", w.MaxBytes, int64(leastWAL))
+	if w.MaxBytes > 0 && w.MaxBytes < minWAL {
+		bad("wal.max_bytes", "%d: want %d (64MB) or more, which is a few segments: less would be deleted all the time; leave it out for 8GB", w.MaxBytes, int64(minWAL))
 	}
 	if w.SegmentBytes < 0 {
 		bad("wal.segment_bytes", "%d is negative", w.SegmentBytes)
 	}
-	if w.SegmentBytes > 0 && w.SegmentBytes < leastSegment {
-		bad("wal.segment_bytes", "%d: want %d (16KB) or more; leave it out for 64MB", w.SegmentBytes, int64(leastSegment))
+	if w.SegmentBytes > 0 && w.SegmentBytes < minSegment {
+		bad("wal.segment_bytes", "%d: want %d (16KB) or more; leave it out for 64MB", w.SegmentBytes, int64(minSegment))
 	}
 	if w.SyncInterval < 0 {
 		bad("wal.sync_interval", "%s is negative", w.SyncInterval)
@@ -94,21 +94,21 @@ func (w WAL) validate(bad bad) {
 }
 
 const (
-	// leastWAL holds eight segments of 8 MB: what one scrape of a large page appends must not push the others out.
-	leastWAL = 64 << 20
-	// leastSegment holds the tables of some targets, which each segment repeats.
-	leastSegment = 16 << 10
-	// defaultWAL is what max_bytes is when it is left out: wal.DefaultMaxBytes.
+	// minWAL holds eight segments of 8 MB. With less, one scrape of a large page could remove all others.
+	minWAL = 64 << 20
+	// minSegment holds the tables of a few targets, which each segment repeats.
+	minSegment = 16 << 10
+	// defaultWAL is max_bytes if it is left out: wal.DefaultMaxBytes.
 	defaultWAL = 8 << 30
 )
 
-// tellSegments warns of segments that would be closed earlier than the block says.
-func (l *loader) tellSegments() {
+// warnSegments warns of segments that would be closed earlier than the block says.
+func (l *loader) warnSegments() {
 	w := l.c.WAL
-	most := cmp.Or(w.MaxBytes, defaultWAL) / 8
-	if w.SegmentBytes > most && most > 0 {
+	limit := cmp.Or(w.MaxBytes, defaultWAL) / 8
+	if w.SegmentBytes > limit && limit > 0 {
 		l.warn(l.doc.line("wal", "segment_bytes"), "wal.segment_bytes: %d is more than an eighth of max_bytes, and %d takes its place: write that, or raise max_bytes to %d",
-			w.SegmentBytes, most, 8*w.SegmentBytes)
+			w.SegmentBytes, limit, 8*w.SegmentBytes)
 	}
 }
 
@@ -157,7 +157,7 @@ func (c *Config) validateSources(bad bad) {
 	}
 }
 
-// validateLastGood keeps the relay's own files out of directories that are read for something else.
+// validateLastGood keeps the relay's own files out of directories that hold something else.
 func (c *Config) validateLastGood(bad bad) {
 	if c.Monitors == nil || c.Monitors.LastGoodDirectory == "" {
 		return
@@ -171,7 +171,7 @@ func (c *Config) validateLastGood(bad bad) {
 	}
 }
 
-// within tells whether a path is a directory or leads into it. Links are not followed.
+// within reports whether a path is dir or in it. It does not follow links.
 func within(path, dir string) bool {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -184,10 +184,10 @@ func within(path, dir string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// jobPrefixes begin the names of jobs that monitors and the nodes block make.
+// jobPrefixes are the prefixes of names of jobs for monitors and of the nodes block.
 var jobPrefixes = []string{"serviceMonitor/", "podMonitor/", "probe/", "scrapeConfig/", "nodes/"}
 
-// validateJobs keeps scrape_configs from the names of other jobs, and from service discovery that would panic.
+// validateJobs refuses scrape_configs with a name that another job could have, or with a service discovery that would panic.
 func (l *loader) validateJobs() {
 	for i, sc := range l.c.ScrapeConfigs {
 		line, block := l.jobLine(i)
@@ -206,7 +206,7 @@ func (l *loader) validateJobs() {
 	}
 }
 
-// jobLine is where one of all scrape configurations is, and the key of its block.
+// jobLine returns the line of one of ScrapeConfigs, and the key of its block.
 func (l *loader) jobLine(i int) (line int, block string) {
 	if i < len(l.c.Prometheus.ScrapeConfigs) {
 		return mentioned(resolved(l.doc.get("scrape_configs", i)), "job_name").Line, "scrape_configs"

@@ -15,24 +15,23 @@ import (
 	"promrelay/config/redact"
 )
 
-// walker goes through the YAML of a file beside the types that it is for. It finds all mistakes, where the decoders stop at the first,
-// and their lines, which most of what decoders say lacks.
+// walker compares the YAML of a file with the types that it is for. It finds all mistakes, while the decoders stop at the first, and their
+// lines, which most errors of decoders lack.
 type walker struct {
 	file string // "" for the configuration file
 	dir  string // where relative paths in it start
-	// trusting is set where the types have read the file already, and found nothing: then only what they do not look at is.
+	// trusting is set if the decoders have accepted the file. Then only what they do not check is checked.
 	trusting bool
-	// mistakes are what the types refuse. Of Prometheus's blocks they only say where something is: whether something is wrong
-	// Prometheus's loader says.
+	// mistakes are what the types refuse. In Prometheus's blocks they count only if Prometheus's loader refuses the file, to say where.
 	mistakes Problems
-	// findings are what can never work although the types take it.
+	// findings are values that the types accept and that can never work.
 	findings Problems
-	// doubts are what is likely to be a mistake.
+	// doubts are values that are likely to be a mistake.
 	doubts Problems
 	files  []namedFile
 }
 
-// place is where a node is, in words: scrape_configs: job_name "a": basic_auth.password.
+// place is the place of a node in words, such as scrape_configs: job_name "a": basic_auth.password.
 type place struct {
 	text  string
 	key   string // the last one
@@ -51,7 +50,7 @@ func (p place) under(key string) place {
 	return place{text: p.text + sep + key, key: key, by: p.by}
 }
 
-// item is the place of an item of a list: jobs and destinations go by their names.
+// item is the place of an item of a list. Jobs and destinations are named.
 func (p place) item(i int, node *yaml.Node) place {
 	at := place{text: fmt.Sprintf("%s[%d]", p.text, i), key: p.key, by: p.by}
 	switch p.text {
@@ -94,7 +93,7 @@ func resolved(n *yaml.Node) *yaml.Node {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// walk looks at a node that is to become a t, and tells whether nothing is wrong with it.
+// walk checks a node that is to become a t. It returns true if nothing is wrong with it.
 func (w *walker) walk(n *yaml.Node, t reflect.Type, at place) bool {
 	n, t = resolved(n), pointed(t)
 	if t == monitorsType {
@@ -160,7 +159,7 @@ func (w *walker) mapping(n *yaml.Node, t reflect.Type, at place) bool {
 			good = w.mistake(key, "key %q stands twice%s", key.Value, at.in())
 		case of != nil:
 			good = w.walk(value, of, at.under(key.Value)) && good
-		case t == monitorsType && slices.Contains(serverFields, key.Value): // of which warnings tell
+		case t == monitorsType && slices.Contains(serverFields, key.Value): // there are warnings for these
 		default:
 			good = w.mistake(key, "unknown key %q%s%s", key.Value, at.in(), Suggest(key.Value, names(known)))
 		}
@@ -169,7 +168,7 @@ func (w *walker) mapping(n *yaml.Node, t reflect.Type, at place) bool {
 	return good
 }
 
-// merged looks at what is merged into a mapping by <<.
+// merged checks what << merges into a mapping.
 func (w *walker) merged(n *yaml.Node, t reflect.Type, at place) bool {
 	n = resolved(n)
 	if n.Kind != yaml.SequenceNode {
@@ -196,7 +195,7 @@ func names(k keys) (out []string) {
 	return out
 }
 
-// decode has the type itself read the node. Structs that read themselves do so to check what they hold.
+// decode has the type itself read the node, since types that read themselves check what they hold.
 func (w *walker) decode(n *yaml.Node, t reflect.Type, at place) bool {
 	if t.Kind() == reflect.Struct && !readsItself(t, at.by) && shapeOf(t, at.by) == mapping || t.Kind() == reflect.Map || t == monitorsType {
 		return true
@@ -241,8 +240,8 @@ func (w *walker) decode(n *yaml.Node, t reflect.Type, at place) bool {
 	return false
 }
 
-// decodeRest has a destination or a job read itself without the keys in which mistakes are, to find what is wrong with the others: by
-// itself it stops at the first. What it cannot be without gets a value that is good.
+// decodeRest decodes a destination or a job without the keys that have mistakes, to find mistakes in the other keys. The decoder stops at the
+// first one. Keys that must be there get a good value.
 func (w *walker) decodeRest(n *yaml.Node, t reflect.Type, at place) {
 	rest := *n
 	rest.Content = nil
@@ -263,7 +262,7 @@ func (w *walker) decodeRest(n *yaml.Node, t reflect.Type, at place) {
 	}
 }
 
-// lastLine is the last line on which something of a node begins.
+// lastLine is the last line on which a part of a node begins.
 func lastLine(n *yaml.Node) int {
 	line := n.Line
 	if n.Kind != yaml.AliasNode {
@@ -289,7 +288,7 @@ func decodeAs(n *yaml.Node, out any, by tags) error {
 	return json.Unmarshal(text, out)
 }
 
-// mentioned finds the key of a mapping, or of what is in it, that an error speaks of first; the mapping itself if there is none.
+// mentioned finds the key, in a mapping or below it, that a text names first. It returns the mapping itself if there is none.
 func mentioned(n *yaml.Node, text string) *yaml.Node {
 	best, first := n, len(text)
 	var look func(*yaml.Node)
@@ -315,7 +314,7 @@ func mentioned(n *yaml.Node, text string) *yaml.Node {
 	return best
 }
 
-// indexWord finds a word in a text, -1 where it is none or part of another.
+// indexWord is the index of a word in a text; -1 if it is not there or only as part of another word.
 func indexWord(text, word string) int {
 	inWord := func(c byte) bool {
 		return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
@@ -335,7 +334,7 @@ func indexWord(text, word string) int {
 	return -1
 }
 
-// kindOf names the kind of a node, without its value, which may be secret.
+// kindOf says what kind of node it is. It leaves out the value, which may be secret.
 func kindOf(n *yaml.Node) string {
 	switch resolved(n).Kind {
 	case yaml.MappingNode:
@@ -346,7 +345,7 @@ func kindOf(n *yaml.Node) string {
 	return "a single value"
 }
 
-// wanted names what a type wants, for people.
+// wanted says what a type wants.
 func wanted(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:

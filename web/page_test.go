@@ -278,7 +278,7 @@ func TestPageOfRefusals(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	for text, want := range map[string]int{">refuses some<": 1, `class="told"`: 3, "within the hour": 1, "What to do": 2} {
+	for text, want := range map[string]int{">refuses some<": 1, `class="more-of"`: 3, "within the hour": 1, "What to do": 2} {
 		if n := strings.Count(body, text); n != want {
 			t.Errorf("the page has %q %d times, want %d", text, n, want)
 		}

@@ -7,8 +7,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Registry is a prometheus.Registry that survives panics. A collector that panics, or a metric whose function does, loses its own metrics in
-// that one reading. With client_golang alone the whole page is lost: it recovers from panics in Collect, and not in Write.
+// Registry is a prometheus.Registry that survives panics. A collector that panics, or a metric whose function does, loses its own metrics
+// in that one reading. With client_golang alone the whole page would be lost: it recovers from panics in Collect, but not in Write.
 type Registry struct {
 	*prometheus.Registry
 	panics panics
@@ -55,13 +55,13 @@ func firstMetric(c prometheus.Collector) (first string) {
 	return first
 }
 
-// guardedCollector is a collector whose panics go no further.
+// guardedCollector is a collector whose panics are caught.
 type guardedCollector struct {
 	prometheus.Collector
 	of *Registry
 }
 
-// Collect implements prometheus.Collector. What is collected before a panic counts.
+// Collect implements prometheus.Collector. It keeps what was collected before a panic.
 func (g guardedCollector) Collect(out chan<- prometheus.Metric) {
 	collected := make(chan prometheus.Metric)
 	go func() {
@@ -89,7 +89,7 @@ func (g guardedCollector) call(f func()) {
 	g.of.panics.call(func() string { return firstMetric(g.Collector) }, f)
 }
 
-// readMetric is a metric as it was read.
+// readMetric is a metric that was read already.
 type readMetric struct {
 	desc *prometheus.Desc
 	is   dto.Metric

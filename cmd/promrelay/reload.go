@@ -21,8 +21,8 @@ import (
 	"promrelay/web"
 )
 
-// errEmptyFile refuses what is seldom meant: a file that is about to be written, or that a full disk has cut off.
-var errEmptyFile = errors.New("the file is empty: want at least one key; write {} to take away all jobs and destinations")
+// errEmptyFile refuses a file that is about to be written, or that a full disk has cut off. An empty configuration is seldom meant.
+var errEmptyFile = errors.New("the file is empty: want at least one key; write {} to remove all jobs and destinations")
 
 // prepare is the first step in which a part takes a configuration: it checks and builds what it needs, and changes nothing. Commit, the
 // second step, puts the configuration in force and cannot fail.
@@ -39,7 +39,7 @@ type reloaderOptions struct {
 	Logger     *zap.Logger
 }
 
-// reloader brings the configuration file to the parts, at the start, on SIGHUP and when it is asked to.
+// reloader puts the configuration file in force in all parts: at the start, on SIGHUP, on request and when the file changes.
 type reloader struct {
 	path    string
 	watch   bool
@@ -54,7 +54,7 @@ type reloader struct {
 	cfg *config.Config
 
 	seenMu sync.Mutex
-	seen   contents // of what was tried last, whether it was good or not
+	seen   contents // of the version that was tried last, good or not
 }
 
 func newReloader(o reloaderOptions) *reloader {
@@ -108,7 +108,7 @@ func (r *reloader) noteMissing() {
 	}
 }
 
-// changed tells whether the file holds something else than what was tried last.
+// changed reports whether the files differ from the version that was tried last.
 func (r *reloader) changed() bool {
 	now, ok := fingerprint(r.path, r.patterns())
 	r.seenMu.Lock()
@@ -132,7 +132,7 @@ func (r *reloader) seeIncluded() {
 	r.seen.included = now.included
 }
 
-// patterns are scrape_config_files of the configuration in force.
+// patterns are the scrape_config_files of the configuration in force.
 func (r *reloader) patterns() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -193,7 +193,7 @@ func (r *reloader) apply(c *config.Config) error {
 	return nil
 }
 
-// limits are those of the block scrape.
+// limits are the limits of the scrape block.
 func limits(c *config.Config) scrape.Limits {
 	s := c.Scrape
 	return scrape.Limits{BodyBytes: int64(s.BodySizeLimit), LineBytes: int64(s.LineSizeLimit), MemoryBytes: int64(s.MemoryLimit)}

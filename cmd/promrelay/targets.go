@@ -19,16 +19,16 @@ import (
 // targetsOptions are the flags of targets.
 type targetsOptions struct {
 	ConfigFile, Manifests, Output string
-	FailOn                        []string // names of failures, or several with commas
+	FailOn                        []string // names of failures; one string may hold several with commas
 }
 
 // outputs are what --output may be.
 var outputs = []string{"text", "json"}
 
-// settleWithin bounds how long a directory of manifests may take to be worked off.
+// settleWithin bounds how long it may take to read a directory of manifests and to find its targets.
 const settleWithin = time.Minute
 
-// listTargets writes what the relay would scrape of a cluster that has the objects of a directory, and why not what not.
+// listTargets writes which targets the relay would scrape in a cluster with the objects of a directory, and why others are dropped.
 func listTargets(out io.Writer, o targetsOptions) error {
 	if !slices.Contains(outputs, o.Output) {
 		return fmt.Errorf("--output=%s: want %s", o.Output, strings.Join(outputs, " or "))
@@ -84,7 +84,7 @@ func listTargets(out io.Writer, o targetsOptions) error {
 	return failed(r, failOn)
 }
 
-// load reads the configuration, for which the directory takes the place of a cluster.
+// load reads the configuration. The directory takes the place of the cluster.
 func (o targetsOptions) load() (*config.Config, error) {
 	if o.ConfigFile == "" {
 		return config.Load([]byte("monitors: {}\n"), "")
