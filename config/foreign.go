@@ -44,7 +44,7 @@ func caught(f func() error) (err error) {
 	return f()
 }
 
-// isWrongType tells whether a value is of another type than its key wants.
+// isWrongType reports whether a value is of another type than its key wants.
 func isWrongType(err error) bool {
 	return errors.As(err, new(*yaml.TypeError)) || errors.As(err, new(*json.UnmarshalTypeError))
 }
@@ -126,7 +126,7 @@ func withoutJob(text string) string {
 	return before + after[len(job):]
 }
 
-// covers tells whether the mistakes, or others that are known, include an error of Prometheus's loader. It compares lines where the error
+// covers reports whether the mistakes, or others that are known, include an error of Prometheus's loader. It compares lines where the error
 // has lines, else texts: then the error comes from a type that reads itself, and the walk has had the same one.
 func (w *walker) covers(err error, others Problems) bool {
 	if errors.Is(err, errPanic) {

@@ -34,7 +34,7 @@ func (l *loader) explain(err error) {
 	}
 	switch {
 	case errors.Is(err, errPoison): // the walk has found it
-	case l.doc.moves(prometheusKeys) && len(w.mistakes)+len(l.problems) > 0: // lines of the text that the loader saw are others
+	case l.doc.moves(prometheusKeys) && len(w.mistakes)+len(l.problems) > 0: // the loader saw a text with other lines
 	case !w.covers(err, l.problems):
 		l.problems = append(l.problems, l.doc.guess(readable(err).Error()))
 	}
