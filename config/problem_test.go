@@ -68,7 +68,8 @@ func TestDestinationID(t *testing.T) {
 		ids[text] = loaded(t, "remote_write: ["+text+"]").Destinations[0].ID()
 	}
 	same := [][2]string{
-		{"{url: 'http://a/w'}", "{url: 'http://u:p@a/w'}"}, {"{url: 'http://a/w'}", "{url: 'http://a/w', basic_auth: {username: u}}"},
+		{"{url: 'http://a/w'}", "{url: 'http://u:p@a/w'}"},
+		{"{url: 'http://a/w'}", "{url: 'http://a/w', basic_auth: {username: u}}"},
 		{"{url: 'http://a/w', name: n}", "{url: 'http://b/w', name: n}"},
 	}
 	for _, p := range same {
