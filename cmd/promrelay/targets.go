@@ -52,23 +52,8 @@ func listTargets(out io.Writer, o targetsOptions) error {
 	if err := d.Apply(c); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx, nil) }()
-	for !d.Settled() {
-		select {
-		case err := <-done:
-			return errors.Join(err, ctx.Err())
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	r, err := newReport(d)
+	r, err := settledReport(d)
 	if err != nil {
-		return err
-	}
-	cancel()
-	if err := <-done; err != nil {
 		return err
 	}
 	r.Problems = m.Problems()
@@ -82,6 +67,32 @@ func listTargets(out io.Writer, o targetsOptions) error {
 	}
 	writeReport(out, r)
 	return failed(r, failOn)
+}
+
+// settledReport runs discovery until it has found all targets, and returns its report.
+func settledReport(d *informers.Discovery) (r report, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
+	done := make(chan struct{})
+	var ended error // set before done is closed
+	go func() {
+		defer close(done)
+		ended = d.Run(ctx, nil)
+	}()
+	defer func() {
+		cancel()
+		<-done
+		err = errors.Join(err, ended)
+	}()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !d.Settled() {
+		select {
+		case <-done:
+			return r, ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return newReport(d)
 }
 
 // load reads the configuration. The directory takes the place of the cluster.
