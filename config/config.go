@@ -1,10 +1,9 @@
-// Package config loads the relay's configuration file. A Prometheus configuration file is one: global, scrape_configs,
-// scrape_config_files and remote_write are Prometheus's own blocks, loaded by prometheus/config. Beside them stand
-// kubernetes, monitors, nodes, manifests, scrape, wal and relay.
+// Package config loads the relay's configuration file. A Prometheus configuration file is one: prometheus/config loads global,
+// scrape_configs, scrape_config_files and remote_write. The relay has blocks of its own beside them: kubernetes, monitors, nodes, manifests,
+// scrape, wal and relay.
 //
-// Promises: an option is honoured, or accepted with a warning that names it because it has no meaning here, or
-// refused by name; an error names the file and, wherever the YAML can tell, the line. Not promised: that what a file
-// names (a directory, a kubeconfig) exists.
+// Promises: every option is honoured, accepted with a warning that names it because it has no effect here, or refused by name. An error names
+// the file and, where the YAML allows it, the line. Not promised: that a directory or a kubeconfig that the file names exists.
 package config
 
 import (
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/units"
-	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	monitoringv1alpha1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1"
 	config_util "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
@@ -26,35 +24,34 @@ import (
 	"promrelay/config/redact"
 )
 
-// Config is a configuration that was loaded and found valid. It is not to be changed.
+// Config is a configuration that was loaded and is valid. Nobody changes it.
 type Config struct {
-	// Prometheus holds the blocks that are Prometheus's own.
+	// Prometheus holds Prometheus's own blocks.
 	Prometheus *promconfig.Config
-	// ScrapeConfigs are those of the file and of scrape_config_files, with their defaults.
+	// ScrapeConfigs are the jobs of the file and of scrape_config_files, with their defaults.
 	ScrapeConfigs []*promconfig.ScrapeConfig
 	Destinations  []Destination
-	Kubernetes    *Kubernetes // nil: no cluster is asked for
-	Monitors      *Monitors   // nil: no monitors are wanted
-	Nodes         *Nodes      // nil: no node jobs are wanted
+	Kubernetes    *Kubernetes // nil: no cluster is read
+	Monitors      *Monitors   // nil: no monitors are read
+	Nodes         *Nodes      // nil: no node jobs
 	Manifests     *Manifests  // nil: no manifests are read
 	Scrape        Scrape
 	WAL           WAL
 	Relay         Relay
-	// Warnings name options that were accepted though they have no meaning here, and what is likely to be a mistake, in the order
-	// of lines.
+	// Warnings name options that have no effect here, and what is likely to be a mistake, in the order of lines.
 	Warnings []string
 
 	doc      document
 	warnings Problems
 	notes    Problems
 	named    []namedFile      // the files that the configuration names
-	fit      *redact.Redactor // knows the secrets in the file
+	redactor *redact.Redactor // knows the secrets in the file
 }
 
-// Line is where a key stands in the file, such as wal.min_free_bytes, or the nearest one above it; 0 if none of them is there.
+// Line is the line of a key such as wal.min_free_bytes, or of the nearest key above it in the path; 0 if none of them is in the file.
 func (c *Config) Line(path string) int { return c.doc.line(strings.Split(path, ".")...) }
 
-// DestinationLine is where a destination begins in the file.
+// DestinationLine is the line where a destination begins; 0 if it is not in the file.
 func (c *Config) DestinationLine(i int) int {
 	if node := c.doc.get("remote_write", i); node != nil {
 		return node.Line
@@ -62,49 +59,49 @@ func (c *Config) DestinationLine(i int) int {
 	return 0
 }
 
-// Locate makes a problem of what another room says of the configuration: with the line that it is likely to be about, and without
+// Locate makes a Problem of another room's error about the configuration. It adds the line that the error is probably about, and removes
 // secrets.
 func (c *Config) Locate(err error) Problem { return c.doc.guess(c.Shown(err).Error()) }
 
-// Shown makes an error fit to be shown: without the secrets that the configuration holds, in it and in the files that it names.
+// Shown removes from an error the secrets of the configuration and of the files that it names.
 func (c *Config) Shown(err error) error {
-	return redact.Of(c.Prometheus, c.ScrapeConfigs, c.Nodes).Error(c.fit.Error(err))
+	return redact.Of(c.Prometheus, c.ScrapeConfigs, c.Nodes).Error(c.redactor.Error(err))
 }
 
-// Examine returns the warnings and, if files is true, what is wrong with the files that the configuration names, in the order of lines.
-// Those are warnings too: another machine may have what this one lacks.
+// Examine returns the warnings and, if files is true, problems of the files that the configuration names, in the order of lines. The latter
+// are warnings, too: another machine may have what this one lacks.
 func (c *Config) Examine(files bool) Problems {
 	if !files {
 		return c.warnings
 	}
-	return slices.Concat(c.warnings, c.fileProblems()).ordered(c.fit)
+	return slices.Concat(c.warnings, c.fileProblems()).ordered(c.redactor)
 }
 
-// Empty tells whether the file holds no keys: blanks and comments at the most. `{}` is not empty.
+// Empty reports whether the file holds no more than blanks and comments. `{}` is not empty.
 func (c *Config) Empty() bool { return c.doc.root == nil }
 
-// Notes tell what is good to know of a configuration in which nothing is likely to be a mistake.
+// Notes are hints about a configuration that are no warnings: what they say may well be meant.
 func (c *Config) Notes() Problems { return c.notes }
 
-// Kubernetes says which API server is read.
+// Kubernetes says how the API server is reached.
 type Kubernetes struct {
 	// Kubeconfig is the path of a kubeconfig; empty for the service account of the pod.
 	Kubeconfig string `yaml:"kubeconfig"`
-	// Context is one of the kubeconfig, empty for its current one.
+	// Context is a context of the kubeconfig; empty for its current one.
 	Context string `yaml:"context"`
-	// Namespaces confine the relay; empty for all. Nodes and Namespaces are then not read.
+	// Namespaces are those that the relay reads; empty for all. With namespaces, it reads no Nodes and no Namespaces.
 	Namespaces []string `yaml:"namespaces"`
 }
 
-// Monitors says which monitors are taken and how they are translated: the fields of PrometheusAgent.spec, and one of ours.
+// Monitors says which monitors are selected and how they are translated: the fields of PrometheusAgent.spec, and one of ours.
 type Monitors struct {
 	monitoringv1alpha1.PrometheusAgentSpec `json:",inline"`
-	// LastGoodDirectory holds each monitor as it was when it was accepted last: one that is rejected then keeps its
-	// targets. Empty: it has none.
+	// LastGoodDirectory holds each monitor as it was when it was accepted last, so that a monitor which is then rejected keeps its targets.
+	// Empty: rejected monitors have no targets.
 	LastGoodDirectory string `json:"lastGoodDirectory"`
 }
 
-// defaultMonitors is what an empty monitors block means: monitors read no files of the relay.
+// defaultMonitors is the meaning of an empty monitors block. Monitors may not name files of the relay.
 func defaultMonitors() *Monitors {
 	m := &Monitors{}
 	m.ArbitraryFSAccessThroughSMs.Deny = true
@@ -117,17 +114,17 @@ type Manifests struct {
 	Directory string `yaml:"directory"`
 }
 
-// Nodes are the built-in jobs of the cluster's nodes.
+// Nodes are the built-in jobs for the cluster's nodes.
 type Nodes struct {
 	// Selector is a label selector of nodes, such as kubernetes.io/os=linux; empty for all.
 	Selector       string         `yaml:"selector"`
 	ScrapeInterval model.Duration `yaml:"scrape_interval"`
 	ScrapeTimeout  model.Duration `yaml:"scrape_timeout"`
-	// InsecureSkipVerify does without the check of the kubelets' certificates.
+	// InsecureSkipVerify turns off the check of the kubelets' certificates.
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
-	// BesideMonitors scrapes also the pages that a monitor scrapes with the same job label.
+	// BesideMonitors scrapes pages that a monitor scrapes with the same job label, too.
 	BesideMonitors bool `yaml:"beside_monitors"`
-	// HTTPClientConfig reaches the kubelets; by default with the token and CA of the pod's service account.
+	// HTTPClientConfig is for the kubelets. By default it has the token and the CA of the pod's service account.
 	HTTPClientConfig config_util.HTTPClientConfig `yaml:",inline"`
 
 	Kubelet   NodeJob `yaml:"kubelet"`
@@ -140,7 +137,7 @@ type Nodes struct {
 // NodeJob is one of the node jobs.
 type NodeJob struct {
 	Enabled bool `yaml:"enabled"`
-	// Port is where the page is on each node; 0 for the one that the node tells of its kubelet.
+	// Port is the port of the page on each node; 0 for the kubelet port in the Node's status.
 	Port                 int               `yaml:"port"`
 	ScrapeInterval       model.Duration    `yaml:"scrape_interval"` // 0: that of Nodes
 	ScrapeTimeout        model.Duration    `yaml:"scrape_timeout"`
@@ -149,9 +146,7 @@ type NodeJob struct {
 	MetricRelabelConfigs []*relabel.Config `yaml:"metric_relabel_configs"`
 }
 
-const serviceAccount = "/var/run/secrets/kubernetes.io/serviceaccount/"
-
-// defaultNodes is what an empty nodes block means.
+// defaultNodes is the meaning of an empty nodes block.
 func defaultNodes() Nodes {
 	on := NodeJob{Enabled: true, HonorTimestamps: true}
 	kubeProxy := on
@@ -160,7 +155,7 @@ func defaultNodes() Nodes {
 	return Nodes{HTTPClientConfig: http, Kubelet: on, Cadvisor: on, Probes: on, Resource: NodeJob{HonorTimestamps: true}, KubeProxy: kubeProxy}
 }
 
-// UnmarshalYAML sets the defaults first. (In this form it knows whether unknown keys are an error.)
+// UnmarshalYAML sets the defaults first. (With an argument of this type the decoder goes on refusing unknown keys.)
 func (n *Nodes) UnmarshalYAML(unmarshal func(any) error) error {
 	*n = defaultNodes()
 	type plain Nodes
@@ -176,10 +171,10 @@ type WAL struct {
 	SyncInterval time.Duration `yaml:"sync_interval"`
 }
 
-// Bytes is a number of bytes, in YAML a number or one with a unit of 1024, such as 8GB.
+// Bytes is a number of bytes. In YAML it is a number, or one with a unit, a power of 1024, such as 8GB.
 type Bytes int64
 
-// UnmarshalYAML takes 1048576, 1MB, 1MiB and, as a quantity of Kubernetes, 1Mi. What there is a power of 1000, such as 1M, it refuses.
+// UnmarshalYAML accepts 1048576, 1MB, 1MiB and, as a quantity of Kubernetes, 1Mi. It refuses 1M, which is a power of 1000 in Kubernetes.
 func (b *Bytes) UnmarshalYAML(node *yaml.Node) error {
 	var n int64
 	if err := node.Decode(&n); err == nil {
@@ -192,70 +187,8 @@ func (b *Bytes) UnmarshalYAML(node *yaml.Node) error {
 	}
 	v, err := units.ParseBase2Bytes(text)
 	if err != nil {
-		return fmt.Errorf("line %d: %q is no number of bytes: want one like 8GB, 8Gi or 1073741824", node.Line, node.Value)
+		return fmt.Errorf("%q is no number of bytes: want one like 8GB, 8Gi or 1073741824", node.Value)
 	}
 	*b = Bytes(v)
 	return nil
-}
-
-// setDefaults fills in what follows from other blocks.
-func (l *loader) setDefaults() {
-	c := l.c
-	cluster := c.Kubernetes != nil || c.Manifests != nil
-	if (c.Monitors != nil || c.Nodes != nil) && !cluster {
-		c.Kubernetes = &Kubernetes{}
-	}
-	if c.Monitors == nil && cluster {
-		c.Monitors = defaultMonitors()
-	}
-	global := c.Prometheus.GlobalConfig
-	said := find(l.doc.root, "global")
-	if m := c.Monitors; m != nil {
-		m.selectAll()
-		m.fallBack(global, said)
-		if m.ScrapeInterval == "" {
-			m.ScrapeInterval = "30s"
-			if find(said, "scrape_interval") != nil {
-				m.ScrapeInterval = monitoringv1.Duration(global.ScrapeInterval.String())
-			}
-		}
-		if m.ScrapeTimeout == "" && find(said, "scrape_timeout") != nil {
-			m.ScrapeTimeout = monitoringv1.Duration(global.ScrapeTimeout.String())
-		}
-	}
-	if n := c.Nodes; n != nil {
-		if n.ScrapeInterval == 0 {
-			n.ScrapeInterval = global.ScrapeInterval
-			if find(said, "scrape_interval") == nil {
-				n.ScrapeInterval = model.Duration(30 * time.Second)
-			}
-		}
-		if n.ScrapeTimeout == 0 {
-			n.ScrapeTimeout = min(global.ScrapeTimeout, n.ScrapeInterval)
-		}
-		h := &n.HTTPClientConfig
-		if h.BasicAuth == nil && h.Authorization == nil && h.OAuth2 == nil && c.Manifests == nil {
-			h.Authorization = &config_util.Authorization{Type: "Bearer", CredentialsFile: serviceAccount + "token"}
-		}
-		if h.TLSConfig.CA == "" && h.TLSConfig.CAFile == "" && !n.InsecureSkipVerify && c.Manifests == nil {
-			h.TLSConfig.CAFile = serviceAccount + "ca.crt"
-		}
-		h.TLSConfig.InsecureSkipVerify = h.TLSConfig.InsecureSkipVerify || n.InsecureSkipVerify
-	}
-}
-
-// selectAll makes no selectors at all mean every monitor of every namespace.
-func (m *Monitors) selectAll() {
-	selectors := []**labelSelector{
-		&m.ServiceMonitorSelector, &m.ServiceMonitorNamespaceSelector, &m.PodMonitorSelector, &m.PodMonitorNamespaceSelector,
-		&m.ProbeSelector, &m.ProbeNamespaceSelector, &m.ScrapeConfigSelector, &m.ScrapeConfigNamespaceSelector,
-	}
-	for _, s := range selectors {
-		if *s != nil {
-			return
-		}
-	}
-	for _, s := range selectors {
-		*s = &labelSelector{}
-	}
 }

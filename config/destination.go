@@ -8,18 +8,18 @@ import (
 	"promrelay/config/redact"
 )
 
-// Destination is one remote_write block, with what Prometheus's own type cannot say of it.
+// Destination is one item of remote_write, with what Prometheus's own type cannot hold.
 type Destination struct {
 	*promconfig.RemoteWriteConfig
-	// Negotiate is true where protobuf_message is left out: 2.0 is tried first.
+	// Negotiate is true if protobuf_message is left out. Then 2.0 is tried first.
 	Negotiate bool
-	// Exemplars and NativeHistograms are nil where send_exemplars and send_native_histograms are left out: they are
-	// then sent by remote write 2.0, which every receiver must understand, and not by 1.0.
+	// Exemplars and NativeHistograms are nil if send_exemplars and send_native_histograms are left out. They are then sent by remote write
+	// 2.0, by which every receiver must understand them, and not by 1.0.
 	Exemplars, NativeHistograms *bool
 }
 
-// ID tells the destination from others, also across restarts: its name, else its URL. What may change
-// without it being another destination, credentials above all, is not part of it. The query is, and may hold secrets: Shown is for people.
+// ID identifies the destination, also across restarts: its name, else its URL. Credentials are not part of it, so they may change. The query
+// is part of it and may hold secrets; Shown is for people.
 func (d Destination) ID() string {
 	if d.Name != "" {
 		return d.Name
@@ -29,7 +29,7 @@ func (d Destination) ID() string {
 	return u.String()
 }
 
-// Shown names the destination for people: its name, else its URL without what may be secret, the user, the query and the fragment.
+// Shown names the destination for people: its name, else its URL without user, query and fragment, which may be secret.
 func (d Destination) Shown() string {
 	if d.Name != "" {
 		return d.Name
@@ -39,21 +39,20 @@ func (d Destination) Shown() string {
 
 // Relay says how destinations are served beyond what a remote_write block can say.
 type Relay struct {
-	// DrainFactor bounds how fast a backlog is sent, in multiples of the live rate. 0 means no bound.
+	// DrainFactor bounds how fast a backlog is sent, as a multiple of the live rate; 0 for no bound.
 	DrainFactor float64 `yaml:"drain_factor"`
-	// SplitRefused makes a request that is refused with 400, 409 or 422 be sent in parts, until the samples that the receiver
-	// does not take are alone.
+	// SplitRefused sends a request that is refused with 400, 409 or 422 in parts, until the samples that the receiver refuses are alone.
 	SplitRefused bool `yaml:"split_refused"`
-	// KeepUnauthorized makes the relay keep the data that a destination refuses with 401, 403 or 404, and try again.
+	// KeepUnauthorized keeps samples that a destination refuses with 401, 403 or 404, and sends them again later.
 	KeepUnauthorized bool `yaml:"keep_unauthorized"`
-	// RetryStatusCodes are answers that mean "later", beside 5xx, 408, 425, 429 and 499.
+	// RetryStatusCodes are further answers after which a request is sent again, beside 5xx, 408, 425, 429 and 499.
 	RetryStatusCodes []int `yaml:"retry_status_codes"`
 	// RedirectHosts are hosts, without a port, to which a receiver may redirect samples. Its own host is always among them.
 	RedirectHosts []string `yaml:"redirect_hosts"`
-	// DrainTimeout is how long destinations may take to catch up when the relay stops. Nothing is scraped meanwhile, and what is left
-	// stays in the log.
+	// DrainTimeout is how long destinations may take to catch up when the relay stops. Nothing is scraped meanwhile. What is not sent stays in
+	// the log.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
 }
 
-// DefaultRelay is what holds without a relay block.
+// DefaultRelay is used without a relay block.
 var DefaultRelay = Relay{DrainFactor: 3, SplitRefused: true, KeepUnauthorized: true, DrainTimeout: 2 * time.Second}

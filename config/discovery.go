@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/prometheus/discovery/azure"
 )
 
-// RefreshInterval is how often a service discovery looks; false if it says nothing of that.
+// RefreshInterval is the refresh interval of a service discovery; false if it has none.
 func RefreshInterval(sd discovery.Config) (time.Duration, bool) {
 	v := reflect.Indirect(reflect.ValueOf(sd))
 	if v.Kind() != reflect.Struct {
@@ -24,8 +24,8 @@ func RefreshInterval(sd discovery.Config) (time.Duration, bool) {
 	return time.Duration(f.Int()), true
 }
 
-// BadRefreshInterval says what is wrong with the refresh interval of a service discovery, empty if nothing is. Prometheus's checks
-// let by values with which its discoverers panic, some of them in goroutines where nobody can recover.
+// BadRefreshInterval says what is wrong with the refresh interval of a service discovery; empty for nothing. Prometheus accepts values with
+// which its discoverers panic, some of them in goroutines where nobody can recover.
 func BadRefreshInterval(sd discovery.Config) string {
 	every, ok := RefreshInterval(sd)
 	if _, is := sd.(*aws.SDConfig); !ok || is { // 0 means the default of the role there, and nothing less can be said

@@ -26,7 +26,7 @@ var (
 	}
 )
 
-// document is the file's YAML: its text, and where things stand in it.
+// document is the YAML of a file.
 type document struct {
 	text string
 	root *yaml.Node // the mapping at the top; nil for an empty file
@@ -40,7 +40,7 @@ func parse(text []byte) (document, error) {
 	case errors.Is(err, io.EOF):
 		return d, nil
 	case err != nil:
-		if p, ok := badCharacter(text); ok && !lineNumber.MatchString(readable(err).Error()) {
+		if p, ok := badCharacter(text); ok && len(linesIn(readable(err).Error())) == 0 {
 			return d, Problems{p}
 		}
 		return d, readable(err)
@@ -63,7 +63,7 @@ func parse(text []byte) (document, error) {
 	return d, nil
 }
 
-// badCharacter finds the first one that YAML does not allow.
+// badCharacter finds the first character that YAML does not allow.
 func badCharacter(text []byte) (Problem, bool) {
 	for i, line := range bytes.Split(text, []byte("\n")) {
 		for at, rest := 0, line; len(rest) > 0; {
@@ -80,12 +80,12 @@ func badCharacter(text []byte) (Problem, bool) {
 	return Problem{}, false
 }
 
-// maxNodes bounds how large a configuration may be, with what aliases stand for counted each time.
+// maxNodes bounds the size of a configuration. What an alias stands for counts each time.
 const maxNodes = 1_000_000
 
 var errTooLarge = fmt.Errorf("the file has more than %d values, aliases written out; does an anchor hold an alias to itself?", maxNodes)
 
-// countable tells whether a tree has no more nodes than the budget allows.
+// countable reports whether a tree has no more nodes than budget.
 func countable(n *yaml.Node, budget *int) bool {
 	if *budget--; *budget < 0 {
 		return false
@@ -101,15 +101,15 @@ func countable(n *yaml.Node, budget *int) bool {
 	return true
 }
 
-// flow tells whether the top of the file is in braces, as in JSON.
+// flow reports whether the top of the file is in braces, as in JSON.
 func (d document) flow() bool { return d.root != nil && d.root.Style&yaml.FlowStyle != 0 }
 
-// isWanted tells whether a block is one of keys, and is not refused.
+// isWanted reports whether a block is one of keys, and is not refused.
 func isWanted(key string, keys []string) bool {
 	return slices.Contains(keys, key) && refused[key] == ""
 }
 
-// part holds the blocks that are wanted.
+// part returns a mapping of those blocks that isWanted accepts.
 func (d document) part(keys []string) *yaml.Node {
 	part := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	for i := 0; i+1 < len(d.root.Content); i += 2 {
@@ -120,7 +120,7 @@ func (d document) part(keys []string) *yaml.Node {
 	return part
 }
 
-// moves tells whether only cannot leave lines where they are: the file is in braces, or an alias stands for what another block holds.
+// moves reports whether only cannot keep the numbers of lines: the file is in braces, or a block has an alias for a part of another block.
 func (d document) moves(keys []string) bool {
 	if d.root == nil || d.flow() {
 		return d.root != nil
@@ -141,7 +141,7 @@ func (d document) moves(keys []string) bool {
 	return slices.ContainsFunc(aliases, func(n *yaml.Node) bool { return !within[n] })
 }
 
-// spelt is a tree with what its aliases stand for in their places.
+// spelt returns a copy of a tree without aliases: what they stand for is in their places.
 func spelt(n *yaml.Node) *yaml.Node {
 	out := *resolved(n)
 	out.Anchor = ""
@@ -152,7 +152,8 @@ func spelt(n *yaml.Node) *yaml.Node {
 	return &out
 }
 
-// only returns the text of some blocks, unless they are refused. Where it can, it leaves the others blank, so that line numbers stay.
+// only returns the text of some blocks, without those that are refused. If it can, it replaces the other blocks by empty lines, so that line
+// numbers stay the same.
 func (d document) only(keys []string) (string, error) {
 	if d.root == nil {
 		return d.text, nil
@@ -177,7 +178,7 @@ func (d document) only(keys []string) (string, error) {
 	return strings.Join(lines, "\n"), nil
 }
 
-// find returns the value of a key of a mapping, nil if there is none.
+// find returns the value of a key of a mapping; nil if there is none.
 func find(node *yaml.Node, key string) *yaml.Node {
 	if node = resolved(node); node == nil || node.Kind != yaml.MappingNode {
 		return nil
@@ -199,14 +200,14 @@ func (d document) get(key string, i int) *yaml.Node {
 	return list.Content[i]
 }
 
-// UnmarshalYAML reads a block in the names of JSON, which are those of PrometheusAgent.spec. The walk has seen that there are no other keys.
+// UnmarshalYAML reads the block by the JSON names of its fields, which are those of PrometheusAgent.spec. The walk has refused unknown keys.
 func (m *Monitors) UnmarshalYAML(node *yaml.Node) error {
 	type plain Monitors
 	*m = *defaultMonitors()
 	return decodeAs(node, (*plain)(m), jsonTags)
 }
 
-// lookup returns the keys at the end of a path that are there; * stands for each item of a list.
+// lookup returns the keys that a path leads to; * stands for each item of a list.
 func lookup(node *yaml.Node, path []string) []*yaml.Node {
 	if node = resolved(node); node == nil {
 		return nil
@@ -232,7 +233,7 @@ func lookup(node *yaml.Node, path []string) []*yaml.Node {
 	return nil
 }
 
-// line is that of a key at the top of the file or in one of its blocks, of the last key of the path that is there; 0 if none is.
+// line is the line of the last key of the path that is in the file; 0 if none is.
 func (d document) line(path ...string) int {
 	for n := len(path); n > 0; n-- {
 		if keys := lookup(d.root, path[:n]); len(keys) > 0 {
@@ -242,7 +243,7 @@ func (d document) line(path ...string) int {
 	return 0
 }
 
-// value is what stands under a path of keys, nil if nothing does.
+// value is the value at the end of a path of keys; nil if there is none.
 func (d document) value(path ...string) *yaml.Node {
 	n := d.root
 	for _, key := range path {
@@ -251,17 +252,17 @@ func (d document) value(path ...string) *yaml.Node {
 	return n
 }
 
-// guess finds the place that a text of Prometheus's loader is about, by the values that it quotes and the keys that it names.
+// guess finds the place that an error of Prometheus's loader is about, by the values that it quotes and the keys that it names.
 func (d document) guess(text string) Problem {
 	p := Problem{Text: text}
-	if d.root == nil || lineNumber.MatchString(text) {
+	if d.root == nil || len(linesIn(text)) > 0 {
 		return p
 	}
 	if at := mentioned(d.root, text); at != d.root {
 		p.Line = at.Line
 	}
 	for _, n := range scalars(d.root) {
-		if p.Line == 0 && isNull(n) { // an empty value takes the place of a default
+		if p.Line == 0 && isNull(n) { // an empty value may have replaced a default
 			p.Line = n.Line
 		}
 		if n.Value != "" && strings.Contains(text, strconv.Quote(n.Value)) {
@@ -275,7 +276,7 @@ func (d document) guess(text string) Problem {
 	return p
 }
 
-// startsWithKey tells whether a text names its block already.
+// startsWithKey reports whether a text begins with the name of its block.
 func startsWithKey(text string) bool {
 	end := strings.IndexAny(text, ":.[ ")
 	return end > 0 && (slices.Contains(ownKeys, text[:end]) || isPrometheus(text[:end]))
@@ -283,7 +284,7 @@ func startsWithKey(text string) bool {
 
 func isPrometheus(key string) bool { return slices.Contains(prometheusKeys, key) }
 
-// placeOf names the block, or the item of it, that a line is in.
+// placeOf names the block, or the item of a block, that a line is in.
 func (d document) placeOf(line int) (where string) {
 	for i := 0; i+1 < len(d.root.Content) && d.root.Content[i].Line <= line; i += 2 {
 		at := place{by: yamlTags}.under(d.root.Content[i].Value)

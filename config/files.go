@@ -17,23 +17,23 @@ import (
 
 // namedFile is a file that a configuration names.
 type namedFile struct {
-	Problem          // where it is named; Text is the place
+	Problem          // where it is named; Text is the path of keys
 	path      string // as the relay would open it
 	isDir     bool
 	isGlob    bool // path may be a pattern
 	hasGroups bool // it holds target groups
 }
 
-// written are the keys of files that are written and not read.
+// written are the keys of files that the relay writes.
 var written = []string{"scrape_failure_log_file", "query_log_file", "scrapeFailureLogFile"}
 
-// idle are the blocks whose files nobody opens.
+// idle are the blocks whose files the relay does not open.
 var idle = []string{"alerting", "rule_files", "remote_read", "storage", "tracing", "otlp"}
 
-// noteFile keeps the path that a node names, if it names one.
+// noteFile keeps the path of a file if the node names one.
 func (w *walker) noteFile(n *yaml.Node, at place) {
 	f := namedFile{Problem: Problem{File: w.file, Line: n.Line, Text: at.text}, path: config_util.JoinDir(w.dir, n.Value)}
-	if strings.HasPrefix(at.text, "monitors.") || strings.Contains(at.text, "google_iam") { // which start at the working directory
+	if strings.HasPrefix(at.text, "monitors.") || strings.Contains(at.text, "google_iam") { // these start at the working directory
 		f.path = n.Value
 	}
 	inList := strings.HasSuffix(at.text, "]")
@@ -54,7 +54,7 @@ func (w *walker) noteFile(n *yaml.Node, at place) {
 	w.files = append(w.files, f)
 }
 
-// fileProblems looks at the files that the configuration names.
+// fileProblems checks the files that the configuration names.
 func (c *Config) fileProblems() (out Problems) {
 	for _, f := range c.named {
 		for _, why := range f.look() {
@@ -64,7 +64,7 @@ func (c *Config) fileProblems() (out Problems) {
 	return out
 }
 
-// look tells what is wrong with a file, and with each that a pattern stands for.
+// look returns what is wrong with a file, or with each file that a pattern matches.
 func (f namedFile) look() (out []string) {
 	paths := []string{f.path}
 	if f.isGlob {
@@ -89,7 +89,7 @@ func (f namedFile) look() (out []string) {
 	return out
 }
 
-// readNamed reads a file, or tells why it cannot.
+// readNamed reads a file, or returns why it cannot be read.
 func readNamed(path string, isDir bool) (text []byte, why string) {
 	info, err := os.Stat(path)
 	switch {
@@ -99,7 +99,7 @@ func readNamed(path string, isDir bool) (text []byte, why string) {
 		_, err = os.ReadDir(path)
 	case err == nil && info.IsDir():
 		return nil, "it is a directory, want a file"
-	case err == nil && !info.Mode().IsRegular(): // reading it may wait for ever
+	case err == nil && !info.Mode().IsRegular(): // reading it may block for ever
 		return nil, "it is no regular file"
 	case err == nil:
 		text, err = os.ReadFile(path)
@@ -123,7 +123,7 @@ func cause(err error) error {
 	return err
 }
 
-// badGroups tells what is wrong with a file of target groups, YAML or JSON.
+// badGroups returns what is wrong with a file of target groups, which is YAML or JSON.
 func badGroups(text []byte) string {
 	var node yaml.Node
 	if err := yaml.Unmarshal(text, &node); err != nil {

@@ -1,13 +1,10 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,7 +14,7 @@ import (
 	"promrelay/config/redact"
 )
 
-// own are the blocks that Prometheus does not know.
+// own are the relay's own blocks.
 type own struct {
 	Kubernetes *Kubernetes `yaml:"kubernetes"`
 	Monitors   *Monitors   `yaml:"monitors"`
@@ -28,7 +25,7 @@ type own struct {
 	Relay      Relay       `yaml:"relay"`
 }
 
-// loader loads one configuration. It goes on after a mistake, as far as what follows does not depend on it.
+// loader loads one configuration. After a mistake it goes on with everything that does not depend on it.
 type loader struct {
 	dir      string // where relative paths start
 	doc      document
@@ -55,10 +52,10 @@ type FileError struct {
 	Path string
 	Err  error // Problems, mostly
 
-	partly *Config // what could be read of it; nil if nothing could
+	partly *Config // the parts of the file that could be read; nil for none
 }
 
-// Examine is what Config.Examine says of the parts of the file that can be read.
+// Examine is Config.Examine for the parts of the file that could be read.
 func (e *FileError) Examine(files bool) Problems {
 	if e.partly == nil {
 		return nil
@@ -71,7 +68,8 @@ func (e *FileError) Error() string { return e.Path + ": " + e.Err.Error() }
 // Unwrap returns what is wrong.
 func (e *FileError) Unwrap() error { return e.Err }
 
-// LoadFile reads the configuration file at path; relative paths in it start at its directory. What is wrong with it is a FileError.
+// LoadFile reads the configuration file at path. Relative paths in it start at its directory. If the file can be read and is not valid, the
+// error is a FileError.
 func LoadFile(path string) (*Config, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -84,7 +82,7 @@ func LoadFile(path string) (*Config, error) {
 	return c, nil
 }
 
-// Load reads a configuration; relative paths in it start at dir. An error is all Problems, and shows no secrets.
+// Load reads a configuration. Relative paths in it start at dir. Its errors show no secrets.
 func Load(text []byte, dir string) (*Config, error) {
 	c, err := read(text, dir)
 	if err != nil {
@@ -93,7 +91,7 @@ func Load(text []byte, dir string) (*Config, error) {
 	return c, nil
 }
 
-// read is Load, which beside an error returns what it could read.
+// read is Load. It also returns, with an error, what it could read.
 func read(text []byte, dir string) (*Config, error) {
 	doc, err := parse(text)
 	if err != nil {
@@ -103,7 +101,7 @@ func read(text []byte, dir string) (*Config, error) {
 	cfg, err := loadText(doc)
 	l.walkBlocks(err == nil)
 	if err == nil {
-		l.take(cfg)
+		l.accept(cfg)
 	} else {
 		l.explain(err)
 	}
@@ -115,20 +113,21 @@ func read(text []byte, dir string) (*Config, error) {
 		}
 		c.setPaths(dir)
 		l.setDefaults()
+		l.addExternalLabels()
 		l.validate()
 	}
-	l.tell()
+	l.warnAll()
 	return l.result()
 }
 
-// result is the configuration, and all that is wrong with it.
+// result returns the configuration, and all mistakes in it as the error.
 func (l *loader) result() (*Config, error) {
 	c := l.c
-	// Short ones would be found in words of messages. No message of this package quotes what stands where a secret belongs.
-	c.fit = redact.New(slices.DeleteFunc(l.secrets, func(s string) bool { return len(s) < 8 })...)
-	problems := slices.Concat(l.problems, l.walker.mistakes, l.walker.findings).ordered(c.fit)
+	// Short secrets are left out, because they occur within words of messages. No message of this package quotes the value of a secret key.
+	c.redactor = redact.New(slices.DeleteFunc(l.secrets, func(s string) bool { return len(s) < 8 })...)
+	problems := slices.Concat(l.problems, l.walker.mistakes, l.walker.findings).ordered(c.redactor)
 	c.named = slices.Concat(l.walker.files, l.files)
-	c.warnings, c.notes = slices.Concat(l.warnings, l.walker.doubts).ordered(c.fit), l.notes.ordered(c.fit)
+	c.warnings, c.notes = slices.Concat(l.warnings, l.walker.doubts).ordered(c.redactor), l.notes.ordered(c.redactor)
 	c.Warnings = c.warnings.Strings()
 	if len(problems) > 0 {
 		return c, problems
@@ -136,8 +135,9 @@ func (l *loader) result() (*Config, error) {
 	return c, nil
 }
 
-// walkBlocks finds the mistakes that the types tell of, in Prometheus's blocks unless its loader has taken them.
-func (l *loader) walkBlocks(taken bool) {
+// walkBlocks finds mistakes by comparing the blocks with the types that they are for. It skips this for Prometheus's blocks if its loader has
+// accepted them.
+func (l *loader) walkBlocks(accepted bool) {
 	if l.doc.root == nil {
 		return
 	}
@@ -149,7 +149,7 @@ func (l *loader) walkBlocks(taken bool) {
 		key, value := l.doc.root.Content[i], l.doc.root.Content[i+1]
 		reason, no := refused[key.Value]
 		before := len(l.walker.mistakes)
-		l.walker.trusting = taken && isPrometheus(key.Value)
+		l.walker.trusting = accepted && isPrometheus(key.Value)
 		switch t := known.find(key.Value); {
 		case t == nil:
 			l.problem(key.Line, "unknown key %q%s", key.Value, topSuggestion(key.Value))
@@ -169,7 +169,7 @@ func (l *loader) walkBlocks(taken bool) {
 	}
 }
 
-// topSuggestion is what may have been meant by a key at the top.
+// topSuggestion suggests a key of the top of the file that may have been meant.
 func topSuggestion(key string) string {
 	known := append(slices.Clone(prometheusKeys), ownKeys...)
 	if s := Suggest(key, slices.Clone(known)); s != "" {
@@ -178,7 +178,7 @@ func topSuggestion(key string) string {
 	return "; known are " + strings.Join(known, ", ")
 }
 
-// loadOwn reads the relay's own blocks, those with mistakes left out.
+// loadOwn reads the relay's own blocks. It leaves out those with mistakes.
 func (l *loader) loadOwn() {
 	o := own{Scrape: DefaultScrape, Relay: DefaultRelay}
 	blocks := reflect.ValueOf(&o).Elem()
@@ -198,38 +198,7 @@ func (l *loader) loadOwn() {
 	c.Kubernetes, c.Monitors, c.Nodes, c.Manifests, c.Scrape, c.WAL, c.Relay = o.Kubernetes, o.Monitors, o.Nodes, o.Manifests, o.Scrape, o.WAL, o.Relay
 }
 
-var (
-	unknownField = regexp.MustCompile(`field (\S+) (not found|already set) in type \S+`)
-	lineSpaces   = regexp.MustCompile(`\s*\n\s*`)
-	quoted       = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
-	noScheme     = regexp.MustCompile(`first path segment in URL cannot contain colon|missing protocol scheme`)
-	notHostname  = regexp.MustCompile(`("(?:[^"\\]|\\.)*") is not a valid hostname`)
-	badValue     = regexp.MustCompile("cannot unmarshal (\\S+) `[^`]*` into")
-)
-
-// readable makes one line for a person of what Prometheus's loader says. Values of the wrong type, which may be secret, it leaves out.
-func readable(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = fmt.Errorf("parse URL %q: %s", redact.BareURL(u.URL), quoted.ReplaceAllString(u.Err.Error(), "..."))
-	}
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	text = noScheme.ReplaceAllString(text, "begin it with http:// or https://")
-	text = notHostname.ReplaceAllString(text, "$1: want host:port; the scheme and the path have keys of their own, scheme and metrics_path")
-	text = strings.TrimPrefix(text, "unmarshal errors:\n  ")
-	text = strings.ReplaceAll(text, "yaml: unmarshal errors:\n", "")
-	text = badValue.ReplaceAllString(text, "cannot unmarshal $1 into")
-	text = unknownField.ReplaceAllStringFunc(text, func(s string) string {
-		m := unknownField.FindStringSubmatch(s)
-		if m[2] == "already set" {
-			return fmt.Sprintf("key %q stands twice", m[1])
-		}
-		return fmt.Sprintf("unknown key %q", m[1])
-	})
-	return errors.New(lineSpaces.ReplaceAllString(strings.TrimSpace(text), "; "))
-}
-
-// secretsOf are the values in a tree whose keys speak of secrets, and what is secret in its URLs.
+// secretsOf returns the values of keys that hold secrets, and the secret parts of URLs.
 func secretsOf(n *yaml.Node) (out []string) {
 	n = resolved(n)
 	if n == nil {
@@ -247,7 +216,7 @@ func secretsOf(n *yaml.Node) (out []string) {
 	return out
 }
 
-// secretScalars are the values of a secret: one, or a list of them, but not what a block below holds.
+// secretScalars returns the value of a secret key, or the values if it is a list. It leaves out what a block below the key holds.
 func secretScalars(n *yaml.Node) (out []string) {
 	n = resolved(n)
 	switch {

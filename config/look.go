@@ -27,8 +27,8 @@ var (
 	scrapeType      = reflect.TypeFor[promconfig.ScrapeConfig]()
 )
 
-// look finds what can never work although its type takes it, and notes the files that are named. It returns true: what it finds is
-// no reason not to look further.
+// look finds values that their type accepts and that can never work, and notes the files that are named. It returns true, because its
+// findings are no reason to stop the walk.
 func (w *walker) look(n *yaml.Node, t reflect.Type, at place) bool {
 	switch {
 	case t == urlType || t.Kind() == reflect.String && (at.key == "token_url" || at.key == "tokenUrl"):
@@ -54,10 +54,10 @@ func (w *walker) look(n *yaml.Node, t reflect.Type, at place) bool {
 	return true
 }
 
-// variable is a value that looks like a variable of the environment and nothing else. Those of capture groups are numbers, mostly.
+// variable matches a value that is a variable of the environment and nothing else. Names of capture groups are mostly numbers.
 var variable = regexp.MustCompile(`^\$(\{[A-Za-z_]\w*\}|[A-Z_][A-Z0-9_]*)$`)
 
-// variable warns of one where none is put in. What stands there may be a secret all the same.
+// variable warns of a variable where none is expanded. It does not show the value, which may be a secret.
 func (w *walker) variable(n *yaml.Node, at place) {
 	labels := strings.HasPrefix(at.text, "global.external_labels.") || strings.HasPrefix(at.text, "monitors.externalLabels.")
 	if labels || at.key == "replacement" || !variable.MatchString(n.Value) {
@@ -65,14 +65,14 @@ func (w *walker) variable(n *yaml.Node, at place) {
 	}
 	w.doubts = append(w.doubts, Problem{
 		File: w.file, Line: n.Line,
-		Text: at.text + ": it looks like a variable of the environment, and is taken as it is: variables are put into external_labels alone; for a secret write the key that names a file",
+		Text: at.text + ": it looks like a variable of the environment, and is used as it is: variables are expanded in external_labels only; for a secret use the key that names a file",
 	})
 }
 
 func (w *walker) url(n *yaml.Node, at place) {
 	u, err := url.Parse(n.Value)
 	if err != nil || n.Value == "" {
-		return // which its type refuses, or takes for none
+		return // its type refuses the one, and the other means none
 	}
 	schemes := []string{"http", "https"}
 	want := "http:// or https://"
@@ -87,7 +87,7 @@ func (w *walker) url(n *yaml.Node, at place) {
 	}
 }
 
-// badPort tells whether a port is given that cannot be one.
+// badPort reports whether a port is given and is not 1 to 65535.
 func badPort(port string) bool {
 	if port == "" {
 		return false
@@ -96,7 +96,7 @@ func badPort(port string) bool {
 	return err != nil || n < 1 || n > 65535
 }
 
-// headers looks at names and values that HTTP does not allow: net/http would refuse each request. Values are secret.
+// headers finds names and values that HTTP does not allow, with which net/http would refuse each request. Values may be secret.
 func (w *walker) headers(n *yaml.Node, at place) {
 	if n = resolved(n); n == nil || n.Kind != yaml.MappingNode {
 		return
@@ -114,7 +114,7 @@ func (w *walker) headers(n *yaml.Node, at place) {
 	}
 }
 
-// scalars are the scalars within a node, not those of keys.
+// scalars returns the scalars within a node, without keys.
 func scalars(n *yaml.Node) (out []*yaml.Node) {
 	n = resolved(n)
 	if n.Kind == yaml.ScalarNode {
@@ -128,7 +128,34 @@ func scalars(n *yaml.Node) (out []*yaml.Node) {
 	return out
 }
 
-// job looks at what makes the URLs of a job's targets, unless relabelling may make others of it.
+// addresses checks the static targets of a job as Prometheus's loader does. It returns false if one is not an address.
+func (w *walker) addresses(n *yaml.Node, at place) bool {
+	good := true
+	for _, target := range staticTargets(n) {
+		if promconfig.CheckTargetAddress(model.LabelValue(target.Value)) != nil {
+			good = w.mistake(target, "%s: %q: want host:port; the scheme and the path have keys of their own, scheme and metrics_path", at.text, target.Value)
+		}
+	}
+	return good
+}
+
+// staticTargets returns the targets in static_configs of a job.
+func staticTargets(job *yaml.Node) (out []*yaml.Node) {
+	groups := resolved(find(job, "static_configs"))
+	if groups == nil {
+		return nil
+	}
+	for _, group := range groups.Content {
+		if targets := resolved(find(resolved(group), "targets")); targets != nil {
+			for _, target := range targets.Content {
+				out = append(out, resolved(target))
+			}
+		}
+	}
+	return out
+}
+
+// job checks what the URLs of a job's targets are made of, unless relabelling may change it.
 func (w *walker) job(n *yaml.Node, at place) {
 	if rules := find(n, "relabel_configs"); rules != nil && len(rules.Content) > 0 {
 		return
@@ -136,19 +163,9 @@ func (w *walker) job(n *yaml.Node, at place) {
 	if scheme := find(n, "scheme"); scheme != nil && scheme.Value != "" && scheme.Value != "http" && scheme.Value != "https" {
 		w.finding(scheme, "%s: %q: want http or https", at.under("scheme").text, scheme.Value)
 	}
-	groups := resolved(find(n, "static_configs"))
-	if groups == nil {
-		return
-	}
-	for _, group := range groups.Content {
-		targets := resolved(find(resolved(group), "targets"))
-		if targets == nil {
-			continue
-		}
-		for _, target := range targets.Content {
-			if _, port, err := net.SplitHostPort(resolved(target).Value); err == nil && badPort(port) {
-				w.finding(target, "%s: target %q: %q is no port, want 1 to 65535", at.under("static_configs").text, resolved(target).Value, port)
-			}
+	for _, target := range staticTargets(n) {
+		if _, port, err := net.SplitHostPort(target.Value); err == nil && badPort(port) {
+			w.finding(target, "%s: target %q: %q is no port, want 1 to 65535", at.under("static_configs").text, target.Value, port)
 		}
 	}
 }

@@ -250,8 +250,8 @@ func TestWarnings(t *testing.T) {
 			"remote_write:\n- url: http://a/\n  name: r\n  basic_auth: {username: $USER, password: '${PW}'}\n  write_relabel_configs: [{regex: '(?P<a>.*)', replacement: '${a}', target_label: b}]\n" +
 				"  headers: {X-A: a$SET, X-B: $1, X-C: $mall}\nglobal: {external_labels: {a: '${SET}'}}\nmonitors: {externalLabels: {b: $SET}}\n",
 			[]string{
-				`line 4: remote_write "r": basic_auth.username: it looks like a variable of the environment, and is taken as it is: variables are put into external_labels alone; for a secret write the key that names a file`,
-				`line 4: remote_write "r": basic_auth.password: it looks like a variable of the environment, and is taken as it is: variables are put into external_labels alone; for a secret write the key that names a file`,
+				`line 4: remote_write "r": basic_auth.username: it looks like a variable of the environment, and is used as it is: variables are expanded in external_labels only; for a secret use the key that names a file`,
+				`line 4: remote_write "r": basic_auth.password: it looks like a variable of the environment, and is used as it is: variables are expanded in external_labels only; for a secret use the key that names a file`,
 			},
 		},
 		"namespaces alone": {
@@ -268,8 +268,8 @@ func TestWarnings(t *testing.T) {
 		"a variable that is not set": {
 			"remote_write: [{url: 'http://a/'}]\nglobal:\n  external_labels:\n    a: $SET\n    cluster: ${UNSET}-1\nmonitors:\n  externalLabels: {region: $$UNSET $UNSET2}\n",
 			[]string{
-				"line 5: global.external_labels.cluster: the environment has no variable UNSET, and nothing stands in its place: series then lack what tells them from those of other clusters",
-				"line 7: monitors.externalLabels.region: the environment has no variable UNSET2, and nothing stands in its place: series then lack what tells them from those of other clusters",
+				"line 5: global.external_labels.cluster: the environment has no variable UNSET, so its place stays empty: series then cannot be told from those of other clusters",
+				"line 7: monitors.externalLabels.region: the environment has no variable UNSET2, so its place stays empty: series then cannot be told from those of other clusters",
 			},
 		},
 		"fields of a server, and hints": {

@@ -19,14 +19,14 @@ import (
 
 var monitorsType = reflect.TypeFor[Monitors]()
 
-// serverFields are those of Prometheus.spec that PrometheusAgent.spec lacks: they tell of what an agent does not do.
+// serverFields are the fields of Prometheus.spec that PrometheusAgent.spec lacks. They are about what an agent does not do.
 var serverFields = func() []string {
 	server, agent := keysOf(reflect.TypeFor[monitoringv1.PrometheusSpec](), jsonTags), keysOf(monitorsType, jsonTags)
 	return slices.DeleteFunc(names(server), func(name string) bool { return agent.find(name) != nil })
 }()
 
-// monitorFields are the fields of PrometheusAgent.spec that say which monitors are taken or how they are translated.
-// The others tell an operator how to run Prometheus.
+// monitorFields are the fields of PrometheusAgent.spec that say which monitors are selected or how they are translated. The others say how an
+// operator is to run Prometheus.
 var monitorFields = []string{
 	"serviceMonitorSelector", "serviceMonitorNamespaceSelector", "podMonitorSelector", "podMonitorNamespaceSelector",
 	"probeSelector", "probeNamespaceSelector", "scrapeConfigSelector", "scrapeConfigNamespaceSelector",
@@ -40,7 +40,7 @@ var monitorFields = []string{
 	"lastGoodDirectory", // ours
 }
 
-// instead are fields of PrometheusAgent.spec whose meaning has another place in the file.
+// instead are fields of PrometheusAgent.spec for which the file has something else.
 var instead = map[string]string{
 	"additionalScrapeConfigs":     "write its jobs as scrape_configs",
 	"remoteWrite":                 "write remote_write",
@@ -54,8 +54,8 @@ var instead = map[string]string{
 	"enableFeatures":              "what the relay has of them are keys: global.extra_scrape_metrics for extra-scrape-metrics, scrapeNativeHistograms for native-histograms",
 }
 
-// tellIdleFields warns of fields of the block that have no effect.
-func (l *loader) tellIdleFields() {
+// warnIdleFields warns of fields of the block that have no effect.
+func (l *loader) warnIdleFields() {
 	block := resolved(find(l.doc.root, "monitors"))
 	if block == nil || block.Kind != yaml.MappingNode {
 		return
@@ -75,9 +75,9 @@ func (l *loader) tellIdleFields() {
 	}
 }
 
-// fallBack takes what the block leaves out from global, as a Prometheus would that has both. (Said are the keys that global has.)
-func (m *Monitors) fallBack(global promconfig.GlobalConfig, said *yaml.Node) {
-	has := func(key string) bool { n := find(said, key); return n != nil && !isNull(n) }
+// fallBack takes limits and schemes that the block leaves out from global. Written is that block as it stands in the file.
+func (m *Monitors) fallBack(global promconfig.GlobalConfig, written *yaml.Node) {
+	has := func(key string) bool { n := find(written, key); return n != nil && !isNull(n) }
 	number := func(key string, to **int64, n uint) {
 		if *to == nil && has(key) {
 			v := int64(min(n, math.MaxInt64))
@@ -122,7 +122,7 @@ func (m *Monitors) fallBack(global promconfig.GlobalConfig, said *yaml.Node) {
 	}
 }
 
-// escapings are Prometheus's names of escaping schemes, and prometheus-operator's.
+// escapings maps Prometheus's names of escaping schemes to those of prometheus-operator.
 var escapings = map[string]monitoringv1.NameEscapingSchemeOptions{
 	model.AllowUTF8:         monitoringv1.AllowUTF8NameEscapingScheme,
 	model.EscapeUnderscores: monitoringv1.UnderscoresNameEscapingScheme,
@@ -130,7 +130,7 @@ var escapings = map[string]monitoringv1.NameEscapingSchemeOptions{
 	model.EscapeValues:      monitoringv1.ValuesNameEscapingScheme,
 }
 
-// unset names the variables in a label's value that the environment lacks.
+// unset returns the variables in a label's value that the environment lacks.
 func unset(value string) (out []string) {
 	os.Expand(value, func(name string) string {
 		if name != "$" && os.Getenv(name) == "" {
@@ -141,23 +141,23 @@ func unset(value string) (out []string) {
 	return out
 }
 
-// tellUnset warns of external labels that are empty, or partly so, for want of a variable.
-func (l *loader) tellUnset(path ...string) {
+// warnUnset warns of external labels that are empty, in whole or in part, because a variable is missing.
+func (l *loader) warnUnset(path ...string) {
 	block := resolved(l.doc.value(path...))
 	if block == nil || block.Kind != yaml.MappingNode {
 		return
 	}
 	for i := 0; i+1 < len(block.Content); i += 2 {
 		for _, name := range unset(resolved(block.Content[i+1]).Value) {
-			l.warn(block.Content[i].Line, "%s.%s: the environment has no variable %s, and nothing stands in its place: series then lack what tells them from those of other clusters",
+			l.warn(block.Content[i].Line, "%s.%s: the environment has no variable %s, so its place stays empty: series then cannot be told from those of other clusters",
 				strings.Join(path, "."), block.Content[i].Value, name)
 		}
 	}
 }
 
-// externalLabels adds those of the monitors block to the global ones.
-func (l *loader) externalLabels(bad bad) {
-	c := l.c
+// addExternalLabels adds those of the monitors block to the global ones.
+func (l *loader) addExternalLabels() {
+	c, bad := l.c, l.refuse
 	if c.Monitors == nil || len(c.Monitors.ExternalLabels) == 0 {
 		return
 	}
@@ -170,7 +170,7 @@ func (l *loader) externalLabels(bad bad) {
 		bad("monitors.externalLabels", "%v", err)
 		return
 	}
-	own, err := promconfig.Load(string(text), promslog.NewNopLogger()) // which puts in the environment's variables, too
+	own, err := promconfig.Load(string(text), promslog.NewNopLogger()) // it expands variables of the environment
 	if err != nil {
 		bad("monitors.externalLabels", "%v", readable(err))
 		return

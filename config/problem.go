@@ -11,20 +11,20 @@ import (
 
 // Problem is something that is wrong with a configuration.
 type Problem struct {
-	// File is the one that the problem is in, empty for the configuration file itself.
+	// File is the file of the problem; empty for the configuration file itself.
 	File string
-	// Line is where it is, counted from 1; 0 where the line is not known.
+	// Line counts from 1; 0 if the line is not known.
 	Line int
 	// Text says what is wrong, without secrets.
 	Text string
-	// Weight is what stands before it where it is no mistake.
+	// Weight is written before the text, unless it is Mistake.
 	Weight Weight
 }
 
-// Weight tells how much a problem matters.
+// Weight is how much a problem matters.
 type Weight string
 
-// A mistake is refused, a warning is one with --strict, and a note never is.
+// A configuration with a Mistake is refused; with --strict also one with a Warning. A Note is only shown.
 const (
 	Mistake Weight = ""
 	Warning Weight = "warning"
@@ -47,12 +47,12 @@ func (p Problem) String() string {
 	return p.Text
 }
 
-// Problems are all that is wrong with a configuration, in the order of files and lines. As an error they stand in one line.
+// Problems are the problems of a configuration, in the order of files and lines. As an error they are one line.
 type Problems []Problem
 
 func (p Problems) Error() string { return strings.Join(p.Strings(), "; ") }
 
-// Strings are the problems, one by one.
+// Strings returns the problems as text, one by one.
 func (p Problems) Strings() []string {
 	out := make([]string, 0, len(p))
 	for _, one := range p {
@@ -73,11 +73,11 @@ func (p Problems) Weighing(w Weight) Problems {
 // Sorted returns the problems in the order of files and lines, each once.
 func (p Problems) Sorted() Problems { return p.ordered(nil) }
 
-// ordered sorts the problems, leaves each in once, and makes one line of each that is fit to be shown.
-func (p Problems) ordered(fit *redact.Redactor) Problems {
+// ordered sorts the problems, removes repeated ones, and makes each one line without secrets.
+func (p Problems) ordered(redactor *redact.Redactor) Problems {
 	out := slices.Clone(p)
 	for i := range out {
-		out[i].Text = fit.Text(lineSpaces.ReplaceAllString(strings.TrimSpace(out[i].Text), "; "))
+		out[i].Text = redactor.Text(oneLine(out[i].Text))
 	}
 	slices.SortStableFunc(out, func(a, b Problem) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })
 	return slices.Compact(out)

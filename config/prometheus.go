@@ -14,15 +14,15 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// take has what Prometheus's loader has taken. Whether something is wrong with its blocks it says, and nobody else.
-func (l *loader) take(cfg *promconfig.Config) {
+// accept keeps the blocks that Prometheus's loader has accepted. Whether they are valid, only that loader decides.
+func (l *loader) accept(cfg *promconfig.Config) {
 	l.c.Prometheus = cfg
 	cfg.SetDirectory(l.dir)
 	l.destinations(cfg.GlobalConfig)
 	l.scrapeFiles(cfg)
 }
 
-// explain finds where the mistakes are for which Prometheus's loader refuses its blocks.
+// explain finds the mistakes for which Prometheus's loader refuses its blocks, with their lines.
 func (l *loader) explain(err error) {
 	w := &l.walker
 	w.trusting = false
@@ -33,20 +33,15 @@ func (l *loader) explain(err error) {
 		l.c.Prometheus = &promconfig.Config{GlobalConfig: *global}
 	}
 	switch {
-	case errors.Is(err, errPoison): // of which the walk has told
-	case l.doc.moves(prometheusKeys) && len(w.mistakes)+len(l.problems) > 0: // lines of the text that the loader saw are others
+	case errors.Is(err, errPoison): // the walk has found it
+	case l.doc.moves(prometheusKeys) && len(w.mistakes)+len(l.problems) > 0: // the loader saw a text with other lines
 	case !w.covers(err, l.problems):
 		l.problems = append(l.problems, l.doc.guess(readable(err).Error()))
 	}
 }
 
-// loadText is Prometheus's loader, which may panic, and must not see some regular expressions.
+// loadText calls Prometheus's loader, which may panic and must not see some regular expressions.
 func loadText(doc document) (cfg *promconfig.Config, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w %v", errPanic, p)
-		}
-	}()
 	if poisonous(doc.root) {
 		return nil, errPoison
 	}
@@ -54,7 +49,11 @@ func loadText(doc document) (cfg *promconfig.Config, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return promconfig.Load(text, promslog.NewNopLogger())
+	err = caught(func() (err error) {
+		cfg, err = promconfig.Load(text, promslog.NewNopLogger())
+		return err
+	})
+	return cfg, err
 }
 
 // global is the block as Prometheus reads it, nil if it cannot be read.
@@ -68,7 +67,7 @@ func (l *loader) global() *promconfig.GlobalConfig {
 	return &global
 }
 
-// jobs finds what is wrong with scrape configurations beyond what each of them can tell alone. First tells where names stand already.
+// jobs finds mistakes of scrape configurations that depend on global or on other jobs. First holds the places of names so far.
 func (l *loader) jobs(w *walker, list *yaml.Node, global promconfig.GlobalConfig, first map[string]string) {
 	if list = resolved(list); list == nil || list.Kind != yaml.SequenceNode {
 		return
@@ -85,8 +84,8 @@ func (l *loader) jobs(w *walker, list *yaml.Node, global promconfig.GlobalConfig
 			}
 		}
 		var sc promconfig.ScrapeConfig
-		if poisonous(item) || decodeSafely(item, &sc) != nil {
-			continue // of which the walk has told
+		if poisonous(item) || decode(item, &sc) != nil {
+			continue // the walk has found it
 		}
 		scheme := sc.MetricNameValidationScheme
 		if scheme == model.UnsetValidation {
@@ -95,13 +94,13 @@ func (l *loader) jobs(w *walker, list *yaml.Node, global promconfig.GlobalConfig
 		good := w.rules(find(item, "relabel_configs"), sc.RelabelConfigs, scheme, at.under("relabel_configs"))
 		good = w.rules(find(item, "metric_relabel_configs"), sc.MetricRelabelConfigs, scheme, at.under("metric_relabel_configs")) && good
 		if err := sc.Validate(global); err != nil && good {
-			text := ofJob.ReplaceAllString(err.Error(), "")
+			text := withoutJob(err.Error())
 			w.mistake(mentioned(item, text), "%s: %s", at.text, readable(fmt.Errorf("%s", text)))
 		}
 	}
 }
 
-// rules finds what is wrong with relabelling, and tells whether nothing is.
+// rules finds mistakes of relabelling. It returns true if there are none.
 func (w *walker) rules(list *yaml.Node, rules []*relabel.Config, scheme model.ValidationScheme, at place) bool {
 	good := true
 	for i, rule := range rules {
@@ -121,7 +120,7 @@ func (p Problem) where() string {
 	return fmt.Sprintf("in line %d", p.Line)
 }
 
-// destinations finds what is wrong with them beyond what each can tell alone.
+// destinations finds mistakes of destinations that depend on global or on other destinations.
 func (l *loader) destinations(global promconfig.GlobalConfig) {
 	list := resolved(find(l.doc.root, "remote_write"))
 	if list == nil || list.Kind != yaml.SequenceNode {
@@ -131,7 +130,7 @@ func (l *loader) destinations(global promconfig.GlobalConfig) {
 	for i, item := range list.Content {
 		item = resolved(item)
 		var rw promconfig.RemoteWriteConfig
-		if poisonous(item) || decodeSafely(item, &rw) != nil {
+		if poisonous(item) || decode(item, &rw) != nil {
 			continue
 		}
 		at := place{text: "remote_write"}.item(i, item)
@@ -145,25 +144,20 @@ func (l *loader) destinations(global promconfig.GlobalConfig) {
 	}
 }
 
-// decodeSafely decodes what may make its type's code panic.
-func decodeSafely(n *yaml.Node, out any) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-		}
-	}()
+// decode reads a node into one of Prometheus's types.
+func decode(n *yaml.Node, out any) error {
 	if isNull(n) {
 		return errEmpty
 	}
-	return n.Decode(out)
+	return caught(func() error { return n.Decode(out) })
 }
 
-// scrapeFiles reads scrape_config_files, and finds where mistakes in them are.
+// scrapeFiles reads scrape_config_files, and finds the mistakes in them.
 func (l *loader) scrapeFiles(cfg *promconfig.Config) {
 	var files []scrapeFile
 	poison, unread := false, false
 	for _, pattern := range cfg.ScrapeConfigFiles {
-		paths, _ := filepath.Glob(pattern) // Prometheus tells of a bad one
+		paths, _ := filepath.Glob(pattern) // Prometheus's loader refuses a bad pattern
 		for _, path := range paths {
 			f, err := readScrapeFile(path)
 			if err != nil {
@@ -222,15 +216,15 @@ func readScrapeFile(path string) (f scrapeFile, err error) {
 	return f, nil
 }
 
-// walkScrapeFile looks at one of scrape_config_files as at the configuration itself.
-func (l *loader) walkScrapeFile(f scrapeFile, taken bool, global promconfig.GlobalConfig, first map[string]string) {
+// walkScrapeFile checks one of scrape_config_files in the same way as the configuration file.
+func (l *loader) walkScrapeFile(f scrapeFile, accepted bool, global promconfig.GlobalConfig, first map[string]string) {
 	if f.root == nil {
 		return
 	}
 	l.secrets = append(l.secrets, secretsOf(f.root)...)
-	w := walker{file: f.path, dir: filepath.Dir(f.path), trusting: taken}
+	w := walker{file: f.path, dir: filepath.Dir(f.path), trusting: accepted}
 	w.walk(f.root, reflect.TypeFor[promconfig.ScrapeConfigs](), place{by: yamlTags})
-	if !taken {
+	if !accepted {
 		l.jobs(&w, find(f.root, "scrape_configs"), global, first)
 	}
 	l.problems = append(l.problems, w.mistakes...)
@@ -250,7 +244,7 @@ func newDestination(rw *promconfig.RemoteWriteConfig, node *yaml.Node) Destinati
 	return d
 }
 
-// Directories of the relay's own blocks start where the file is.
+// setPaths makes paths of the relay's own blocks start at the directory of the file.
 func (c *Config) setPaths(dir string) {
 	join := func(p *string) { *p = config_util.JoinDir(dir, *p) }
 	if c.Kubernetes != nil {

@@ -6,8 +6,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// poison tells whether Prometheus's loader must not see a regex: "null" and "~" in quotes pass by its own decoder, into the regular
-// expression that is the default of all rules of the process.
+// poison reports whether Prometheus's loader must not see a regex. "null" and "~" in quotes pass its own decoder by, and replace the regular
+// expression that is the default of all rules in the process.
 func poison(n *yaml.Node) bool {
 	return n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 && (n.Value == "null" || n.Value == "~")
 }
@@ -16,7 +16,7 @@ func whyPoison(value string) string {
 	return fmt.Sprintf("%q would become the default of all rules, by a defect of Prometheus's loader; write %q", value, "(?:"+value+")")
 }
 
-// poisonous tells whether there is such a regex in a tree.
+// poisonous reports whether a tree holds such a regex.
 func poisonous(n *yaml.Node) bool {
 	n = resolved(n)
 	if n == nil {

@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// shape is what a type of Go expects of a YAML node.
+// shape is the kind of YAML node that a Go type expects.
 type shape int
 
 const (
@@ -22,7 +22,7 @@ const (
 	scalar
 	list
 	mapping
-	whole // it reads itself, in a way that the type does not tell
+	whole // the type reads itself, and its fields do not say how
 )
 
 // tags are the struct tags that name keys: yaml, or json for the blocks that are fields of CRDs.
@@ -36,17 +36,17 @@ const (
 // keys are the keys that a mapping may have, and the type of each.
 type keys struct {
 	of   map[string]reflect.Type
-	rest reflect.Type // of every other key; nil: there is none
+	rest reflect.Type // of all other keys; nil: there are none
 }
 
 var (
 	configsType = reflect.TypeFor[discovery.Configs]()
-	// stand are types in the place of others which read themselves.
-	stand = map[reflect.Type]reflect.Type{
+	// substitutes are types with the fields of others which read themselves.
+	substitutes = map[reflect.Type]reflect.Type{
 		reflect.TypeFor[targetgroup.Group](): reflect.TypeFor[staticGroup](),
 		reflect.TypeFor[labels.Labels]():     reflect.TypeFor[map[string]string](),
 	}
-	// mechanisms are all lists of service discoveries there are.
+	// mechanisms has a field for the list of each service discovery.
 	mechanisms = func() reflect.Type {
 		lists, err := discovery.Configs{}.MarshalYAML()
 		if err != nil {
@@ -62,18 +62,18 @@ type staticGroup struct {
 	Labels  map[string]string `yaml:"labels"`
 }
 
-// pointed takes pointers off a type, and puts in what stands for it.
+// pointed removes pointers from a type, and substitutes it if it has a substitute.
 func pointed(t reflect.Type) reflect.Type {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if s, ok := stand[t]; ok {
+	if s, ok := substitutes[t]; ok {
 		return s
 	}
 	return t
 }
 
-// readsItself tells whether a type has code of its own to read YAML or JSON.
+// readsItself reports whether a type has code of its own to read YAML or JSON.
 func readsItself(t reflect.Type, by tags) bool {
 	p := reflect.PointerTo(t)
 	if p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
@@ -87,8 +87,7 @@ func readsItself(t reflect.Type, by tags) bool {
 	}]())
 }
 
-// shapeOf tells what a type expects. Structs that read themselves are mappings all the same where they have keys: they do so to fill
-// in defaults.
+// shapeOf returns the shape that a type expects. A struct with keys is a mapping even if it reads itself: it does so to set defaults.
 func shapeOf(t reflect.Type, by tags) shape {
 	switch t.Kind() {
 	case reflect.Interface:
@@ -112,7 +111,7 @@ func shapeOf(t reflect.Type, by tags) shape {
 	return scalar
 }
 
-// known holds what keysOf has found: there are some hundred types, and thousands of nodes for one of them.
+// known caches keysOf. There are some hundred types, and thousands of nodes for one of them.
 var known sync.Map // of typeBy, keys
 
 type typeBy struct {
@@ -120,7 +119,7 @@ type typeBy struct {
 	tags
 }
 
-// keysOf are the keys of a struct or map. They are not to be changed.
+// keysOf returns the keys of a struct or map. The caller does not change them.
 func keysOf(t reflect.Type, by tags) keys {
 	if t.Kind() == reflect.Map {
 		return keys{rest: t.Elem()}
@@ -175,7 +174,7 @@ func (k *keys) merge(other keys) {
 	}
 }
 
-// find returns the type of a key's value, nil if there is no such key.
+// find returns the type of a key's value; nil if there is no such key.
 func (k keys) find(name string) reflect.Type {
 	if t, ok := k.of[name]; ok {
 		return t
@@ -183,8 +182,8 @@ func (k keys) find(name string) reflect.Type {
 	return k.rest
 }
 
-// Suggest names the one of known words that was perhaps meant, in words that go on a sentence; empty if none is near. Where there are
-// few, it names all. It sorts known.
+// Suggest returns an end of a sentence that names the known word nearest to key. If none is near, it names all of them if they are few, else
+// it is empty. It sorts known.
 func Suggest(key string, known []string) string {
 	best, least := "", min(4, len(key)/2+2)
 	slices.Sort(known)
@@ -205,7 +204,7 @@ func Suggest(key string, known []string) string {
 	return ""
 }
 
-// distance counts the letters to change, add or take away that make b of a.
+// distance is the number of letters to change, add or remove to get from a to b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -8,15 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/relabel"
 	"go.yaml.in/yaml/v3"
 	k8slabels "k8s.io/apimachinery/pkg/labels"
 
 	"promrelay/config/redact"
 )
 
-// meaningless are options of Prometheus that the relay accepts and has no use for, with the reason.
+// meaningless are options of Prometheus that have no effect in the relay, with the reason.
 var meaningless = []struct {
 	path   string // keys, * for each item of a list
 	reason string
@@ -33,15 +31,15 @@ var meaningless = []struct {
 	{"remote_write.*.failed_request_logging", "refused requests are logged in any case"},
 }
 
-// refused are blocks that an agent has no use for and a user may miss.
+// refused are blocks that are refused because a user would miss what they do.
 var refused = map[string]string{
 	"alerting":    "the relay sends no alerts",
 	"rule_files":  "the relay evaluates no rules",
 	"remote_read": "the relay answers no queries",
 }
 
-// tellMeaningless warns of options that have no effect.
-func (l *loader) tellMeaningless() {
+// warnMeaningless warns of options that have no effect.
+func (l *loader) warnMeaningless() {
 	for _, m := range meaningless {
 		for _, key := range lookup(l.doc.root, strings.Split(m.path, ".")) {
 			l.warn(key.Line, "%s has no effect: %s", strings.ReplaceAll(m.path, ".*", "[]"), m.reason)
@@ -52,18 +50,20 @@ func (l *loader) tellMeaningless() {
 	}
 }
 
-// bad is a way to tell of what is wrong with the value of a key.
+// bad notes what is wrong with the value of a key, which its path names.
 type bad func(path, format string, args ...any)
 
+// refuse notes what is wrong with the value of a key.
+func (l *loader) refuse(path, format string, args ...any) {
+	l.problem(l.doc.line(strings.Split(path, ".")...), "%s: %s", path, fmt.Sprintf(format, args...))
+}
+
+// validate finds what is wrong with a configuration that has its defaults. It changes nothing.
 func (l *loader) validate() {
-	c := l.c
-	var bad bad = func(path, format string, args ...any) {
-		l.problem(l.doc.line(strings.Split(path, ".")...), "%s: %s", path, fmt.Sprintf(format, args...))
-	}
+	c, bad := l.c, bad(l.refuse)
 	c.validateSources(bad)
 	c.validateLastGood(bad)
 	l.validateJobs()
-	l.externalLabels(bad)
 	if c.Monitors != nil {
 		c.Monitors.validate(bad)
 	}
@@ -79,14 +79,14 @@ func (w WAL) validate(bad bad) {
 	if w.MaxBytes < 0 {
 		bad("wal.max_bytes", "%d is negative", w.MaxBytes)
 	}
-	if w.MaxBytes > 0 && w.MaxBytes < leastWAL {
-		bad("wal.max_bytes", "%d: want %d (64MB) or more, which is a few segments: less would be deleted all the time; leave it out for 8GB", w.MaxBytes, int64(leastWAL))
+	if w.MaxBytes > 0 && w.MaxBytes < minWAL {
+		bad("wal.max_bytes", "%d: want %d (64MB) or more, which is a few segments: less would be deleted all the time; leave it out for 8GB", w.MaxBytes, int64(minWAL))
 	}
 	if w.SegmentBytes < 0 {
 		bad("wal.segment_bytes", "%d is negative", w.SegmentBytes)
 	}
-	if w.SegmentBytes > 0 && w.SegmentBytes < leastSegment {
-		bad("wal.segment_bytes", "%d: want %d (16KB) or more; leave it out for 64MB", w.SegmentBytes, int64(leastSegment))
+	if w.SegmentBytes > 0 && w.SegmentBytes < minSegment {
+		bad("wal.segment_bytes", "%d: want %d (16KB) or more; leave it out for 64MB", w.SegmentBytes, int64(minSegment))
 	}
 	if w.SyncInterval < 0 {
 		bad("wal.sync_interval", "%s is negative", w.SyncInterval)
@@ -94,21 +94,21 @@ func (w WAL) validate(bad bad) {
 }
 
 const (
-	// leastWAL holds eight segments of 8 MB: what one scrape of a large page appends must not push the others out.
-	leastWAL = 64 << 20
-	// leastSegment holds the tables of some targets, which each segment repeats.
-	leastSegment = 16 << 10
-	// defaultWAL is what max_bytes is when it is left out: wal.DefaultMaxBytes.
+	// minWAL holds eight segments of 8 MB. With less, one scrape of a large page could remove all others.
+	minWAL = 64 << 20
+	// minSegment holds the tables of a few targets, which each segment repeats.
+	minSegment = 16 << 10
+	// defaultWAL is max_bytes if it is left out: wal.DefaultMaxBytes.
 	defaultWAL = 8 << 30
 )
 
-// tellSegments warns of segments that would be closed earlier than the block says.
-func (l *loader) tellSegments() {
+// warnSegments warns of segments that would be closed earlier than the block says.
+func (l *loader) warnSegments() {
 	w := l.c.WAL
-	most := cmp.Or(w.MaxBytes, defaultWAL) / 8
-	if w.SegmentBytes > most && most > 0 {
+	limit := cmp.Or(w.MaxBytes, defaultWAL) / 8
+	if w.SegmentBytes > limit && limit > 0 {
 		l.warn(l.doc.line("wal", "segment_bytes"), "wal.segment_bytes: %d is more than an eighth of max_bytes, and %d takes its place: write that, or raise max_bytes to %d",
-			w.SegmentBytes, most, 8*w.SegmentBytes)
+			w.SegmentBytes, limit, 8*w.SegmentBytes)
 	}
 }
 
@@ -157,7 +157,7 @@ func (c *Config) validateSources(bad bad) {
 	}
 }
 
-// validateLastGood keeps the relay's own files out of directories that are read for something else.
+// validateLastGood keeps the relay's own files out of directories that hold something else.
 func (c *Config) validateLastGood(bad bad) {
 	if c.Monitors == nil || c.Monitors.LastGoodDirectory == "" {
 		return
@@ -171,7 +171,7 @@ func (c *Config) validateLastGood(bad bad) {
 	}
 }
 
-// within tells whether a path is a directory or leads into it. Links are not followed.
+// within reports whether a path is dir or in it. It does not follow links.
 func within(path, dir string) bool {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -184,10 +184,10 @@ func within(path, dir string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// jobPrefixes begin the names of jobs that monitors and the nodes block make.
+// jobPrefixes are the prefixes of names of jobs for monitors and of the nodes block.
 var jobPrefixes = []string{"serviceMonitor/", "podMonitor/", "probe/", "scrapeConfig/", "nodes/"}
 
-// validateJobs keeps scrape_configs from the names of other jobs, and from service discovery that would panic.
+// validateJobs refuses scrape_configs with a name that another job could have, or with a service discovery that would panic.
 func (l *loader) validateJobs() {
 	for i, sc := range l.c.ScrapeConfigs {
 		line, block := l.jobLine(i)
@@ -206,7 +206,7 @@ func (l *loader) validateJobs() {
 	}
 }
 
-// jobLine is where one of all scrape configurations is, and the key of its block.
+// jobLine returns the line of one of ScrapeConfigs, and the key of its block.
 func (l *loader) jobLine(i int) (line int, block string) {
 	if i < len(l.c.Prometheus.ScrapeConfigs) {
 		return mentioned(resolved(l.doc.get("scrape_configs", i)), "job_name").Line, "scrape_configs"
@@ -218,31 +218,15 @@ func (n *Nodes) validate(bad bad) {
 	if _, err := k8slabels.Parse(n.Selector); err != nil {
 		bad("nodes.selector", "%q: %v", n.Selector, err)
 	}
-	if err := n.HTTPClientConfig.Validate(); err != nil {
-		bad("nodes", "%v", err)
-	}
 	if n.ScrapeTimeout > n.ScrapeInterval {
 		bad("nodes.scrape_timeout", "%s is longer than scrape_interval, %s", n.ScrapeTimeout, n.ScrapeInterval)
 	}
-	for name, job := range map[string]*NodeJob{"kubelet": &n.Kubelet, "cadvisor": &n.Cadvisor, "probes": &n.Probes, "resource": &n.Resource, "kube_proxy": &n.KubeProxy} {
-		if job.ScrapeInterval == 0 {
-			job.ScrapeInterval = n.ScrapeInterval
-		}
-		if job.ScrapeTimeout == 0 {
-			job.ScrapeTimeout = min(n.ScrapeTimeout, job.ScrapeInterval)
-		}
+	for name, job := range n.jobs() {
 		if job.ScrapeTimeout > job.ScrapeInterval {
 			bad("nodes."+name+".scrape_timeout", "%s is longer than the interval, %s", job.ScrapeTimeout, job.ScrapeInterval)
 		}
 		if job.Port < 0 || job.Port > 65535 {
 			bad("nodes."+name+".port", "%d is no port", job.Port)
-		}
-		for _, rules := range [][]*relabel.Config{job.RelabelConfigs, job.MetricRelabelConfigs} {
-			for _, r := range rules {
-				if err := r.Validate(model.UTF8Validation); err != nil {
-					bad("nodes."+name, "relabelling: %v", err)
-				}
-			}
 		}
 	}
 }

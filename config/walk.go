@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,24 +18,23 @@ import (
 	"promrelay/config/redact"
 )
 
-// walker goes through the YAML of a file beside the types that it is for. It finds all mistakes, where the decoders stop at the first,
-// and their lines, which most of what decoders say lacks.
+// walker compares the YAML of a file with the types that it is for. It finds all mistakes, while the decoders stop at the first, and their
+// lines, which most errors of decoders lack.
 type walker struct {
 	file string // "" for the configuration file
 	dir  string // where relative paths in it start
-	// trusting is set where the types have read the file already, and found nothing: then only what they do not look at is.
+	// trusting is set if the decoders have accepted the file. Then only what they do not check is checked.
 	trusting bool
-	// mistakes are what the types refuse. Of Prometheus's blocks they only say where something is: whether something is wrong
-	// Prometheus's loader says.
+	// mistakes are what the types refuse. In Prometheus's blocks they count only if Prometheus's loader refuses the file, to say where.
 	mistakes Problems
-	// findings are what can never work although the types take it.
+	// findings are values that the types accept and that can never work.
 	findings Problems
-	// doubts are what is likely to be a mistake.
+	// doubts are values that are likely to be a mistake.
 	doubts Problems
 	files  []namedFile
 }
 
-// place is where a node is, in words: scrape_configs: job_name "a": basic_auth.password.
+// place is the place of a node in words, such as scrape_configs: job_name "a": basic_auth.password.
 type place struct {
 	text  string
 	key   string // the last one
@@ -55,7 +53,7 @@ func (p place) under(key string) place {
 	return place{text: p.text + sep + key, key: key, by: p.by}
 }
 
-// item is the place of an item of a list: jobs and destinations go by their names.
+// item is the place of an item of a list. Jobs and destinations are named.
 func (p place) item(i int, node *yaml.Node) place {
 	at := place{text: fmt.Sprintf("%s[%d]", p.text, i), key: p.key, by: p.by}
 	switch p.text {
@@ -98,7 +96,7 @@ func resolved(n *yaml.Node) *yaml.Node {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// walk looks at a node that is to become a t, and tells whether nothing is wrong with it.
+// walk checks a node that is to become a t. It returns true if nothing is wrong with it.
 func (w *walker) walk(n *yaml.Node, t reflect.Type, at place) bool {
 	n, t = resolved(n), pointed(t)
 	if t == monitorsType {
@@ -127,6 +125,9 @@ func (w *walker) walk(n *yaml.Node, t reflect.Type, at place) bool {
 		if n.Kind != yaml.ScalarNode {
 			return w.mistake(n, "%s: want %s here, not %s", at.text, wanted(t), kindOf(n))
 		}
+	}
+	if t == scrapeType && !w.trusting {
+		good = w.addresses(n, at) && good
 	}
 	if !good {
 		if t == remoteWriteType || t == scrapeType {
@@ -161,7 +162,7 @@ func (w *walker) mapping(n *yaml.Node, t reflect.Type, at place) bool {
 			good = w.mistake(key, "key %q stands twice%s", key.Value, at.in())
 		case of != nil:
 			good = w.walk(value, of, at.under(key.Value)) && good
-		case t == monitorsType && slices.Contains(serverFields, key.Value): // of which warnings tell
+		case t == monitorsType && slices.Contains(serverFields, key.Value): // there are warnings for these
 		default:
 			good = w.mistake(key, "unknown key %q%s%s", key.Value, at.in(), Suggest(key.Value, names(known)))
 		}
@@ -170,7 +171,7 @@ func (w *walker) mapping(n *yaml.Node, t reflect.Type, at place) bool {
 	return good
 }
 
-// merged looks at what is merged into a mapping by <<.
+// merged checks what << merges into a mapping.
 func (w *walker) merged(n *yaml.Node, t reflect.Type, at place) bool {
 	n = resolved(n)
 	if n.Kind != yaml.SequenceNode {
@@ -197,11 +198,8 @@ func names(k keys) (out []string) {
 	return out
 }
 
-// typed is what the decoder of YAML says of a value of the wrong type.
-var typed = regexp.MustCompile("cannot unmarshal \\S+ (`[^`]*` )?into|cannot unmarshal .* into Go (struct field|value)")
-
-// decode has the type itself read the node. Structs that read themselves do so to check what they hold.
-func (w *walker) decode(n *yaml.Node, t reflect.Type, at place) (good bool) {
+// decode has the type itself read the node, since types that read themselves check what they hold.
+func (w *walker) decode(n *yaml.Node, t reflect.Type, at place) bool {
 	if t.Kind() == reflect.Struct && !readsItself(t, at.by) && shapeOf(t, at.by) == mapping || t.Kind() == reflect.Map || t == monitorsType {
 		return true
 	}
@@ -209,17 +207,15 @@ func (w *walker) decode(n *yaml.Node, t reflect.Type, at place) (good bool) {
 		w.finding(n, "%s: %s", at.text, whyPoison(n.Value))
 		return false
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			good = w.mistake(n, "%s: cannot be read, is an item of a list empty? %v", at.text, p)
-		}
-	}()
-	err := decodeAs(n, reflect.New(t).Interface(), at.by)
-	if err == nil {
+	err := caught(func() error { return decodeAs(n, reflect.New(t).Interface(), at.by) })
+	switch {
+	case err == nil:
 		return true
+	case errors.Is(err, errPanic):
+		return w.mistake(n, "%s: %v", at.text, err)
 	}
-	text := linePrefix.ReplaceAllString(readable(err).Error(), "")
-	if typed.MatchString(err.Error()) {
+	text := readable(err).Error()
+	if isWrongType(err) {
 		text = "want " + wanted(t)
 		if n.Kind == yaml.ScalarNode && !redact.Name(at.key) {
 			text = fmt.Sprintf("%q: %s", n.Value, text)
@@ -247,8 +243,8 @@ func (w *walker) decode(n *yaml.Node, t reflect.Type, at place) (good bool) {
 	return false
 }
 
-// decodeRest has a destination or a job read itself without the keys in which mistakes are, to find what is wrong with the others: by
-// itself it stops at the first. What it cannot be without gets a value that is good.
+// decodeRest decodes a destination or a job without the keys that have mistakes, to find mistakes in the other keys. The decoder stops at the
+// first one. Keys that must be there get a good value.
 func (w *walker) decodeRest(n *yaml.Node, t reflect.Type, at place) {
 	rest := *n
 	rest.Content = nil
@@ -269,7 +265,7 @@ func (w *walker) decodeRest(n *yaml.Node, t reflect.Type, at place) {
 	}
 }
 
-// lastLine is the last line on which something of a node begins.
+// lastLine is the last line on which a part of a node begins.
 func lastLine(n *yaml.Node) int {
 	line := n.Line
 	if n.Kind != yaml.AliasNode {
@@ -295,7 +291,7 @@ func decodeAs(n *yaml.Node, out any, by tags) error {
 	return json.Unmarshal(text, out)
 }
 
-// mentioned finds the key of a mapping, or of what is in it, that an error speaks of first; the mapping itself if there is none.
+// mentioned finds the key, in a mapping or below it, that a text names first. It returns the mapping itself if there is none.
 func mentioned(n *yaml.Node, text string) *yaml.Node {
 	best, first := n, len(text)
 	var look func(*yaml.Node)
@@ -321,7 +317,7 @@ func mentioned(n *yaml.Node, text string) *yaml.Node {
 	return best
 }
 
-// indexWord finds a word in a text, -1 where it is none or part of another.
+// indexWord is the index of a word in a text; -1 if it is not there or only as part of another word.
 func indexWord(text, word string) int {
 	inWord := func(c byte) bool {
 		return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
@@ -341,7 +337,7 @@ func indexWord(text, word string) int {
 	return -1
 }
 
-// kindOf names the kind of a node, without its value, which may be secret.
+// kindOf says what kind of node it is. It leaves out the value, which may be secret.
 func kindOf(n *yaml.Node) string {
 	switch resolved(n).Kind {
 	case yaml.MappingNode:
@@ -352,7 +348,7 @@ func kindOf(n *yaml.Node) string {
 	return "a single value"
 }
 
-// wanted names what a type wants, for people.
+// wanted says what a type wants.
 func wanted(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[model.Duration](), reflect.TypeFor[time.Duration](), reflect.TypeFor[monitoringv1.Duration](), reflect.TypeFor[monitoringv1.NonEmptyDuration](), reflect.TypeFor[monitoringv1.GoDuration]():
@@ -377,34 +373,8 @@ func wanted(t reflect.Type) string {
 	return "a text"
 }
 
-var linePrefix = regexp.MustCompile(`^(line \d+: )+`)
-
-// covers tells whether the mistakes, or others that are known, speak of an error of Prometheus's loader, which has lines in its text or is one of those that a
-// type's own code makes.
-func (w *walker) covers(err error, others Problems) bool {
-	if errors.Is(err, errPanic) {
-		return len(w.mistakes) > 0
-	}
-	text := ofJob.ReplaceAllString(readable(err).Error(), "")
-	if lines := lineNumber.FindAllStringSubmatch(text, -1); len(lines) > 0 {
-		for _, l := range lines {
-			is := func(p Problem) bool { return fmt.Sprint(p.Line) == l[1] }
-			if !slices.ContainsFunc(w.mistakes, is) && !slices.ContainsFunc(others, is) {
-				return false
-			}
-		}
-		return true
-	}
-	if strings.HasPrefix(text, "found multiple") || strings.HasPrefix(text, "empty or null ") { // which stand there in other words
-		return len(w.mistakes)+len(others) > 0
-	}
-	return slices.ContainsFunc(w.mistakes, func(p Problem) bool { return strings.Contains(p.Text, text) })
-}
-
 var (
-	lineNumber = regexp.MustCompile(`\bline (\d+): `)
-	ofJob      = regexp.MustCompile(` for scrape config with job name "(?:[^"\\]|\\.)*"`)
-	errEmpty   = errors.New("the item is empty")
-	errPoison  = errors.New("a regular expression that Prometheus's loader must not see")
-	errPanic   = errors.New("a block of Prometheus's cannot be read, is an item of a list empty?")
+	errEmpty  = errors.New("the item is empty")
+	errPoison = errors.New("a regular expression that Prometheus's loader must not see")
+	errPanic  = errors.New("cannot be read, is an item of a list empty?")
 )

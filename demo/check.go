@@ -12,15 +12,14 @@ import (
 	"promrelay/test/peers"
 )
 
-// want is something that must come true.
+// want is a condition that must become true.
 type want struct {
 	what string
 	look func(context.Context) error
 	err  error // why it is not true yet
 }
 
-// check looks at everything that is wanted until it is there, and returns an error that lists what is missing when the
-// context ends first.
+// check tests all conditions until they are true. If ctx ends first, it returns an error that lists the others.
 func (s *stage) check(ctx context.Context) error {
 	missing, start, ended := s.wants(), time.Now(), s.ended()
 	fmt.Printf("checking, for at most %s: /targets is at %s/targets\n", checkWithin, s.relay.URL())
@@ -31,7 +30,7 @@ func (s *stage) check(ctx context.Context) error {
 				fmt.Printf("ok       %s\n", w.what)
 				return true
 			}
-			if ctx.Err() == nil || w.err == nil { // else the error would only be that the time is over
+			if ctx.Err() == nil || w.err == nil { // otherwise the error is only that the time is over
 				w.err = err
 			}
 			return false
@@ -103,7 +102,7 @@ func (s *stage) wants() []*want {
 	)
 }
 
-// returns wants a query to return n samples.
+// returns is the condition that a query returns n samples.
 func (s *stage) returns(what, promql string, n int) *want {
 	return &want{what: what, look: func(ctx context.Context) error {
 		have, err := s.receiver.Query(ctx, promql)
@@ -117,7 +116,7 @@ func (s *stage) returns(what, promql string, n int) *want {
 	}}
 }
 
-// targetsAreUp asks the relay itself.
+// targetsAreUp asks the relay for its targets.
 func (s *stage) targetsAreUp(ctx context.Context) error {
 	all, err := s.relay.Targets(ctx)
 	if err != nil {
@@ -150,7 +149,7 @@ func (s *stage) targetsAreUp(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// upsArrived compares the targets that the relay has with those that the receiver has heard of.
+// upsArrived compares the targets of the relay with the series of up at the receiver.
 func (s *stage) upsArrived(ctx context.Context) error {
 	all, err := s.relay.Targets(ctx)
 	if err != nil {
@@ -172,7 +171,7 @@ func (s *stage) upsArrived(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// within tells whether all labels of a are among those of b.
+// within reports whether b has all labels of a.
 func within(a, b map[string]string) bool {
 	for name, value := range a {
 		if b[name] != value {
@@ -182,7 +181,7 @@ func within(a, b map[string]string) bool {
 	return true
 }
 
-// pageExplains reads the page as a person would.
+// pageExplains looks for the reasons on the page of targets.
 func (s *stage) pageExplains(ctx context.Context) error {
 	page, err := peers.Get(ctx, s.relay.URL()+"/targets")
 	if err != nil {
@@ -197,8 +196,8 @@ func (s *stage) pageExplains(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// cadvisorTimestamps looks at every sample of a series of each pod: its time is one at which cadvisor looked at the
-// container, and its value is what the container had used by then.
+// cadvisorTimestamps checks every sample of a series of each pod: its time is one at which cadvisor read the container, and its value is
+// what the container had used by then.
 func (s *stage) cadvisorTimestamps(ctx context.Context) error {
 	const selector = `container_cpu_usage_seconds_total{cluster="demo",metrics_path="/metrics/cadvisor"}`
 	now := time.Now()
@@ -231,7 +230,7 @@ func (s *stage) cadvisorTimestamps(ctx context.Context) error {
 	return nil
 }
 
-// exemplars wants one of OpenMetrics text and one of protobuf.
+// exemplars checks that an exemplar of OpenMetrics text and one of protobuf arrived.
 func (s *stage) exemplars(ctx context.Context) error {
 	now := time.Now()
 	for _, selector := range []string{`checkout_request_duration_seconds_bucket`, `worker_job_duration_seconds`} {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// cluster is what the pages of kubelet, kube-proxy and kube-state-metrics tell of: one node with some pods. All their
-// values follow from the time, so that the check knows what must have arrived.
+// cluster is the content of the pages of kubelet, kube-proxy and kube-state-metrics: one node with some pods. All values are functions of
+// the time, so that the check knows what must have arrived.
 type cluster struct {
 	start time.Time
 	pods  []pod
@@ -15,13 +15,13 @@ type cluster struct {
 // pod is a pod of one container.
 type pod struct {
 	namespace, name, container, uid string
-	owner                           string  // the Deployment, empty for none
+	owner                           string  // the Deployment; empty for none
 	cpu                             float64 // cores, on average
 	memory                          float64 // bytes, on average
 	offset                          time.Duration
 }
 
-// housekeeping is how often cadvisor looks at a container; its timestamps tell when.
+// housekeeping is how often cadvisor reads a container. Its timestamps are multiples of it.
 const housekeeping = 10 * time.Second
 
 func newCluster() *cluster {
@@ -36,12 +36,12 @@ func newCluster() *cluster {
 	}}
 }
 
-// observed is when cadvisor looked at the pod last.
+// observed is when cadvisor read the pod last.
 func (p *pod) observed(now time.Time) time.Time {
 	return now.Add(-p.offset).Truncate(housekeeping).Add(p.offset)
 }
 
-// cpuSeconds is what the pod has used up to a moment: it grows, now quicker, now slower.
+// cpuSeconds is the CPU time of the pod up to a moment. It grows at a rate that changes.
 func (p *pod) cpuSeconds(start, at time.Time) float64 {
 	t := at.Sub(start).Seconds()
 	return round(p.cpu * (t + 60*math.Sin(t/120)))
@@ -57,10 +57,10 @@ func (p *pod) id() string { return "/kubepods/burstable/pod" + p.uid }
 
 func (p *pod) image() string { return "registry.example/" + p.container + ":v1" }
 
-// since is the time since the cluster's start, in seconds: what counters count with.
+// since is the time since the cluster's start, in seconds.
 func (c *cluster) since(now time.Time) float64 { return now.Sub(c.start).Seconds() }
 
-// count is what something that happens so many times a second has come to.
+// count is the counter of an event that happens so many times a second.
 func (c *cluster) count(now time.Time, perSecond float64) float64 {
 	return math.Floor(c.since(now) * perSecond)
 }

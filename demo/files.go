@@ -13,7 +13,7 @@ import (
 	"promrelay/test/process"
 )
 
-// What the templates and the exporters agree on.
+// Values that the templates and the exporters share.
 const (
 	nodeName         = "demo-node"
 	kubeletToken     = "demo-kubelet-token"
@@ -32,7 +32,7 @@ type address struct {
 
 func (a address) String() string { return net.JoinHostPort(a.Host, strconv.Itoa(a.Port)) }
 
-// addresses are what the templates are filled in with.
+// addresses are the values for the templates.
 type addresses struct {
 	Relay, Receiver                        address
 	NodeExporter, Worker, KubeStateMetrics address

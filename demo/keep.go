@@ -9,13 +9,13 @@ import (
 	"promrelay/test/peers"
 )
 
-// kept is a program that is brought back when it has ended.
+// kept is a program that is started again after it has ended.
 type kept struct {
 	name   string
 	server *peers.Server
-	away   time.Duration // how long it stays away, so that one can look
-	kill   string        // the command that ends it, without its process's id
-	look   string        // at what, while it is away and afterwards
+	away   time.Duration // from its end to its start, so that one can look
+	kill   string        // the command that ends it, without the process id
+	look   string        // what to look at, while it is away and afterwards
 }
 
 func (s *stage) kept() []kept {
@@ -26,7 +26,7 @@ func (s *stage) kept() []kept {
 	}
 }
 
-// keep brings back what ends, until ctx does.
+// keep starts again what ends, until ctx ends.
 func (s *stage) keep(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, k := range s.kept() {
@@ -45,7 +45,7 @@ func (k kept) keep(ctx context.Context) {
 		if ctx.Err() != nil { // both at once
 			return
 		}
-		fmt.Printf("%s  %s has ended, and is started again in %s.\n", time.Now().Format(time.TimeOnly), k.name, k.away)
+		fmt.Printf("%s  %s has ended. It is started again in %s.\n", time.Now().Format(time.TimeOnly), k.name, k.away)
 		select {
 		case <-ctx.Done():
 			return

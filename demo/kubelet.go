@@ -11,7 +11,7 @@ var (
 	slow  = []float64{0.5, 1, 2, 5, 10, 20, 60}
 )
 
-// kubelet serves the four pages of a kubelet, to who shows the token.
+// kubelet serves the four pages of a kubelet to clients with the token.
 func (c *cluster) kubelet() http.Handler {
 	mux := http.NewServeMux()
 	for path, write := range map[string]func(*page, time.Time){
@@ -61,7 +61,7 @@ func (c *cluster) kubeletOwn(p *page, now time.Time) {
 	c.process(p, now, 0.08, 95e6)
 }
 
-// cadvisor stamps each line with the time at which the container was looked at, as cadvisor does.
+// cadvisor gives each line the time at which the container was read, as cadvisor does.
 func (c *cluster) cadvisor(p *page, now time.Time) {
 	p.begin("gauge", "cadvisor_version_info", "What was built, without a timestamp.")
 	p.add(1, "cadvisorRevision", "", "cadvisorVersion", "", "dockerVersion", "", "kernelVersion", "demo", "osVersion", "demo")
@@ -109,12 +109,12 @@ func (c *cluster) cadvisor(p *page, now time.Time) {
 	p.addAt(machine, 8e9, "machine_id", "demo")
 }
 
-// labels are those of cadvisor.
+// labels are the labels of cadvisor.
 func (p *pod) labels() []string {
 	return []string{"container", p.container, "id", p.id() + "/" + p.container, "image", p.image(), "name", p.uid[:8], "namespace", p.namespace, "pod", p.name}
 }
 
-// probes tells what the containers answered to the kubelet.
+// probes is the page of the results of the containers' probes.
 func (c *cluster) probes(p *page, now time.Time) {
 	p.begin("counter", "prober_probe_total", "Probes, by result.")
 	for _, x := range c.pods {
@@ -129,7 +129,7 @@ func (c *cluster) probes(p *page, now time.Time) {
 	}
 }
 
-// resource is the page that the metrics server reads.
+// resource is the page that metrics-server reads.
 func (c *cluster) resource(p *page, now time.Time) {
 	p.begin("counter", "container_cpu_usage_seconds_total", "CPU time that the container has used, in seconds.")
 	for i := range c.pods {

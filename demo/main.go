@@ -1,9 +1,9 @@
-// Command demo runs promrelay with everything around it, on loopback, with Go alone: exporters that look like a small
-// cluster, the manifests of that cluster, and a Prometheus that stores what the relay sends. "make demo" runs it until
-// Ctrl-C, which it exits with 0 at, and brings back what somebody ends meanwhile; with -check it looks with PromQL whether
-// everything arrived, and exits with 1 and what is missing if not.
+// Command demo runs promrelay with everything around it, on loopback: exporters that look like a small cluster, the manifests of that
+// cluster, and a Prometheus that stores what the relay sends. It needs no more than Go. "make demo" runs it until Ctrl-C, and starts again
+// any program that somebody ends meanwhile. With -check it queries the receiver until everything has arrived; if something is missing
+// after a while, it lists it and exits with 1.
 //
-// It leaves nothing behind but the programs that it built, in .cache/peers.
+// It leaves nothing behind except the programs that it built, in .cache/peers.
 package main
 
 import (
@@ -30,8 +30,8 @@ func main() {
 	giveBack()
 	switch {
 	case err == nil:
-	case ctx.Err() != nil && !*checkOnly: // that is how a person ends it, whatever was ended before
-		fmt.Fprintf(os.Stderr, "demo: ended. What did not end well: %v\n", err)
+	case ctx.Err() != nil && !*checkOnly: // a person has ended the demo, so this is no failure
+		fmt.Fprintf(os.Stderr, "demo: stopped, with errors: %v\n", err)
 	default:
 		fmt.Fprintf(os.Stderr, "demo: %v\n", err)
 		os.Exit(1)

@@ -14,19 +14,19 @@ type page struct {
 	family string
 }
 
-// begin begins a family; add adds to it.
+// begin begins a family. The methods below add to it.
 func (p *page) begin(typ, name, help string) {
 	p.family = name
 	fmt.Fprintf(&p.text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, typ)
 }
 
-// add adds a sample without a timestamp. The labels are names and values in turn.
+// add adds a sample without a timestamp. Labels are names and values in turn.
 func (p *page) add(value float64, labels ...string) { p.line("", value, time.Time{}, labels) }
 
 // addAt adds a sample with a timestamp.
 func (p *page) addAt(at time.Time, value float64, labels ...string) { p.line("", value, at, labels) }
 
-// histogram adds the classic histogram of events that took (i+1)/len(bounds) of their number up to bound i.
+// histogram adds a classic histogram in which a share of (i+1)/len(bounds) of the events is at most bound i.
 func (p *page) histogram(events float64, bounds []float64, labels ...string) {
 	var sum, below float64
 	for i, b := range bounds {

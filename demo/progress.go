@@ -14,7 +14,7 @@ import (
 // binaries are the paths of what buildAll built.
 type binaries struct{ relay, receiver, nodeExporter string }
 
-// buildAll builds what the demo runs. Where all is built already, it takes some seconds.
+// buildAll builds what the demo runs. If it was built before, this takes some seconds.
 func buildAll(ctx context.Context) (b binaries, err error) {
 	p := newProgress(os.Stdout)
 	all := []struct {
@@ -40,7 +40,7 @@ func buildAll(ctx context.Context) (b binaries, err error) {
 	return b, nil
 }
 
-// progress shows what is compiled: on a terminal in one line that changes, elsewhere by a line now and then.
+// progress shows what is compiled: on a terminal in one line that changes, otherwise in a line from time to time.
 type progress struct {
 	out      io.Writer
 	terminal bool
@@ -48,10 +48,10 @@ type progress struct {
 
 	total, done int // packages
 	program     string
-	start, last time.Time // of all, and when something was shown last
+	start, last time.Time // of the build, and of the last output
 }
 
-// How long after one line the next one comes.
+// The time between two lines.
 const (
 	onTerminal = 200 * time.Millisecond
 	elsewhere  = 10 * time.Second
@@ -67,7 +67,7 @@ func newProgress(out *os.File) *progress {
 
 func (p *progress) begin(program string) { p.program = program }
 
-// show is told of a package that is compiled, or of what is downloaded.
+// show takes a line of the go command: a package that is compiled, or a download.
 func (p *progress) show(what string) {
 	if !strings.Contains(what, " ") {
 		p.done++
@@ -89,11 +89,11 @@ func (p *progress) show(what string) {
 		fmt.Fprintln(p.out, line)
 		return
 	}
-	const width = 79 // a longer line would not be written over by the next one
+	const width = 79 // the next line cannot overwrite one that wraps
 	fmt.Fprintf(p.out, "\r%-*s", width, line[:min(len(line), width)])
 }
 
-// end tells how long it took, if that was worth a line.
+// end shows how long it took, if that was long.
 func (p *progress) end() {
 	if p.terminal && p.last != p.start {
 		fmt.Fprintf(p.out, "\r%79s\r", "")

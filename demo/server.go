@@ -44,7 +44,7 @@ func (s *server) stop() error {
 	return s.http.Shutdown(ctx)
 }
 
-// newCertificate makes a certificate for an address as a kubelet makes its own, signed by itself, and returns it as PEM too.
+// newCertificate makes a self-signed certificate for an address, as a kubelet does, and returns it also as PEM.
 func newCertificate(ip string) (*tls.Config, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// newCheckout is a service with counters, a gauge and a classic histogram with exemplars, behind basic auth. Its
-// traffic is made up whenever it is scraped: as much as fits the time since the last scrape.
+// newCheckout serves counters, a gauge and a classic histogram with exemplars, behind basic auth. Each scrape generates traffic for the time
+// since the scrape before it.
 func newCheckout() http.Handler {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector())
@@ -46,7 +46,7 @@ func newCheckout() http.Handler {
 	return mux
 }
 
-// newWorker has a native histogram.
+// newWorker serves a native histogram.
 func newWorker() http.Handler {
 	reg := prometheus.NewRegistry()
 	jobs := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "worker_jobs_total", Help: "Jobs done, by result."}, []string{"result"})
@@ -64,7 +64,7 @@ func newWorker() http.Handler {
 	return mux
 }
 
-// traffic makes events up.
+// traffic generates events.
 type traffic struct {
 	perSecond float64
 	event     func()
@@ -77,7 +77,7 @@ func newTraffic(perSecond float64, event func()) *traffic {
 	return &traffic{perSecond: perSecond, event: event, last: time.Now().Add(-10 * time.Second)}
 }
 
-// before makes events up before each request.
+// before generates events before each request.
 func (t *traffic) before(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t.mu.Lock()
@@ -91,7 +91,7 @@ func (t *traffic) before(next http.Handler) http.Handler {
 	})
 }
 
-// onlyWith asks for basic auth.
+// onlyWith requires basic auth.
 func onlyWith(user, password string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		u, p, _ := r.BasicAuth()

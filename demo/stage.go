@@ -11,7 +11,7 @@ import (
 	"promrelay/test/process"
 )
 
-// stage is everything that runs, in one directory:
+// stage holds all programs that run, and their files in one directory:
 //
 //	exporters ──► promrelay ──► receiver
 //	                 ▲
@@ -26,7 +26,7 @@ type stage struct {
 	relay        *peers.Relay
 }
 
-// startStage starts everything, the relay last. The stage that it returns is to be stopped, also with an error.
+// startStage starts everything, the relay last. The caller stops the stage, also after an error.
 func startStage(ctx context.Context, dir string, bin binaries) (*stage, error) {
 	s := &stage{cluster: newCluster()}
 	var err error
@@ -57,7 +57,7 @@ func startStage(ctx context.Context, dir string, bin binaries) (*stage, error) {
 	return s, err
 }
 
-// startExporters starts those that this process serves.
+// startExporters starts the exporters that this process serves itself.
 func (s *stage) startExporters(dir string) error {
 	token, certificate := filepath.Join(dir, "token"), filepath.Join(dir, "kubelet-ca.crt")
 	if err := os.WriteFile(token, []byte(kubeletToken), 0o600); err != nil {
@@ -86,7 +86,7 @@ func (s *stage) startExporters(dir string) error {
 	return nil
 }
 
-// stop stops the relay first, so that what it has scraped is still delivered.
+// stop stops the relay first, so that the receiver still gets what was scraped.
 func (s *stage) stop() error {
 	var errs []error
 	var running []*peers.Server
@@ -109,7 +109,7 @@ func (s *stage) stop() error {
 	return errors.Join(errs...)
 }
 
-// ended delivers an error when one of the programs ends by itself.
+// ended returns a channel of errors, one for each program that ends by itself.
 func (s *stage) ended() <-chan error {
 	out := make(chan error, 3)
 	for name, p := range map[string]*process.Process{
@@ -127,17 +127,17 @@ func (s *stage) ended() <-chan error {
 	return out
 }
 
-// welcome tells a person where to look, and what to play with.
+// welcome prints where to look and what to try.
 func (s *stage) welcome() {
 	fmt.Printf(`
-promrelay runs, and reads the manifests of a cluster that is not there.
+promrelay is running. It reads the manifests of a cluster that does not exist.
 
-  what it scrapes, and why not   %s/targets
+  targets, and why some lack     %s/targets
   its own metrics                %s/metrics
   its configuration              %s (SIGHUP: kill -1 %d)
   the manifests (edit them)      %s
-  what the relay logs            %s
-  what the receiver logs         %s
+  log of the relay               %s
+  log of the receiver            %s
 
 The receiver is a Prometheus. A query to try:
 
@@ -145,7 +145,7 @@ The receiver is a Prometheus. A query to try:
   curl -sG %s --data-urlencode 'query=histogram_quantile(0.9, sum by (le) (rate(checkout_request_duration_seconds_bucket[1m])))'
   curl -sG %s --data-urlencode 'query=sum by (namespace, pod) (rate(container_cpu_usage_seconds_total{container!=""}[1m]))'
 
-Play with it: end something, and look. It is brought back.
+Play with it: end a program, and look. It is started again.
 
 `, s.relay.URL(), s.relay.URL(), s.relay.ConfigFile, s.relay.Process().Pid(), filepath.Join(filepath.Dir(s.relay.ConfigFile), "manifests"),
 		s.relay.Log(), s.receiver.Log(), s.receiver.QueryURL(), s.receiver.QueryURL(), s.receiver.QueryURL())
@@ -153,11 +153,11 @@ Play with it: end something, and look. It is brought back.
 		fmt.Printf("  %-30s %s\n", fmt.Sprintf("%s %d", k.kill, k.server.Process().Pid()), fmt.Sprintf("ends %s for %s. Look at %s", k.name, k.away, k.look))
 	}
 	fmt.Printf(`
-Then ask whether a sample is missing: checkout is scraped every 5 s, so each minute in which the relay ran has 12.
+Then ask whether samples are missing: checkout is scraped every 5 s, so each minute in which the relay ran has 12.
 
   curl -sG %s --data-urlencode 'query=count_over_time(up{job="checkout"}[1m])'
 
 On purpose: the target of the monitor "legacy" is down, "bad-regex" is rejected, "selects-nothing" has no targets.
-Ctrl-C ends everything, and removes it.
+Ctrl-C stops everything and removes its files.
 `, s.receiver.QueryURL())
 }

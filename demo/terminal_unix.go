@@ -10,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// takeTerminal has a Ctrl-C reach this process alone. Else make and go, which started it, get it too, and make calls it an error
-// however well the demo ends. The function that it returns gives the terminal back.
+// takeTerminal makes Ctrl-C reach this process alone. Otherwise make and go, which started it, get it, too, and make reports an error even if
+// the demo ends well. The function that it returns gives the terminal back.
 func takeTerminal() (giveBack func()) {
 	tty := int(os.Stdin.Fd())
 	before, err := unix.IoctlGetInt(tty, unix.TIOCGPGRP)
 	if err != nil || before != unix.Getpgrp() { // no terminal, or in the background
 		return func() {}
 	}
-	// A process that is not in front may not use the terminal, which is what giving it away and taking it back comes to; and one that
-	// is stopped there would leave nobody in front.
+	// A process in the background is stopped when it changes the foreground group, as it does here when it gives the terminal back. Then no
+	// process would be in the foreground. So the signals for that are ignored.
 	signal.Ignore(syscall.SIGTTOU, syscall.SIGTSTP)
 	if err := unix.Setpgid(0, 0); err != nil {
 		return func() {}

@@ -11,10 +11,10 @@ package informers
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -31,8 +31,6 @@ import (
 // Options are what a Discovery needs.
 type Options struct {
 	Backend Backend // nil: no cluster and no manifests
-	// Sink takes the changes of targets, one call after the other. It must not block for long.
-	Sink func([]targets.Change)
 	// Offline leaves out what needs more than the cluster or the manifests: other service discovery is not asked, and the
 	// directory of last good monitors is not used.
 	Offline    bool
@@ -78,9 +76,6 @@ type state struct {
 
 // New returns a Discovery that finds nothing until Apply and Run.
 func New(o Options) (*Discovery, error) {
-	if o.Sink == nil {
-		return nil, fmt.Errorf("discovery: Sink must be given")
-	}
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
@@ -102,7 +97,7 @@ func New(o Options) (*Discovery, error) {
 		w.guard, w.outage = p.guard, p.outage
 		p.watched[r.Name] = w
 	}
-	d := &Discovery{parts: p, worker: newWorker(p, o.Sink)}
+	d := &Discovery{parts: p, worker: newWorker(p)}
 	d.register(o.Registerer)
 	return d, nil
 }
@@ -115,17 +110,25 @@ func serverOf(b Backend) string {
 	return ""
 }
 
-// Apply makes a configuration take effect soon. It returns the errors that Check returns.
+// Apply prepares a configuration and puts it in force. It returns the errors that Check returns.
 func (d *Discovery) Apply(c *config.Config) error {
+	commit, err := d.Prepare(c)
+	if err == nil {
+		commit()
+	}
+	return err
+}
+
+// Prepare compiles a configuration, and changes nothing. Commit then makes it take effect soon.
+func (d *Discovery) Prepare(c *config.Config) (commit func(), err error) {
 	p, err := newPlan(c, d.home())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if p.settings != nil && !d.offline { // offline the environment is not that of the relay
 		p.settings.SetEnvironment(os.Getenv)
 	}
-	d.inbox.plan(p)
-	return nil
+	return func() { d.inbox.plan(p) }, nil
 }
 
 // Check returns what is wrong with a configuration, as far as discovery goes.
@@ -153,8 +156,9 @@ func (d *Discovery) Hurry(t *targets.Target) {
 	}
 }
 
-// Run finds targets until ctx ends. It returns an error that ends discovery.
-func (d *Discovery) Run(ctx context.Context) error {
+// Run finds targets until ctx ends. It returns an error that ends discovery. Sink gets the changes of targets, one call after the other. It
+// must not block for long; nil is for nobody.
+func (d *Discovery) Run(ctx context.Context, sink func([]targets.Change)) error {
 	d.first.start()
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -175,13 +179,21 @@ func (d *Discovery) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	running.Go(func() { d.worker.run(ctx) })
+	running.Go(func() { d.worker.run(ctx, sink) })
 	select {
 	case <-ctx.Done():
 		return nil
 	case err := <-errs:
 		return err
 	}
+}
+
+// Turned returns when the worker advanced last: it worked off what has changed, or found nothing to do. It is zero before Run.
+func (d *Discovery) Turned() time.Time {
+	if at := d.worker.turned.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
 }
 
 // Targets returns the targets of a job as they are now. The slice is the caller's.
@@ -191,6 +203,6 @@ func (d *Discovery) Targets(job string) []*targets.Target {
 	return d.state.set.Targets(job)
 }
 
-// Settled tells whether everything that existed when Run began was worked off: objects are listed, Secrets are read, and the Sink has
+// Settled tells whether everything that existed when Run began was worked off: objects are listed, Secrets are read, and the sink has
 // the targets. Only other service discovery may not be finished.
 func (d *Discovery) Settled() bool { return d.inbox.settled() }

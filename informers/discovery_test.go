@@ -72,7 +72,7 @@ func (w *world) start(cfg string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if w.d, err = New(Options{Backend: w.before(m), Sink: w.sink, Logger: logger, Registerer: prometheus.NewRegistry()}); err != nil {
+	if w.d, err = New(Options{Backend: w.before(m), Logger: logger, Registerer: prometheus.NewRegistry()}); err != nil {
 		w.t.Fatal(err)
 	}
 	if err := w.d.Apply(c); err != nil {
@@ -80,7 +80,7 @@ func (w *world) start(cfg string) {
 	}
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan error, 1)
-	go func() { done <- w.d.Run(ctx) }()
+	go func() { done <- w.d.Run(ctx, w.sink) }()
 	w.stop = func() {
 		cancel()
 		if err := <-done; err != nil {

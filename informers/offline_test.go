@@ -54,7 +54,7 @@ func settledOffline(t *testing.T, w *world) *Discovery {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := New(Options{Backend: b, Sink: w.sink, Offline: true, Logger: zaptest.NewLogger(t)})
+	d, err := New(Options{Backend: b, Offline: true, Logger: zaptest.NewLogger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func settledOffline(t *testing.T, w *world) *Discovery {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx) }()
+	go func() { done <- d.Run(ctx, w.sink) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

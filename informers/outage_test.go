@@ -17,7 +17,6 @@ import (
 	"promrelay/config"
 	"promrelay/informers/cluster"
 	"promrelay/informers/manifests"
-	"promrelay/targets"
 )
 
 // TestOutageIsOneLine, on the page as well as in the log, and what is not read is not known.
@@ -35,7 +34,7 @@ func TestOutageIsOneLine(t *testing.T) {
 	s.url = "http://" + address
 	core, logs := observer.New(zap.WarnLevel)
 	reg := prometheus.NewRegistry()
-	d, err := New(Options{Backend: s.cluster(), Sink: func([]targets.Change) {}, Logger: zap.New(core), Registerer: reg})
+	d, err := New(Options{Backend: s.cluster(), Logger: zap.New(core), Registerer: reg})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +50,7 @@ func TestOutageIsOneLine(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx) }()
+	go func() { done <- d.Run(ctx, nil) }()
 	defer func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -131,7 +130,7 @@ func TestWellAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := New(Options{Backend: m, Offline: true, Sink: func([]targets.Change) {}, Logger: zap.New(core)})
+	d, err := New(Options{Backend: m, Offline: true, Logger: zap.New(core)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +143,7 @@ func TestWellAgain(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx) }()
+	go func() { done <- d.Run(ctx, nil) }()
 	within(t, "it is rejected", func() bool { return logs.FilterMessage("monitor rejected").Len() == 1 })
 	if logs.FilterMessage("monitor accepted again").Len() > 0 {
 		t.Error("it is said to be well before it is")

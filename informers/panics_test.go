@@ -111,11 +111,12 @@ func TestPanicInTheSink(t *testing.T) {
 	}
 	core, logs := observer.New(zap.ErrorLevel)
 	var calls atomic.Int32
-	d, err := New(Options{Backend: m, Offline: true, Logger: zap.New(core), Sink: func([]targets.Change) {
+	sink := func([]targets.Change) {
 		if calls.Add(1) == 1 {
 			panic("the pool is wrong")
 		}
-	}})
+	}
+	d, err := New(Options{Backend: m, Offline: true, Logger: zap.New(core)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,7 @@ func TestPanicInTheSink(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx) }()
+	go func() { done <- d.Run(ctx, sink) }()
 	within(t, "the first call", func() bool { return calls.Load() == 1 })
 	w.write("b.yaml", scrapeConfigYAML("b", static))
 	within(t, "another call", func() bool { return calls.Load() > 1 && len(d.Targets("scrapeConfig/shop/b")) == 1 && d.Settled() })

@@ -76,7 +76,7 @@ func TestTrustedBeforeNodesAreKnown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := New(Options{Backend: noDirectory(m), Sink: (&world{}).sink})
+	d, err := New(Options{Backend: noDirectory(m)})
 	if err != nil {
 		t.Fatal(err)
 	}

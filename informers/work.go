@@ -14,7 +14,7 @@ import (
 
 // work works off one batch: it compiles the monitors that the changes concern, makes their target groups again, and hands the
 // changes of targets to the sink.
-func (w *worker) work(ctx context.Context, n notes) {
+func (w *worker) work(ctx context.Context, n notes, sink func([]targets.Change)) {
 	if n.plan != nil {
 		if !w.offline {
 			w.good.Open(n.plan.lastGood)
@@ -32,8 +32,8 @@ func (w *worker) work(ctx context.Context, n notes) {
 	w.markSources(n.objects)
 	w.build(ctx, needy)
 	changes := w.settle()
-	if len(changes) > 0 && ctx.Err() == nil {
-		w.sink(changes)
+	if len(changes) > 0 && sink != nil && ctx.Err() == nil {
+		sink(changes)
 	}
 	w.state.batches.Add(1)
 	w.finish()

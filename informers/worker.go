@@ -3,6 +3,7 @@ package informers
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"promrelay/informers/guard"
@@ -13,7 +14,7 @@ import (
 // fields. (It changes the state of parts, which others read.)
 type worker struct {
 	*parts
-	sink func([]targets.Change)
+	turned atomic.Pointer[time.Time] // when run advanced last, nil before run; others read it, too
 
 	applied bool                  // a configuration was applied
 	loaded  map[targets.Kind]bool // kinds of which all monitors were compiled since settings changed
@@ -23,17 +24,18 @@ type worker struct {
 	running     sync.WaitGroup // watches and discoverers
 }
 
-func newWorker(p *parts, sink func([]targets.Change)) *worker {
-	return &worker{parts: p, sink: sink, loaded: map[targets.Kind]bool{}, sources: map[targets.Source]*source{}, unreachable: map[string]bool{}}
+func newWorker(p *parts) *worker {
+	return &worker{parts: p, loaded: map[targets.Kind]bool{}, sources: map[targets.Source]*source{}, unreachable: map[string]bool{}}
 }
 
 const (
 	gatherFor  = 20 * time.Millisecond // from a first change until a batch is taken, for those that come with it
 	retryBatch = time.Minute           // from a panic until the batch is worked off again
+	beatEvery  = time.Minute           // how often a worker that has nothing to do says that it could
 )
 
 // run works off batches until ctx ends. A batch that panics is worked off again later, all of it.
-func (w *worker) run(ctx context.Context) {
+func (w *worker) run(ctx context.Context, sink func([]targets.Change)) {
 	defer func() {
 		for _, s := range w.sources {
 			s.end()
@@ -43,11 +45,17 @@ func (w *worker) run(ctx context.Context) {
 	retry := time.NewTimer(retryBatch)
 	retry.Stop()
 	defer retry.Stop()
+	beat := time.NewTicker(beatEvery)
+	defer beat.Stop()
 	var failed notes // until retry fires
 	for {
+		now := time.Now()
+		w.turned.Store(&now)
 		select {
 		case <-ctx.Done():
 			return
+		case <-beat.C:
+			continue
 		case <-retry.C:
 			w.inbox.add(func(n *notes) { n.merge(failed) })
 			failed = notes{}
@@ -60,7 +68,7 @@ func (w *worker) run(ctx context.Context) {
 		case <-time.After(gatherFor):
 		}
 		n := w.inbox.take()
-		if w.workGuarded(ctx, n) {
+		if w.workGuarded(ctx, n, sink) {
 			continue
 		}
 		if failed.empty() {
@@ -72,10 +80,10 @@ func (w *worker) run(ctx context.Context) {
 }
 
 // workGuarded is work. It returns false after a panic: then all groups of targets are made again with the next batch.
-func (w *worker) workGuarded(ctx context.Context, n notes) (ok bool) {
+func (w *worker) workGuarded(ctx context.Context, n notes, sink func([]targets.Change)) (ok bool) {
 	start := time.Now()
 	defer func() { w.metrics.work.Observe(time.Since(start).Seconds()) }()
-	if w.guard.Call(guard.Batch, "", func() { w.work(ctx, n) }) == nil {
+	if w.guard.Call(guard.Batch, "", func() { w.work(ctx, n, sink) }) == nil {
 		return true
 	}
 	for _, s := range w.sources {

@@ -27,7 +27,12 @@ func BenchmarkEncode(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			d, err := r.destination(Settings{Destinations: []config.Destination{dest(b, srv.URL, proto)}, ExternalLabels: labels.FromStrings("cluster", "c1")})
+			settings := Settings{Destinations: []config.Destination{dest(b, srv.URL, proto)}, ExternalLabels: labels.FromStrings("cluster", "c1")}
+			clients, err := r.clients(settings)
+			if err != nil {
+				b.Fatal(err)
+			}
+			d, err := r.destination(settings, clients[0])
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -39,6 +39,7 @@ type destination struct {
 	tell    *teller
 	triage  *triage
 	meta    *metadataLine
+	beat    heartbeat
 
 	// Of run alone.
 	src          *source
@@ -95,6 +96,7 @@ func (d *destination) pump(ctx context.Context) (shards int) {
 	defer timer.Stop()
 	for ctx.Err() == nil && !d.leaving() {
 		now := time.Now()
+		d.beat.now()
 		if now.Sub(d.reviewed) >= d.pace.review {
 			if n := d.review(now); n != len(d.shards) {
 				return n
@@ -184,6 +186,7 @@ func (d *destination) take(ctx context.Context, b *block) {
 	d.seeTime(b)
 	if d.src.behind() && d.limiter != nil && b.table != nil {
 		d.advance()
+		d.beat.until(longestGap)
 		d.limiter.wait(ctx, b.scrape.Time)
 	}
 }

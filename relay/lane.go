@@ -202,6 +202,7 @@ func (d *destination) inVersion(r *request, version int) *request {
 // exchange sends r once and says what the answer means. Instead is why the other version is not used, empty if it was not tried.
 func (d *destination) exchange(ctx context.Context, r *request, s sent, instead string) (answer, decision) {
 	start := time.Now()
+	d.beat.until(time.Duration(d.cfg.RemoteTimeout))
 	a := d.client.post(ctx, r, s.attempt)
 	d.metrics.duration.Observe(time.Since(start).Seconds())
 	d.metrics.bytes.Add(float64(len(r.payload)))

@@ -75,11 +75,12 @@ type Relay struct {
 
 	transport http.RoundTripper // of all destinations; nil but in tests
 
-	mu       sync.Mutex // guards what follows
-	settings Settings
-	running  []*runner
-	life     context.Context // nil until Run
-	wg       sync.WaitGroup
+	// changing is held while destinations change, which waits for those that end. Pages and metrics never take it.
+	changing sync.Mutex
+	begin    func(*runner) // starts a destination; nil unless Run runs; guarded by changing
+
+	mu      sync.Mutex
+	running []*runner // guarded by mu; changed with changing held, too
 }
 
 // New returns a relay without destinations.
@@ -101,56 +102,67 @@ func New(o Options) (*Relay, error) {
 
 // Run sends until ctx ends.
 func (r *Relay) Run(ctx context.Context) error {
-	r.mu.Lock()
-	r.life = ctx
-	for _, d := range r.running {
-		r.start(d)
+	var wg sync.WaitGroup
+	r.changing.Lock()
+	r.begin = func(d *runner) {
+		own, stop := context.WithCancel(ctx)
+		d.stop = stop
+		wg.Go(func() {
+			defer close(d.done)
+			defer stop()
+			r.supervise(own, d)
+		})
 	}
-	r.mu.Unlock()
+	for _, d := range r.running {
+		r.begin(d)
+	}
+	r.changing.Unlock()
 	err := r.feed.run(ctx)
 	<-ctx.Done()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.wg.Wait()
+	r.changing.Lock()
+	r.begin = nil
+	r.changing.Unlock()
+	wg.Wait()
 	return err
 }
 
-// start lets d run; the caller holds mu.
-func (r *Relay) start(d *runner) {
-	if r.life == nil {
-		return
+// Apply prepares settings and puts them in force.
+func (r *Relay) Apply(s Settings) error {
+	commit, err := r.Prepare(s)
+	if err == nil {
+		commit()
 	}
-	ctx, stop := context.WithCancel(r.life)
-	d.stop = stop
-	r.wg.Go(func() {
-		defer close(d.done)
-		defer stop()
-		r.supervise(ctx, d)
-	})
+	return err
 }
 
-// Apply makes the relay serve the settings' destinations: one that stays the same is not disturbed, one that was edited goes on
-// from its position, a new one starts at the head of the log, a removed one finds its position again within the grace of the log. After an error nothing has changed.
-func (r *Relay) Apply(s Settings) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err := Check(s); err != nil {
-		return err
+// Prepare checks settings and builds what they need. It changes nothing; commit then puts them in force. A destination that stays the
+// same is not disturbed, one that was edited goes on from its position, a new one starts at the head of the log, and a removed one finds
+// its position again within the grace of the log.
+func (r *Relay) Prepare(s Settings) (commit func(), err error) {
+	clients, err := r.clients(s)
+	if err != nil {
+		return nil, err
 	}
+	return func() { r.commit(s, clients) }, nil
+}
+
+// commit puts settings in force, with a client for each destination. It does nothing where the log is closed: the relay stops then.
+func (r *Relay) commit(s Settings, clients []*client) {
+	r.changing.Lock()
+	defer r.changing.Unlock()
 	var next []*runner
 	var ids []string
-	var errs []error
-	for _, cfg := range s.Destinations {
+	for i, cfg := range s.Destinations {
 		own := Settings{Destinations: []config.Destination{cfg}, ExternalLabels: s.ExternalLabels, Relay: s.Relay}
 		ids = append(ids, cfg.ID())
 		if old := r.find(own); old != nil {
 			next = append(next, old)
 			continue
 		}
-		d, err := r.destination(own)
+		d, err := r.destination(own, clients[i])
 		if err != nil {
-			errs = append(errs, fmt.Errorf("remote_write %q: %w", cfg.Shown(), err))
-			continue
+			r.log.Warn("destinations stay as they are: the log is closed", zap.NamedError("err", err))
+			return
 		}
 		for _, old := range r.running {
 			if was := old.current.Load(); was.mark.Label() == d.mark.Label() {
@@ -159,27 +171,35 @@ func (r *Relay) Apply(s Settings) error {
 		}
 		next = append(next, newRunner(d, own))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
 	r.replace(next)
-	r.settings = s
-	return r.wal.Keep(ids)
+	if err := r.wal.Keep(ids); err != nil {
+		r.log.Warn("removed destinations are not forgotten", zap.NamedError("err", err))
+	}
 }
 
-// Check tells what Apply would refuse.
+// Check tells what Prepare would refuse.
 func Check(s Settings) error {
+	_, err := new(Relay).clients(s)
+	return err
+}
+
+// clients checks settings, and makes a client for each destination.
+func (r *Relay) clients(s Settings) (out []*client, err error) {
 	var errs []error
 	for i, cfg := range s.Destinations {
 		if slices.ContainsFunc(s.Destinations[:i], func(d config.Destination) bool { return d.ID() == cfg.ID() }) {
 			errs = append(errs, fmt.Errorf("remote_write %q: another one has the same name or URL; give each a name", cfg.Shown()))
 		} else if scheme := cfg.URL.Scheme; scheme != "http" && scheme != "https" || cfg.URL.Host == "" {
 			errs = append(errs, fmt.Errorf("remote_write %q: url must begin with http:// or https:// and name a host", cfg.Shown()))
-		} else if _, err := newClient(cfg, nil, nil); err != nil {
+		} else if len(cfg.ID()) > wal.MaxID {
+			errs = append(errs, fmt.Errorf("remote_write %q: its name or URL has %d bytes, want at most %d", cfg.Shown(), len(cfg.ID()), wal.MaxID))
+		} else if c, err := newClient(cfg, s.Relay.RedirectHosts, r.transport); err != nil {
 			errs = append(errs, fmt.Errorf("remote_write %q: %w", cfg.Shown(), err))
+		} else {
+			out = append(out, c)
 		}
 	}
-	return errors.Join(errs...)
+	return out, errors.Join(errs...)
 }
 
 // find returns the destination that was made with these settings.
@@ -195,7 +215,7 @@ func (r *Relay) find(own Settings) *runner {
 // leaveTime is how long a destination that ends, since its settings changed, may take for what is under way.
 const leaveTime = time.Second
 
-// replace ends the destinations that are not among next, then starts those that are new.
+// replace ends the destinations that are not among next, then starts those that are new. The caller holds changing.
 func (r *Relay) replace(next []*runner) {
 	old := slices.DeleteFunc(slices.Clone(r.running), func(d *runner) bool { return slices.Contains(next, d) })
 	for _, d := range old {
@@ -217,20 +237,20 @@ func (r *Relay) replace(next []*runner) {
 			r.metrics.forget(label)
 		}
 	}
-	for _, d := range next {
-		if !slices.Contains(r.running, d) {
-			r.start(d)
-		}
-	}
+	added := slices.DeleteFunc(slices.Clone(next), func(d *runner) bool { return slices.Contains(r.running, d) })
+	r.mu.Lock()
 	r.running = next
+	r.mu.Unlock()
+	if r.begin == nil {
+		return // Run begins them
+	}
+	for _, d := range added {
+		r.begin(d)
+	}
 }
 
-func (r *Relay) destination(s Settings) (*destination, error) {
+func (r *Relay) destination(s Settings, c *client) (*destination, error) {
 	cfg := s.Destinations[0]
-	c, err := newClient(cfg, s.Relay.RedirectHosts, r.transport)
-	if err != nil {
-		return nil, err
-	}
 	mark, err := r.wal.Destination(cfg.ID())
 	if err != nil {
 		return nil, err

@@ -100,6 +100,7 @@ func (r *Relay) supervise(ctx context.Context, n *runner) {
 // again makes the destination that follows one which panicked, after a pause. It returns nil when there is to be none.
 func (r *Relay) again(ctx context.Context, n *runner, d *destination, err error, pause time.Duration) *destination {
 	for {
+		d.beat.until(pause)
 		d.tell.trouble(decision{err: err, rule: "panic"}, pause, time.Now())
 		select {
 		case <-ctx.Done():
@@ -108,7 +109,11 @@ func (r *Relay) again(ctx context.Context, n *runner, d *destination, err error,
 			return nil
 		case <-time.After(pause):
 		}
-		next, made := r.destination(n.settings)
+		c, made := newClient(n.settings.Destinations[0], n.settings.Relay.RedirectHosts, r.transport)
+		var next *destination
+		if made == nil {
+			next, made = r.destination(n.settings, c)
+		}
 		if made == nil {
 			next.inherit(d)
 			next.tell = d.tell

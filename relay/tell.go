@@ -230,6 +230,7 @@ func (d *destination) lose(v decision) {
 // trouble takes note that a request must wait.
 func (d *destination) trouble(v decision, pause time.Duration) {
 	d.metrics.retries.Inc()
+	d.beat.until(pause)
 	d.mu.Lock()
 	d.retry = true
 	d.mu.Unlock()

@@ -180,6 +180,7 @@ func (l *loop) account(p *page, start time.Time, duration time.Duration, size in
 	}
 	target := l.target
 	l.mu.Unlock()
+	l.pool.progress.scrape()
 	if unauthorized(err) && l.pool.unauthorized != nil {
 		l.pool.unauthorized(target)
 	}

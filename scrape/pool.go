@@ -63,13 +63,13 @@ type Pool struct {
 	offsetSeed   uint64
 	unauthorized func(*targets.Target)
 	trusted      func(netip.AddrPort) error
+	progress     progress
 
 	mu      sync.Mutex // guards what follows
 	jobs    map[string]*job
-	life    context.Context // nil until Run
-	wg      sync.WaitGroup
-	pending []*loop // not started, since Run has not begun
-	logErr  string  // of the last commit that failed
+	begin   func(*loop) // starts a loop; nil until Run
+	pending []*loop     // not started, since Run has not begun
+	logErr  string      // of the last commit that failed
 }
 
 // job is the targets of one job.
@@ -109,7 +109,7 @@ func New(o Options) (*Pool, error) {
 	p := &Pool{
 		writer: writer{guard: o.Guard, log: o.Log, metrics: m, clock: newClock(), saved: repeatSaved},
 		guard:  o.Guard, metrics: m, logger: o.Logger.Named("scrape"), offsetSeed: h.Sum64(), unauthorized: o.Unauthorized, trusted: o.Trusted,
-		clients: clients{options: o.HTTPClientOptions}, jobs: map[string]*job{},
+		clients: clients{options: o.HTTPClientOptions}, jobs: map[string]*job{}, progress: progress{made: time.Now()},
 	}
 	if o.Limits == nil {
 		o.Limits = &DefaultLimits
@@ -173,16 +173,29 @@ func (p *Pool) clockStepped(s step) {
 
 // Run scrapes until ctx ends, and returns when the last scrape has.
 func (p *Pool) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
 	p.mu.Lock()
-	p.life = ctx
+	p.begin = func(l *loop) {
+		if ctx.Err() != nil {
+			return
+		}
+		own, stop := context.WithCancel(ctx)
+		l.stop = stop
+		wg.Go(func() {
+			defer stop()
+			p.guarded(zap.String("target", l.state().Target.URL), func() { l.run(own, ctx) })
+			l.finish()
+		})
+	}
 	for _, l := range p.pending {
-		p.start(l)
+		p.begin(l)
 	}
 	p.pending = nil
 	p.mu.Unlock()
 	ticker := time.NewTicker(forgetEvery)
 	defer ticker.Stop()
 	for {
+		p.progress.tick()
 		select {
 		case now := <-ticker.C:
 			p.guarded(zap.Skip(), func() { p.guard.forget(now.Add(-seriesLife), int32(seriesLife/forgetEvery)) })
@@ -196,28 +209,10 @@ func (p *Pool) Run(ctx context.Context) error {
 				}
 			}
 			p.mu.Unlock()
-			p.wg.Wait()
+			wg.Wait()
 			return p.failures.close()
 		}
 	}
-}
-
-// start lets l run; the caller holds mu.
-func (p *Pool) start(l *loop) {
-	if p.life == nil {
-		p.pending = append(p.pending, l)
-		return
-	}
-	if p.life.Err() != nil {
-		return
-	}
-	ctx, stop := context.WithCancel(p.life)
-	l.stop = stop
-	p.wg.Go(func() {
-		defer stop()
-		p.guarded(zap.String("target", l.state().Target.URL), func() { l.run(ctx, p.life) })
-		l.finish()
-	})
 }
 
 // Apply takes in what changed of some jobs.
@@ -260,7 +255,7 @@ func (p *Pool) apply(c targets.Change) {
 	}
 	for _, t := range c.Added {
 		if l := heirs[t]; l != nil {
-			p.begin(j, t, l.table, l.ends())
+			p.scrape(j, t, l.table, l.ends())
 			continue
 		}
 		p.add(j, old, t)
@@ -295,7 +290,7 @@ func (p *Pool) heirs(j *job, old *targets.Job, c targets.Change) map[*targets.Ta
 func (p *Pool) add(j *job, old *targets.Job, t *targets.Target) {
 	l := j.loops[t.Hash]
 	if l == nil {
-		p.begin(j, t, newTable(p.guard), nil)
+		p.scrape(j, t, newTable(p.guard), nil)
 		return
 	}
 	if reflect.DeepEqual(sameLoop(old.Config), sameLoop(t.Job.Config)) {
@@ -310,14 +305,19 @@ func (p *Pool) add(j *job, old *targets.Job, t *targets.Target) {
 		tab, after = l.table, l.ends()
 	}
 	p.end(l)
-	p.begin(j, t, tab, after)
+	p.scrape(j, t, tab, after)
 }
 
-func (p *Pool) begin(j *job, t *targets.Target, tab *table, after <-chan struct{}) {
+func (p *Pool) scrape(j *job, t *targets.Target, tab *table, after <-chan struct{}) {
 	l := newLoop(p, t, tab)
 	l.after = after
 	j.loops[t.Hash] = l
-	p.start(l)
+	p.progress.scrape()
+	if p.begin == nil {
+		p.pending = append(p.pending, l)
+		return
+	}
+	p.begin(l)
 }
 
 // end stops l, which then writes its staleness markers by itself.

@@ -27,7 +27,6 @@ import (
 	"promrelay/informers/manifests"
 	"promrelay/relay"
 	"promrelay/scrape"
-	"promrelay/targets"
 	"promrelay/wal"
 )
 
@@ -123,7 +122,7 @@ func fromCollectors(t *testing.T) map[string]metric {
 	ok(err)
 	m, err := manifests.New(t.TempDir(), nil)
 	ok(err)
-	_, err = informers.New(informers.Options{Backend: m, Sink: func([]targets.Change) {}, Registerer: c})
+	_, err = informers.New(informers.Options{Backend: m, Registerer: c})
 	ok(err)
 	c.MustRegister(versioncollector.NewCollector(module))
 	families, err := c.Gather()

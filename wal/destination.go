@@ -35,6 +35,9 @@ type Destination struct {
 	file     file   // nil = the next save writes a new file
 }
 
+// MaxID is the length in bytes of the longest id of a destination.
+const MaxID = maxID
+
 // mark is what is kept of a destination.
 type mark struct {
 	position Position

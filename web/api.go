@@ -14,10 +14,10 @@ import (
 	"promrelay/targets"
 )
 
-// What /api/v1/targets answers, as Prometheus's API has it, and beside that of monitors.
+// The answer of /api/v1/targets: that of Prometheus's API, and monitors.
 type (
 	apiTargets struct {
-		Monitors            []apiMonitor   `json:"monitors"` // also those without targets
+		Monitors            []apiMonitor   `json:"monitors"` // those without targets, too
 		ActiveTargets       []apiTarget    `json:"activeTargets"`
 		DroppedTargets      []apiDropped   `json:"droppedTargets"`
 		DroppedTargetCounts map[string]int `json:"droppedTargetCounts"`
@@ -40,12 +40,12 @@ type (
 		ScrapePool       string            `json:"scrapePool"`
 	}
 	apiMonitor struct {
-		Kind      string   `json:"kind"`      // "nodes" and "scrape_config" are of the configuration
-		Namespace string   `json:"namespace"` // empty of the configuration's
+		Kind      string   `json:"kind"`      // "nodes" and "scrape_config" are blocks of the configuration
+		Namespace string   `json:"namespace"` // empty for blocks of the configuration
 		Name      string   `json:"name"`
 		State     string   `json:"state"`
 		Reason    string   `json:"reason"`   // why it is not accepted, or has no targets
-		LastGood  bool     `json:"lastGood"` // it is rejected, and its last good version counts
+		LastGood  bool     `json:"lastGood"` // it is rejected, and its last good version is scraped
 		Jobs      []apiJob `json:"jobs"`
 	}
 	apiJob struct {
@@ -60,7 +60,7 @@ type (
 	}
 )
 
-// targetsAPI takes the parameters state (active, dropped or any) and scrapePool.
+// targetsAPI answers /api/v1/targets. Its parameters are state (active, dropped or any) and scrapePool.
 func targetsAPI(w http.ResponseWriter, r *http.Request, src *Sources) {
 	pool, state := r.FormValue("scrapePool"), strings.ToLower(r.FormValue("state"))
 	out := apiTargets{Monitors: []apiMonitor{}, ActiveTargets: []apiTarget{}, DroppedTargets: []apiDropped{}}
@@ -100,7 +100,7 @@ func targetsAPI(w http.ResponseWriter, r *http.Request, src *Sources) {
 	_ = json.NewEncoder(w).Encode(apiAnswer{Status: "success", Data: out})
 }
 
-// addMonitor adds a monitor with its jobs; with a pool only the one of which that is a job, and that job.
+// addMonitor adds a monitor with its jobs. With a pool it adds only that job, and no monitor without it.
 func (a *apiTargets) addMonitor(m *targets.MonitorStatus, pool string) {
 	out := apiMonitor{
 		Kind: string(m.Owner.Kind), Namespace: m.Owner.Namespace, Name: m.Owner.Name,

@@ -8,39 +8,39 @@ import (
 	"promrelay/relay"
 )
 
-// refusalNews is how long a refusal is news: an older one is shown without a colour.
+// refusalNews is how long a refusal is shown in colour.
 const refusalNews = time.Hour
 
-// A destination of which nothing is stored is not up. Answers that cost samples and others that do not come in any order, so it
-// takes a while until that is sure.
+// A destination that stores nothing is not up. Answers that refuse samples and answers that store some come in any order, so the state
+// changes only after these times.
 const (
-	storesNothing = time.Minute      // after which it is said where the receiver refuses
-	sendsNothing  = 10 * time.Minute // and where nothing is refused, or waits
-	answersApart  = 10 * time.Second // between answers of one moment
+	storesNothing = time.Minute      // without anything stored while the receiver refuses samples
+	sendsNothing  = 10 * time.Minute // without anything stored while nothing is refused
+	answersApart  = 10 * time.Second // answers nearer than this count as simultaneous
 )
 
-// destination is what the page shows of one.
+// destination is a destination as the page shows it.
 type destination struct {
 	relay.Status
 	State, Class string
-	Words        string // what the state does not say for itself, empty for nothing
-	Lag          string // how old the newest sample is that was taken, or the first one that waits since the start
-	Dialect      string // the version of remote write, as far as it is known
+	Words        string // a sentence about the state; empty for none
+	Lag          string // age of the newest sample that it took, or since the start of the first one that waits
+	Dialect      string // version of remote write, if it is known
 	Refusals     []refusal
 }
 
-// refusal is a kind of answers that cost samples.
+// refusal is a kind of answer by which samples were not stored.
 type refusal struct {
 	relay.Refusal
 	Reason string // for people
-	Label  string // of promrelay_relay_dropped_samples_total, empty where nothing is counted there
+	Label  string // reason in promrelay_relay_dropped_samples_total; empty where nothing is counted there
 	Count  string // of samples, in words
 	Ago    string // when the last answer of the kind came
-	Old    bool   // it is no news any more
+	Old    bool   // longer ago than refusalNews
 }
 
-// Told tells whether there is more to say of the destination than its numbers.
-func (d destination) Told() bool {
+// HasMore reports whether there is more to show than numbers.
+func (d destination) HasMore() bool {
 	return d.Words != "" || d.Error != "" || d.Status.Reason != "" || d.Aside > 0 || len(d.Refusals) > 0
 }
 

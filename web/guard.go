@@ -3,104 +3,60 @@ package web
 import (
 	"fmt"
 	"net/http"
-	"runtime/debug"
 	"strings"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 )
 
-// maxKinds bounds how many kinds of panics the log tells of.
-const maxKinds = 100
-
-// kinds remembers which panics the log has told of. The zero value has told of none.
-type kinds struct {
-	mu   sync.Mutex
-	told map[string]bool // guarded by mu
-}
-
-// first reports whether the log is to tell of a panic: it is the first of its value in this place.
-func (k *kinds) first(place string, value any) bool {
-	key := place + " " + fmt.Sprint(value)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.told[key] || len(k.told) >= maxKinds {
-		return false
-	}
-	if k.told == nil {
-		k.told = map[string]bool{}
-	}
-	k.told[key] = true
-	return true
-}
-
 // guard makes a panic cost the one answer that it interrupts.
 type guard struct {
-	panics *prometheus.CounterVec
-	log    *zap.Logger
-	told   kinds // by page
+	panics panics
+	total  *prometheus.CounterVec
 }
 
 func newGuard(reg prometheus.Registerer, log *zap.Logger) *guard {
-	g := &guard{
-		panics: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "promrelay_web_panics_total", Help: "Requests of a page that ended in a panic."}, []string{"page"}),
-		log:    log,
-	}
+	g := &guard{total: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "promrelay_web_panics_total", Help: "Requests of a page that ended in a panic."}, []string{"page"})}
+	g.panics = panics{log: log, message: "a page caused a panic", key: "page", count: func(page string) { g.total.WithLabelValues(page).Inc() }}
 	if reg != nil {
-		reg.MustRegister(g.panics)
+		reg.MustRegister(g.total)
 	}
 	return g
 }
 
-// page guards what answers for a path.
+// page guards the handler of a path.
 func (g *guard) page(path string, h http.Handler) http.Handler {
 	path = strings.TrimSuffix(path, "{$}")
-	panics := g.panics.WithLabelValues(path)
+	g.total.WithLabelValues(path) // 0 until it panics
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		begun := &begun{ResponseWriter: w}
-		defer func() {
-			v := recover()
-			switch {
-			case v == nil:
-				return
-			case v == http.ErrAbortHandler: //nolint:errorlint // it is panicked with as it is
-				panic(v)
-			}
-			panics.Inc()
-			g.tell(path, v)
-			if begun.yes {
-				panic(http.ErrAbortHandler) // so that nobody takes half of an answer for a whole one
-			}
+		a := &answer{ResponseWriter: w}
+		value := g.panics.call(func() string { return path }, func() { h.ServeHTTP(a, r) })
+		switch {
+		case value == nil:
+		case value == http.ErrAbortHandler || a.begun: //nolint:errorlint // net/http compares it so, too
+			panic(http.ErrAbortHandler) // so that nobody takes half of an answer for a whole one
+		default:
 			clear(w.Header())
-			say(w, http.StatusInternalServerError, "This page could not be made, for a fault in promrelay: "+fmt.Sprint(v)+". The log has the details; please report it.")
-		}()
-		h.ServeHTTP(begun, r)
+			say(w, http.StatusInternalServerError, "This page cannot be shown because of a fault in promrelay: "+fmt.Sprint(value)+". The log has the details; please report it.")
+		}
 	})
 }
 
-// tell logs the first panic of a kind.
-func (g *guard) tell(path string, v any) {
-	if g.told.first(path, v) {
-		g.log.Error("a page caused a panic", zap.String("page", path), zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
-	}
-}
-
-// begun knows whether an answer has begun.
-type begun struct {
+// answer knows whether it has begun.
+type answer struct {
 	http.ResponseWriter
-	yes bool
+	begun bool
 }
 
-func (b *begun) WriteHeader(status int) {
-	b.yes = true
-	b.ResponseWriter.WriteHeader(status)
+func (a *answer) WriteHeader(status int) {
+	a.begun = true
+	a.ResponseWriter.WriteHeader(status)
 }
 
-func (b *begun) Write(p []byte) (int, error) {
-	b.yes = true
-	return b.ResponseWriter.Write(p)
+func (a *answer) Write(p []byte) (int, error) {
+	a.begun = true
+	return a.ResponseWriter.Write(p)
 }
 
 // Unwrap is for http.ResponseController.
-func (b *begun) Unwrap() http.ResponseWriter { return b.ResponseWriter }
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

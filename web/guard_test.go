@@ -52,10 +52,10 @@ func TestPanicInAPage(t *testing.T) {
 	} else if text, isText := all[0].ContextMap()["stack"].(string); !ok && (!isText || !strings.Contains(text, "faulty")) {
 		t.Errorf("there is no stack: %v", all[0].ContextMap())
 	}
-	if n := testutil.ToFloat64(s.guard.panics.WithLabelValues("/targets")); n != 4 {
+	if n := testutil.ToFloat64(s.guard.total.WithLabelValues("/targets")); n != 4 {
 		t.Errorf("%g panics are counted, want 4", n)
 	}
-	if n := testutil.ToFloat64(s.guard.panics.WithLabelValues("/metrics")); n != 0 {
+	if n := testutil.ToFloat64(s.guard.total.WithLabelValues("/metrics")); n != 0 {
 		t.Errorf("%g panics of /metrics are counted, want 0", n)
 	}
 }

@@ -25,18 +25,18 @@ var targetsTemplate = template.Must(template.New("targets.html").Funcs(template.
 	"seconds": seconds, "thousands": thousands, "count": count, "none": func() string { return none }, "address": address,
 }).ParseFS(pageFiles, "targets.html"))
 
-// How much the page shows at once, so that 10,000 targets are less than 1 MB of HTML. What is left out is one link away.
+// Bounds of the page, so that 10,000 targets take less than 1 MB of HTML. A link leads to what is left out.
 const (
 	groupsPerPage     = 1200
 	unselectedPerPage = 500
-	rowsPerPage       = 200 // targets of groups that are open without having been opened
+	rowsPerPage       = 200 // targets of all groups that are open because a person should look at them
 	rowsPerJob        = 20  // targets of a job, and dropped ones, in such a group
-	rowsOpened        = 200 // in a group that was opened
-	rowsOfOpened      = 600 // in all groups that were opened
-	rowsAlone         = 500 // of a job that is shown alone
+	rowsOpened        = 200 // in a group that a person opened
+	rowsOfOpened      = 600 // in all groups that a person opened
+	rowsAlone         = 500 // of a job that has the page to itself
 )
 
-// Refused is a version of the configuration file that was not taken.
+// Refused is a version of the configuration file that was refused.
 type Refused struct {
 	At    time.Time
 	Error string
@@ -47,30 +47,30 @@ type page struct {
 	Version      string
 	Now          time.Time
 	View         view
-	Refused      *Refused // nil if the file is in force
+	Refused      *Refused // nil: the file is in force
 	Problems     []string
 	Destinations []destination
 	Samples      int // on the last pages of all targets
-	Monitors     int // in Groups, before anything was filtered out
+	Monitors     int // in Groups before the filter
 	Chips        []chip
 	Groups       []*group
 	MoreGroups   int
 	Unselected   []*group
 	MoreSkipped  int  // of Unselected
-	NotKnown     bool // not all objects were read yet
+	NotKnown     bool // some objects were not read yet
 
-	counts     map[string]int // by what a chip chooses
-	rows       int            // that groups may still show which nobody has opened
-	rowsOpened int            // that opened groups may still show
+	counts     map[string]int // by the choice of a chip
+	rows       int            // left for groups that nobody has opened
+	rowsOpened int            // left for groups that a person opened
 }
 
-// chip is a count that chooses what it counts.
+// chip shows a count; a click shows only what it counts.
 type chip struct {
 	Words, Class, Address string
 	On                    bool
 }
 
-// chips are those of the page in their order, the worst first. Always tells that one is shown also where it counts nothing.
+// chips are the chips of the page, the worst first. One with always is shown at a count of 0, too.
 var chips = []struct {
 	choice, words, class string
 	always               bool
@@ -87,12 +87,12 @@ var chips = []struct {
 func (s *Server) targetsPage(w http.ResponseWriter, r *http.Request, src *Sources) {
 	p := newPage(src, newView(r), time.Now())
 	p.Version = s.options.Version
-	if s.options.Refused != nil {
-		p.Refused = s.options.Refused()
+	if src.Refused != nil {
+		p.Refused = src.Refused()
 	}
 	var b bytes.Buffer
 	if err := targetsTemplate.Execute(&b, p); err != nil {
-		s.log.Error("show targets", zap.Error(err))
+		s.log.Error("the page of targets cannot be made", zap.NamedError("err", err))
 		say(w, http.StatusInternalServerError, "show targets: "+err.Error())
 		return
 	}
@@ -106,7 +106,7 @@ func (s *Server) targetsPage(w http.ResponseWriter, r *http.Request, src *Source
 	_, _ = w.Write(b.Bytes())
 }
 
-// file serves one of what the page loads. It is asked for each time and answered only where it has changed.
+// file serves a file that the page loads. A browser asks for it each time, and gets it again only if it has changed.
 func file(name, contentType string) http.HandlerFunc {
 	text, err := pageFiles.ReadFile(name)
 	if err != nil {
@@ -124,7 +124,7 @@ func file(name, contentType string) http.HandlerFunc {
 	}
 }
 
-// newPage gathers what a view shows.
+// newPage builds what a view shows.
 func newPage(src *Sources, v view, now time.Time) *page {
 	p := &page{View: v, Now: now, NotKnown: src.Known != nil && !src.Known(), counts: map[string]int{}, rows: rowsPerPage, rowsOpened: rowsOfOpened}
 	if src.Problems != nil {
@@ -187,7 +187,7 @@ func (p *page) addChips() {
 				one.Class = ""
 			}
 			choice := c.choice
-			if on { // once more takes it back
+			if on { // a second click shows everything again
 				choice = ""
 			}
 			one.Address = address("filter", p.View.Filter, "state", choice)
@@ -196,7 +196,7 @@ func (p *page) addChips() {
 	}
 }
 
-// fill gives a group the rows that the page has room for.
+// fill gives a group as many rows as the page has left.
 func (p *page) fill(g *group) {
 	v := p.View
 	switch opened := slices.Contains(v.open, g.Key); {
@@ -212,7 +212,7 @@ func (p *page) fill(g *group) {
 	g.Open = g.Filled
 }
 
-// atMost cuts a list, and tells how many are left out.
+// atMost returns the first n items of a list, and how many more there are.
 func atMost[T any](list []T, n int) (some []T, more int) {
 	if len(list) <= n {
 		return list, 0

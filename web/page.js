@@ -1,15 +1,15 @@
 "use strict";
-// The page works without this. With it, a filter and a group that is opened do not load the page anew, and it follows the relay.
-// What it asks for are pages like this one, of which it takes the elements that it needs.
-const every = 10000; // milliseconds between two looks at the relay
+// The page works without this script. With it, filters and opened groups need no reload of the page, and the page is kept up to date.
+// The script loads pages like this one and takes from them the elements that it needs.
+const every = 10000; // milliseconds between two updates
 const maxOpen = 30; // as in view.go
-const opened = new Map(); // by key of a group: whether a person opened it, or closed it
-const discovered = new Map(); // by address: the labels that a person asked for
+const opened = new Map(); // by key of a group: true if a person opened it, false if closed
+const discovered = new Map(); // by address: labels that a person asked for
 const trouble = document.getElementById("trouble"), pause = document.getElementById("pause");
 const form = document.getElementById("filter");
 let paused = remembered() === "1", timer, asked = 0;
 
-// remembered is whether a person has paused the page before. A browser that keeps nothing says so by an exception.
+// remembered reads, and with a value sets, whether the page is paused. A browser that stores nothing throws an exception.
 function remembered(value) {
   try {
     if (value) localStorage.setItem("promrelay-paused", value);
@@ -27,7 +27,7 @@ async function get(address) {
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
-// load shows the page of an address, which becomes that of the window. Only the last one that was asked for is shown.
+// load shows the page of an address. If several are asked for, only the last one is shown.
 async function load(address = location.href) {
   const mine = ++asked, url = new URL(address, location.href);
   clearTimeout(timer);
@@ -42,13 +42,13 @@ async function load(address = location.href) {
   if (mine === asked) again();
 }
 
-// again looks later, if that is wanted.
+// again plans the next update, unless the page is paused.
 function again() {
   clearTimeout(timer);
   if (!paused) timer = setTimeout(() => document.hidden || !getSelection().isCollapsed ? again() : load(), every);
 }
 
-// swap puts what has changed in its place, and leaves a person where they are.
+// swap replaces what has changed, and keeps focus and scroll position.
 function swap(page) {
   const anchor = groups(document).find(g => g.getBoundingClientRect().bottom > 80), top = anchor?.getBoundingClientRect().top;
   const focused = document.activeElement?.closest("details")?.dataset.key, inSummary = document.activeElement?.matches("summary");
@@ -70,7 +70,7 @@ function swap(page) {
   if (moved) scrollBy(0, moved.getBoundingClientRect().top - top);
 }
 
-// fill gives a group that was opened its targets.
+// fill loads the targets of a group that was opened.
 async function fill(group) {
   const link = group.querySelector(".closed a");
   if (!link) return;
@@ -82,7 +82,7 @@ async function fill(group) {
   }
 }
 
-// unfold shows what was discovered of a target, in a row under it.
+// unfold shows the discovered labels of a target in a row under it.
 async function unfold(link) {
   const address = link.getAttribute("href");
   try {
@@ -101,7 +101,7 @@ async function unfold(link) {
   link.hidden = true;
 }
 
-// seek asks for a page by other words or another chip, so that it opens what it finds among the monitors that are not selected.
+// seek loads the page for another filter or chip. Its box of monitors that are not selected may open again.
 function seek() {
   opened.delete("unselected");
   load();

@@ -278,7 +278,7 @@ func TestPageOfRefusals(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	for text, want := range map[string]int{">refuses some<": 1, `class="told"`: 3, "within the hour": 1, "What to do": 2} {
+	for text, want := range map[string]int{">refuses some<": 1, `class="more-of"`: 3, "within the hour": 1, "What to do": 2} {
 		if n := strings.Count(body, text); n != want {
 			t.Errorf("the page has %q %d times, want %d", text, n, want)
 		}
@@ -291,8 +291,10 @@ func TestPageOfRefusals(t *testing.T) {
 // A configuration file that was refused is on the page, in whichever view.
 func TestPageOfARefusedFile(t *testing.T) {
 	var refused *Refused
-	s, srv := newServer(t, func(o *Options) { o.Refused = func() *Refused { return refused } })
-	s.Ready(newWorld(t).sources())
+	s, srv := newServer(t, nil)
+	src := newWorld(t).sources()
+	src.Refused = func() *Refused { return refused }
+	s.Ready(src)
 	const text = "promrelay.yml: line 3: <unknown> key"
 	for _, path := range []string{"/targets", "/targets?state=down", "/targets?job=serviceMonitor/shop/cart/0", "/targets?monitor=gone"} {
 		refused = nil

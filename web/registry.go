@@ -1,21 +1,18 @@
 package web
 
 import (
-	"runtime/debug"
-
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/zap"
 	"google.golang.org/protobuf/proto"
 )
 
-// Registry is a prometheus.Registry that survives panics. A collector that panics, or a metric whose function does, loses its own metrics in
-// that one reading. With client_golang alone the whole page is lost: it recovers from panics in Collect, and not in Write.
+// Registry is a prometheus.Registry that survives panics. A collector that panics, or a metric whose function does, loses its own metrics
+// in that one reading. With client_golang alone the whole page would be lost: it recovers from panics in Collect, but not in Write.
 type Registry struct {
 	*prometheus.Registry
-	panics prometheus.Counter
-	log    *zap.Logger
-	told   kinds // by collector
+	panics panics
+	total  prometheus.Counter
 }
 
 // NewRegistry returns a Registry that holds nothing but the count of its panics. A nil log discards messages.
@@ -23,13 +20,11 @@ func NewRegistry(log *zap.Logger) *Registry {
 	if log == nil {
 		log = zap.NewNop()
 	}
-	r := &Registry{
-		Registry: prometheus.NewRegistry(), log: log.Named("web"),
-		panics: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "promrelay_metrics_panics_total", Help: "Panics while metrics were read, each of which cost those of one collector at one reading.",
-		}),
-	}
-	r.Registry.MustRegister(r.panics)
+	r := &Registry{Registry: prometheus.NewRegistry(), total: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "promrelay_metrics_panics_total", Help: "Panics while metrics were read, each of which cost those of one collector at one reading.",
+	})}
+	r.panics = panics{log: log.Named("web"), message: "a metric caused a panic", key: "collector", count: func(string) { r.total.Inc() }}
+	r.Registry.MustRegister(r.total)
 	return r
 }
 
@@ -42,18 +37,6 @@ func (r *Registry) Register(c prometheus.Collector) error {
 func (r *Registry) MustRegister(cs ...prometheus.Collector) {
 	for _, c := range cs {
 		r.Registry.MustRegister(guardedCollector{c, r})
-	}
-}
-
-// recovered is to be called with what recover returned, in a deferred function. It counts a panic, and logs the first of a kind.
-func (r *Registry) recovered(c prometheus.Collector, v any) {
-	if v == nil {
-		return
-	}
-	r.panics.Inc()
-	collector := firstMetric(c)
-	if r.told.first(collector, v) {
-		r.log.Error("a metric caused a panic", zap.String("collector", collector), zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
 	}
 }
 
@@ -72,19 +55,18 @@ func firstMetric(c prometheus.Collector) (first string) {
 	return first
 }
 
-// guardedCollector is a collector whose panics go no further.
+// guardedCollector is a collector whose panics are caught.
 type guardedCollector struct {
 	prometheus.Collector
 	of *Registry
 }
 
-// Collect implements prometheus.Collector. What is collected before a panic counts.
+// Collect implements prometheus.Collector. It keeps what was collected before a panic.
 func (g guardedCollector) Collect(out chan<- prometheus.Metric) {
 	collected := make(chan prometheus.Metric)
 	go func() {
 		defer close(collected)
-		defer func() { g.of.recovered(g.Collector, recover()) }()
-		g.Collector.Collect(collected)
+		g.call(func() { g.Collector.Collect(collected) })
 	}()
 	for m := range collected {
 		if m = g.read(m); m != nil {
@@ -95,13 +77,19 @@ func (g guardedCollector) Collect(out chan<- prometheus.Metric) {
 
 // read calls Write, and with it the function of a metric that has one. It returns nil after a panic.
 func (g guardedCollector) read(m prometheus.Metric) (out prometheus.Metric) {
-	defer func() { g.of.recovered(g.Collector, recover()) }()
-	r := readMetric{desc: m.Desc()}
-	r.err = m.Write(&r.is)
-	return &r
+	g.call(func() {
+		r := readMetric{desc: m.Desc()}
+		r.err = m.Write(&r.is)
+		out = &r
+	})
+	return out
 }
 
-// readMetric is a metric as it was read.
+func (g guardedCollector) call(f func()) {
+	g.of.panics.call(func() string { return firstMetric(g.Collector) }, f)
+}
+
+// readMetric is a metric that was read already.
 type readMetric struct {
 	desc *prometheus.Desc
 	is   dto.Metric

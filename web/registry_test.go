@@ -65,7 +65,7 @@ func TestPanicInAMetric(t *testing.T) {
 		}
 	}
 	var m dto.Metric
-	if err := reg.panics.Write(&m); err != nil || m.GetCounter().GetValue() != 3*(readings+1) {
+	if err := reg.total.Write(&m); err != nil || m.GetCounter().GetValue() != 3*(readings+1) {
 		t.Errorf("%v panics are counted, %v", m.GetCounter().GetValue(), err)
 	}
 	told := logs.FilterMessage("a metric caused a panic").All()

@@ -1,8 +1,8 @@
-// Package web shows what the relay does: /targets for people, /api/v1/targets as Prometheus gives it, /metrics, and health.
+// Package web shows what the relay does: /targets for people, /api/v1/targets in Prometheus's format, /metrics, and health.
 //
-// Promises: a request sees one moment of each part, and does not hold up discovery, scrapes or delivery for longer than it takes
-// to copy that. No credentials are shown. A page that panics costs that answer alone. The first look needs no scripts. Not promised:
-// that two parts are seen at the same moment.
+// Promises: a request sees each part at one moment, and holds up discovery, scrapes and delivery only for as long as it takes to copy
+// that state. No credentials are shown. A page that panics costs that answer alone. Pages work without scripts. Not promised: that two
+// parts are seen at the same moment.
 package web
 
 import (
@@ -14,7 +14,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -30,20 +29,20 @@ import (
 	"promrelay/targets"
 )
 
-// Monitors is what is known of discovery. None of the methods blocks for long; what they return is the caller's.
+// Monitors gives the state of discovery. Its methods do not block for long; the caller owns what they return.
 type Monitors interface {
 	Monitors() []targets.MonitorStatus
-	// Off tells of resources that are wanted and not watched, and why.
+	// Off returns the resources that are wanted and not watched, each with the reason.
 	Off() map[string]string
 }
 
-// Targets is what is known of scraping.
+// Targets gives the state of scrapes.
 type Targets interface {
-	// Statuses are those of one job's targets, in no order.
+	// Statuses returns the targets of one job, in no order.
 	Statuses(job string) []scrape.Status
 }
 
-// Destinations is what is known of delivery.
+// Destinations gives the state of delivery.
 type Destinations interface {
 	Statuses() []relay.Status
 }
@@ -52,12 +51,10 @@ type Destinations interface {
 type Options struct {
 	// Flags name addresses, sockets and the file for TLS and authentication, as exporter-toolkit has them.
 	Flags *toolkit.FlagConfig
-	// Reload is what POST /-/reload does; nil refuses it.
-	Reload func() error
+	// Lifecycle lets POST /-/reload reload the configuration.
+	Lifecycle bool
 	// Pprof serves /debug/pprof.
-	Pprof bool
-	// Refused tells of the configuration file that is not in force, nil if it is; a nil one always does.
-	Refused    func() *Refused
+	Pprof      bool
 	Version    string
 	Gatherer   prometheus.Gatherer
 	Registerer prometheus.Registerer // of the server's own metrics; nil means none
@@ -73,22 +70,31 @@ type Server struct {
 	log       *zap.Logger
 }
 
-// Sources are what the pages tell of.
+// Sources give the pages what they show.
 type Sources struct {
 	Monitors     Monitors
 	Targets      Targets
 	Destinations Destinations
 	// Problems are errors of manifests; nil where there are none to read.
 	Problems func() []string
-	// Working tells why /-/ready is to refuse, or nil; a nil one never does.
+	// Working returns why the relay is not ready, or nil; a nil function means that it always is.
 	Working func() error
-	// FirstLists tells why /-/ready is to wait for the first lists of objects, and else what it is ready with; a nil one waits for nothing.
+	// FirstLists returns an error while the first lists of objects are awaited, and then a remark about them for the answer of /-/ready; a
+	// nil function awaits nothing.
 	FirstLists func() (remark string, err error)
-	// Known tells whether all objects were read once, so that there are no monitors where none is told; nil for always.
+	// Known reports whether all objects were read once. Until then the page does not say that there are no monitors. Nil means always.
 	Known func() bool
+	// Turned returns when each loop advanced last, by name; nil where there is none. A time may lie ahead: until then the loop waits on
+	// purpose.
+	Turned func() map[string]time.Time
+	// Reload reads the configuration file again. It is called only with Options.Lifecycle.
+	Reload func() error
+	// Refused returns the version of the configuration file that was refused, nil if the file is in force; a nil function means that it
+	// always is.
+	Refused func() *Refused
 }
 
-// New checks the file for TLS and authentication, and takes the addresses, so that one that is in use is known at once.
+// New checks the file for TLS and authentication, and listens at the addresses. So an address that is in use is an error at once.
 func New(o Options) (*Server, error) {
 	if o.Flags == nil || o.Gatherer == nil {
 		return nil, errors.New("web: Flags and Gatherer must be given")
@@ -114,7 +120,7 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Close gives back the addresses of a Server that does not Run.
+// Close stops listening. It is for a Server that does not Run.
 func (s *Server) Close() error {
 	var errs []error
 	for _, l := range s.listeners {
@@ -123,11 +129,11 @@ func (s *Server) Close() error {
 	return errors.Join(errs...)
 }
 
-// Ready makes the server tell that the relay works, and of what.
+// Ready gives the pages what they show. Until then they answer that the relay is starting.
 func (s *Server) Ready(src Sources) { s.sources.Store(&src) }
 
-// lingerFor is how long requests under way may take when the server ends. Connections without a request, which browsers keep ready, cost
-// as much.
+// lingerFor is how long requests under way may take when the server ends. Connections without a request, which browsers keep open, take
+// as long.
 const lingerFor = 500 * time.Millisecond
 
 // Run answers until ctx ends.
@@ -147,7 +153,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("serve web pages: %w", err)
 	case <-ctx.Done():
 	}
-	// A request that does not end is cut off.
+	// A request that takes longer is cut off.
 	linger, cancel := context.WithTimeout(context.WithoutCancel(ctx), lingerFor)
 	defer cancel()
 	err := srv.Shutdown(linger)
@@ -170,7 +176,7 @@ func (s *Server) handler() http.Handler {
 	handle(http.MethodGet, "/page.js", gzhttp.GzipHandler(file("page.js", "text/javascript; charset=utf-8")))
 	handle(http.MethodGet, "/api/v1/targets", gzhttp.GzipHandler(s.whenReady(targetsAPI)))
 	handle(http.MethodGet, "/metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
-	handleFunc("/-/healthy", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "promrelay is healthy.") })
+	handleFunc("/-/healthy", s.healthy)
 	handleFunc("/-/ready", s.whenReady(ready))
 	for _, method := range []string{http.MethodPost, http.MethodPut} {
 		handle(method, "/-/reload", http.HandlerFunc(s.reload))
@@ -185,24 +191,6 @@ func (s *Server) handler() http.Handler {
 	return mux
 }
 
-func ready(w http.ResponseWriter, _ *http.Request, src *Sources) {
-	if src.Working != nil {
-		if err := src.Working(); err != nil {
-			say(w, http.StatusServiceUnavailable, "promrelay is not ready: "+err.Error())
-			return
-		}
-	}
-	remark := ""
-	if src.FirstLists != nil {
-		var err error
-		if remark, err = src.FirstLists(); err != nil {
-			say(w, http.StatusServiceUnavailable, "promrelay is not ready: "+err.Error())
-			return
-		}
-	}
-	say(w, http.StatusOK, strings.TrimSpace("promrelay is ready. "+remark))
-}
-
 func (s *Server) whenReady(h func(http.ResponseWriter, *http.Request, *Sources)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		src := s.sources.Load()
@@ -214,16 +202,18 @@ func (s *Server) whenReady(h func(http.ResponseWriter, *http.Request, *Sources))
 	}
 }
 
-func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
-	if s.options.Reload == nil {
+func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
+	if !s.options.Lifecycle {
 		say(w, http.StatusForbidden, "Reloading is not enabled: start promrelay with --web.enable-lifecycle.")
 		return
 	}
-	if err := s.options.Reload(); err != nil {
-		say(w, http.StatusInternalServerError, "the configuration stays as it was: "+err.Error())
-		return
-	}
-	say(w, http.StatusOK, "The configuration was loaded.")
+	s.whenReady(func(w http.ResponseWriter, _ *http.Request, src *Sources) {
+		if err := src.Reload(); err != nil {
+			say(w, http.StatusInternalServerError, "the configuration stays as it was: "+err.Error())
+			return
+		}
+		say(w, http.StatusOK, "The configuration was loaded.")
+	})(w, r)
 }
 
 func say(w http.ResponseWriter, status int, text string) {

@@ -192,7 +192,11 @@ func TestReload(t *testing.T) {
 		t.Errorf("not enabled: %d %s", got, body)
 	}
 	var answer error
-	_, on := newServer(t, func(o *Options) { o.Reload = func() error { return answer } })
+	s, on := newServer(t, func(o *Options) { o.Lifecycle = true })
+	if got, body := ask(t, "POST", on.URL+"/-/reload"); got != 503 || !strings.Contains(body, "starting") {
+		t.Errorf("before it is ready: %d %s", got, body)
+	}
+	s.Ready(Sources{Reload: func() error { return answer }})
 	if got, _ := ask(t, "POST", on.URL+"/-/reload"); got != 200 {
 		t.Errorf("good: %d", got)
 	}

@@ -18,7 +18,7 @@ import (
 // group is a monitor, or a block of the configuration.
 type group struct {
 	targets.MonitorStatus        // its Reason also says why there are no targets
-	Key                   string // by which a request names it
+	Key                   string // names it in requests
 	Title, Kind           string
 	Jobs                  []*job
 	Up, Down              int
@@ -30,18 +30,18 @@ type group struct {
 	samples int
 }
 
-// job is one of a group. What the view wants of it is in targets and dropped, and as rows once it is filled.
+// job is a job of a group. The view's choice is in targets and dropped; fill makes rows of it.
 type job struct {
 	targets.JobStatus
 	Name, Interval string
 
 	Targets     []row
-	From        int // targets that are passed over, of those before Targets
+	From        int // targets that are skipped before Targets
 	MoreTargets int
 	Dropped     []dropped
 	AllDropped  int
 	MoreDropped int
-	Gone        bool // the one target that is asked for is not there
+	Gone        bool // the request names a target that is not there
 
 	targets []scrape.Status
 	dropped []targets.Dropped
@@ -49,7 +49,7 @@ type job struct {
 
 // row is a target.
 type row struct {
-	ID         string // by which a request names it within its job
+	ID         string // names it within its job in requests
 	URL        string
 	Health     scrape.Health
 	Labels     []labels.Label
@@ -63,7 +63,7 @@ type row struct {
 	Error      string
 }
 
-// Class is how the target's state is marked.
+// Class is the CSS class of the target's state.
 func (r row) Class() string {
 	switch r.Health {
 	case scrape.HealthUp:
@@ -74,7 +74,7 @@ func (r row) Class() string {
 	return "waiting"
 }
 
-// dropped is a target that a job's rules do not let by.
+// dropped is a target that a job's rules drop.
 type dropped struct {
 	ID         string
 	Name       string
@@ -82,12 +82,12 @@ type dropped struct {
 	Discovered []labels.Label // nil where the request does not name the target
 }
 
-// Empty tells whether an accepted monitor has no targets.
+// Empty reports whether the monitor is accepted and has no targets.
 func (g *group) Empty() bool {
 	return g.State == targets.Accepted && g.Up+g.Down+g.Unknown == 0
 }
 
-// Bad tells whether a person should look at the group.
+// Bad reports whether a person should look at the group.
 func (g *group) Bad() bool { return g.rank() < rankFine }
 
 // Ranks of groups, the worst first.
@@ -110,7 +110,7 @@ func (g *group) rank() int {
 	return rankFine
 }
 
-// Class is how the group is marked.
+// Class is the CSS class of the group.
 func (g *group) Class() string {
 	switch g.rank() {
 	case rankRejected, rankDown:
@@ -121,10 +121,10 @@ func (g *group) Class() string {
 	return "up"
 }
 
-// Targets counts those of all jobs.
+// Targets is the number of targets of all jobs.
 func (g *group) Targets() int { return g.Up + g.Down + g.Unknown }
 
-// head is what a filter finds of a group besides its targets.
+// head is the text of a group without its targets, for filters.
 func (g *group) head() string {
 	words := []string{g.Title, g.Kind, string(g.State), g.Reason}
 	for _, j := range g.Jobs {
@@ -133,7 +133,7 @@ func (g *group) head() string {
 	return strings.ToLower(strings.Join(words, " "))
 }
 
-// newGroup returns a monitor without rows, with one of its jobs alone if only is not empty.
+// newGroup returns a monitor without rows. If only is not empty, it has that job alone.
 func newGroup(src *Sources, m targets.MonitorStatus, only string) *group {
 	g := &group{MonitorStatus: m, Title: m.Owner.Name, Kind: string(m.Owner.Kind)}
 	g.Key = g.Kind + "/" + m.Owner.Namespace + "/" + m.Owner.Name
@@ -176,7 +176,7 @@ func newGroup(src *Sources, m targets.MonitorStatus, only string) *group {
 	return g
 }
 
-// fill makes the rows of the jobs, at most a number for each, and for all as many as are left; none at all if none is left.
+// fill makes the rows of the jobs: at most each for one job, and at most left for all of them. It makes none if left is 0.
 func (g *group) fill(p *page, each int, left *int) {
 	if *left <= 0 && len(g.Jobs) > 0 {
 		return
@@ -188,7 +188,7 @@ func (g *group) fill(p *page, each int, left *int) {
 	}
 }
 
-func (j *job) fill(p *page, most int) {
+func (j *job) fill(p *page, maxRows int) {
 	slices.SortFunc(j.targets, func(a, b scrape.Status) int {
 		return cmp.Or(cmp.Compare(rank(a.Health), rank(b.Health)), cmp.Compare(a.Target.URL, b.Target.URL), labels.Compare(a.Target.Labels, b.Target.Labels))
 	})
@@ -199,7 +199,7 @@ func (j *job) fill(p *page, most int) {
 	}
 	j.From = min(p.View.From, len(j.targets))
 	shown := j.targets[j.From:]
-	shown, j.MoreTargets = atMost(shown, most)
+	shown, j.MoreTargets = atMost(shown, maxRows)
 	for _, s := range shown {
 		r := row{
 			ID: idOf(s.Target), URL: clip(s.Target.ShownURL()), Health: s.Health, Labels: list(s.Target.Public()), LastScrape: s.LastScrape,
@@ -212,7 +212,7 @@ func (j *job) fill(p *page, most int) {
 		j.Targets = append(j.Targets, r)
 	}
 	j.AllDropped = len(j.dropped)
-	some, more := atMost(j.dropped, max(most/4, 1))
+	some, more := atMost(j.dropped, max(maxRows/4, 1))
 	j.MoreDropped = more
 	for _, d := range some {
 		r := dropped{ID: idOfDropped(d), Name: clip(describe(d.Discovered)), Reason: clip(d.Reason)}
@@ -223,13 +223,13 @@ func (j *job) fill(p *page, most int) {
 	}
 }
 
-// Any tells whether there is anything to show of it.
+// Any reports whether the job has anything to show.
 func (j *job) Any() bool { return len(j.Targets)+len(j.Dropped)+j.From+j.MoreTargets+j.MoreDropped > 0 }
 
-// Next is how many targets the page after this one passes over.
+// Next is how many targets the next page skips.
 func (j *job) Next() string { return strconv.Itoa(j.From + len(j.Targets)) }
 
-// Shown tells which targets the page has, where it has not all.
+// Shown says which targets of the job are on the page.
 func (j *job) Shown() string {
 	return fmt.Sprintf("Targets %s to %s of %s", thousands(j.From+1), thousands(j.From+len(j.Targets)), thousands(len(j.targets)))
 }
@@ -240,7 +240,7 @@ func idOfDropped(d targets.Dropped) string {
 	return "d" + strconv.FormatUint(labels.FromMap(d.Discovered).Hash(), 36)
 }
 
-// rank puts first what a person should look at.
+// rank orders targets: those that a person should look at come first.
 func rank(h scrape.Health) int {
 	return slices.Index([]scrape.Health{scrape.HealthDown, scrape.HealthUnknown, scrape.HealthUp}, h)
 }
@@ -250,7 +250,7 @@ func list(ls labels.Labels) (out []labels.Label) {
 	return out
 }
 
-// describe names a target by what was discovered of it: its object, port and address.
+// describe names a dropped target by its discovered labels: object, port and address.
 func describe(discovered map[string]string) string {
 	const meta = model.MetaLabelPrefix + "kubernetes_"
 	var words []string

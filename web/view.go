@@ -13,7 +13,7 @@ import (
 	"promrelay/targets"
 )
 
-// What the chips choose. Those of targets are their health.
+// Choices of the chips that count monitors and dropped targets. The other chips choose targets by their health.
 const (
 	chooseRejected   = "rejected"
 	chooseEmpty      = "empty"
@@ -21,19 +21,19 @@ const (
 	chooseUnselected = "unselected"
 )
 
-// maxOpen is how many groups a request may ask to be open.
+// maxOpen bounds how many groups a request may ask for as open.
 const maxOpen = 30
 
-// view is what a request asks to see of the page. Each is a page by itself, so that all of them work without scripts.
+// view is the part of the page that a request asks for. Each view is a page by itself, so that it works without scripts.
 type view struct {
-	Filter  string // words that must all be found
-	State   string // what a chip chooses, empty for everything
-	Monitor string // key of the one group to show, empty for all
-	Job     string // name of the one job to show, empty for all
-	From    int    // targets of Job that are passed over
-	Target  string // ID of the one target of Job to show with what was discovered, empty for all
+	Filter  string // words, all of which must be found
+	State   string // choice of a chip; empty for everything
+	Monitor string // key of the one group to show; empty for all
+	Job     string // name of the one job to show; empty for all
+	From    int    // targets of Job to skip
+	Target  string // ID of the one target of Job to show, with its discovered labels; empty for all
 
-	open  []string // keys of groups whose targets are wanted at once
+	open  []string // keys of groups whose targets are shown at once
 	words []string // of Filter, in lower case
 }
 
@@ -45,22 +45,22 @@ func newView(r *http.Request) view {
 	if n, err := strconv.Atoi(q.Get("from")); err == nil && n > 0 && v.Job != "" {
 		v.From = n
 	}
-	if q.Has("unhealthy") { // of links from before there were chips
+	if q.Has("unhealthy") { // links of releases without chips have it
 		v.State = string(scrape.HealthDown)
 	}
 	return v
 }
 
-// Alone tells whether one group or job is shown and not all.
+// Alone reports whether one group or one job has the page to itself.
 func (v view) Alone() bool { return v.Job != "" || v.Monitor != "" }
 
-// Active tells whether something is filtered out.
+// Active reports whether the view leaves something out by a filter or a chip.
 func (v view) Active() bool { return v.Filter != "" || v.State != "" }
 
-// Chosen tells whether something is asked for, by its name or by a filter.
+// Chosen reports whether the view asks for something by name, filter or chip.
 func (v view) Chosen() bool { return v.Alone() || v.Active() }
 
-// address is that of the page with these parameters, names and values in turn.
+// address is the address of the page with these parameters, given as names and values in turn.
 func address(parameters ...string) string {
 	q := url.Values{}
 	for i := 0; i < len(parameters); i += 2 {
@@ -74,7 +74,7 @@ func address(parameters ...string) string {
 	return "targets?" + q.Encode()
 }
 
-// wants tells whether a group of this kind is wanted, before its targets are looked at.
+// wants reports whether the view shows a group, as far as that is known without its targets.
 func (v view) wants(g *group) bool {
 	switch {
 	case v.Monitor != "" && v.Monitor != g.Key:
@@ -91,7 +91,7 @@ func (v view) wants(g *group) bool {
 	return true
 }
 
-// choose leaves of a group what the view wants, and tells whether that is anything.
+// choose removes from a group what the view does not show. It reports whether anything is left.
 func (v view) choose(g *group) bool {
 	if !v.wants(g) {
 		return false
@@ -119,7 +119,7 @@ func (v view) choose(g *group) bool {
 	return found || len(here) == 0 && !v.health() && v.State != chooseDropped
 }
 
-// health tells whether targets are chosen by their health.
+// health reports whether the view chooses targets by their health.
 func (v view) health() bool {
 	return !slices.Contains([]string{"", chooseRejected, chooseEmpty, chooseDropped, chooseUnselected}, v.State)
 }
@@ -131,15 +131,15 @@ func (v view) chooseTarget(s scrape.Status, words []string) bool {
 	if len(words) == 0 {
 		return true
 	}
-	// What was discovered is put together anew each time, so it is looked at last.
+	// Discovered labels come last because they are built anew for each search.
 	words = missing(words, strings.ToLower(s.Target.ShownURL()+" "+s.Error+" "+textOf(s.Target.Public())))
 	return len(words) == 0 || len(missing(words, strings.ToLower(textOf(targets.ShownLabels(s.Target.Discovered()))))) == 0
 }
 
-// missing are the view's words that a text does not hold.
+// missing returns the words of the filter that a text does not hold.
 func (v view) missing(text string) []string { return missing(v.words, text) }
 
-// missing are the words that a text does not hold.
+// missing returns the words that a text does not hold.
 func missing(words []string, text string) []string {
 	if !slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) }) {
 		return words

@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// none stands where there is no value.
+// none is shown in the place of a value that is missing.
 const none = "–"
 
-// before says how long before now t was.
+// before says how long ago t was.
 func before(now, t time.Time) string {
 	d := now.Sub(t)
 	switch {
@@ -22,7 +22,7 @@ func before(now, t time.Time) string {
 	return seconds(d) + " ago"
 }
 
-// seconds writes a duration with the digits that a person reads, none for zero.
+// seconds writes a duration with two or three digits; none for zero.
 func seconds(d time.Duration) string {
 	switch {
 	case d <= 0:
@@ -56,7 +56,7 @@ func thousands(n any) string {
 	return b.String()
 }
 
-// count writes a number of things.
+// count writes a number and the word for what it counts.
 func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -64,7 +64,7 @@ func count(n int, one, many string) string {
 	return thousands(n) + " " + many
 }
 
-// clipAt bounds one value of a target on the page, in bytes: one that is absurdly long is not to make the page so.
+// clipAt bounds one value of a target on the page, in bytes.
 const clipAt = 1000
 
 // clip cuts a text that is too long, between characters.

@@ -19,7 +19,7 @@ import (
 	"promrelay/wal"
 )
 
-// load reads a configuration and asks the rooms whether they would take it. An error shows no secrets.
+// load reads a configuration and has each room check it. An error shows no secrets.
 func load(path string) (*config.Config, error) {
 	c, err := config.LoadFile(path)
 	if err != nil {
@@ -40,30 +40,30 @@ func load(path string) (*config.Config, error) {
 // checkOptions are the flags of check.
 type checkOptions struct {
 	ConfigFile string
-	Strict     bool // take warnings for errors
-	Files      bool // look at what it names on this machine
+	Strict     bool // warnings are errors
+	Files      bool // check the files that it names, on this machine
 }
 
-// check tells of a configuration file what run would, without running. What there is to tell stands in the order of lines, mistakes
-// beside warnings: all of it is the error, if there is one.
+// check reports what run would say of a configuration file, without running. Mistakes and warnings are in the order of lines. If there is a
+// mistake, all of them are the error.
 func check(out io.Writer, o checkOptions) error {
 	c, err := config.LoadFile(o.ConfigFile)
-	told, err := o.examine(c, err)
+	found, err := o.examine(c, err)
 	if err != nil {
 		return err
 	}
 	if o.Strict {
-		for i, p := range told {
+		for i, p := range found {
 			if p.Weight == config.Warning {
-				told[i].Weight = config.Mistake
+				found[i].Weight = config.Mistake
 			}
 		}
 	}
-	told = told.Sorted()
-	if slices.ContainsFunc(told, func(p config.Problem) bool { return p.Weight == config.Mistake }) {
-		return &config.FileError{Path: o.ConfigFile, Err: told}
+	found = found.Sorted()
+	if slices.ContainsFunc(found, func(p config.Problem) bool { return p.Weight == config.Mistake }) {
+		return &config.FileError{Path: o.ConfigFile, Err: found}
 	}
-	for _, p := range told.Strings() {
+	for _, p := range found.Strings() {
 		fmt.Fprintf(out, "%s: %s\n", o.ConfigFile, p)
 	}
 	fmt.Fprintf(out, "%s: valid, with %d scrape_configs and %d remote_write; monitors %s, nodes %s, %s\n",
@@ -89,7 +89,7 @@ func objectsFrom(c *config.Config) string {
 	return "no cluster"
 }
 
-// examine gathers what there is to tell of a configuration, or of one that loading refuses with err. It returns any other error.
+// examine returns mistakes, warnings and notes of a configuration, also of one that loading refuses with err. Any other err it returns.
 func (o checkOptions) examine(c *config.Config, err error) (config.Problems, error) {
 	if err == nil {
 		mistakes, warnings := examine(c, o.Files)
@@ -106,20 +106,20 @@ func (o checkOptions) examine(c *config.Config, err error) (config.Problems, err
 	return slices.Concat(mistakes, file.Examine(o.Files).Weighing(config.Warning)), nil
 }
 
-// examine asks the rooms what they say of a configuration that is valid by itself. What another machine may have is a warning, or
-// nothing if files is false.
+// examine has each room check a configuration that is valid by itself. What may exist on another machine is a warning, or nothing if files
+// is false.
 func examine(c *config.Config, files bool) (mistakes, warnings config.Problems) {
 	warnings = c.Examine(files)
 	if err := informers.Check(c); err != nil {
 		mistakes = append(mistakes, c.Locate(err))
 	}
 	for i, d := range c.Destinations {
-		if endless(d) { // of which the warnings tell
+		if endless(d) { // there is a warning for it
 			continue
 		}
 		err := relay.Check(relay.Settings{Destinations: []config.Destination{d}, Relay: c.Relay})
 		switch {
-		case err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission): // of files the warnings tell
+		case err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission): // there are warnings for files
 		case fromHere(d) && !files:
 		case fromHere(d):
 			warnings = append(warnings, config.Problem{Line: c.DestinationLine(i), Text: c.Shown(err).Error() + "; run refuses it on this machine"})
@@ -135,13 +135,13 @@ func examine(c *config.Config, files bool) (mistakes, warnings config.Problems) 
 	return mistakes, warnings
 }
 
-// fromHere tells whether what a destination needs comes from this machine: certificates, credentials of a cloud.
+// fromHere reports whether a destination needs something of this machine: certificates, credentials of a cloud.
 func fromHere(d config.Destination) bool {
 	tls := d.HTTPClientConfig.TLSConfig
 	return tls.CAFile+tls.CertFile+tls.KeyFile != "" || d.SigV4Config != nil || d.AzureADConfig != nil || d.GoogleIAMConfig != nil
 }
 
-// endless tells whether reading what a destination needs may never end: a file of it is there and is a FIFO or a device.
+// endless reports whether reading the files of a destination may block for ever: one of them is a FIFO or a device.
 func endless(d config.Destination) bool {
 	tls := d.HTTPClientConfig.TLSConfig
 	return slices.ContainsFunc([]string{tls.CAFile, tls.CertFile, tls.KeyFile}, func(path string) bool {
@@ -150,14 +150,14 @@ func endless(d config.Destination) bool {
 	})
 }
 
-// examineManifests tells of manifests that cannot be read. Of a directory that is missing Config.Examine tells.
+// examineManifests warns of manifests that cannot be read. Config.Examine warns of a directory that is missing.
 func examineManifests(c *config.Config) (warnings config.Problems) {
 	if c.Manifests == nil {
 		return nil
 	}
 	m, err := manifests.New(c.Manifests.Directory, nil)
 	if err != nil {
-		return nil //nolint:nilerr // the files that are named are looked at elsewhere
+		return nil //nolint:nilerr // Config.Examine checks the files that are named
 	}
 	for _, p := range m.Problems() {
 		warnings = append(warnings, config.Problem{Line: c.Line("manifests.directory"), Text: p})
@@ -165,8 +165,8 @@ func examineManifests(c *config.Config) (warnings config.Problems) {
 	return warnings
 }
 
-// examineWAL looks at the directory of the log. Its volume is a mistake only where the directory is there: elsewhere it is not the one
-// that the relay will have.
+// examineWAL checks the directory of the log. A volume that is too small is a mistake only if the directory exists: otherwise it is not the
+// volume that the relay will have.
 func examineWAL(c *config.Config) (mistakes, warnings config.Problems) {
 	dir := walDir("", c)
 	warn := func(line int, text string) { warnings = append(warnings, config.Problem{Line: line, Text: text}) }
@@ -189,7 +189,7 @@ func examineWAL(c *config.Config) (mistakes, warnings config.Problems) {
 	return mistakes, warnings
 }
 
-// writable tells why a directory, or the nearest above it that exists, cannot be written.
+// writable returns why a directory cannot be written, or the nearest one above it if it does not exist.
 func writable(dir string) error {
 	for at := dir; ; at = filepath.Dir(at) {
 		info, err := os.Stat(at)
@@ -199,20 +199,19 @@ func writable(dir string) error {
 		case err != nil:
 			return err
 		case !info.IsDir():
-			return fmt.Errorf("%s is no directory", at)
+			return fmt.Errorf("%s is not a directory", at)
 		}
 		if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
 			return fmt.Errorf("%s: %w", at, err)
 		}
-		if fs := kernelFS(at); fs != "" { // which root may write, by its mode, and where nobody can make a file
+		if fs := kernelFS(at); fs != "" { // its mode lets root write, and yet nobody can create a file in it
 			return fmt.Errorf("%s is in a %s of the kernel, which holds no files of others", at, fs)
 		}
 		return nil
 	}
 }
 
-// backlogWarnings tell of destinations that are not in c any more and for which the log in dir holds samples. Where there
-// is no log to read there are none.
+// backlogWarnings warn of destinations that c no longer has and for which the log in dir holds samples. Without a log there are none.
 func backlogWarnings(dir string, c *config.Config) (warnings []string) {
 	backlogs, err := wal.Backlogs(dir)
 	if err != nil {
@@ -228,7 +227,7 @@ func backlogWarnings(dir string, c *config.Config) (warnings []string) {
 	return warnings
 }
 
-// settings are what the relay is to do by c.
+// settings are the settings of the relay in c.
 func settings(c *config.Config) relay.Settings {
 	return relay.Settings{Destinations: c.Destinations, ExternalLabels: c.Prometheus.GlobalConfig.ExternalLabels, Relay: c.Relay}
 }

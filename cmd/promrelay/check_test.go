@@ -217,35 +217,3 @@ func TestCheckTellsOfBacklogs(t *testing.T) {
 		t.Error("check made a directory")
 	}
 }
-
-func TestBlocksThatNeedARestart(t *testing.T) {
-	dir := t.TempDir()
-	write := func(text string) string {
-		path := filepath.Join(dir, "promrelay.yml")
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	old, err := load(write("scrape_configs: [{job_name: a}]\nwal: {max_bytes: 1GB}\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for text, want := range map[string]string{
-		"scrape_configs: [{job_name: b}]\nwal: {max_bytes: 1GB}\n":                            "",
-		"scrape_configs: [{job_name: a}]\nwal: {max_bytes: 2GB}\n":                            "block wal has changed: that needs a restart",
-		"scrape_configs: [{job_name: a}]\nwal: {max_bytes: 1GB}\nmanifests: {directory: .}\n": "block manifests has changed: that needs a restart",
-	} {
-		next, err := load(write(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := ""
-		if err := needsRestart(old, next); err != nil {
-			got = err.Error()
-		}
-		if got != want {
-			t.Errorf("%s: got %q, want %q", text, got, want)
-		}
-	}
-}

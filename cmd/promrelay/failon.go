@@ -10,10 +10,10 @@ import (
 	"promrelay/targets"
 )
 
-// failure is something for which --fail-on makes targets end with an error.
+// failure is a value of --fail-on: something for which the command targets ends with an error.
 type failure struct {
 	name, help string
-	// in returns what there is of it in a report, in words.
+	// in returns each case of it in a report, in words.
 	in func(report) []string
 }
 
@@ -31,7 +31,7 @@ func failNames() (out []string) {
 	return out
 }
 
-// failOnHelp tells what the values mean.
+// failOnHelp explains the values.
 func failOnHelp() string {
 	var out []string
 	for _, f := range failures {
@@ -52,7 +52,7 @@ func parseFailOn(values []string) (out []failure, err error) {
 	return out, nil
 }
 
-// failed is an error if there is something in a report for which targets is to fail.
+// failed returns an error if a report has something that --fail-on names.
 func failed(r report, on []failure) error {
 	var errs []error
 	for _, f := range on {
@@ -73,7 +73,8 @@ func rejected(r report) []string {
 	return out
 }
 
-// empty leaves out the blocks of the configuration, whose objects are often in another directory, and what nobody can know here.
+// empty leaves out blocks of the configuration, whose objects are often in another directory, and jobs that ask a service discovery, which
+// is not asked here.
 func empty(r report) (out []string) {
 	for _, m := range r.monitors {
 		may := slices.ContainsFunc(m.Jobs, func(j targets.JobStatus) bool {
@@ -86,7 +87,7 @@ func empty(r report) (out []string) {
 	return out
 }
 
-// dropped names jobs, not targets: what a job drops is mostly the other ports and Services of a namespace, as it should.
+// dropped names jobs that drop all targets. A job that drops some is as it should be: these are the other ports and Services of a namespace.
 func dropped(r report) (out []string) {
 	for _, m := range r.monitors {
 		for _, j := range m.Jobs {

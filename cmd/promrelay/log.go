@@ -21,7 +21,7 @@ var (
 	logFormats = []string{"logfmt", "json"}
 )
 
-// newLogger writes to stderr. What client-go logs by itself goes the same way.
+// newLogger returns a logger that writes to stderr. client-go logs to it, too.
 func newLogger(level, format string) (*zap.Logger, error) {
 	if !slices.Contains(logFormats, format) {
 		return nil, fmt.Errorf("--log.format=%s: want %s", format, strings.Join(logFormats, " or "))
@@ -41,14 +41,14 @@ func newLogger(level, format string) (*zap.Logger, error) {
 	if format == "logfmt" {
 		core = named{core}
 	}
-	// What repeats is thinned out, per message and second; losses are counted by metrics.
+	// Of a message that repeats, only some are written in each second. Metrics count what is lost.
 	core = zapcore.NewSamplerWithOptions(core, time.Second, 100, 100)
 	log := zap.New(core)
 	klog.SetSlogLogger(slog.New(zapslog.NewHandler(core, zapslog.WithName("client-go"))))
 	return log, nil
 }
 
-// named writes the logger's name as a field, which the logfmt encoder leaves out.
+// named writes the logger's name as a field, because the logfmt encoder leaves it out.
 type named struct{ zapcore.Core }
 
 func (n named) With(fields []zapcore.Field) zapcore.Core { return named{n.Core.With(fields)} }

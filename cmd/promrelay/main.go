@@ -26,7 +26,7 @@ func main() {
 	}
 }
 
-// lines are what to tell of an error: a line for each problem of a configuration, and one for any other error.
+// lines are the text of an error: a line for each problem of a configuration, and one for any other error.
 func lines(err error) (out []string) {
 	file, ok := errors.AsType[*config.FileError](err)
 	if !ok {
@@ -57,38 +57,38 @@ func oneLine(err error) string {
 	return b.String()
 }
 
-// command does what the arguments say.
+// command runs the command of the arguments.
 func command(args []string) error {
 	app := kingpin.New(name, "Relay of ServiceMonitors, PodMonitors, Probes and scrape configurations to Prometheus remote write.")
 	app.UsageWriter(os.Stdout)
 	app.HelpFlag.Short('h')
 	app.Version(versionText())
 	app.VersionFlag.NoEnvar()
-	const configHelp = "Path to the configuration file: one of Prometheus, with the blocks kubernetes, monitors, nodes, manifests, scrape, wal and relay beside its own."
+	const configHelp = "Path to the configuration file: that of a Prometheus, and beside its blocks kubernetes, monitors, nodes, manifests, scrape, wal and relay."
 
 	runCmd := app.Command("run", "Scrape and relay, until SIGTERM.")
 	r := runOptions{Web: toolkit.AddFlags(runCmd, ":9099")}
 	runCmd.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&r.ConfigFile)
-	runCmd.Flag("config.watch", "Load the configuration file again when it changes. --no-config.watch leaves that to SIGHUP and /-/reload.").Default("true").BoolVar(&r.Watch)
-	runCmd.Flag("wal.dir", "Directory of the write-ahead log; before wal.dir of the configuration file. (default data/wal)").StringVar(&r.WALDir)
-	runCmd.Flag("web.enable-lifecycle", "Let POST /-/reload load the configuration file again.").BoolVar(&r.Lifecycle)
+	runCmd.Flag("config.watch", "Reload the configuration file when it changes. With --no-config.watch only SIGHUP and /-/reload do.").Default("true").BoolVar(&r.Watch)
+	runCmd.Flag("wal.dir", "Directory of the write-ahead log; overrides wal.dir of the configuration file. (default data/wal)").StringVar(&r.WALDir)
+	runCmd.Flag("web.enable-lifecycle", "Reload the configuration file at POST /-/reload.").BoolVar(&r.Lifecycle)
 	runCmd.Flag("web.enable-pprof", "Serve /debug/pprof.").BoolVar(&r.Pprof)
-	// No enums: what kingpin says of a wrong one does not tell which flag it is.
+	// No enums: kingpin's error for a wrong value does not name the flag.
 	runCmd.Flag("log.level", "Only log messages of this severity or above: "+strings.Join(logLevels, ", ")+".").Default("info").HintOptions(logLevels...).StringVar(&r.LogLevel)
-	runCmd.Flag("log.format", "Form of log messages: "+strings.Join(logFormats, ", ")+".").Default("logfmt").HintOptions(logFormats...).StringVar(&r.LogFormat)
+	runCmd.Flag("log.format", "Format of log messages: "+strings.Join(logFormats, ", ")+".").Default("logfmt").HintOptions(logFormats...).StringVar(&r.LogFormat)
 
 	checkCmd := app.Command("check", "Check a configuration file, and the files that it names.")
 	var c checkOptions
-	checkCmd.Flag("strict", "Take warnings for errors.").BoolVar(&c.Strict)
-	checkCmd.Flag("files", "Look at the files, directories and credentials that the configuration names. --no-files is for those that are on another machine.").Default("true").BoolVar(&c.Files)
+	checkCmd.Flag("strict", "Treat warnings as errors.").BoolVar(&c.Strict)
+	checkCmd.Flag("files", "Check the files, directories and credentials that the configuration names. --no-files is for a configuration of another machine.").Default("true").BoolVar(&c.Files)
 	checkCmd.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&c.ConfigFile)
 
-	targetsCmd := app.Command("targets", "List the targets of a cluster that has the objects of a directory of manifests.")
+	targetsCmd := app.Command("targets", "List the targets that a cluster with the objects of a directory of manifests would have.")
 	var t targetsOptions
 	targetsCmd.Flag("manifests", "Directory of YAML and JSON files with monitors, Services, EndpointSlices, Pods and so on.").Required().StringVar(&t.Manifests)
-	targetsCmd.Flag("config.file", "Configuration file, for its monitors, nodes and scrape_configs. Without one, all monitors count.").StringVar(&t.ConfigFile)
-	targetsCmd.Flag("output", "Form of the list: "+strings.Join(outputs, ", ")+".").Default("text").HintOptions(outputs...).StringVar(&t.Output)
-	targetsCmd.Flag("fail-on", "End with 1 for these: "+failOnHelp()+" Repeatable, or with commas.").HintOptions(failNames()...).StringsVar(&t.FailOn)
+	targetsCmd.Flag("config.file", "Configuration file, for its monitors, nodes and scrape_configs. Without one, all monitors are selected.").StringVar(&t.ConfigFile)
+	targetsCmd.Flag("output", "Format of the list: "+strings.Join(outputs, ", ")+".").Default("text").HintOptions(outputs...).StringVar(&t.Output)
+	targetsCmd.Flag("fail-on", "Exit with 1 for these: "+failOnHelp()+" Repeatable, or separated by commas.").HintOptions(failNames()...).StringsVar(&t.FailOn)
 
 	versionCmd := app.Command("version", "Print the version.")
 
@@ -112,7 +112,7 @@ func command(args []string) error {
 	return nil
 }
 
-// knownCommand refuses a first argument that is no command, with the nearest one.
+// knownCommand refuses a first argument that is no command, and suggests the nearest one.
 func knownCommand(app *kingpin.ApplicationModel, args []string) error {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		return nil

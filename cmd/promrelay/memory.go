@@ -8,19 +8,19 @@ import (
 )
 
 const (
-	// memoryShare is how much of the limit Go may use; the rest is for what it does not know of, such as pages of files.
+	// memoryShare is how much of the limit Go may use. The rest is for what Go does not count, such as the page cache.
 	memoryShare = 0.9
-	// memoryEvery is how often the limit is looked at: that of a pod may be changed while it runs.
+	// memoryEvery is how often the limit is read: that of a pod may change while it runs.
 	memoryEvery = time.Minute
 )
 
-// followMemoryLimit makes GOMEMLIMIT of a limit, that of the cgroup in the first place. The environment's GOMEMLIMIT goes before it, and
-// AUTOMEMLIMIT=off leaves it alone.
+// followMemoryLimit sets GOMEMLIMIT to a share of a limit, such as that of the cgroup, and keeps it so until the process ends. The variable
+// GOMEMLIMIT overrides it, and AUTOMEMLIMIT=off turns it off.
 func followMemoryLimit(limit memlimit.Provider, log *zap.Logger) {
 	switch bytes, err := memlimit.SetGoMemLimitWithOpts(memlimit.WithProvider(limit), memlimit.WithRatio(memoryShare), memlimit.WithRefreshInterval(memoryEvery)); {
 	case err != nil:
-		log.Info("GOMEMLIMIT is left as it was, the limit of memory is not known", zap.Error(err))
+		log.Info("the memory limit is not known; GOMEMLIMIT stays as it was", zap.NamedError("err", err))
 	case bytes > 0:
-		log.Info("GOMEMLIMIT follows the limit of memory", zap.Int64("bytes", bytes))
+		log.Info("GOMEMLIMIT follows the memory limit", zap.Int64("bytes", bytes))
 	}
 }

@@ -57,7 +57,7 @@ func start(t *testing.T, path string, args ...string) *program {
 			t.Log(p.text())
 		}
 	})
-	p.await("start", func() bool { return strings.Contains(p.text(), "msg=start") })
+	p.await("start", func() bool { return strings.Contains(p.text(), "msg=started") })
 	return p
 }
 
@@ -191,7 +191,7 @@ func TestWatch(t *testing.T) {
 			change(t, dir, job("third"))
 			p.await("the third job", has("third"))
 			p.stop()
-			if text := p.text() + string(answer); strings.Contains(text, "SEKRET") || strings.Count(text, "loaded the configuration") != 2 {
+			if text := p.text() + string(answer); strings.Contains(text, "SEKRET") || strings.Count(text, "configuration loaded") != 2 {
 				t.Errorf("a secret, or other than two reloads: %s", text)
 			}
 		})
@@ -249,7 +249,7 @@ func TestWatchesScrapeConfigFiles(t *testing.T) {
 	write(t, more, job("third"))
 	p.await("the third job", has("third"))
 	time.Sleep(2 * settleFor)
-	if n := strings.Count(p.text(), "loaded the configuration"); n != 2 {
+	if n := strings.Count(p.text(), "configuration loaded"); n != 2 {
 		t.Errorf("%d reloads, want 2", n)
 	}
 }
@@ -262,13 +262,13 @@ func TestNoWatch(t *testing.T) {
 	p := start(t, path, "--no-config.watch")
 	write(t, path, job("second"))
 	time.Sleep(4 * settleFor)
-	if strings.Contains(p.text(), "loaded the configuration") {
+	if strings.Contains(p.text(), "configuration loaded") {
 		t.Error("it was loaded without being asked to")
 	}
 	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	p.await("the reload by SIGHUP", func() bool { return strings.Contains(p.text(), "loaded the configuration") })
+	p.await("the reload by SIGHUP", func() bool { return strings.Contains(p.text(), "configuration loaded") })
 }
 
 // TestStopDoesNotWait: a receiver that hangs or is away costs a stop no more than relay.drain_timeout, two seconds by default.

@@ -17,43 +17,54 @@ import (
 	"go.uber.org/zap"
 
 	"promrelay/config"
-	"promrelay/informers"
-	"promrelay/relay"
 	"promrelay/scrape"
 	"promrelay/web"
 )
 
-// errEmptyFile refuses what is seldom meant: a file that is about to be written, or that a full disk has cut off.
-var errEmptyFile = errors.New("the file is empty: want at least one key; write {} to take away all jobs and destinations")
+// errEmptyFile refuses a file that is about to be written, or that a full disk has cut off. An empty configuration is seldom meant.
+var errEmptyFile = errors.New("the file is empty: want at least one key; write {} to remove all jobs and destinations")
 
-// reloader brings the configuration file to the parts, at the start, on SIGHUP and when it is asked to.
+// prepare is the first step in which a part takes a configuration: it checks and builds what it needs, and changes nothing. Commit, the
+// second step, puts the configuration in force and cannot fail.
+type prepare func(*config.Config) (commit func(), err error)
+
+// reloaderOptions are what a reloader needs.
+type reloaderOptions struct {
+	Path       string
+	Config     *config.Config // as it was read at the start
+	Seen       contents       // of Path, before it was read
+	Watch      bool           // reload when the file changes
+	Parts      []prepare      // in the order in which they commit
+	Registerer prometheus.Registerer
+	Logger     *zap.Logger
+}
+
+// reloader puts the configuration file in force in all parts: at the start, on SIGHUP, on request and when the file changes.
 type reloader struct {
-	path      string
-	relay     *relay.Relay
-	discovery *informers.Discovery
-	pool      *scrape.Pool
-	log       *zap.Logger
-	success   prometheus.Gauge
-	time      prometheus.Gauge
-	refused   atomic.Pointer[web.Refused] // the file as it is now, nil if it is in force
-
-	watch bool // reload when the file changes
-	gone  bool // the log says that the file is gone; of run alone
+	path    string
+	watch   bool
+	parts   []prepare
+	log     *zap.Logger
+	success prometheus.Gauge
+	time    prometheus.Gauge
+	refused atomic.Pointer[web.Refused] // the file as it is now; nil if it is in force
+	missing bool                        // the log says that the file is gone; of run alone
 
 	mu  sync.Mutex // held while a configuration is applied
 	cfg *config.Config
 
 	seenMu sync.Mutex
-	seen   contents // of what was tried last, whether it was good or not
+	seen   contents // of the version that was tried last, good or not
 }
 
-func newReloader(path string, cfg *config.Config, reg prometheus.Registerer, log *zap.Logger) *reloader {
+func newReloader(o reloaderOptions) *reloader {
 	r := &reloader{
-		path: path, cfg: cfg, log: log,
+		path: o.Path, cfg: o.Config, seen: o.Seen, watch: o.Watch, parts: o.Parts, log: o.Logger,
 		success: prometheus.NewGauge(prometheus.GaugeOpts{Name: "promrelay_config_last_reload_successful", Help: "Whether the configuration file was good when it was read last."}),
 		time:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "promrelay_config_last_reload_success_timestamp_seconds", Help: "When a good configuration was read last."}),
 	}
-	reg.MustRegister(r.success, r.time)
+	o.Registerer.MustRegister(r.success, r.time)
+	r.seeIncluded()
 	return r
 }
 
@@ -75,7 +86,7 @@ func (r *reloader) run(ctx context.Context) error {
 		case <-hangup:
 			_ = r.reload() // which logs its error
 		case <-changed:
-			r.lookAfter()
+			r.noteMissing()
 			if r.changed() {
 				_ = r.reload()
 			}
@@ -83,21 +94,21 @@ func (r *reloader) run(ctx context.Context) error {
 	}
 }
 
-// lookAfter tells once that the file is gone, and once that it is back. The directory has been quiet for a while when it is called: while
-// a ConfigMap's link is swapped or an editor replaces the file, nobody looks.
-func (r *reloader) lookAfter() {
+// noteMissing logs once that the file is gone, and once that it is back. It is called when the directory has been quiet for a while, so
+// not while a ConfigMap's link is swapped or an editor replaces the file.
+func (r *reloader) noteMissing() {
 	_, err := os.Stat(r.path)
-	switch gone := errors.Is(err, fs.ErrNotExist); {
-	case gone && !r.gone:
-		r.gone = true
+	switch missing := errors.Is(err, fs.ErrNotExist); {
+	case missing && !r.missing:
+		r.missing = true
 		r.log.Warn("the configuration file is gone; the one in force stays", zap.String("config", r.path))
-	case err == nil && r.gone:
-		r.gone = false
+	case err == nil && r.missing:
+		r.missing = false
 		r.log.Info("the configuration file is back", zap.String("config", r.path))
 	}
 }
 
-// changed tells whether the file holds something else than what was tried last.
+// changed reports whether the files differ from the version that was tried last.
 func (r *reloader) changed() bool {
 	now, ok := fingerprint(r.path, r.patterns())
 	r.seenMu.Lock()
@@ -105,7 +116,7 @@ func (r *reloader) changed() bool {
 	return ok && now != r.seen
 }
 
-// see notes what the files hold, before they are read: a change in between is found later.
+// see notes what the files hold. It is called before they are read, so that a change in between is found later.
 func (r *reloader) see() {
 	now, _ := fingerprint(r.path, r.patterns())
 	r.seenMu.Lock()
@@ -113,15 +124,15 @@ func (r *reloader) see() {
 	r.seen = now
 }
 
-// seeMore notes what scrape_config_files hold, which a reload may have made others.
-func (r *reloader) seeMore() {
+// seeIncluded notes what scrape_config_files hold. A reload may have changed which files these are.
+func (r *reloader) seeIncluded() {
 	now, _ := fingerprint(r.path, r.patterns())
 	r.seenMu.Lock()
 	defer r.seenMu.Unlock()
-	r.seen.more = now.more
+	r.seen.included = now.included
 }
 
-// patterns are scrape_config_files of the configuration in force.
+// patterns are the scrape_config_files of the configuration in force.
 func (r *reloader) patterns() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -143,30 +154,33 @@ func (r *reloader) reload() error {
 	if err != nil {
 		r.success.Set(0)
 		r.refused.Store(&web.Refused{At: time.Now(), Error: err.Error()})
-		r.log.Error("keep the old configuration", zap.String("config", r.path), zap.Error(err))
+		r.log.Error("configuration refused; the old one stays in force", zap.String("config", r.path), zap.NamedError("err", err))
 		return err
 	}
 	r.refused.Store(nil)
-	r.log.Info("loaded the configuration", zap.String("config", r.path))
-	r.seeMore()
+	r.log.Info("configuration loaded", zap.String("config", r.path))
+	r.seeIncluded()
 	return nil
 }
 
-// apply makes the parts do as c says.
+// apply puts c in force in all parts, or after an error in none.
 func (r *reloader) apply(c *config.Config) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := needsRestart(r.cfg, c); err != nil {
 		return err
 	}
-	if err := r.relay.Apply(settings(c)); err != nil {
-		return err
+	var commits []func()
+	for _, prepare := range r.parts {
+		commit, err := prepare(c)
+		if err != nil {
+			return err
+		}
+		commits = append(commits, commit)
 	}
-	r.pool.SetLimits(limits(c))
-	if err := r.discovery.Apply(c); err != nil { // load has made sure that it takes c
-		return err
+	for _, commit := range commits {
+		commit()
 	}
-	setGC(c)
 	for _, w := range c.Warnings {
 		r.log.Warn("configuration", zap.String("config", r.path), zap.String("warning", w))
 	}
@@ -179,7 +193,7 @@ func (r *reloader) apply(c *config.Config) error {
 	return nil
 }
 
-// limits are those of the block scrape.
+// limits are the limits of the scrape block.
 func limits(c *config.Config) scrape.Limits {
 	s := c.Scrape
 	return scrape.Limits{BodyBytes: int64(s.BodySizeLimit), LineBytes: int64(s.LineSizeLimit), MemoryBytes: int64(s.MemoryLimit)}

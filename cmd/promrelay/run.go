@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -24,7 +23,6 @@ import (
 	"promrelay/informers/manifests"
 	"promrelay/relay"
 	"promrelay/scrape"
-	"promrelay/targets"
 	"promrelay/wal"
 	"promrelay/web"
 )
@@ -43,7 +41,7 @@ const defaultWALDir = "data/wal"
 
 func walDir(flag string, cfg *config.Config) string { return cmp.Or(flag, cfg.WAL.Dir, defaultWALDir) }
 
-// restoreBytes is how much of the log's end is read at the start, to know what was written last.
+// restoreBytes is how much of the log's end is read at the start, to find the last timestamp of each series.
 const restoreBytes = 2 * wal.DefaultSegmentBytes
 
 // run is the relay:
@@ -55,9 +53,9 @@ const restoreBytes = 2 * wal.DefaultSegmentBytes
 //	                   │    └──────────────────────┘  Guard ────┘ restore  │
 //	                   └────────────────────► web.Server ◄─────────────────┘
 //
-// A part is told of the next ones only through the interfaces that it declares.
+// Each part gets what it needs when it is made or started. It knows other parts only through the interfaces and functions that it declares.
 func run(o runOptions) error {
-	// 1. What there is to do, and whether it can be.
+	// 1. The configuration.
 	log, err := newLogger(o.LogLevel, o.LogFormat)
 	if err != nil {
 		return err
@@ -74,24 +72,20 @@ func run(o runOptions) error {
 	context.AfterFunc(ctx, stop) // a second signal ends the process
 	reg := web.NewRegistry(log)
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector(name))
+	parts := newGroup(log)
+	defer parts.stop()
 
-	// 2. Pages: they take their addresses now, and tell that the relay is starting.
-	reload := newReloader(o.ConfigFile, cfg, reg, log)
-	reload.watch, reload.seen = o.Watch, seen
-	reload.seeMore()
-	wo := web.Options{Flags: o.Web, Pprof: o.Pprof, Refused: reload.refused.Load, Version: version, Gatherer: reg, Registerer: reg, Logger: log}
-	if o.Lifecycle {
-		wo.Reload = reload.reload
-	}
-	pages, err := web.New(wo)
+	// 2. Pages. They answer from now on; until the relay is ready they say that it is starting.
+	pages, err := web.New(web.Options{Flags: o.Web, Lifecycle: o.Lifecycle, Pprof: o.Pprof, Version: version, Gatherer: reg, Registerer: reg, Logger: log})
 	if err != nil {
 		return err
 	}
+	parts.start(&part{name: "web", run: pages.Run, deadline: 5 * time.Second})
 
-	// 3. Where objects come from.
+	// 3. The source of objects.
 	backend, problems, err := newBackend(cfg, log)
 	if err != nil {
-		return errors.Join(&config.FileError{Path: o.ConfigFile, Err: config.Problems{cfg.Locate(err)}}, pages.Close())
+		return &config.FileError{Path: o.ConfigFile, Err: config.Problems{cfg.Locate(err)}}
 	}
 
 	// 4. The log, and what the process before wrote last.
@@ -101,63 +95,76 @@ func run(o runOptions) error {
 		SyncInterval: cfg.WAL.SyncInterval, Logger: log, Registerer: reg,
 	})
 	if err != nil {
-		return errors.Join(walError(o, cfg, err), pages.Close())
+		return walError(o, cfg, err)
 	}
+	parts.start(&part{name: "wal end", run: idle, last: store.Close, deadline: 10 * time.Second})
 	guard := scrape.NewGuard()
 	if err := restore(guard, store); err != nil {
-		log.Warn("samples may be written twice", zap.Error(err))
+		log.Warn("samples may be written twice: the end of the log cannot be read", zap.NamedError("err", err))
 	}
 
-	// 5. Destinations.
+	// 5. Destinations, discovery, and scrapes of the targets that it finds.
 	delivery, err := relay.New(relay.Options{WAL: store, Logger: log, Registerer: reg})
 	if err != nil {
-		return errors.Join(err, store.Close(), pages.Close())
+		return err
 	}
-	reload.relay = delivery
-
-	// 6. Scrapes, of targets that discovery finds.
-	var discovery *informers.Discovery
+	discovery, err := informers.New(informers.Options{Backend: backend, Logger: log, Registerer: reg})
+	if err != nil {
+		return err
+	}
 	pool, err := scrape.New(scrape.Options{
 		Log: store, Guard: guard, ExternalLabels: cfg.Prometheus.GlobalConfig.ExternalLabels, Logger: log, Registerer: reg,
-		Unauthorized: func(t *targets.Target) { discovery.Hurry(t) },
-		Trusted:      func(at netip.AddrPort) error { return discovery.Trusted(at) },
+		Unauthorized: discovery.Hurry, Trusted: discovery.Trusted,
 	})
 	if err != nil {
-		return errors.Join(err, store.Close(), pages.Close())
+		return err
 	}
-	reload.pool = pool
-	discovery, err = informers.New(informers.Options{Backend: backend, Sink: pool.Apply, Logger: log, Registerer: reg})
-	if err != nil {
-		return errors.Join(err, store.Close(), pages.Close())
-	}
-	reload.discovery = discovery
 
-	// 7. What the configuration says, now and again.
+	// 6. The configuration is put in force, now and after each change.
+	reload := newReloader(reloaderOptions{
+		Path: o.ConfigFile, Config: cfg, Seen: seen, Watch: o.Watch, Registerer: reg, Logger: log,
+		Parts: []prepare{
+			func(c *config.Config) (func(), error) { return delivery.Prepare(settings(c)) },
+			func(c *config.Config) (func(), error) { return func() { pool.SetLimits(limits(c)); setGC(c) }, nil },
+			discovery.Prepare,
+		},
+	})
 	if err := reload.apply(cfg); err != nil {
-		return errors.Join(fmt.Errorf("%s: %w", o.ConfigFile, cfg.Shown(err)), store.Close(), pages.Close())
+		return fmt.Errorf("%s: %w", o.ConfigFile, cfg.Shown(err))
 	}
-	pages.Ready(web.Sources{Monitors: discovery, Targets: pool, Destinations: delivery, Problems: problems, Working: store.Ready, FirstLists: discovery.Ready, Known: discovery.Known})
-	log.Info("start", zap.String("version", version), zap.String("config", o.ConfigFile), zap.String("wal", dir), zap.Strings("address", *o.Web.WebListenAddresses))
+	pages.Ready(web.Sources{
+		Monitors: discovery, Targets: pool, Destinations: delivery, Problems: problems, Working: store.Ready, FirstLists: discovery.Ready,
+		Known: discovery.Known, Reload: reload.reload, Refused: reload.refused.Load,
+		Turned: func() map[string]time.Time { return turned(discovery, pool, delivery) },
+	})
+	log.Info("started", zap.String("version", version), zap.String("config", o.ConfigFile), zap.String("wal", dir), zap.Strings("address", *o.Web.WebListenAddresses))
 
-	// 8. All of it, in the order in which it stops.
-	err = runParts(ctx, log,
-		&part{name: "reloader", run: reload.run, deadline: 5 * time.Second},
-		&part{name: "informers", run: discovery.Run, deadline: 5 * time.Second},
-		&part{name: "scrape", run: pool.Run, deadline: 10 * time.Second},
-		&part{name: "relay", run: delivery.Run, deadline: 5 * time.Second, last: func() error {
-			drain, cancel := context.WithTimeout(context.Background(), reload.drainTimeout())
-			defer cancel()
-			return errors.Join(store.Sync(), delivery.Drain(drain))
-		}},
-		&part{name: "wal", run: store.Run, deadline: 10 * time.Second},
-		&part{name: "wal end", run: idle, last: store.Close, deadline: 10 * time.Second},
-		&part{name: "web", run: pages.Run, deadline: 5 * time.Second},
-	)
-	log.Info("end")
+	// 7. All parts run. They stop in the reverse order.
+	parts.start(&part{name: "wal", run: store.Run, deadline: 10 * time.Second})
+	parts.start(&part{name: "relay", run: delivery.Run, deadline: 5 * time.Second, last: func() error {
+		drain, cancel := context.WithTimeout(context.Background(), reload.drainTimeout())
+		defer cancel()
+		return errors.Join(store.Sync(), delivery.Drain(drain))
+	}})
+	parts.start(&part{name: "scrape", run: pool.Run, deadline: 10 * time.Second})
+	parts.start(&part{name: "informers", run: func(ctx context.Context) error { return discovery.Run(ctx, pool.Apply) }, deadline: 5 * time.Second})
+	parts.start(&part{name: "reloader", run: reload.run, deadline: 5 * time.Second})
+	err = parts.wait(ctx)
+	parts.stop()
+	log.Info("stopped")
 	return err
 }
 
-// walError tells who named the directory that cannot be used.
+// turned tells when each loop of the relay advanced last, by name.
+func turned(d *informers.Discovery, p *scrape.Pool, r *relay.Relay) map[string]time.Time {
+	out := map[string]time.Time{"discovery": d.Turned(), "scrapes": p.Turned()}
+	for destination, at := range r.Turned() {
+		out["destination "+destination] = at
+	}
+	return out
+}
+
+// walError adds where the directory that cannot be used was named.
 func walError(o runOptions, cfg *config.Config, err error) error {
 	switch {
 	case o.WALDir != "":
@@ -165,7 +172,7 @@ func walError(o runOptions, cfg *config.Config, err error) error {
 	case cfg.WAL.Dir != "":
 		return &config.FileError{Path: o.ConfigFile, Err: config.Problems{{Line: cfg.Line("wal.dir"), Text: fmt.Sprintf("wal.dir: %s: %v", cfg.WAL.Dir, err)}}}
 	}
-	return fmt.Errorf("directory of the WAL by default, %s: %w; name another by --wal.dir or wal.dir", defaultWALDir, err)
+	return fmt.Errorf("default directory of the WAL, %s: %w; set another one with --wal.dir or wal.dir", defaultWALDir, err)
 }
 
 // newBackend returns nil where no objects are needed. Problems is nil where there are no manifests.
@@ -192,7 +199,7 @@ func restore(g *scrape.Guard, store *wal.WAL) error {
 	return errors.Join(g.RestoreFrom(r), r.Close())
 }
 
-// setGC does as Prometheus: the environment goes before the configuration.
+// setGC sets the GC percentage as Prometheus does: the environment overrides the configuration.
 func setGC(cfg *config.Config) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(cfg.Prometheus.Runtime.GoGC)

@@ -23,56 +23,77 @@ type part struct {
 
 	cancel context.CancelFunc
 	done   chan struct{} // closed when run has ended
-	err    error         // of run, before done is closed
+	err    error         // of run; set before done is closed
 }
 
-// runParts starts all parts, and when ctx ends or one of them does, stops them in their order. It returns the error of the part
-// that ended first by itself.
-func runParts(ctx context.Context, log *zap.Logger, parts ...*part) error {
-	ended := make(chan *part, len(parts))
-	for _, p := range parts {
-		life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		p.cancel, p.done = cancel, make(chan struct{})
-		go func() {
-			defer close(p.done)
-			p.err = p.run(life)
-			if life.Err() == nil {
-				ended <- p
+// group runs parts. It stops them in the reverse order of their starts, so that a part outlives those that use it.
+type group struct {
+	log   *zap.Logger
+	parts []*part
+	ended chan *part // the first part that ended by itself
+}
+
+func newGroup(log *zap.Logger) *group { return &group{log: log, ended: make(chan *part, 1)} }
+
+// start runs a part until the group stops.
+func (g *group) start(p *part) {
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cancel, p.done = cancel, make(chan struct{})
+	g.parts = append(g.parts, p)
+	go func() {
+		defer close(p.done)
+		p.err = p.run(ctx)
+		if ctx.Err() == nil {
+			select {
+			case g.ended <- p:
+			default:
 			}
-		}()
-	}
-	var failed error
+		}
+	}()
+}
+
+// wait returns when ctx ends, or with the error of a part that ends by itself.
+func (g *group) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
-		log.Info("stop")
-	case p := <-ended:
-		failed = fmt.Errorf("%s has ended: %w", p.name, cmp.Or(p.err, errEnded))
-		p.err = nil // what is returned is not logged
+		g.log.Info("stopping")
+		return nil
+	case p := <-g.ended:
+		err := fmt.Errorf("%s has ended: %w", p.name, cmp.Or(p.err, errEnded))
+		p.err = nil // it is returned, so it is not logged
+		return err
 	}
-	for _, p := range parts {
-		p.stop(log)
+}
+
+// stop ends all parts, the last one first.
+func (g *group) stop() {
+	for len(g.parts) > 0 {
+		last := len(g.parts) - 1
+		g.parts[last].stop(g.log)
+		g.parts = g.parts[:last]
 	}
-	return failed
 }
 
 func (p *part) stop(log *zap.Logger) {
 	if p.last != nil {
 		if err := p.last(); err != nil {
-			log.Warn("stop all the same", zap.String("part", p.name), zap.Error(err))
+			log.Warn("part stops with work left", zap.String("part", p.name), zap.NamedError("err", err))
 		}
 	}
 	p.cancel()
+	deadline := time.NewTimer(p.deadline)
+	defer deadline.Stop()
 	select {
 	case <-p.done:
 		if p.err != nil {
-			log.Error("a part ends with an error", zap.String("part", p.name), zap.Error(p.err))
+			log.Error("part ended with an error", zap.String("part", p.name), zap.NamedError("err", p.err))
 		}
-	case <-time.After(p.deadline):
-		log.Warn("stop without waiting longer", zap.String("part", p.name), zap.Duration("after", p.deadline))
+	case <-deadline.C:
+		log.Warn("part did not end in time", zap.String("part", p.name), zap.Duration("after", p.deadline))
 	}
 }
 
-// idle runs a part that only has something to do at its end.
+// idle is the run of a part that only has something to do at its end.
 func idle(ctx context.Context) error {
 	<-ctx.Done()
 	return nil

@@ -32,6 +32,7 @@ func (r *recorder) part(name string) *part {
 	}}
 }
 
+// TestPartsStopInOrder: the reverse of that in which they started; one that hangs is left after its deadline.
 func TestPartsStopInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r recorder
@@ -48,9 +49,15 @@ func TestPartsStopInOrder(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Hour, cancel)
 		start := time.Now()
-		if err := runParts(ctx, zap.NewNop(), r.part("first"), second, third, r.part("fourth")); err != nil {
+		g := newGroup(zap.NewNop())
+		for _, p := range []*part{r.part("fourth"), third, second, r.part("first")} {
+			g.start(p)
+		}
+		if err := g.wait(ctx); err != nil {
 			t.Error(err)
 		}
+		g.stop()
+		g.stop() // which has nothing left to do
 		if want := []string{"first ends", "second drains", "second ends", "fourth ends"}; !slices.Equal(r.did, want) {
 			t.Errorf("got %v, want %v", r.did, want)
 		}
@@ -61,6 +68,7 @@ func TestPartsStopInOrder(t *testing.T) {
 	})
 }
 
+// TestPartThatFailsStopsAll, and its error is that of the relay.
 func TestPartThatFailsStopsAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r recorder
@@ -73,9 +81,13 @@ func TestPartThatFailsStopsAll(t *testing.T) {
 				return bad
 			}
 		}}
-		if err := runParts(t.Context(), zap.NewNop(), r.part("scrape"), failing); !errors.Is(err, bad) || err.Error() != "wal has ended: disk is gone" {
+		g := newGroup(zap.NewNop())
+		g.start(failing)
+		g.start(r.part("scrape"))
+		if err := g.wait(t.Context()); !errors.Is(err, bad) || err.Error() != "wal has ended: disk is gone" {
 			t.Errorf("got %v", err)
 		}
+		g.stop()
 		if want := []string{"scrape ends"}; !slices.Equal(r.did, want) {
 			t.Errorf("got %v, want %v", r.did, want)
 		}

@@ -13,22 +13,21 @@ import (
 	"promrelay/config"
 	"promrelay/informers"
 	"promrelay/informers/manifests"
-	"promrelay/targets"
 )
 
 // targetsOptions are the flags of targets.
 type targetsOptions struct {
 	ConfigFile, Manifests, Output string
-	FailOn                        []string // names of failures, or several with commas
+	FailOn                        []string // names of failures; one string may hold several with commas
 }
 
 // outputs are what --output may be.
 var outputs = []string{"text", "json"}
 
-// settleWithin bounds how long a directory of manifests may take to be worked off.
+// settleWithin bounds how long it may take to read a directory of manifests and to find its targets.
 const settleWithin = time.Minute
 
-// listTargets writes what the relay would scrape of a cluster that has the objects of a directory, and why not what not.
+// listTargets writes which targets the relay would scrape in a cluster with the objects of a directory, and why others are dropped.
 func listTargets(out io.Writer, o targetsOptions) error {
 	if !slices.Contains(outputs, o.Output) {
 		return fmt.Errorf("--output=%s: want %s", o.Output, strings.Join(outputs, " or "))
@@ -45,27 +44,15 @@ func listTargets(out io.Writer, o targetsOptions) error {
 	if err != nil {
 		return err
 	}
-	d, err := informers.New(informers.Options{Backend: m, Sink: func([]targets.Change) {}, Offline: true})
+	d, err := informers.New(informers.Options{Backend: m, Offline: true})
 	if err != nil {
 		return err
 	}
 	if err := d.Apply(c); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx) }()
-	for !d.Settled() {
-		select {
-		case err := <-done:
-			return errors.Join(err, ctx.Err())
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	r := newReport(d)
-	cancel()
-	if err := <-done; err != nil {
+	r, err := settledReport(d)
+	if err != nil {
 		return err
 	}
 	r.problems = m.Problems()
@@ -82,7 +69,33 @@ func listTargets(out io.Writer, o targetsOptions) error {
 	return errors.Join(e.Encode(j), failed(r, failOn))
 }
 
-// load reads the configuration, for which the directory takes the place of a cluster.
+// settledReport runs discovery until it has found all targets, and returns its report.
+func settledReport(d *informers.Discovery) (r report, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
+	done := make(chan struct{})
+	var ended error // set before done is closed
+	go func() {
+		defer close(done)
+		ended = d.Run(ctx, nil)
+	}()
+	defer func() {
+		cancel()
+		<-done
+		err = errors.Join(err, ended)
+	}()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !d.Settled() {
+		select {
+		case <-done:
+			return r, ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return newReport(d), nil
+}
+
+// load reads the configuration. The directory takes the place of the cluster.
 func (o targetsOptions) load() (*config.Config, error) {
 	if o.ConfigFile == "" {
 		return config.Load([]byte("monitors: {}\n"), "")

@@ -12,20 +12,20 @@ import (
 )
 
 const (
-	// lookEvery is how often the configuration is looked at where the file system does not tell of changes.
+	// lookEvery is how often the configuration is read where the file system does not report changes.
 	lookEvery = 10 * time.Second
-	// settleFor is how long the directory must be quiet: files are written in parts, and several of them together.
+	// settleFor is how long the directory must be quiet. Files are written in parts, and several of them together.
 	settleFor = 300 * time.Millisecond
 )
 
-// contents is what a configuration holds. Two are equal if the contents are.
+// contents are checksums of what a configuration's files hold. They are comparable.
 type contents struct {
-	file [sha256.Size]byte // of the configuration file
-	more [sha256.Size]byte // of scrape_config_files
+	file     [sha256.Size]byte // of the configuration file
+	included [sha256.Size]byte // of scrape_config_files
 }
 
-// fingerprint reads the configuration file and scrape_config_files. It is false while the file cannot be read, as it is for a moment while
-// it is replaced.
+// fingerprint reads the configuration file and scrape_config_files. It returns false while the configuration file cannot be read, as it
+// is for a moment while somebody replaces it.
 func fingerprint(path string, patterns []string) (p contents, ok bool) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -33,50 +33,52 @@ func fingerprint(path string, patterns []string) (p contents, ok bool) {
 	}
 	h := sha256.New()
 	for _, pattern := range patterns {
-		paths, _ := filepath.Glob(pattern) // loading it tells of a bad one
-		for _, more := range paths {
-			if info, err := os.Stat(more); err != nil || !info.Mode().IsRegular() {
-				continue // reading it may wait for ever
+		paths, _ := filepath.Glob(pattern) // loading the configuration refuses a bad pattern
+		for _, included := range paths {
+			if info, err := os.Stat(included); err != nil || !info.Mode().IsRegular() {
+				continue // reading a FIFO or a device may block for ever
 			}
-			text, err := os.ReadFile(more)
+			text, err := os.ReadFile(included)
 			if err != nil {
 				continue
 			}
 			sum := sha256.Sum256(text)
-			h.Write([]byte(more))
+			h.Write([]byte(included))
 			h.Write(sum[:])
 		}
 	}
-	return contents{file: sha256.Sum256(text), more: [sha256.Size]byte(h.Sum(nil))}, true
+	return contents{file: sha256.Sum256(text), included: [sha256.Size]byte(h.Sum(nil))}, true
 }
 
-// changes tells that the configuration may have changed: when something happens in the directory of its file, which is where a mount of
-// Kubernetes swaps its link ..data, and every now and then. It returns when ctx ends.
+// changes sends to out when the configuration may have changed: after something has happened in the directory of its file, where a mount
+// of Kubernetes swaps its link ..data, and every lookEvery. It returns when ctx ends.
 func changes(ctx context.Context, path string, out chan<- struct{}, log *zap.Logger) {
 	dir := filepath.Dir(path)
 	var events chan fsnotify.Event
 	var errs chan error
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		log.Info("the configuration file is looked at now and then, the system tells of no changes", zap.Error(err))
+		log.Info("changes of the configuration file are not reported by the system; it is read at intervals", zap.Duration("every", lookEvery), zap.NamedError("err", err))
 	} else {
 		defer func() { _ = w.Close() }()
 		events, errs = w.Events, w.Errors
-		_ = w.Add(dir) // again below; a directory that is away comes back
+		_ = w.Add(dir) // again below, for a directory that was removed and is back
 	}
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	var settled <-chan time.Time
+	settled := time.NewTimer(settleFor)
+	defer settled.Stop()
+	settled.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-events:
-			settled = time.After(settleFor)
+			settled.Reset(settleFor)
 			continue
-		case err := <-errs: // what was missed the ticker finds
-			log.Debug("watch the configuration file", zap.Error(err))
-		case <-settled:
+		case err := <-errs: // the ticker finds what was missed
+			log.Debug("watch of the configuration file failed", zap.NamedError("err", err))
+		case <-settled.C:
 		case <-look.C:
 			if w != nil {
 				_ = w.Add(dir)

@@ -16,25 +16,25 @@ import (
 
 var secretType = reflect.TypeFor[config_util.Secret]()
 
-// sure is the least length, in bytes, of a secret that is blanked wherever it stands. Shorter ones are parts of words by chance.
+// sure is the least length, in bytes, of a secret that is replaced everywhere. A shorter one may be part of a word by chance.
 const sure = 8
 
-// tiny is the length below which a secret may be any word of a message: it is then blanked only where quotes or the like set it off.
+// tiny is the length below which a secret may be any word of a message. It is then replaced only in quotes or the like.
 const tiny = 4
 
-// maxSecretFile bounds what is read of a file with a secret, in bytes.
+// maxSecretFile bounds how much of a file with a secret is read, in bytes.
 const maxSecretFile = 64 << 10
 
-// Redactor takes secrets out of texts. A nil one makes URLs fit to be shown and knows no secrets.
+// Redactor removes secrets from texts. A nil one knows no secrets, and removes only those of URLs.
 type Redactor struct {
 	plain []string // longest first, with their other forms
 	files []secretFile
 }
 
-// secretFile is one that holds a secret, read when a text is to be shown: what it holds changes.
+// secretFile is a file with a secret. It is read for each text, because what it holds changes.
 type secretFile struct{ user, path string }
 
-// New knows some secrets.
+// New returns a Redactor that knows some secrets.
 func New(secrets ...string) *Redactor {
 	r := &Redactor{}
 	for _, s := range secrets {
@@ -44,8 +44,8 @@ func New(secrets ...string) *Redactor {
 	return r
 }
 
-// Of knows the secrets of configurations: values of type Secret, passwords in URLs, headers and parameters whose names speak of secrets,
-// and what stands in the files that they name.
+// Of returns a Redactor that knows the secrets of configurations: values of type Secret, passwords in URLs, headers and parameters with names
+// of secrets, and the content of the files that they name.
 func Of(configs ...any) *Redactor {
 	c := collector{r: &Redactor{}}
 	for _, v := range configs {
@@ -55,7 +55,7 @@ func Of(configs ...any) *Redactor {
 	return c.r
 }
 
-// forms are the ways in which a secret may stand in a text.
+// forms are the ways in which a text may hold a secret.
 func forms(s string) []string {
 	if s == "" {
 		return nil
@@ -83,7 +83,7 @@ func ordered(secrets []string) []string {
 	return slices.Compact(secrets)
 }
 
-// Text takes the secrets out of a text, and makes the URLs in it fit to be shown.
+// Text removes the secrets from a text, also those of URLs in it.
 func (r *Redactor) Text(text string) string {
 	text = Text(text)
 	if r == nil || text == "" {
@@ -120,7 +120,7 @@ func (f secretFile) read() []string {
 	return append(forms(secret), basic(f.user, secret))
 }
 
-// blank replaces secrets, which stand longest first: of one that begins with another nothing is to be left.
+// blank replaces secrets. They are sorted, the longest first, so that nothing is left of one that begins with another.
 func blank(text string, secrets []string) string {
 	spans := strings.Split(text, Mark) // between the Marks that are there already
 	for _, s := range secrets {
@@ -133,7 +133,7 @@ func blank(text string, secrets []string) string {
 	return strings.Join(spans, Mark)
 }
 
-// split cuts a text where a secret stands in it.
+// split cuts a text at each place of a secret.
 func split(text, secret string) (parts []string) {
 	if len(secret) >= sure {
 		return strings.Split(text, secret)
@@ -153,7 +153,7 @@ func split(text, secret string) (parts []string) {
 	}
 }
 
-// alone tells whether what stands from i to end is no part of a word. Set off, it is no word of a sentence either.
+// alone reports whether the part from i to end is not within a word. With set off, it must not be a word of a sentence, either.
 func alone(text string, i, end int, setOff bool) bool {
 	before, _ := utf8.DecodeLastRuneInString(text[:i])
 	after, _ := utf8.DecodeRuneInString(text[end:])
@@ -164,7 +164,7 @@ func alone(text string, i, end int, setOff bool) bool {
 	return (i == 0 || !word(before)) && (end == len(text) || !word(after))
 }
 
-// Error is an error whose text is fit to be shown, and which is still what it was to errors.Is and errors.As.
+// Error returns an error without secrets in its text. To errors.Is and errors.As it is the same error.
 func (r *Redactor) Error(err error) error {
 	if err == nil {
 		return nil
@@ -176,7 +176,7 @@ func (r *Redactor) Error(err error) error {
 	return err
 }
 
-// shown is an error in another text.
+// shown is an error with another text.
 type shown struct {
 	text string
 	err  error
@@ -185,10 +185,10 @@ type shown struct {
 func (e shown) Error() string { return e.text }
 func (e shown) Unwrap() error { return e.err }
 
-// collector finds secrets in a configuration by the types of Go.
+// collector finds secrets in a configuration by the Go types of its values.
 type collector struct{ r *Redactor }
 
-// maxDepth bounds how deep configurations are looked into: they are trees, of some ten levels.
+// maxDepth bounds how deep a configuration is searched. Configurations are trees of some ten levels.
 const maxDepth = 40
 
 func (c *collector) add(secret string) { c.r.plain = append(c.r.plain, forms(secret)...) }
@@ -255,7 +255,7 @@ func (c *collector) structure(v reflect.Value, depth int) {
 	}
 }
 
-// strings adds the strings of a value: one, or a list of them.
+// strings adds the strings of a value, which is a string or a list of strings.
 func (c *collector) strings(v reflect.Value) {
 	for v.Kind() == reflect.Interface || v.Kind() == reflect.Pointer {
 		v = v.Elem()
@@ -270,7 +270,7 @@ func (c *collector) strings(v reflect.Value) {
 	}
 }
 
-// url adds the password of a URL, also as clients of HTTP send it, and the values of parameters that speak of secrets.
+// url adds the password of a URL, also as HTTP clients send it, and the values of parameters with names of secrets.
 func (c *collector) url(raw string) {
 	if u, err := url.Parse(raw); err == nil && u.User != nil {
 		password, _ := u.User.Password()
@@ -281,7 +281,7 @@ func (c *collector) url(raw string) {
 	}
 }
 
-// URLSecrets are the password of a URL and the values of its parameters whose names speak of secrets.
+// URLSecrets returns the password of a URL and the values of its parameters with names of secrets.
 func URLSecrets(raw string) (out []string) {
 	u, err := url.Parse(raw)
 	if err != nil {

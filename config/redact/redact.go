@@ -1,10 +1,10 @@
-// Package redact makes texts fit to be shown: URLs, errors, what receivers and targets answer. It is the one place that decides what of
-// them is secret.
+// Package redact removes secrets from texts that are shown: URLs, errors, answers of receivers and targets. It is the one place that decides
+// what is secret.
 //
-// Promises: a URL is shown without its user and without the values of parameters whose names speak of secrets; a known secret of 8
-// bytes or more is nowhere left in a text, as it is, escaped, or in base64; one of 4 bytes or more is not where it stands as a word of its
-// own, and a shorter one not where it stands in quotes or the like. No secret is taken out of the middle of a word where the rest of
-// the word would tell it. Not promised: that a secret is found which nobody has named and whose place does not tell.
+// Promises: a URL is shown without its user and without the values of parameters with names of secrets. A known secret of 8 bytes or more
+// is removed wherever it is in a text, also escaped or in base64; one of 4 bytes or more where it is a word of its own, and a shorter one
+// where it is in quotes or the like. No secret is removed from the middle of a word if the rest of the word would show what it was. Not
+// promised: to find a secret that nobody has named and that has no key of a secret.
 package redact
 
 import (
@@ -15,20 +15,20 @@ import (
 	"strings"
 )
 
-// Mark stands where a secret stood.
+// Mark replaces a secret.
 const Mark = "<secret>"
 
-// secretWords are parts of the names of parameters, headers and keys whose values are secret.
+// secretWords are parts of names of secrets: parameters, headers and keys.
 var secretWords = []string{
 	"token", "password", "passwd", "passphrase", "pwd", "secret", "credential", "apikey", "accesskey", "privatekey",
 	"signature", "auth", "session", "jwt", "bearer", "cookie",
 }
 
-// secretNames are such names as a whole.
+// secretNames are whole names of secrets.
 var secretNames = []string{"key", "sig", "pass", "pw", "keydata"}
 
-// Name tells whether what is called so is likely to be secret: a parameter of a URL, a header, a key of a file. The names of files
-// are not, nor are the ways to reach a server of tokens.
+// Name reports whether a parameter of a URL, a header or a key with this name is likely to be secret. Names of files are not, and neither
+// are the keys that say how to reach a server of tokens.
 func Name(name string) bool {
 	name = strings.Map(func(r rune) rune {
 		if r == '-' || r == '_' || r == '.' || r == '[' || r == ']' {
@@ -44,8 +44,8 @@ func Name(name string) bool {
 	return slices.Contains(secretNames, name) || slices.ContainsFunc(secretWords, func(w string) bool { return strings.Contains(name, w) })
 }
 
-// URL is a URL without its user, and with Mark for the values of parameters whose names speak of secrets. Of one that cannot be read
-// nothing is shown that may be a user or a query.
+// URL returns a URL without its user, and with Mark for the values of parameters with names of secrets. If it does not parse, everything that
+// may be a user or a query is left out.
 func URL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {

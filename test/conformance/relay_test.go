@@ -47,7 +47,7 @@ func newRelay(dir string, settings map[string]any) (*relay, error) {
 		panic(err)
 	}
 	r := &relay{dir: dir, cfg: cfg, done: make(chan error, 1)}
-	if r.d, err = informers.New(informers.Options{Backend: backend, Sink: func([]targets.Change) {}, Offline: true}); err != nil {
+	if r.d, err = informers.New(informers.Options{Backend: backend, Offline: true}); err != nil {
 		panic(err)
 	}
 	if err := r.d.Apply(cfg); err != nil {
@@ -55,7 +55,7 @@ func newRelay(dir string, settings map[string]any) (*relay, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
-	go func() { r.done <- r.d.Run(ctx) }()
+	go func() { r.done <- r.d.Run(ctx, nil) }()
 	return r, nil
 }
 

@@ -6,30 +6,30 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// tell warns of what is accepted and is likely to be a mistake. It looks at what is written, also beside mistakes.
-func (l *loader) tell() {
-	l.tellMeaningless()
-	l.tellEmpty()
-	l.tellIdleFields()
-	l.tellSelectors()
-	l.tellUnset("global", "external_labels")
-	l.tellUnset("monitors", "externalLabels")
-	l.tellSegments()
-	l.tellIdleNodes()
-	l.tellIdleJobs()
+// warnAll warns of what is accepted and is likely to be a mistake. It reads the text of the file, so it works beside mistakes, too.
+func (l *loader) warnAll() {
+	l.warnMeaningless()
+	l.warnEmpty()
+	l.warnIdleFields()
+	l.warnSelectors()
+	l.warnUnset("global", "external_labels")
+	l.warnUnset("monitors", "externalLabels")
+	l.warnSegments()
+	l.warnIdleNodes()
+	l.warnIdleJobs()
 	l.noteLabels()
 }
 
-// tellIdleNodes warns of a nodes block of which nothing is left.
-func (l *loader) tellIdleNodes() {
+// warnIdleNodes warns of a nodes block in which every job is off.
+func (l *loader) warnIdleNodes() {
 	n := l.c.Nodes
 	if n != nil && !n.Kubelet.Enabled && !n.Cadvisor.Enabled && !n.Probes.Enabled && !n.Resource.Enabled && !n.KubeProxy.Enabled {
 		l.warn(l.doc.line("nodes"), "nodes: no job is enabled, so no node is scraped; enable one, or leave the block out")
 	}
 }
 
-// tellIdleJobs warns of jobs that find no targets.
-func (l *loader) tellIdleJobs() {
+// warnIdleJobs warns of jobs that find no targets.
+func (l *loader) warnIdleJobs() {
 	for i, sc := range l.c.ScrapeConfigs {
 		if len(sc.ServiceDiscoveryConfigs) == 0 {
 			line, block := l.jobLine(i)
@@ -38,8 +38,8 @@ func (l *loader) tellIdleJobs() {
 	}
 }
 
-// tellEmpty warns of blocks that turn something on, and are written without a value: YAML has nothing there, as if the key were not.
-func (l *loader) tellEmpty() {
+// warnEmpty warns of blocks that would turn something on and have no value. To YAML it is as if the key were not there.
+func (l *loader) warnEmpty() {
 	c := l.c
 	for _, block := range []struct {
 		key, write string
@@ -56,15 +56,14 @@ func (l *loader) tellEmpty() {
 	}
 }
 
-// selectorsOf are the beginnings of the names of selectors, and the kinds that they select.
+// selectorsOf are the kinds of monitors, with the prefix of the names of their selectors.
 var selectorsOf = []struct{ name, kind string }{
 	{"serviceMonitor", "ServiceMonitor"}, {"podMonitor", "PodMonitor"}, {"probe", "Probe"}, {"scrapeConfig", "ScrapeConfig"},
 }
 
-// tellSelectors warns of selectors that are left out while others are given. By the operator's rule such a one selects nothing, which
-// nobody expects who narrows one kind. It is a warning also with --strict, since who wants that can say so: a selector that is
-// written, `probeSelector: null` too, is not told of.
-func (l *loader) tellSelectors() {
+// warnSelectors warns of selectors that are left out while others are given. By the operator's rule such a selector selects nothing, which
+// few expect who narrow one kind. There is no warning for a selector that is written, even as `probeSelector: null`.
+func (l *loader) warnSelectors() {
 	block := resolved(find(l.doc.root, "monitors"))
 	said := func(key string) bool { return find(block, key) != nil }
 	var given, left, kinds, own []string
@@ -99,10 +98,10 @@ func (l *loader) tellSelectors() {
 	}
 }
 
-// confined tells whether the relay reads namespaces that are named.
+// confined reports whether the relay reads only namespaces that are named.
 func (l *loader) confined() bool { return l.c.Kubernetes != nil && len(l.c.Kubernetes.Namespaces) > 0 }
 
-// are is a list of names with its verb.
+// are returns a list of names and its verb.
 func are(names []string) string {
 	if len(names) == 1 {
 		return names[0] + " is"
@@ -110,7 +109,7 @@ func are(names []string) string {
 	return listed(names, "and") + " are"
 }
 
-// listed writes names with a word before the last one.
+// listed joins names with commas, and word before the last one.
 func listed(names []string, word string) string {
 	last := len(names) - 1
 	if last < 1 {
@@ -119,7 +118,7 @@ func listed(names []string, word string) string {
 	return strings.Join(names[:last], ", ") + " " + word + " " + names[last]
 }
 
-// noteLabels notes that nothing tells the series from those of other clusters. Who has one cluster needs nothing: it is no warning.
+// noteLabels notes that series cannot be told from those of other clusters. It is no warning, because one cluster needs no such label.
 func (l *loader) noteLabels() {
 	if l.c.Monitors == nil && l.c.Nodes == nil {
 		return
