@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"google.golang.org/protobuf/proto"
 
+	"promrelay/scrape/order"
 	"promrelay/targets"
 )
 
@@ -24,7 +25,7 @@ import (
 // answered by transport.
 func testLoop(tb testing.TB, log Log, c promconfig.ScrapeConfig, transport http.RoundTripper) *loop {
 	tb.Helper()
-	p, err := New(Options{Log: log, Guard: NewGuard(), Host: "h"})
+	p, err := New(Options{Log: log, Guard: order.New(), Host: "h"})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"promrelay/scrape/order"
 )
 
 // stepTolerance is how far the wall clock may move against the monotonic one, from one look to the next, without being told
@@ -15,7 +17,7 @@ const stepTolerance = time.Second
 //
 //	moves by less than stepTolerance  plans move with it, and nothing is told
 //	goes ahead                        plans move with it. That it is wrong cannot be known, so its samples are written
-//	goes back by up to maxAhead       samples that are not newer than what was written are dropped until it is as late again
+//	goes back by up to order.MaxAhead       samples that are not newer than what was written are dropped until it is as late again
 //	goes back by more                 what was written is taken for a mistake: the guard forgets it, scraping goes on at once
 type clock struct {
 	read    func() (wall time.Time, mono time.Duration) // both of one instant; the wall clock without a monotonic reading
@@ -33,7 +35,7 @@ type clock struct {
 // step is what a clock that was set did.
 type step struct {
 	from, to time.Time // what it would show now, and shows
-	mistaken time.Time // going back by more than maxAhead: what is later than this is a mistake; else zero
+	mistaken time.Time // going back by more than order.MaxAhead: what is later than this is a mistake; else zero
 	floor    time.Time // nothing that was no mistake is later; zero if that is not known
 }
 
@@ -68,7 +70,7 @@ func (c *clock) now() (wall time.Time, distance time.Duration) {
 	case by > stepTolerance && c.before.IsZero():
 		c.before = c.newest
 	case by < -stepTolerance:
-		if limit := wall.Add(maxAhead); c.newest.After(limit) {
+		if limit := wall.Add(order.MaxAhead); c.newest.After(limit) {
 			s.mistaken = limit
 			if !c.before.After(limit) {
 				s.floor = c.before
@@ -111,5 +113,5 @@ func (c *clock) isBehind(ms int64) bool { return ms <= c.behind.Load() }
 // limit is the latest timestamp that anything may bear now, in milliseconds since the epoch.
 func (c *clock) limit() int64 {
 	wall, _ := c.read()
-	return wall.Add(maxAhead).UnixMilli()
+	return wall.Add(order.MaxAhead).UnixMilli()
 }

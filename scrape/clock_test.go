@@ -24,6 +24,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"promrelay/record"
+	"promrelay/scrape/order"
 	"promrelay/targets"
 	"promrelay/wal"
 )
@@ -188,7 +189,7 @@ func withClock(t *testing.T, interval time.Duration, f func(t *testing.T, c *clo
 		core, seen := observer.New(zap.WarnLevel)
 		c := &clocked{log: &readLog{t: t, points: map[string][]point{}}, seen: seen, page: "m 1\nn 1\n# EOF\n", wait: map[string]time.Duration{}}
 		var err error
-		if c.Pool, err = New(Options{Log: c.log, Guard: NewGuard(), Host: "h", Logger: zap.New(core)}); err != nil {
+		if c.Pool, err = New(Options{Log: c.log, Guard: order.New(), Host: "h", Logger: zap.New(core)}); err != nil {
 			t.Fatal(err)
 		}
 		c.start = time.Now().Round(0)
@@ -338,7 +339,7 @@ func TestClockPlan(t *testing.T) {
 				c.sleep(40 * time.Second)
 				ps := c.log.points["up@a:1"][before:]
 				lost := 0
-				if by < 0 && -by < maxAhead {
+				if by < 0 && -by < order.MaxAhead {
 					lost = int(math.Ceil(-by.Seconds() / 2))
 				}
 				if n := len(ps); n < 20-lost || n > 20 {
@@ -398,16 +399,16 @@ func TestClockRestored(t *testing.T) {
 		now := time.Now()
 		write := func(w *writer, ms int64) (newExemplar bool) {
 			tab := newTable(w.guard)
-			slot, _ := w.guard.acquire(hashLabels(ls, nil))
+			slot, _ := w.guard.Acquire(ls.Bytes(nil))
 			tab.addRow(ls, slot, 0)
 			e := record.Irregular{Kind: record.Exemplar, Time: ms, Value: 1}
 			if err := w.commit(tab, &record.Scrape{Time: ms, Values: []float64{1}, Present: record.Bits{1}, Irregular: []record.Irregular{e}}); err != nil {
 				t.Fatal(err)
 			}
-			_, _, newExemplar = w.guard.newExemplar(slot, lastExemplar{ms: now.UnixMilli(), own: true, value: 2})
+			_, _, newExemplar = w.guard.AddExemplar(slot, order.Exemplar{Time: now.UnixMilli(), Own: true, Value: 2})
 			return newExemplar
 		}
-		log, g := open(), NewGuard()
+		log, g := open(), order.New()
 		ahead := newClock()
 		ahead.read = func() (time.Time, time.Duration) { return now.Add(by), 0 }
 		ahead.start()
@@ -421,7 +422,7 @@ func TestClockRestored(t *testing.T) {
 			t.Fatal(err)
 		}
 		core, seen := observer.New(zap.WarnLevel)
-		next := NewGuard()
+		next := order.New()
 		if err := next.RestoreFrom(r); err != nil {
 			t.Fatal(err)
 		}
@@ -475,17 +476,5 @@ func TestClockSteps(t *testing.T) {
 				t.Errorf("%s: look %d: behind %s, want %s", name, i, time.UnixMilli(got), time.UnixMilli(want))
 			}
 		}
-	}
-}
-
-// BenchmarkForgetAhead is what a step of the clock costs.
-func BenchmarkForgetAhead(b *testing.B) {
-	g := NewGuard()
-	for i := range 1_000_000 {
-		slot, _ := g.acquire(uint64(i+1) * 0x9e3779b97f4a7c15)
-		g.slot(slot).last.Store(int64(i))
-	}
-	for b.Loop() {
-		g.forgetAhead(1<<40, math.MinInt64)
 	}
 }

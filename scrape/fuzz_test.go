@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"promrelay/record"
-
+	"promrelay/scrape/order"
 	"promrelay/targets"
 )
 
@@ -35,7 +35,7 @@ func FuzzPage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second string, kind int, settings uint8, piece int) {
 		contentType := fuzzTypes[uint(kind)%uint(len(fuzzTypes))]
 		read := func(room int, pieces func(io.Reader) io.Reader) (out []string) {
-			tab, p := newTable(NewGuard()), new(page)
+			tab, p := newTable(order.New()), new(page)
 			tab.rows = record.NewTable(1)
 			set := fuzzPageSettings(settings)
 			for i, body := range []string{first, second, first} {

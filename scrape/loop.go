@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"promrelay/scrape/order"
 	"promrelay/targets"
 )
 
@@ -33,9 +34,6 @@ type Status struct {
 // tolerance is how late a scrape may begin and still bear the timestamp that was planned, as in
 // prometheus/scrape; stamps at even distances compress better.
 const tolerance = 2 * time.Millisecond
-
-// maxAhead is how far in the future the timestamp of a sample may lie.
-const maxAhead = 10 * time.Minute
 
 // loop scrapes one target. Its table outlives it where the job is reloaded and series stay what they are.
 type loop struct {
@@ -203,7 +201,7 @@ func (p *Pool) offset(t *targets.Target) time.Duration {
 
 // end writes the staleness markers of all series. Where the clock went back, they come right after the last samples.
 func (l *loop) end(at time.Time) {
-	if ahead := l.stamp.Sub(at); ahead >= 0 && ahead <= maxAhead {
+	if ahead := l.stamp.Sub(at); ahead >= 0 && ahead <= order.MaxAhead {
 		at = l.stamp.Add(time.Millisecond)
 	}
 	p := pages.Get().(*page)

@@ -2,6 +2,8 @@ package scrape
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"promrelay/scrape/order"
 )
 
 // Reasons for which samples are dropped before the log.
@@ -35,7 +37,7 @@ type metrics struct {
 	walkedLines prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer, guard *Guard) *metrics {
+func newMetrics(reg prometheus.Registerer, guard *order.Guard) *metrics {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "promrelay_scrape_" + name, Help: help})
 	}

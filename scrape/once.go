@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"promrelay/scrape/order"
 	"promrelay/targets"
 	"promrelay/wal"
 )
@@ -43,7 +44,7 @@ func (l *loop) attempt(ctx context.Context, at time.Time) {
 	p := pages.Get().(*page)
 	p.reset(l.table, set, at.UnixMilli())
 	p.behind = l.pool.clock.isBehind(p.out.Time)
-	if at.After(l.stamp) || l.stamp.Sub(at) > maxAhead {
+	if at.After(l.stamp) || l.stamp.Sub(at) > order.MaxAhead {
 		l.stamp = at
 	}
 

@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"promrelay/record"
+	"promrelay/scrape/order"
 )
 
 // past is what a page found, for the case that it cannot be read to its end: Prometheus reads it before it looks at it, and then knows
@@ -23,7 +24,7 @@ type rowChange struct {
 
 type exemplarChange struct {
 	slot     uint32
-	now, old lastExemplar
+	now, old order.Exemplar
 	had      bool
 }
 
@@ -46,7 +47,7 @@ func (p *page) undo() {
 	}
 	for i := len(p.past.exemplars) - 1; i >= 0; i-- {
 		e := p.past.exemplars[i]
-		t.guard.takeBack(e.slot, e.now, e.old, e.had)
+		t.guard.UndoExemplar(e.slot, e.now, e.old, e.had)
 	}
 	clear(t.current)
 	t.swept = false
@@ -62,7 +63,7 @@ func (p *page) forgetNew() {
 	t := p.t
 	for row := p.rowsBefore; row < uint32(len(t.slots)); row++ {
 		if slot := t.slots[row]; slot != 0 {
-			t.guard.release(slot)
+			t.guard.Release(slot)
 			t.slots[row] = 0
 			t.live--
 		}
@@ -101,8 +102,8 @@ func (p *page) setStart(row uint32, ms int64) {
 }
 
 // newExemplar tells whether the exemplar is newer than those that the series had.
-func (p *page) newExemplar(slot uint32, e lastExemplar) bool {
-	old, had, newer := p.t.guard.newExemplar(slot, e)
+func (p *page) newExemplar(slot uint32, e order.Exemplar) bool {
+	old, had, newer := p.t.guard.AddExemplar(slot, e)
 	if newer {
 		p.past.exemplars = append(p.past.exemplars, exemplarChange{slot, e, old, had})
 	}

@@ -19,20 +19,14 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"go.uber.org/zap"
 
+	"promrelay/scrape/order"
 	"promrelay/targets"
-)
-
-// seriesLife is how long the guard remembers a series that no target feeds any more: as long as a query would find it without a
-// staleness marker. A clock that goes back further finds what was forgotten by its time (see rowFor).
-const (
-	seriesLife  = 5 * time.Minute
-	forgetEvery = time.Minute
 )
 
 // Options are what a Pool needs.
 type Options struct {
 	Log   Log
-	Guard *Guard
+	Guard *order.Guard
 	// ExternalLabels and the host's name decide where in its interval each target is scraped, so that
 	// relays of different clusters do not all write at once.
 	ExternalLabels labels.Labels
@@ -52,7 +46,7 @@ type Options struct {
 // Pool scrapes the targets that Apply tells it.
 type Pool struct {
 	writer       writer
-	guard        *Guard
+	guard        *order.Guard
 	clock        *clock
 	clients      clients
 	failures     failureLogs
@@ -139,13 +133,13 @@ func (p *Pool) guarded(what zap.Field, f func()) {
 
 // tellRestored compares the clock with what the log holds.
 func (p *Pool) tellRestored() {
-	r := p.guard.restored
-	if r.ahead > 0 {
-		p.logger.Warn("the log has scrapes of a clock that was ahead, what follows them is scraped all the same", zap.Int("scrapes", r.ahead))
+	r := p.guard.Restored()
+	if r.Ahead > 0 {
+		p.logger.Warn("the log has scrapes of a clock that was ahead, what follows them is scraped all the same", zap.Int("scrapes", r.Ahead))
 	}
-	if now, _ := p.clock.now(); r.newest > now.UnixMilli() {
-		p.logger.Warn("the clock is behind the log, drop samples until it is as late", zap.Time("log", time.UnixMilli(r.newest).UTC()), zap.Time("clock", now.UTC()))
-		p.clock.restored(r.newest)
+	if now, _ := p.clock.now(); r.Newest > now.UnixMilli() {
+		p.logger.Warn("the clock is behind the log, drop samples until it is as late", zap.Time("log", time.UnixMilli(r.Newest).UTC()), zap.Time("clock", now.UTC()))
+		p.clock.restored(r.Newest)
 	}
 }
 
@@ -167,7 +161,7 @@ func (p *Pool) clockStepped(s step) {
 	if !s.floor.IsZero() {
 		floor = s.floor.UnixMilli()
 	}
-	n := p.guard.forgetAhead(s.mistaken.UnixMilli(), floor)
+	n := p.guard.ForgetAfter(s.mistaken.UnixMilli(), floor)
 	p.logger.Warn("the clock was set back, take what was written ahead of it for a mistake", append(fields, zap.Int("series", n))...)
 }
 
@@ -180,12 +174,12 @@ func (p *Pool) Run(ctx context.Context) error {
 	}
 	p.pending = nil
 	p.mu.Unlock()
-	ticker := time.NewTicker(forgetEvery)
+	ticker := time.NewTicker(order.ForgetEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case now := <-ticker.C:
-			p.guarded(zap.Skip(), func() { p.guard.forget(now.Add(-seriesLife), int32(seriesLife/forgetEvery)) })
+			p.guarded(zap.Skip(), func() { p.guard.Forget(now) })
 		case <-ctx.Done():
 			p.mu.Lock()
 			for _, j := range p.jobs {

@@ -1,6 +1,8 @@
 package scrape
 
-import "time"
+import (
+	"time"
+)
 
 // A table is written in full the first time that its target is written to a segment. Were that record damaged, all that
 // the target gave until the next segment would be lost, which is hours in a small cluster. So it is written

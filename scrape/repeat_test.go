@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"promrelay/record"
+	"promrelay/scrape/order"
 	"promrelay/wal"
 )
 
@@ -91,7 +92,7 @@ type scraped struct {
 }
 
 func newScraped(full int) *scraped {
-	g, log := NewGuard(), &frameLog{segment: 1, full: full}
+	g, log := order.New(), &frameLog{segment: 1, full: full}
 	return &scraped{w: writer{guard: g, log: log, metrics: newMetrics(nil, g), clock: newClock(), saved: repeatSaved}, log: log}
 }
 
@@ -104,7 +105,7 @@ func (s *scraped) add(target, n int) {
 	for range n {
 		row := tab.rows.Len()
 		ls := labels.FromStrings("__name__", fmt.Sprintf("family_%d_seconds_total", row/50), "instance", fmt.Sprintf("10.0.0.%d:9100", target), "row", fmt.Sprint(row))
-		slot, _ := s.w.guard.acquire(hashLabels(ls, nil))
+		slot, _ := s.w.guard.Acquire(ls.Bytes(nil))
 		tab.addRow(ls, slot, float64(row))
 	}
 }

@@ -3,7 +3,6 @@ package scrape
 import (
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"math"
 	"slices"
 	"unicode/utf8"
@@ -16,6 +15,7 @@ import (
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 
 	"promrelay/record"
+	"promrelay/scrape/order"
 )
 
 var (
@@ -139,7 +139,7 @@ func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleV
 // cadvisor shows what it saw until it looks again. It is not written, but the series goes on, as in Prometheus's TSDB (tsdb/agent
 // refuses it, and the series would end with each such page). It goes on, too, while the clock is behind.
 func (p *page) follows(row uint32, known bool, ms int64) error {
-	switch last := p.t.guard.last(p.t.slots[row]); {
+	switch last := p.t.guard.Last(p.t.slots[row]); {
 	case ms > last:
 		return nil
 	case p.behind && ms == p.out.Time:
@@ -194,7 +194,7 @@ func (p *page) rowFor(ms int64, base float64) (uint32, error) {
 		return 0, fmt.Errorf("label name %q is not unique: %w", name, errInvalid)
 	}
 	p.buf = p.lset.Bytes(p.buf[:0])
-	slot, shared := p.t.guard.acquire(maphash.Bytes(seed, p.buf))
+	slot, shared := p.t.guard.Acquire(p.buf)
 	if shared {
 		if p.bySlot == nil {
 			p.bySlot = make(map[uint32]uint32, len(p.t.slots))
@@ -203,16 +203,16 @@ func (p *page) rowFor(ms int64, base float64) (uint32, error) {
 			}
 		}
 		if row, ok := p.bySlot[slot]; ok {
-			p.t.guard.release(slot)
+			p.t.guard.Release(slot)
 			return row, nil
 		}
 	}
-	last := p.t.guard.last(slot)
+	last := p.t.guard.Last(slot)
 	if last == math.MinInt64 && p.behind && ms == p.out.Time { // it may be one that was forgotten
-		last = p.t.guard.forgotten.Load()
+		last = p.t.guard.Forgotten()
 	}
 	if ms <= last {
-		p.t.guard.release(slot)
+		p.t.guard.Release(slot)
 		if p.behind && ms == p.out.Time {
 			return 0, errClock
 		}
@@ -329,7 +329,7 @@ func (p *page) putExemplars(row, slot uint32, exemplars []exemplar.Exemplar) {
 		if _, dup := ls.HasDuplicateLabelNames(); dup || size > exemplar.ExemplarMaxLabelSetLength {
 			continue
 		}
-		if p.newExemplar(slot, lastExemplar{ms: e.Ts, own: e.HasTs, value: e.Value, labels: ls.Hash()}) {
+		if p.newExemplar(slot, order.Exemplar{Time: e.Ts, Own: e.HasTs, Value: e.Value, Labels: ls.Hash()}) {
 			p.extraBytes += size * utf8.UTFMax
 			p.out.Irregular = append(p.out.Irregular, record.Irregular{Kind: record.Exemplar, Row: row, Time: e.Ts, Value: e.Value, Labels: strs})
 		}

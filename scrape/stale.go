@@ -42,7 +42,7 @@ func (p *page) markGone() {
 		for row := uint32(w * 64); gone != 0; row, gone = row+1, gone>>1 {
 			switch {
 			case gone&1 == 0:
-			case p.out.Time > p.t.guard.last(p.t.slots[row]):
+			case p.out.Time > p.t.guard.Last(p.t.slots[row]):
 				p.put(row, p.out.Time, 0, stale)
 			case p.behind:
 				p.t.current.Set(int(row)) // a page to come writes its marker
@@ -63,7 +63,7 @@ func (p *page) report(n int, stale bool, values ...float64) {
 			continue // another target gives this series
 		}
 		p.t.describeReport(row, i)
-		if p.out.Time <= p.t.guard.last(p.t.slots[row]) {
+		if p.out.Time <= p.t.guard.Last(p.t.slots[row]) {
 			if p.behind && !stale {
 				p.clocked++
 			}

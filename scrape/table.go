@@ -9,7 +9,11 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"promrelay/record"
+	"promrelay/scrape/order"
 )
+
+// seed differs with each process. No hash made with it is written to disk.
+var seed = maphash.MakeSeed()
 
 // Kinds of lines.
 const (
@@ -85,7 +89,7 @@ const familyLife = 10
 // the scrape cache of prometheus/scrape, and the two behave alike: what a line became after
 // relabelling holds until a whole page without it was read. One goroutine uses it at a time.
 type table struct {
-	guard *Guard
+	guard *order.Guard
 	rows  *record.Table
 	slots []uint32 // of the guard, by row; 0 for a dead row
 	live  int      // rows that are not dead
@@ -121,7 +125,7 @@ const noRow = math.MaxUint32
 
 var tableIDs atomic.Uint64
 
-func newTable(g *Guard) *table {
+func newTable(g *order.Guard) *table {
 	t := &table{guard: g, rows: record.NewTable(tableIDs.Add(1)), swept: true}
 	for i := range t.report {
 		t.report[i] = noRow
@@ -286,7 +290,7 @@ func (t *table) sweep() {
 			t.swept = false
 			continue
 		}
-		t.guard.release(slot)
+		t.guard.Release(slot)
 		t.slots[row] = 0
 		t.live--
 	}
@@ -356,7 +360,7 @@ func (t *table) renew() {
 func (t *table) close() {
 	for row, slot := range t.slots {
 		if slot != 0 {
-			t.guard.release(slot)
+			t.guard.Release(slot)
 			t.slots[row] = 0
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/common/model"
+
+	"promrelay/scrape/order"
 )
 
 // readPage has a table read a page, as a scrape does.
@@ -27,7 +29,7 @@ func readPage(tb testing.TB, p *page, tab *table, set *settings, ms int64, text 
 
 // TestTableForgetsTexts shows pages whose HELP line is never the same: what it said before does not stay.
 func TestTableForgetsTexts(t *testing.T) {
-	tab, p := newTable(NewGuard()), new(page)
+	tab, p := newTable(order.New()), new(page)
 	for i := range 10_000 {
 		readPage(t, p, tab, &settings{scheme: model.UTF8Validation}, int64(i+1), fmt.Sprintf("# HELP m It is %d.\nm 1\n", i))
 	}
@@ -54,7 +56,7 @@ func BenchmarkHelpChanges(b *testing.B) {
 			for i := range n {
 				fmt.Fprintf(&lines, "m{i=\"%d\"} 1\n", i)
 			}
-			tab, p := newTable(NewGuard()), new(page)
+			tab, p := newTable(order.New()), new(page)
 			for i := 0; b.Loop(); i++ {
 				readPage(b, p, tab, &settings{scheme: model.UTF8Validation}, int64(i+1), fmt.Sprintf("# HELP m It is %d.\n", i%2)+lines.String())
 			}
@@ -65,7 +67,7 @@ func BenchmarkHelpChanges(b *testing.B) {
 
 // A series that protobuf gives may be called as a line of the table reads that is none of a series.
 func TestFindTakesSeriesAlone(t *testing.T) {
-	tab, p := newTable(NewGuard()), new(page)
+	tab, p := newTable(order.New()), new(page)
 	readPage(t, p, tab, &settings{scheme: model.UTF8Validation}, 1, "# HELP a b\n# x9\na 1\n")
 	for _, name := range []string{"# HELP a b", "# x9"} {
 		p.reset(tab, &settings{scheme: model.UTF8Validation}, 2)

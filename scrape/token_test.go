@@ -17,6 +17,7 @@ import (
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 
+	"promrelay/scrape/order"
 	"promrelay/targets"
 )
 
@@ -79,7 +80,7 @@ func TestOwnToken(t *testing.T) {
 			requests.Store(0)
 			distrust.Store(step.distrust)
 			redirect.Store(step.redirect)
-			p, err := New(Options{Log: &countLog{}, Guard: NewGuard(), Host: "h", Trusted: step.trusted})
+			p, err := New(Options{Log: &countLog{}, Guard: order.New(), Host: "h", Trusted: step.trusted})
 			if err != nil {
 				t.Fatal(err)
 			}

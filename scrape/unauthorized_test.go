@@ -14,6 +14,7 @@ import (
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 
+	"promrelay/scrape/order"
 	"promrelay/targets"
 )
 
@@ -27,7 +28,7 @@ func TestUnauthorized(t *testing.T) {
 	for code, want := range map[int]bool{401: true, 403: true, 404: false, 500: false, 200: false} {
 		synctest.Test(t, func(t *testing.T) {
 			var told atomic.Int32
-			p, err := New(Options{Log: &countLog{}, Guard: NewGuard(), Host: "h", Unauthorized: func(tg *targets.Target) {
+			p, err := New(Options{Log: &countLog{}, Guard: order.New(), Host: "h", Unauthorized: func(tg *targets.Target) {
 				if tg.URL != "http://a:1/metrics" {
 					t.Errorf("told of %s", tg.URL)
 				}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"promrelay/record"
+	"promrelay/scrape/order"
 	"promrelay/wal"
 )
 
@@ -18,7 +19,7 @@ type Log interface {
 
 // writer brings what scrapes gave to the log, one after the other.
 type writer struct {
-	guard   *Guard
+	guard   *order.Guard
 	log     Log
 	metrics *metrics
 	clock   *clock
@@ -33,14 +34,14 @@ const maxKept = 1 << 20
 // commit drops the samples of s that are not newer than their series' last one, and appends the rest
 // to the log, with what it needs of the table. After an error the samples are lost.
 func (w *writer) commit(t *table, s *record.Scrape) error {
-	w.guard.mu.Lock()
-	defer w.guard.mu.Unlock()
+	w.guard.Lock()
+	defer w.guard.Unlock()
 	if limit := w.clock.limit(); s.Time > limit { // the clock went back since
-		w.guard.forgetExemplarsLocked(t.slots, limit)
+		w.guard.ForgetExemplarsLocked(t.slots, limit)
 		w.metrics.dropped.WithLabelValues(dropClock).Add(float64(s.Samples()))
 		return nil
 	}
-	late, behind := w.guard.order(t.slots, s, w.clock.isBehind(s.Time))
+	late, behind := w.guard.FilterLocked(t.slots, s, w.clock.isBehind(s.Time))
 	if late+behind > 0 {
 		w.metrics.dropped.WithLabelValues(dropLate).Add(float64(late))
 		w.metrics.dropped.WithLabelValues(dropClock).Add(float64(behind))
@@ -115,45 +116,4 @@ func (w *writer) tell(frames []wal.Frame, t *table, s *record.Scrape, before tol
 		}
 	}
 	return frames, next, repeated
-}
-
-// order drops what is not newer than the last sample of its series, and returns how many that was. Those that bear the
-// time of a clock that is behind are counted apart. The caller holds mu.
-func (g *Guard) order(slots []uint32, s *record.Scrape, clockBehind bool) (late, behind int) {
-	drop := func(ms int64) {
-		if clockBehind && ms == s.Time {
-			behind++
-		} else {
-			late++
-		}
-	}
-	for row := range s.Values {
-		if !s.Present.Has(row) {
-			continue
-		}
-		ms := s.Time
-		if len(s.Times) > 0 {
-			ms = s.Times[row]
-		}
-		if last := &g.slot(slots[row]).last; ms > last.Load() {
-			last.Store(ms)
-		} else {
-			s.Present.Clear(row)
-			drop(ms)
-		}
-	}
-	kept := s.Irregular[:0]
-	for _, e := range s.Irregular {
-		if e.Kind != record.Exemplar {
-			last := &g.slot(slots[e.Row]).last
-			if e.Time <= last.Load() {
-				drop(e.Time)
-				continue
-			}
-			last.Store(e.Time)
-		}
-		kept = append(kept, e)
-	}
-	s.Irregular = kept
-	return late, behind
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"promrelay/record"
+	"promrelay/scrape/order"
 	"promrelay/wal"
 )
 
@@ -23,7 +24,7 @@ func (l *countLog) Append(_ uint64, group ...wal.Frame) (wal.Position, error) {
 
 // Two targets that give one series may read their pages at the same time: what is not newer then is dropped when it is committed.
 func TestCommitKeepsOrderAcrossTargets(t *testing.T) {
-	log, g := &countLog{}, NewGuard()
+	log, g := &countLog{}, order.New()
 	w := writer{guard: g, log: log, metrics: newMetrics(nil, g), clock: newClock()}
 	ls := labels.FromStrings("__name__", "shared")
 	for _, c := range []struct {
@@ -32,7 +33,7 @@ func TestCommitKeepsOrderAcrossTargets(t *testing.T) {
 		want      int // samples in the log
 	}{{2000, false, 1}, {1000, false, 1}, {2000, false, 1}, {2000, true, 1}, {1500, true, 1}, {2001, false, 2}, {2002, true, 3}} {
 		tab := newTable(g)
-		slot, _ := g.acquire(hashLabels(ls, nil))
+		slot, _ := g.Acquire(ls.Bytes(nil))
 		tab.addRow(ls, slot, 0)
 		s := &record.Scrape{Time: c.time, Values: []float64{1}, Present: record.Bits{1}}
 		if c.irregular {

@@ -24,6 +24,7 @@ import (
 	"promrelay/informers/manifests"
 	"promrelay/relay"
 	"promrelay/scrape"
+	"promrelay/scrape/order"
 	"promrelay/targets"
 	"promrelay/wal"
 	"promrelay/web"
@@ -103,7 +104,7 @@ func run(o runOptions) error {
 	if err != nil {
 		return errors.Join(walError(o, cfg, err), pages.Close())
 	}
-	guard := scrape.NewGuard()
+	guard := order.New()
 	if err := restore(guard, store); err != nil {
 		log.Warn("samples may be written twice", zap.Error(err))
 	}
@@ -184,7 +185,7 @@ func newBackend(cfg *config.Config, log *zap.Logger) (b informers.Backend, probl
 	return nil, nil, nil
 }
 
-func restore(g *scrape.Guard, store *wal.WAL) error {
+func restore(g *order.Guard, store *wal.WAL) error {
 	r, err := store.NewReader(store.Recent(restoreBytes))
 	if err != nil {
 		return err
