@@ -39,6 +39,7 @@ type pageError struct {
 }
 
 func (e pageError) Error() string { return e.where + ": " + cut(e.err.Error(), shownBytes) }
+
 func (e pageError) Unwrap() error { return e.err }
 
 // sampleLimitError is a page with more samples than sample_limit lets it have.

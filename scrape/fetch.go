@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/bits"
 	"net/http"
 	"strconv"
 	"strings"
@@ -60,23 +59,6 @@ func acceptHeader(protocols []promconfig.ScrapeProtocol, scheme model.EscapingSc
 		weight--
 	}
 	return strings.Join(append(vals, fmt.Sprintf("*/*;q=0.%d", weight)), ",")
-}
-
-// buffers holds pages' memory, by the power of two of its size.
-var buffers [40]sync.Pool
-
-func getBuffer(size int) []byte {
-	class := bits.Len(uint(size - 1))
-	if b, ok := buffers[class].Get().(*[]byte); ok {
-		return (*b)[:0]
-	}
-	return make([]byte, 0, 1<<class)
-}
-
-func putBuffer(b []byte) {
-	if class := bits.Len(uint(cap(b))) - 1; class >= 10 && class < len(buffers) {
-		buffers[class].Put(&b)
-	}
 }
 
 type gunzipper struct {
@@ -140,16 +122,6 @@ func (b *body) close() {
 		gunzippers.Put(b.gunzipper)
 		b.gunzipper = nil
 	}
-}
-
-// bodySizeError is a page that is as large as it may not be.
-type bodySizeError struct {
-	key   string // of the configuration
-	limit int64  // bytes
-}
-
-func (e bodySizeError) Error() string {
-	return fmt.Sprintf("%s %d: the page has as many bytes, or more", e.key, e.limit)
 }
 
 // statusError is what a target answered instead of a page.

@@ -2,10 +2,6 @@ package scrape
 
 import (
 	"fmt"
-	"strings"
-
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/model/relabel"
 
 	"promrelay/targets"
 )
@@ -102,72 +98,3 @@ func (e sizeError) Error() string {
 type fullError struct{ sizeError }
 
 func (e fullError) Unwrap() error { return e.sizeError }
-
-// countError is a series of too many labels.
-type countError int
-
-func (e countError) Error() string {
-	return fmt.Sprintf("a series has %d labels, more than %d", int(e), maxLabels)
-}
-
-// ruleError is a relabelling that would make labels which cannot be held.
-type ruleError struct {
-	field string // where the rule stands
-	bytes int    // of the series before it
-}
-
-func (e ruleError) Error() string {
-	return fmt.Sprintf("%s could make more than %d bytes of labels of a series that has %d", e.field, maxText, e.bytes)
-}
-
-// relabel applies the rules to b, the labels of which have at most size bytes, and tells whether the series stays. It stops
-// before a rule that could make more of them than can be held: what a rule makes is bounded by how often it names its sources.
-func (s *settings) relabel(b *labels.Builder, size int) (keep bool, err error) {
-	count := 0 // at most; 0 is not known
-	for i, rule := range s.rules {
-		more := growth(rule, size)
-		if size+more > maxText || rule.Action == relabel.LabelMap && (count == 0 || 2*count > maxLabels) {
-			size, count = measure(b)
-			if more = growth(rule, size); size+more > maxText {
-				return false, ruleError{s.job.MetricOrigin(i).Field, size}
-			}
-			if count > maxLabels {
-				return false, countError(count)
-			}
-		}
-		if !relabel.ProcessBuilder(b, s.rules[i:i+1]...) {
-			return false, nil
-		}
-		size += more
-		if rule.Action == relabel.LabelMap {
-			count *= 2
-		}
-	}
-	return true, nil
-}
-
-// growth bounds how many bytes a rule adds to labels of size bytes, and how many it puts together to look at.
-func growth(r *relabel.Config, size int) int {
-	sources := len(r.SourceLabels) * (size + len(r.Separator))
-	refs := func(s string, of int) int { return len(s) + strings.Count(s, "$")*of }
-	switch r.Action {
-	case relabel.Replace:
-		return sources + refs(r.Replacement, sources) + refs(r.TargetLabel, sources)
-	case relabel.Lowercase, relabel.Uppercase:
-		return 4*sources + len(r.TargetLabel)
-	case relabel.HashMod:
-		return sources + len(r.TargetLabel) + 20
-	case relabel.LabelMap:
-		return size + strings.Count(r.Replacement, "$")*size + len(r.Replacement)*min(size+1, maxLabels)
-	}
-	return sources
-}
-
-// measure returns the bytes and the number of the labels in b.
-func measure(b *labels.Builder) (size, count int) {
-	b.Range(func(l labels.Label) {
-		size += len(l.Name) + len(l.Value)
-		count++
-	})
-	return size, count
-}

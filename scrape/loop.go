@@ -5,31 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"promrelay/scrape/order"
 	"promrelay/targets"
 )
-
-// Health is whether the last scrape of a target went well.
-type Health string
-
-// The healths, in the words of Prometheus's API.
-const (
-	HealthUnknown Health = "unknown"
-	HealthUp      Health = "up"
-	HealthDown    Health = "down"
-)
-
-// Status is what is known of a target.
-type Status struct {
-	Target     *targets.Target
-	Health     Health
-	Error      string // of the last scrape
-	LastScrape time.Time
-	Duration   time.Duration
-	Samples    int // on the last page, after relabelling
-	Series     int // that the target feeds now
-	Bytes      int // of the last page, decompressed
-}
 
 // tolerance is how late a scrape may begin and still bear the timestamp that was planned, as in
 // prometheus/scrape; stamps at even distances compress better.
@@ -63,38 +40,6 @@ func newLoop(p *Pool, t *targets.Target, tab *table) *loop {
 	return l
 }
 
-// setTarget makes the loop scrape t, the labels and URL of which are those that it has.
-func (l *loop) setTarget(t *targets.Target) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.target == nil || l.target.Job != t.Job {
-		l.pool.clients.put(l.client)
-		l.set, l.client = newSettings(t), nil
-	}
-	l.target = t
-}
-
-// prepare returns what a scrape needs. Where the client cannot be made, for a file that is missing say, the
-// next scrape tries again.
-func (l *loop) prepare() (*targets.Target, *settings, *client, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	err := l.forced
-	if err == nil {
-		err = l.pool.checkToken(l.target)
-	}
-	if l.client == nil && err == nil {
-		l.client, err = l.pool.clients.get(l.target.Job.Config.HTTPClientConfig, l.target.Labels.Get(targets.UnixSocketLabel))
-	}
-	return l.target, l.set, l.client, err
-}
-
-func (l *loop) setForced(err error) {
-	l.mu.Lock()
-	l.forced = err
-	l.mu.Unlock()
-}
-
 // handOver keeps the loop from writing staleness markers when it ends.
 func (l *loop) handOver() {
 	l.mu.Lock()
@@ -108,14 +53,6 @@ func (l *loop) ends() <-chan struct{} {
 		return nil
 	}
 	return l.done
-}
-
-func (l *loop) state() Status {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := l.status
-	s.Target = l.target
-	return s
 }
 
 // run scrapes until ctx ends. Then, unless life has ended too or the table was handed over, it writes
@@ -197,17 +134,4 @@ func (p *Pool) offset(t *targets.Target) time.Duration {
 		next -= int64(interval)
 	}
 	return time.Duration(next)
-}
-
-// end writes the staleness markers of all series. Where the clock went back, they come right after the last samples.
-func (l *loop) end(at time.Time) {
-	if ahead := l.stamp.Sub(at); ahead >= 0 && ahead <= order.MaxAhead {
-		at = l.stamp.Add(time.Millisecond)
-	}
-	p := pages.Get().(*page)
-	defer pages.Put(p)
-	p.reset(l.table, l.set, at.UnixMilli())
-	p.conclude(false, false)
-	p.report(reports(l.target.Job.Config), true)
-	_ = l.commit(p)
 }

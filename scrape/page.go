@@ -1,8 +1,6 @@
 package scrape
 
 import (
-	"strings"
-
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -98,231 +96,108 @@ func grow[T any](s []T, n int) []T {
 	return append(s[:cap(s)], make([]T, n-cap(s))...)
 }
 
-// order returns the lines that the page was found to have so far.
-func (p *page) order() []line {
-	if p.diverged {
-		return p.lines
-	}
-	return p.t.lines[:p.next]
-}
-
-// advance takes note that the expected line is there.
-func (p *page) advance() {
-	if p.diverged {
-		p.lines = append(p.lines, p.t.lines[p.next])
-		p.seen.Set(p.next)
-	}
-	p.next++
-}
-
-// diverge is called when a line is not the expected one.
-func (p *page) diverge() {
-	if p.diverged {
-		return
-	}
-	p.diverged = true
-	p.lines = append(p.lines, p.t.lines[:p.next]...)
-	n := len(p.t.lines) + len(p.t.extra)
-	p.seen = p.seen[:0].Grow(n)
-	clear(p.seen)
-	for i := range p.next {
-		p.seen.Set(i)
-	}
-	p.reindex(2 * n)
-}
-
-func (p *page) line(n int) line {
-	if n < len(p.t.lines) {
-		return p.t.lines[n]
-	}
-	if n -= len(p.t.lines); n < len(p.t.extra) {
-		return p.t.extra[n]
-	}
-	return p.fresh[n-len(p.t.extra)]
-}
-
-func (p *page) known() int { return len(p.t.lines) + len(p.t.extra) + len(p.fresh) }
-
-func (p *page) reindex(size int) {
-	slots := 64
-	for slots < size {
-		slots *= 2
-	}
-	p.index = grow(p.index[:0], slots)
-	clear(p.index)
-	for n := range p.known() {
-		if l := p.line(n); l.cached() { // a series of protobuf may be called as another line reads
-			p.index[p.place(l)] = uint32(n + 1)
-		}
-	}
-}
-
-// place returns the slot of the index where l is, or where it belongs.
-func (p *page) place(l line) uint64 {
-	mask := uint64(len(p.index) - 1)
-	for i := l.hash & mask; ; i = (i + 1) & mask {
-		n := p.index[i]
-		if n == 0 {
-			return i
-		}
-		if have := p.line(int(n - 1)); have.hash == l.hash && have.len() == l.len() {
-			return i
-		}
-	}
-}
-
-// find looks for the line of a series. Already tells that the page had it before.
-func (p *page) find(text []byte) (l line, known, already bool) {
-	l = newLine(lineSeries, text, 0)
-	if p.next < len(p.t.lines) && !(p.diverged && p.seen.Has(p.next)) {
-		if want := p.t.lines[p.next]; want.hash == l.hash && want.len() == l.len() && want.cached() {
-			p.advance()
-			return want, true, false
-		}
-	}
-	p.diverge()
-	n := int(p.index[p.place(l)]) - 1
-	if n < 0 {
-		return l, false, false
-	}
-	l = p.line(n)
-	already = p.seen.Has(n)
-	if !already {
-		p.seen.Set(n)
-		p.lines = append(p.lines, l)
-	}
-	if n < len(p.t.lines) {
-		p.next = n + 1
-	}
-	return l, true, already
-}
-
-// remember adds a line that find did not know.
-func (p *page) remember(l line) {
-	p.diverge()
-	if 4*p.known() >= 3*len(p.index) {
-		p.reindex(4 * p.known())
-	}
-	at := p.place(l)
-	p.fresh = append(p.fresh, l)
-	n := p.known()
-	p.index[at] = uint32(n)
-	p.seen = p.seen.Grow(n)
-	p.seen.Set(n - 1)
-	p.lines = append(p.lines, l)
-}
-
-// describe returns the metadata entry that the row should get with its next sample, 0 if it has the right one.
-// A row whose name is not of the family that stands before it ends what that family's metadata is good for.
-func (p *page) describe(row uint32) uint32 {
-	if p.family < 0 {
-		return 0
-	}
-	if p.entry == 0 {
-		p.entry = p.t.entryOf(p.family)
-	}
-	if p.entry == noEntry || p.t.rows.Meta(row) == p.entry {
-		return 0
-	}
-	if p.t.orphans[row] == p.entry {
-		p.family = -1
-		return 0
-	}
-	if !p.belongs(p.nameOf(row)) {
-		if p.t.orphans == nil {
-			p.t.orphans = map[uint32]uint32{}
-		}
-		p.t.orphans[row] = p.entry
-		p.family = -1
-		return 0
-	}
-	return p.entry
-}
-
-// belongs tells whether a series of this name is of the family that stands before it.
-func (p *page) belongs(name string) bool {
-	f := &p.t.families[p.family]
-	return partOfFamily(name, string(p.t.rows.Symbols().Bytes(f.name)), f.typ)
-}
-
-// nameOf reads the metric name of a row. It walks over the rows, all in one walk if they are asked for in their order.
-func (p *page) nameOf(row uint32) string {
-	rows := p.t.rows
-	if p.named == 0 || row+1 < p.named {
-		p.names.Reset(rows)
-		p.named = 0
-	}
-	for p.named <= row {
-		if !p.names.Next() { // the row was added since the walk began
-			p.names.Reset(rows)
-			p.named = 0
-			continue
-		}
-		p.named++
-	}
-	for i, name := range rows.Shape(p.names.Shape) {
-		if string(rows.Symbols().Bytes(name)) == model.MetricNameLabel {
-			return string(rows.Symbols().Bytes(p.names.Values[i]))
-		}
-	}
-	return ""
-}
-
-// meta takes in a metadata line that the table does not know, or a metadata entry of a page without lines.
-// The names and texts are as the parser gives them.
-func (p *page) meta(kind metaKind, name []byte, typ model.MetricType, text []byte) metaLine {
+// undo makes the table know nothing of the page.
+func (p *page) undo() {
 	t := p.t
-	if p.byName == nil {
-		p.byName = make(map[string]uint32, len(t.families))
-		for i, f := range t.families {
-			p.byName[string(t.rows.Symbols().Bytes(f.name))] = uint32(i)
-		}
+	t.families = append(t.families[:0], p.past.families...)
+	t.metas = t.metas[:p.metasBefore]
+	for i := len(p.changes) - 1; i >= 0; i-- {
+		c := p.changes[i]
+		t.rows.SetMeta(c.row, c.meta)
+		t.rows.SetStart(c.row, c.start)
 	}
-	n, ok := p.byName[string(name)]
-	if !ok {
-		n = uint32(len(t.families))
-		t.families = append(t.families, family{name: t.rows.Symbols().Intern(name), typ: model.MetricTypeUnknown})
-		p.byName[string(name)] = n
+	for i := len(p.past.exemplars) - 1; i >= 0; i-- {
+		e := p.past.exemplars[i]
+		t.guard.UndoExemplar(e.slot, e.now, e.old, e.had)
 	}
-	m := metaLine{family: n, kind: kind, typ: typ, text: t.rows.Symbols().Intern(text)}
-	p.enter(m)
-	return m
+	clear(t.current)
+	t.swept = false
+	rows := p.rowsBefore // those of the page are there yet
+	p.rewind()
+	p.rowsBefore = rows
+	p.discard()
 }
 
-// enter makes m what stands before the following lines.
-func (p *page) enter(m metaLine) {
-	p.t.setMeta(m)
-	p.family, p.entry = int(m.family), 0
-	if m.kind == metaType {
-		p.typ = m.typ
-	}
-}
-
-// partOfFamily tells whether a series of this name belongs to the family (isSeriesPartOfFamily of
-// prometheus/scrape).
-func partOfFamily(name, family string, typ model.MetricType) bool {
-	if !strings.HasPrefix(name, family) {
-		return false
-	}
-	var suffixes []string
-	switch typ {
-	case model.MetricTypeCounter:
-		family = strings.TrimSuffix(family, "_total")
-		suffixes = []string{"_total"}
-	case model.MetricTypeHistogram:
-		suffixes = []string{"_bucket", "_sum", "_count"}
-	case model.MetricTypeGaugeHistogram:
-		suffixes = []string{"_bucket", "_gsum", "_gcount"}
-	case model.MetricTypeSummary:
-		suffixes = []string{"_sum", "_count"}
-	case model.MetricTypeInfo:
-		family = strings.TrimSuffix(family, "_info")
-		suffixes = []string{"_info"}
-	}
-	for _, s := range suffixes {
-		if cut, ok := strings.CutSuffix(name, s); ok {
-			return cut == family
+// forgetNew makes the table forget the page's lines and new series, where these take more than they may: neither memory nor the log are to
+// hold them.
+func (p *page) forgetNew() {
+	t := p.t
+	for row := p.rowsBefore; row < uint32(len(t.slots)); row++ {
+		if slot := t.slots[row]; slot != 0 {
+			t.guard.Release(slot)
+			t.slots[row] = 0
+			t.live--
 		}
 	}
-	return name == family
+	for i, row := range t.report {
+		if row != noRow && row >= p.rowsBefore {
+			t.report[i] = noRow
+		}
+	}
+	t.setLines(nil, nil)
+	t.families, t.metas = nil, nil
+	t.rebuild()
+	t.symbols, t.size = t.rows.Symbols().Len(), t.rows.FullBytes()
+	p.rewind()
+	p.discard()
+}
+
+// perSeries is roughly what a new series takes beside its row's record: lines, slots, the guard.
+const perSeries = 100
+
+// held is roughly how many bytes the page takes by now, and made the table take.
+func (p *page) held() int64 {
+	s := &p.out
+	n := 8*(len(s.Values)+len(s.Times)) + 112*len(s.Irregular) + p.extraBytes
+	n += 16*(len(p.lines)+len(p.fresh)) + 4*len(p.index) + perSeries*len(p.fresh)
+	return int64(n + max(p.t.rows.FullBytes()-p.bytesBefore, 0))
+}
+
+// fits demands that the series of the target are not more than they may be, and no more, with the samples of the page, than one record
+// can hold.
+func (p *page) fits() error {
+	rows := p.t.rows
+	size := rows.FullBytes()
+	if most := p.t.most; most > 0 && size > most {
+		return fullError{sizeError{what: "what the series of the target consist of, with their HELP texts,", limit: int64(most), key: "scrape.memory_limit"}}
+	}
+	if size = max(size, record.ScrapeBytes(rows.Len(), len(p.out.Irregular))+p.extraBytes); size > maxRecord {
+		return fullError{sizeError{what: "what the log must hold of the target", limit: maxRecord}}
+	}
+	return nil
+}
+
+// pageDone ends the reading of p (iterDone of prometheus/scrape). With whole, it was read to its end, and
+// what it lacked is forgotten. A scrape that failed before there was a page has an empty p.
+func (t *table) pageDone(p *page, whole bool) {
+	n := t.cached + len(p.fresh) + len(t.families) // the size of that cache
+	for _, row := range t.report {
+		if row != noRow {
+			n++
+		}
+	}
+	switch {
+	case whole && p.diverged:
+		t.setLines(append(t.lines[:0:0], p.lines...), nil)
+	case whole && p.next < len(t.lines) || whole && len(t.extra) > 0:
+		t.setLines(t.lines[:p.next], nil)
+	case !whole && len(p.fresh) > 0:
+		t.setLines(t.lines, append(t.extra, p.fresh...))
+	}
+	if !whole {
+		t.swept = false // texts came, maybe, that nothing keeps
+	}
+	if whole {
+		t.format = p.format
+		t.successful = n
+		t.forgetFamilies()
+	} else if n > 2*t.successful+1000 {
+		t.setLines(t.lines[:0:0], append([]line(nil), p.order()...))
+		t.forgetFamilies()
+	} else {
+		t.metas = t.metas[:p.metasBefore] // no line refers to them
+	}
+	t.previous, t.current = t.current, t.previous
+	clear(t.current)
+	t.iter++
 }

@@ -8,14 +8,12 @@ import (
 	"math"
 	"net/netip"
 	"os"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	config_util "github.com/prometheus/common/config"
-	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.uber.org/zap"
 
@@ -66,22 +64,6 @@ type Pool struct {
 	logErr  string  // of the last commit that failed
 }
 
-// job is the targets of one job.
-type job struct {
-	*targets.Job
-	loops map[uint64]*loop
-}
-
-// targetLimitError is why every scrape of a job fails.
-type targetLimitError struct {
-	key            string // of the limit
-	targets, limit int
-}
-
-func (e targetLimitError) Error() string {
-	return fmt.Sprintf("%s exceeded (number of targets: %d, limit: %d)", e.key, e.targets, e.limit)
-}
-
 // New returns a pool without targets.
 func New(o Options) (*Pool, error) {
 	if o.Log == nil || o.Guard == nil {
@@ -120,14 +102,6 @@ func New(o Options) (*Pool, error) {
 func (p *Pool) SetLimits(l Limits) {
 	if old := p.limits.Load(); old == nil || old.Limits != l {
 		p.limits.Store(newLimits(l))
-	}
-}
-
-// guarded calls f, and tells of a panic in it.
-func (p *Pool) guarded(what zap.Field, f func()) {
-	var e *panicError
-	if err := caught(func() error { f(); return nil }); errors.As(err, &e) {
-		p.panics.tell(e, what)
 	}
 }
 
@@ -228,92 +202,6 @@ func (p *Pool) Apply(changes []targets.Change) {
 	p.metrics.targets.Set(float64(n))
 }
 
-func (p *Pool) apply(c targets.Change) {
-	j := p.jobs[c.Job.Name]
-	if c.Gone {
-		if j != nil {
-			for _, l := range j.loops {
-				p.end(l)
-			}
-			delete(p.jobs, c.Job.Name)
-		}
-		return
-	}
-	if j == nil {
-		j = &job{Job: c.Job, loops: map[uint64]*loop{}}
-		p.jobs[c.Job.Name] = j
-	}
-	old := j.Job
-	j.Job = c.Job
-	heirs := p.heirs(j, old, c)
-	for _, t := range c.Removed {
-		if l := j.loops[t.Hash]; l != nil {
-			p.end(l)
-			delete(j.loops, t.Hash)
-		}
-	}
-	for _, t := range c.Added {
-		if l := heirs[t]; l != nil {
-			p.begin(j, t, l.table, l.ends())
-			continue
-		}
-		p.add(j, old, t)
-	}
-	p.checkLimit(j)
-}
-
-// heirs finds the targets that take the place of others only since they are to be scraped more often or more seldom, or more
-// patiently: Prometheus takes these for other targets. Each goes on with the table of the loop that ends, so that no series ends.
-func (p *Pool) heirs(j *job, old *targets.Job, c targets.Change) map[*targets.Target]*loop {
-	if len(c.Removed) == 0 || len(c.Added) == 0 || !reflect.DeepEqual(sameSeries(old.Config), sameSeries(c.Job.Config)) {
-		return nil
-	}
-	gone := map[uint64]*loop{}
-	for _, t := range c.Removed {
-		if l := j.loops[t.Hash]; l != nil {
-			gone[t.Timeless()] = l
-		}
-	}
-	heirs := map[*targets.Target]*loop{}
-	for _, t := range c.Added {
-		if l := gone[t.Timeless()]; l != nil && j.loops[t.Hash] == nil {
-			delete(gone, t.Timeless())
-			l.handOver()
-			heirs[t] = l
-		}
-	}
-	return heirs
-}
-
-// add makes t one of the job's targets, or renews it if it is one.
-func (p *Pool) add(j *job, old *targets.Job, t *targets.Target) {
-	l := j.loops[t.Hash]
-	if l == nil {
-		p.begin(j, t, newTable(p.guard), nil)
-		return
-	}
-	if reflect.DeepEqual(sameLoop(old.Config), sameLoop(t.Job.Config)) {
-		l.setTarget(t)
-		return
-	}
-	// As prometheus/scrape reloads: another loop, which goes on with the table if the series stay what they are.
-	tab := newTable(p.guard)
-	var after <-chan struct{}
-	if reflect.DeepEqual(sameSeries(old.Config), sameSeries(t.Job.Config)) {
-		l.handOver()
-		tab, after = l.table, l.ends()
-	}
-	p.end(l)
-	p.begin(j, t, tab, after)
-}
-
-func (p *Pool) begin(j *job, t *targets.Target, tab *table, after <-chan struct{}) {
-	l := newLoop(p, t, tab)
-	l.after = after
-	j.loops[t.Hash] = l
-	p.start(l)
-}
-
 // end stops l, which then writes its staleness markers by itself.
 func (p *Pool) end(l *loop) {
 	if l.stop != nil {
@@ -326,32 +214,6 @@ func (p *Pool) end(l *loop) {
 			return
 		}
 	}
-}
-
-func (p *Pool) checkLimit(j *job) {
-	var err error
-	if limit := int(j.Config.TargetLimit); limit > 0 && len(j.loops) > limit {
-		err = targetLimitError{j.Owner.Key("target_limit"), len(j.loops), limit}
-	}
-	for _, l := range j.loops {
-		l.setForced(err)
-	}
-}
-
-// sameLoop returns what of c a loop cannot take over while it runs. HTTP settings it can: rotated
-// credentials do not disturb the rhythm of scrapes.
-func sameLoop(c *promconfig.ScrapeConfig) promconfig.ScrapeConfig {
-	z := *c
-	z.HTTPClientConfig = config_util.HTTPClientConfig{}
-	z.RelabelConfigs, z.ServiceDiscoveryConfigs, z.TargetLimit, z.KeepDroppedTargets = nil, nil, 0, 0
-	return z
-}
-
-// sameSeries returns what of c decides which series a page leads to (zeroConfig of prometheus/scrape).
-func sameSeries(c *promconfig.ScrapeConfig) promconfig.ScrapeConfig {
-	z := sameLoop(c)
-	z.ScrapeInterval, z.ScrapeTimeout, z.SampleLimit = 0, 0, 0
-	return z
 }
 
 // Statuses returns what is known of the targets of a job, in no order.
@@ -378,14 +240,4 @@ func (p *Pool) Jobs() []*targets.Job {
 		out = append(out, j.Job)
 	}
 	return out
-}
-
-// logState logs an error of the log once, until another one comes.
-func (p *Pool) logState(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if text := err.Error(); text != p.logErr {
-		p.logErr = text
-		p.logger.Error("lose samples", zap.Error(err))
-	}
 }

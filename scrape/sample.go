@@ -4,18 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
-	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/exemplar"
-	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
-	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
-
-	"promrelay/record"
-	"promrelay/scrape/order"
 )
 
 var (
@@ -32,14 +24,6 @@ var (
 	errOutOfBounds = errors.New("out of bounds")
 	errClock       = errors.New("the clock went back")
 )
-
-// sampleValue is what a sample is worth: a float, or one of the two kinds of histograms.
-type sampleValue struct {
-	v         float64
-	histogram bool
-	int       *histogram.Histogram
-	float     *histogram.FloatHistogram
-}
 
 // sample takes in the sample at which parser stands; text is what the parser calls its series. An
 // error ends the page. The order of the checks is that of prometheus/scrape over tsdb/agent.
@@ -225,71 +209,6 @@ func (p *page) rowFor(ms int64, base float64) (uint32, error) {
 	return row, nil
 }
 
-// put takes a value of the row into the columns, or beside them if it has one already.
-func (p *page) put(row uint32, ms, start int64, v float64) {
-	s := &p.out
-	r := int(row)
-	if r >= len(s.Values) {
-		p.widen()
-	}
-	if s.Present.Has(r) || r>>6 < len(p.odd) && p.odd.Has(r) {
-		p.putIrregular(record.Irregular{Kind: record.Sample, Row: row, Time: ms, Start: start, Value: v})
-		return
-	}
-	if ms != s.Time && len(s.Times) == 0 {
-		s.Times = grow(s.Times, len(s.Values))
-		for i := range s.Times {
-			s.Times[i] = s.Time
-		}
-	}
-	if len(s.Times) > 0 {
-		s.Times[r] = ms
-	}
-	p.setStart(row, start)
-	s.Present.Set(r)
-	s.Values[r] = v
-}
-
-// widen makes the columns as long as there are rows, and some more where the table grows.
-func (p *page) widen() {
-	n := len(p.t.slots)
-	p.out.Values = slices.Grow(p.out.Values, n-len(p.out.Values))[:n]
-	p.out.Present = p.out.Present.Grow(n)
-	if len(p.out.Times) > 0 {
-		p.out.Times = slices.Grow(p.out.Times, n-len(p.out.Times))[:n]
-	}
-}
-
-func (p *page) putIrregular(e record.Irregular) {
-	p.odd = p.odd.Grow(len(p.t.slots))
-	p.odd.Set(int(e.Row))
-	p.out.Irregular = append(p.out.Irregular, e)
-}
-
-// hold keeps the row from getting a staleness marker.
-func (p *page) hold(row uint32, explicit bool) {
-	if !explicit || p.set.trackTimestampsStaleness {
-		p.t.current.Set(int(row))
-	}
-}
-
-func (p *page) putHistogram(row uint32, ms, start int64, v sampleValue) error {
-	var m writev2.Histogram
-	if v.int != nil {
-		m = writev2.FromIntHistogram(0, 0, v.int)
-	} else {
-		m = writev2.FromFloatHistogram(0, 0, v.float)
-	}
-	b, err := m.Marshal()
-	if err != nil {
-		return fmt.Errorf("encode histogram: %w", err)
-	}
-	p.widen()
-	p.putIrregular(record.Irregular{Kind: record.Histogram, Row: row, Time: ms, Start: start, Histogram: b})
-	p.extraBytes += len(b)
-	return p.fits()
-}
-
 // startOf returns the start timestamp of the sample at which parser stands, 0 for none. In OpenMetrics text it
 // takes the place of the _created series, which Prometheus by default takes for samples: so do we.
 func (p *page) startOf(parser textparse.Parser) int64 {
@@ -299,101 +218,34 @@ func (p *page) startOf(parser textparse.Parser) int64 {
 	return parser.StartTimestamp()
 }
 
-// exemplarsOf returns the exemplars of the sample at which parser stands, oldest first.
-func exemplarsOf(parser textparse.Parser, ofHistogram bool, ms int64) []exemplar.Exemplar {
-	var out []exemplar.Exemplar
-	var e exemplar.Exemplar
-	for parser.Exemplar(&e) {
-		if !e.HasTs {
-			e.Ts = ms
-		}
-		if e.HasTs || !ofHistogram { // a native histogram's exemplar without a timestamp could not be told from an older one
-			out = append(out, e)
-		}
-		e = exemplar.Exemplar{}
+// series sets p.lset to the labels of the series at which parser stands, as they are after
+// relabelling; to none if a rule dropped it.
+func (p *page) series(parser textparse.Parser) error {
+	parser.Labels(&p.lset)
+	if n := p.lset.Len(); n > maxLabels {
+		return countError(n)
 	}
-	slices.SortFunc(out, exemplar.Compare)
-	return out
-}
-
-// putExemplars takes in the exemplars that are valid and newer than those that the series had.
-func (p *page) putExemplars(row, slot uint32, exemplars []exemplar.Exemplar) {
-	for _, e := range exemplars {
-		ls := e.Labels.WithoutEmpty()
-		size := 0
-		var strs []string
-		ls.Range(func(l labels.Label) {
-			size += len([]rune(l.Name)) + len([]rune(l.Value))
-			strs = append(strs, l.Name, l.Value)
-		})
-		if _, dup := ls.HasDuplicateLabelNames(); dup || size > exemplar.ExemplarMaxLabelSetLength {
-			continue
-		}
-		if p.newExemplar(slot, order.Exemplar{Time: e.Ts, Own: e.HasTs, Value: e.Value, Labels: ls.Hash()}) {
-			p.extraBytes += size * utf8.UTFMax
-			p.out.Irregular = append(p.out.Irregular, record.Irregular{Kind: record.Exemplar, Row: row, Time: e.Ts, Value: e.Value, Labels: strs})
-		}
+	if p.builder == nil {
+		p.builder = labels.NewBuilder(labels.EmptyLabels())
 	}
-}
-
-// limit reduces a histogram's resolution as the settings demand.
-func (v *sampleValue) limit(set *settings) error {
-	if !v.histogram {
-		return nil
-	}
-	if set.maxSchema < histogram.ExponentialSchemaMax {
-		if v.int != nil && histogram.IsExponentialSchemaReserved(v.int.Schema) && v.int.Schema > set.maxSchema {
-			if err := v.int.ReduceResolution(set.maxSchema); err != nil {
-				return err
-			}
-		}
-		if v.float != nil && histogram.IsExponentialSchemaReserved(v.float.Schema) && v.float.Schema > set.maxSchema {
-			if err := v.float.ReduceResolution(set.maxSchema); err != nil {
-				return err
-			}
-		}
-	}
-	for set.bucketLimit > 0 && v.buckets() > set.bucketLimit {
-		if err := v.halve(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (v *sampleValue) buckets() int {
-	if v.int != nil {
-		return len(v.int.PositiveBuckets) + len(v.int.NegativeBuckets)
-	}
-	return len(v.float.PositiveBuckets) + len(v.float.NegativeBuckets)
-}
-
-// halve merges the buckets of a histogram in pairs.
-func (v *sampleValue) halve() error {
-	schema := func(s int32) error {
-		if !histogram.IsExponentialSchema(s) || s <= histogram.ExponentialSchemaMin {
-			return errBucketLimit
-		}
-		return nil
-	}
-	if v.int != nil {
-		if err := schema(v.int.Schema); err != nil {
-			return err
-		}
-		return v.int.ReduceResolution(v.int.Schema - 1)
-	}
-	if err := schema(v.float.Schema); err != nil {
+	size := int(p.lset.ByteSize()) + p.set.size
+	p.set.attach(p.builder, p.lset)
+	keep, err := p.set.relabel(p.builder, size)
+	if err != nil {
 		return err
 	}
-	return v.float.ReduceResolution(v.float.Schema - 1)
-}
-
-func (v *sampleValue) validate() error {
-	switch {
-	case v.int != nil:
-		return v.int.Validate()
-	case v.float != nil:
-		return v.float.Validate()
+	if !keep {
+		p.lset = labels.EmptyLabels()
+		return nil
 	}
-	return nil
+	p.lset = p.builder.Labels()
+	switch {
+	case p.lset.IsEmpty():
+		return nil
+	case !p.lset.Has(model.MetricNameLabel):
+		return errNameMissing
+	case !p.lset.IsValid(p.set.scheme):
+		return fmt.Errorf("invalid metric name or label names: %s", p.lset.String())
+	}
+	return p.set.checkLimits(p.lset)
 }

@@ -1,7 +1,6 @@
 package scrape
 
 import (
-	"hash/maphash"
 	"math"
 	"sync/atomic"
 
@@ -11,79 +10,6 @@ import (
 	"promrelay/record"
 	"promrelay/scrape/order"
 )
-
-// seed differs with each process. No hash made with it is written to disk.
-var seed = maphash.MakeSeed()
-
-// Kinds of lines.
-const (
-	lineSeries  = iota // feeds a row
-	lineDropped        // relabelling dropped it
-	lineMeta           // # TYPE, # HELP or # UNIT
-	lineComment
-)
-
-// line is what a table knows of one line of the page: of a series line the part before the value,
-// of the others all.
-type line struct {
-	hash uint64
-	size uint32 // bytes << 2 | kind
-	to   uint32 // row of a series, index into metas of a metadata line
-}
-
-func newLine(kind int, text []byte, to uint32) line {
-	return line{maphash.Bytes(seed, text), uint32(len(text))<<2 | uint32(kind), to}
-}
-
-func (l line) kind() int { return int(l.size & 3) }
-func (l line) len() int  { return int(l.size >> 2) }
-
-// cached tells whether prometheus/scrape would hold the line in its cache.
-func (l line) cached() bool { return l.kind() == lineSeries || l.kind() == lineDropped }
-
-// isAt tells whether the bytes of b at i are those of l, and something follows them.
-func (l line) isAt(b []byte, i int) bool {
-	end := i + l.len()
-	return end < len(b) && maphash.Bytes(seed, b[i:end]) == l.hash
-}
-
-// format is what a page is written in.
-type format byte
-
-const (
-	formatOther format = iota
-	formatPrometheus
-	formatOpenMetrics
-	formatProtobuf
-)
-
-// family is the metadata of a metric family as the page's lines have made it so far. The texts are
-// symbols of the table.
-type family struct {
-	name, help, unit uint32
-	typ              model.MetricType
-	entry            uint32 // of the table's metadata, 0 until it is needed
-	iter             uint64 // when it was last seen
-}
-
-// metaLine is what a metadata line says.
-type metaLine struct {
-	family uint32
-	kind   metaKind
-	typ    model.MetricType
-	text   uint32 // symbol
-}
-
-type metaKind byte
-
-const (
-	metaType metaKind = iota
-	metaHelp
-	metaUnit
-)
-
-// familyLife is how many whole pages a family's metadata outlives its last line.
-const familyLife = 10
 
 // table is what a target's pages have led to: the series table of the design. It plays the part of
 // the scrape cache of prometheus/scrape, and the two behave alike: what a line became after
@@ -158,9 +84,6 @@ func (t *table) setMeta(m metaLine) {
 	}
 }
 
-// noEntry stands for metadata that says nothing, which is not worth an entry.
-const noEntry = math.MaxUint32
-
 // entryOf returns the number of the metadata of family n.
 func (t *table) entryOf(n int) uint32 {
 	f := &t.families[n]
@@ -171,41 +94,6 @@ func (t *table) entryOf(n int) uint32 {
 		f.entry = t.rows.Metadata(f.typ, f.name, f.help, f.unit)
 	}
 	return f.entry
-}
-
-// pageDone ends the reading of p (iterDone of prometheus/scrape). With whole, it was read to its end, and
-// what it lacked is forgotten. A scrape that failed before there was a page has an empty p.
-func (t *table) pageDone(p *page, whole bool) {
-	n := t.cached + len(p.fresh) + len(t.families) // the size of that cache
-	for _, row := range t.report {
-		if row != noRow {
-			n++
-		}
-	}
-	switch {
-	case whole && p.diverged:
-		t.setLines(append(t.lines[:0:0], p.lines...), nil)
-	case whole && p.next < len(t.lines) || whole && len(t.extra) > 0:
-		t.setLines(t.lines[:p.next], nil)
-	case !whole && len(p.fresh) > 0:
-		t.setLines(t.lines, append(t.extra, p.fresh...))
-	}
-	if !whole {
-		t.swept = false // texts came, maybe, that nothing keeps
-	}
-	if whole {
-		t.format = p.format
-		t.successful = n
-		t.forgetFamilies()
-	} else if n > 2*t.successful+1000 {
-		t.setLines(t.lines[:0:0], append([]line(nil), p.order()...))
-		t.forgetFamilies()
-	} else {
-		t.metas = t.metas[:p.metasBefore] // no line refers to them
-	}
-	t.previous, t.current = t.current, t.previous
-	clear(t.current)
-	t.iter++
 }
 
 func (t *table) setLines(lines, extra []line) {
@@ -363,5 +251,19 @@ func (t *table) close() {
 			t.guard.Release(slot)
 			t.slots[row] = 0
 		}
+	}
+}
+
+// forgetCurrent forgets what the page at hand had, but for report series, which a page can have too: their reports follow.
+func (t *table) forgetCurrent() {
+	var had []uint32
+	for _, row := range t.report {
+		if row != noRow && t.current.Has(int(row)) {
+			had = append(had, row)
+		}
+	}
+	clear(t.current)
+	for _, row := range had {
+		t.current.Set(int(row))
 	}
 }

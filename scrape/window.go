@@ -3,7 +3,10 @@ package scrape
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"math/bits"
+	"sync"
 )
 
 // headroom is how many bytes stand before a page in its buffer, for what a parser that starts in the middle must be told first.
@@ -147,4 +150,31 @@ func (w *window) drain() {
 	for w.err == nil && !w.eof {
 		_, _ = w.fill(len(w.buf))
 	}
+}
+
+// buffers holds pages' memory, by the power of two of its size.
+var buffers [40]sync.Pool
+
+func getBuffer(size int) []byte {
+	class := bits.Len(uint(size - 1))
+	if b, ok := buffers[class].Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return make([]byte, 0, 1<<class)
+}
+
+func putBuffer(b []byte) {
+	if class := bits.Len(uint(cap(b))) - 1; class >= 10 && class < len(buffers) {
+		buffers[class].Put(&b)
+	}
+}
+
+// bodySizeError is a page that is as large as it may not be.
+type bodySizeError struct {
+	key   string // of the configuration
+	limit int64  // bytes
+}
+
+func (e bodySizeError) Error() string {
+	return fmt.Sprintf("%s %d: the page has as many bytes, or more", e.key, e.limit)
 }

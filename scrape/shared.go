@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 
+	"go.uber.org/zap"
+
 	"promrelay/targets"
 )
 
@@ -15,4 +17,22 @@ func (p *Pool) checkToken(t *targets.Target) error {
 		trusted = func(netip.AddrPort) error { return errors.New("the Nodes are not known") }
 	}
 	return t.CheckToken(trusted)
+}
+
+// guarded calls f, and tells of a panic in it.
+func (p *Pool) guarded(what zap.Field, f func()) {
+	var e *panicError
+	if err := caught(func() error { f(); return nil }); errors.As(err, &e) {
+		p.panics.tell(e, what)
+	}
+}
+
+// logState logs an error of the log once, until another one comes.
+func (p *Pool) logState(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if text := err.Error(); text != p.logErr {
+		p.logErr = text
+		p.logger.Error("lose samples", zap.Error(err))
+	}
 }

@@ -207,3 +207,56 @@ func limitName(err error) string {
 	}
 	return ""
 }
+
+// setTarget makes the loop scrape t, the labels and URL of which are those that it has.
+func (l *loop) setTarget(t *targets.Target) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.target == nil || l.target.Job != t.Job {
+		l.pool.clients.put(l.client)
+		l.set, l.client = newSettings(t), nil
+	}
+	l.target = t
+}
+
+// prepare returns what a scrape needs. Where the client cannot be made, for a file that is missing say, the
+// next scrape tries again.
+func (l *loop) prepare() (*targets.Target, *settings, *client, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.forced
+	if err == nil {
+		err = l.pool.checkToken(l.target)
+	}
+	if l.client == nil && err == nil {
+		l.client, err = l.pool.clients.get(l.target.Job.Config.HTTPClientConfig, l.target.Labels.Get(targets.UnixSocketLabel))
+	}
+	return l.target, l.set, l.client, err
+}
+
+func (l *loop) setForced(err error) {
+	l.mu.Lock()
+	l.forced = err
+	l.mu.Unlock()
+}
+
+func (l *loop) state() Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.status
+	s.Target = l.target
+	return s
+}
+
+// end writes the staleness markers of all series. Where the clock went back, they come right after the last samples.
+func (l *loop) end(at time.Time) {
+	if ahead := l.stamp.Sub(at); ahead >= 0 && ahead <= order.MaxAhead {
+		at = l.stamp.Add(time.Millisecond)
+	}
+	p := pages.Get().(*page)
+	defer pages.Put(p)
+	p.reset(l.table, l.set, at.UnixMilli())
+	p.conclude(false, false)
+	p.report(reports(l.target.Job.Config), true)
+	_ = l.commit(p)
+}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math"
 
-	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/value"
 )
 
@@ -18,20 +17,6 @@ func (p *page) conclude(whole, failed bool) {
 	}
 	p.markGone()
 	p.t.pageDone(p, whole)
-}
-
-// forgetCurrent forgets what the page at hand had, but for report series, which a page can have too: their reports follow.
-func (t *table) forgetCurrent() {
-	var had []uint32
-	for _, row := range t.report {
-		if row != noRow && t.current.Has(int(row)) {
-			had = append(had, row)
-		}
-	}
-	clear(t.current)
-	for _, row := range had {
-		t.current.Set(int(row))
-	}
 }
 
 // markGone writes staleness markers for the series that the page before held and this one does not.
@@ -89,13 +74,4 @@ func (p *page) reportRow(i int) (uint32, error) {
 		p.t.report[i] = row
 	}
 	return row, err
-}
-
-func (t *table) describeReport(row uint32, i int) {
-	if t.reportEntries[i] == 0 {
-		s := t.rows.Symbols()
-		r := reportSeries[i]
-		t.reportEntries[i] = t.rows.Metadata(model.MetricTypeGauge, s.Intern([]byte(r.name)), s.Intern([]byte(r.help)), s.Intern([]byte(r.unit)))
-	}
-	t.rows.SetMeta(row, t.reportEntries[i])
 }
