@@ -9,14 +9,14 @@ import (
 	"promrelay/record"
 )
 
-// put takes a value of the row into the columns, or beside them if it has one already.
+// put puts a value into the row of the columns, or beside them if the row has one already.
 func (p *page) put(row uint32, ms, start int64, v float64) {
 	s := &p.out
 	r := int(row)
 	if r >= len(s.Values) {
 		p.widen()
 	}
-	if s.Present.Has(r) || r>>6 < len(p.odd) && p.odd.Has(r) {
+	if s.Present.Has(r) || r>>6 < len(p.irregular) && p.irregular.Has(r) {
 		p.putIrregular(record.Irregular{Kind: record.Sample, Row: row, Time: ms, Start: start, Value: v})
 		return
 	}
@@ -29,12 +29,12 @@ func (p *page) put(row uint32, ms, start int64, v float64) {
 	if len(s.Times) > 0 {
 		s.Times[r] = ms
 	}
-	p.setStart(row, start)
+	p.changes.setStart(p.t, row, start)
 	s.Present.Set(r)
 	s.Values[r] = v
 }
 
-// widen makes the columns as long as there are rows, and some more where the table grows.
+// widen makes the columns as long as there are rows.
 func (p *page) widen() {
 	n := len(p.t.slots)
 	p.out.Values = slices.Grow(p.out.Values, n-len(p.out.Values))[:n]
@@ -44,19 +44,21 @@ func (p *page) widen() {
 	}
 }
 
+// putIrregular puts a sample beside the columns.
 func (p *page) putIrregular(e record.Irregular) {
-	p.odd = p.odd.Grow(len(p.t.slots))
-	p.odd.Set(int(e.Row))
+	p.irregular = p.irregular.Grow(len(p.t.slots))
+	p.irregular.Set(int(e.Row))
 	p.out.Irregular = append(p.out.Irregular, e)
 }
 
-// hold keeps the row from getting a staleness marker.
-func (p *page) hold(row uint32, explicit bool) {
+// keepAlive notes that the page has the row, so that it gets no staleness marker.
+func (p *page) keepAlive(row uint32, explicit bool) {
 	if !explicit || p.set.trackTimestampsStaleness {
 		p.t.current.Set(int(row))
 	}
 }
 
+// putHistogram puts a histogram beside the columns.
 func (p *page) putHistogram(row uint32, ms, start int64, v sampleValue) error {
 	var m writev2.Histogram
 	if v.int != nil {

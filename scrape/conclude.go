@@ -16,7 +16,7 @@ func (p *page) conclude(whole, failed bool) {
 		p.t.forgetCurrent()
 	}
 	p.markGone()
-	p.t.pageDone(p, whole)
+	p.learn(whole)
 }
 
 // markGone writes staleness markers for the series that the page before held and this one does not.

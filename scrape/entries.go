@@ -41,7 +41,7 @@ func (p *page) entries(parser textparse.Parser, win *window) error {
 			p.meta(metaUnit, name, "", unit)
 		case textparse.EntrySeries:
 			series, stamp, v := parser.Series()
-			if int64(len(series)) > win.longest && p.format != formatProtobuf {
+			if int64(len(series)) > win.maxLine && p.format != formatProtobuf {
 				return win.tooLarge("a series", len(series))
 			}
 			p.lastText = series

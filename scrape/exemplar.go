@@ -29,7 +29,7 @@ func exemplarsOf(parser textparse.Parser, ofHistogram bool, ms int64) []exemplar
 	return out
 }
 
-// putExemplars takes in the exemplars that are valid and newer than those that the series had.
+// putExemplars puts the exemplars into the record that are valid and newer than those that the series had.
 func (p *page) putExemplars(row, slot uint32, exemplars []exemplar.Exemplar) {
 	for _, e := range exemplars {
 		ls := e.Labels.WithoutEmpty()
@@ -42,7 +42,7 @@ func (p *page) putExemplars(row, slot uint32, exemplars []exemplar.Exemplar) {
 		if _, dup := ls.HasDuplicateLabelNames(); dup || size > exemplar.ExemplarMaxLabelSetLength {
 			continue
 		}
-		if p.newExemplar(slot, order.Exemplar{Time: e.Ts, Own: e.HasTs, Value: e.Value, Labels: ls.Hash()}) {
+		if p.changes.addExemplar(p.t, slot, order.Exemplar{Time: e.Ts, Own: e.HasTs, Value: e.Value, Labels: ls.Hash()}) {
 			p.extraBytes += size * utf8.UTFMax
 			p.out.Irregular = append(p.out.Irregular, record.Irregular{Kind: record.Exemplar, Row: row, Time: e.Ts, Value: e.Value, Labels: strs})
 		}

@@ -146,3 +146,36 @@ func credentials(resp *http.Response) string {
 	}
 	return "no credentials were sent"
 }
+
+// limitName returns the value of the metric's label limit for an error, "" for one that is not about a limit.
+func limitName(err error) string {
+	var label labelLimitError
+	var target targetLimitError
+	switch {
+	case errors.As(err, new(sampleLimitError)):
+		return "sample_limit"
+	case errors.As(err, new(bucketLimitError)):
+		return "native_histogram_bucket_limit"
+	case errors.As(err, new(bodySizeError)):
+		return "body_size_limit"
+	case errors.As(err, new(sizeError)), errors.As(err, new(countError)), errors.As(err, new(ruleError)):
+		return "size"
+	case errors.As(err, new(memoryError)):
+		return "memory_limit"
+	case errors.As(err, &label):
+		return "label_limit"
+	case errors.As(err, &target):
+		return "target_limit"
+	}
+	return ""
+}
+
+// targetLimitError is why every scrape of a job fails that has too many targets.
+type targetLimitError struct {
+	key            string // of the limit
+	targets, limit int
+}
+
+func (e targetLimitError) Error() string {
+	return fmt.Sprintf("%s exceeded (number of targets: %d, limit: %d)", e.key, e.targets, e.limit)
+}

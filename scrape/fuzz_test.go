@@ -43,8 +43,8 @@ func FuzzPage(f *testing.F) {
 				if room > 0 {
 					win.least, win.buf = 8, make([]byte, headroom, headroom+room)
 				}
-				if win.longest = 1 << 10; settings&128 != 0 {
-					win.longest = maxText
+				if win.maxLine = 1 << 10; settings&128 != 0 {
+					win.maxLine = maxText
 				}
 				p.reset(tab, set, int64(i+1)*1000)
 				p.maxTime = math.MaxInt64

@@ -1,8 +1,12 @@
 package scrape
 
 import (
+	"errors"
+
 	"github.com/prometheus/prometheus/model/histogram"
 )
+
+var errBucketLimit = errors.New("histogram bucket limit exceeded")
 
 // sampleValue is what a sample is worth: a float, or one of the two kinds of histograms.
 type sampleValue struct {

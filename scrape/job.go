@@ -1,7 +1,6 @@
 package scrape
 
 import (
-	"fmt"
 	"reflect"
 
 	config_util "github.com/prometheus/common/config"
@@ -10,59 +9,48 @@ import (
 	"promrelay/targets"
 )
 
-// job is the targets of one job.
+// job is the loops of one job's targets.
 type job struct {
 	*targets.Job
-	loops map[uint64]*loop
+	loops map[uint64]*loop // by Target.Hash
 }
 
-// targetLimitError is why every scrape of a job fails.
-type targetLimitError struct {
-	key            string // of the limit
-	targets, limit int
-}
+func newJob(j *targets.Job) *job { return &job{Job: j, loops: map[uint64]*loop{}} }
 
-func (e targetLimitError) Error() string {
-	return fmt.Sprintf("%s exceeded (number of targets: %d, limit: %d)", e.key, e.targets, e.limit)
-}
+// loopDiff is which loops a change ends, and which it starts after that.
+type loopDiff struct{ end, start []*loop }
 
-func (p *Pool) apply(c targets.Change) {
-	j := p.jobs[c.Job.Name]
-	if c.Gone {
-		if j != nil {
-			for _, l := range j.loops {
-				p.end(l)
-			}
-			delete(p.jobs, c.Job.Name)
-		}
-		return
-	}
-	if j == nil {
-		j = &job{Job: c.Job, loops: map[uint64]*loop{}}
-		p.jobs[c.Job.Name] = j
-	}
+// apply takes over a change of the job, and adds to d what follows for its loops.
+func (j *job) apply(s *shared, c targets.Change, d *loopDiff) {
 	old := j.Job
 	j.Job = c.Job
-	heirs := p.heirs(j, old, c)
+	heirs := j.heirs(old, c)
 	for _, t := range c.Removed {
 		if l := j.loops[t.Hash]; l != nil {
-			p.end(l)
+			d.end = append(d.end, l)
 			delete(j.loops, t.Hash)
 		}
 	}
 	for _, t := range c.Added {
 		if l := heirs[t]; l != nil {
-			p.begin(j, t, l.table, l.ends())
+			j.start(newLoop(s, t, l.table, l.ended()), t, d)
 			continue
 		}
-		p.add(j, old, t)
+		j.add(s, old, t, d)
 	}
-	p.checkLimit(j)
+	j.checkLimit()
 }
 
-// heirs finds the targets that take the place of others only since they are to be scraped more often or more seldom, or more
-// patiently: Prometheus takes these for other targets. Each goes on with the table of the loop that ends, so that no series ends.
-func (p *Pool) heirs(j *job, old *targets.Job, c targets.Change) map[*targets.Target]*loop {
+// endAll ends all loops of the job.
+func (j *job) endAll(d *loopDiff) {
+	for _, l := range j.loops {
+		d.end = append(d.end, l)
+	}
+}
+
+// heirs pairs added targets with the loops of removed ones whose series they continue. Such a target differs in its interval or
+// timeout alone, which for Prometheus makes it another target. It takes over the table, so that no series ends.
+func (j *job) heirs(old *targets.Job, c targets.Change) map[*targets.Target]*loop {
 	if len(c.Removed) == 0 || len(c.Added) == 0 || !reflect.DeepEqual(sameSeries(old.Config), sameSeries(c.Job.Config)) {
 		return nil
 	}
@@ -83,36 +71,32 @@ func (p *Pool) heirs(j *job, old *targets.Job, c targets.Change) map[*targets.Ta
 	return heirs
 }
 
-// add makes t one of the job's targets, or renews it if it is one.
-func (p *Pool) add(j *job, old *targets.Job, t *targets.Target) {
+// add makes t one of the job's targets. If it is one already, its loop gets the new settings, or is replaced if it cannot take
+// them over while it runs.
+func (j *job) add(s *shared, old *targets.Job, t *targets.Target, d *loopDiff) {
 	l := j.loops[t.Hash]
-	if l == nil {
-		p.begin(j, t, newTable(p.guard), nil)
-		return
-	}
-	if reflect.DeepEqual(sameLoop(old.Config), sameLoop(t.Job.Config)) {
+	switch {
+	case l == nil:
+		j.start(newLoop(s, t, newTable(s.guard), nil), t, d)
+	case reflect.DeepEqual(sameLoop(old.Config), sameLoop(t.Job.Config)):
 		l.setTarget(t)
-		return
-	}
-	// As prometheus/scrape reloads: another loop, which goes on with the table if the series stay what they are.
-	tab := newTable(p.guard)
-	var after <-chan struct{}
-	if reflect.DeepEqual(sameSeries(old.Config), sameSeries(t.Job.Config)) {
+	case reflect.DeepEqual(sameSeries(old.Config), sameSeries(t.Job.Config)):
 		l.handOver()
-		tab, after = l.table, l.ends()
+		d.end = append(d.end, l)
+		j.start(newLoop(s, t, l.table, l.ended()), t, d)
+	default:
+		d.end = append(d.end, l)
+		j.start(newLoop(s, t, newTable(s.guard), nil), t, d)
 	}
-	p.end(l)
-	p.begin(j, t, tab, after)
 }
 
-func (p *Pool) begin(j *job, t *targets.Target, tab *table, after <-chan struct{}) {
-	l := newLoop(p, t, tab)
-	l.after = after
+func (j *job) start(l *loop, t *targets.Target, d *loopDiff) {
 	j.loops[t.Hash] = l
-	p.start(l)
+	d.start = append(d.start, l)
 }
 
-func (p *Pool) checkLimit(j *job) {
+// checkLimit makes all scrapes fail while the job has too many targets.
+func (j *job) checkLimit() {
 	var err error
 	if limit := int(j.Config.TargetLimit); limit > 0 && len(j.loops) > limit {
 		err = targetLimitError{j.Owner.Key("target_limit"), len(j.loops), limit}
@@ -122,8 +106,8 @@ func (p *Pool) checkLimit(j *job) {
 	}
 }
 
-// sameLoop returns what of c a loop cannot take over while it runs. HTTP settings it can: rotated
-// credentials do not disturb the rhythm of scrapes.
+// sameLoop returns the part of c that a running loop cannot take over. It leaves out HTTP settings: new credentials do not
+// disturb the rhythm of scrapes.
 func sameLoop(c *promconfig.ScrapeConfig) promconfig.ScrapeConfig {
 	z := *c
 	z.HTTPClientConfig = config_util.HTTPClientConfig{}
@@ -131,7 +115,7 @@ func sameLoop(c *promconfig.ScrapeConfig) promconfig.ScrapeConfig {
 	return z
 }
 
-// sameSeries returns what of c decides which series a page leads to (zeroConfig of prometheus/scrape).
+// sameSeries returns the part of c that decides which series a page leads to (zeroConfig of prometheus/scrape).
 func sameSeries(c *promconfig.ScrapeConfig) promconfig.ScrapeConfig {
 	z := sameLoop(c)
 	z.ScrapeInterval, z.ScrapeTimeout, z.SampleLimit = 0, 0, 0

@@ -76,15 +76,15 @@ func (e memoryError) Error() string {
 	return fmt.Sprintf("scrape.memory_limit: this scrape needs %d bytes, all together may hold %d", e.need, e.limit)
 }
 
-// lease is what one scrape holds. One goroutine uses it.
-type lease struct {
+// allowance is what one scrape holds. One goroutine uses it.
+type allowance struct {
 	of   *memory
 	held int64
 }
 
-// atLeast makes the lease hold n bytes or more. It waits for other scrapes to end, as long as ctx lasts; not where all that hold
+// atLeast makes the allowance hold n bytes or more. It waits for other scrapes to end, as long as ctx lasts; not where all that hold
 // memory wait for more, since none of them would end.
-func (l *lease) atLeast(ctx context.Context, n int64) error {
+func (l *allowance) atLeast(ctx context.Context, n int64) error {
 	m := l.of
 	if n <= l.held || m.limit == 0 {
 		return nil
@@ -174,7 +174,7 @@ func (m *memory) refuseLocked() {
 }
 
 // release gives all back.
-func (l *lease) release() {
+func (l *allowance) release() {
 	if l.held == 0 {
 		return
 	}

@@ -69,7 +69,7 @@ type toldPanic struct {
 }
 
 // tell counts the panic, and logs it with what it happened to.
-func (p *panics) tell(e *panicError, what zap.Field) {
+func (p *panics) report(e *panicError, what zap.Field) {
 	p.metrics.panics.Inc()
 	p.mu.Lock()
 	t := p.told[e.place]

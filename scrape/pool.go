@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,43 +24,31 @@ import (
 type Options struct {
 	Log   Log
 	Guard *order.Guard
-	// ExternalLabels and the host's name decide where in its interval each target is scraped, so that
-	// relays of different clusters do not all write at once.
+	// ExternalLabels and Host decide when in its interval each target is scraped, so that the relays of different clusters do
+	// not all write at once.
 	ExternalLabels labels.Labels
-	// Unauthorized is called after a scrape that the target refused with 401 or 403. It must not block.
+	Host           string // "" means the host's name
+	// Unauthorized is called after a scrape that the target refused with 401 or 403. It must not block. Nil means that nobody asks.
 	Unauthorized func(*targets.Target)
-	// Trusted tells what is wrong with an address to which the relay's own token would go; nil is trusted. A nil one trusts nobody.
+	// Trusted returns why an address may not have the relay's own token, nil if it may. A nil Trusted trusts no address.
 	Trusted    func(netip.AddrPort) error
 	Logger     *zap.Logger           // nil means none
 	Registerer prometheus.Registerer // nil means none
 	// Limits hold for every scrape; nil means DefaultLimits.
 	Limits *Limits
-	// Host is the host's name, "" for the one that the system tells. HTTPClientOptions are for the clients of all jobs.
-	Host              string
+	// HTTPClientOptions are for the clients of all jobs.
 	HTTPClientOptions []config_util.HTTPClientOption
 }
 
-// Pool scrapes the targets that Apply tells it.
+// Pool scrapes the targets that Apply tells it, each in a loop of its own.
 type Pool struct {
-	writer       writer
-	guard        *order.Guard
-	clock        *clock
-	clients      clients
-	failures     failureLogs
-	panics       panics
-	limits       atomic.Pointer[limits]
-	metrics      *metrics
-	logger       *zap.Logger
-	offsetSeed   uint64
-	unauthorized func(*targets.Target)
-	trusted      func(netip.AddrPort) error
+	shared
 
 	mu      sync.Mutex // guards what follows
 	jobs    map[string]*job
 	life    context.Context // nil until Run
 	wg      sync.WaitGroup
-	pending []*loop // not started, since Run has not begun
-	logErr  string  // of the last commit that failed
+	pending []*loop // to be started by Run
 }
 
 // New returns a pool without targets.
@@ -79,45 +66,41 @@ func New(o Options) (*Pool, error) {
 		}
 		o.Host = host
 	}
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%s%s", o.Host, o.ExternalLabels.String())
-	m := newMetrics(o.Registerer, o.Guard)
-	p := &Pool{
-		writer: writer{guard: o.Guard, log: o.Log, metrics: m, clock: newClock(), saved: repeatSaved},
-		guard:  o.Guard, metrics: m, logger: o.Logger.Named("scrape"), offsetSeed: h.Sum64(), unauthorized: o.Unauthorized, trusted: o.Trusted,
-		clients: clients{options: o.HTTPClientOptions}, jobs: map[string]*job{},
-	}
 	if o.Limits == nil {
 		o.Limits = &DefaultLimits
 	}
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s%s", o.Host, o.ExternalLabels.String())
+	m, clock, logger := newMetrics(o.Registerer, o.Guard), newClock(), o.Logger.Named("scrape")
+	p := &Pool{jobs: map[string]*job{}, shared: shared{
+		guard: o.Guard, clock: clock, metrics: m, logger: logger,
+		writer:  writer{guard: o.Guard, log: o.Log, metrics: m, clock: clock, saved: repeatSaved},
+		clients: clients{options: o.HTTPClientOptions}, panics: panics{metrics: m, logger: logger},
+		offsetSeed: h.Sum64(), unauthorized: o.Unauthorized, trusted: o.Trusted,
+	}}
 	p.SetLimits(*o.Limits)
-	p.panics = panics{metrics: m, logger: p.logger}
-	p.clock = p.writer.clock
-	p.clock.stepped = p.clockStepped
-	p.tellRestored()
+	clock.stepped = p.clockStepped
+	p.compareWithLog()
 	return p, nil
 }
 
-// SetLimits makes scrapes that begin from now on heed others.
-func (p *Pool) SetLimits(l Limits) {
-	if old := p.limits.Load(); old == nil || old.Limits != l {
-		p.limits.Store(newLimits(l))
-	}
-}
+// SetLimits changes the limits of scrapes that begin from now on.
+func (p *Pool) SetLimits(l Limits) { p.setLimits(l) }
 
-// tellRestored compares the clock with what the log holds.
-func (p *Pool) tellRestored() {
+// compareWithLog compares the clock with what the log holds of the process before this one.
+func (p *Pool) compareWithLog() {
 	r := p.guard.Restored()
 	if r.Ahead > 0 {
-		p.logger.Warn("the log has scrapes of a clock that was ahead, what follows them is scraped all the same", zap.Int("scrapes", r.Ahead))
+		p.logger.Warn("scrapes in the log are from a clock that was ahead, new samples are written all the same", zap.Int("scrapes", r.Ahead))
 	}
 	if now, _ := p.clock.now(); r.Newest > now.UnixMilli() {
-		p.logger.Warn("the clock is behind the log, drop samples until it is as late", zap.Time("log", time.UnixMilli(r.Newest).UTC()), zap.Time("clock", now.UTC()))
+		p.logger.Warn("the clock is behind the log, samples are dropped until it has caught up",
+			zap.Time("log", time.UnixMilli(r.Newest).UTC()), zap.Time("clock", now.UTC()))
 		p.clock.restored(r.Newest)
 	}
 }
 
-// clockStepped does what is to be done when the clock was set.
+// clockStepped counts and logs that the clock was set. Where it went back far, the guard forgets what was written ahead of it.
 func (p *Pool) clockStepped(s step) {
 	by := s.to.Sub(s.from)
 	fields := []zap.Field{zap.Time("from", s.from.UTC()), zap.Time("to", s.to.UTC()), zap.Duration("by", by)}
@@ -128,7 +111,7 @@ func (p *Pool) clockStepped(s step) {
 	}
 	p.metrics.clockSteps.WithLabelValues(clockBack).Inc()
 	if s.mistaken.IsZero() {
-		p.logger.Warn("the clock was set back, drop samples until it is as late again", fields...)
+		p.logger.Warn("the clock was set back, samples are dropped until it has caught up", fields...)
 		return
 	}
 	floor := int64(math.MinInt64)
@@ -136,15 +119,15 @@ func (p *Pool) clockStepped(s step) {
 		floor = s.floor.UnixMilli()
 	}
 	n := p.guard.ForgetAfter(s.mistaken.UnixMilli(), floor)
-	p.logger.Warn("the clock was set back, take what was written ahead of it for a mistake", append(fields, zap.Int("series", n))...)
+	p.logger.Warn("the clock was set back far, samples written ahead of it are taken for a mistake", append(fields, zap.Int("series", n))...)
 }
 
-// Run scrapes until ctx ends, and returns when the last scrape has.
+// Run scrapes until ctx ends, and returns when the last scrape has ended.
 func (p *Pool) Run(ctx context.Context) error {
 	p.mu.Lock()
 	p.life = ctx
 	for _, l := range p.pending {
-		p.start(l)
+		p.startLocked(l)
 	}
 	p.pending = nil
 	p.mu.Unlock()
@@ -155,23 +138,27 @@ func (p *Pool) Run(ctx context.Context) error {
 		case now := <-ticker.C:
 			p.guarded(zap.Skip(), func() { p.guard.Forget(now) })
 		case <-ctx.Done():
-			p.mu.Lock()
-			for _, j := range p.jobs {
-				for _, l := range j.loops {
-					if l.stop != nil {
-						l.stop()
-					}
-				}
-			}
-			p.mu.Unlock()
+			p.stopAll()
 			p.wg.Wait()
 			return p.failures.close()
 		}
 	}
 }
 
-// start lets l run; the caller holds mu.
-func (p *Pool) start(l *loop) {
+func (p *Pool) stopAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, j := range p.jobs {
+		for _, l := range j.loops {
+			if l.stop != nil {
+				l.stop()
+			}
+		}
+	}
+}
+
+// startLocked runs l, at once or when Run does.
+func (p *Pool) startLocked(l *loop) {
 	if p.life == nil {
 		p.pending = append(p.pending, l)
 		return
@@ -188,22 +175,8 @@ func (p *Pool) start(l *loop) {
 	})
 }
 
-// Apply takes in what changed of some jobs.
-func (p *Pool) Apply(changes []targets.Change) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range changes {
-		p.guarded(zap.String("job", c.Job.Name), func() { p.apply(c) })
-	}
-	n := 0
-	for _, j := range p.jobs {
-		n += len(j.loops)
-	}
-	p.metrics.targets.Set(float64(n))
-}
-
-// end stops l, which then writes its staleness markers by itself.
-func (p *Pool) end(l *loop) {
+// endLocked stops l. It then writes its staleness markers by itself.
+func (p *Pool) endLocked(l *loop) {
 	if l.stop != nil {
 		l.stop()
 		return
@@ -216,7 +189,47 @@ func (p *Pool) end(l *loop) {
 	}
 }
 
-// Statuses returns what is known of the targets of a job, in no order.
+// Apply takes over the changes of some jobs.
+func (p *Pool) Apply(changes []targets.Change) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range changes {
+		p.guarded(zap.String("job", c.Job.Name), func() { p.applyLocked(c) })
+	}
+	n := 0
+	for _, j := range p.jobs {
+		n += len(j.loops)
+	}
+	p.metrics.targets.Set(float64(n))
+}
+
+func (p *Pool) applyLocked(c targets.Change) {
+	j := p.jobs[c.Job.Name]
+	if j == nil {
+		if c.Gone {
+			return
+		}
+		j = newJob(c.Job)
+		p.jobs[c.Job.Name] = j
+	}
+	var d loopDiff
+	defer func() { // after a panic too, so that no loop is left that neither runs nor has ended
+		for _, l := range d.end {
+			p.endLocked(l)
+		}
+		for _, l := range d.start {
+			p.startLocked(l)
+		}
+	}()
+	if c.Gone {
+		j.endAll(&d)
+		delete(p.jobs, c.Job.Name)
+		return
+	}
+	j.apply(&p.shared, c, &d)
+}
+
+// Statuses returns the statuses of a job's targets, in no order.
 func (p *Pool) Statuses(job string) []Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -231,7 +244,7 @@ func (p *Pool) Statuses(job string) []Status {
 	return out
 }
 
-// Jobs returns the jobs that have been applied, in no order.
+// Jobs returns the jobs that were applied and are not gone, in no order.
 func (p *Pool) Jobs() []*targets.Job {
 	p.mu.Lock()
 	defer p.mu.Unlock()

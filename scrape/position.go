@@ -1,15 +1,36 @@
 package scrape
 
-// order returns the lines that the page was found to have so far.
-func (p *page) order() []line {
+import (
+	"promrelay/record"
+)
+
+// position is where a page stands in the lines of its table. Line numbers run over t.lines, t.extra and fresh.
+type position struct {
+	t        *table
+	next     int    // the line of t.lines that is expected
+	diverged bool   // the page's lines are not just the first ones of t.lines; only then the fields below are in use
+	lines    []line // of the page so far
+	fresh    []line // those that the table did not know
+	seen     record.Bits
+	index    []uint32 // line numbers plus one by hash, open addressing
+}
+
+// rewind goes back before the first line.
+func (p *position) rewind() {
+	p.next, p.diverged = 0, false
+	p.lines, p.fresh, p.index = p.lines[:0], p.fresh[:0], p.index[:0]
+}
+
+// order returns the lines that the page has had so far.
+func (p *position) order() []line {
 	if p.diverged {
 		return p.lines
 	}
 	return p.t.lines[:p.next]
 }
 
-// advance takes note that the expected line is there.
-func (p *page) advance() {
+// advance notes that the expected line is there.
+func (p *position) advance() {
 	if p.diverged {
 		p.lines = append(p.lines, p.t.lines[p.next])
 		p.seen.Set(p.next)
@@ -18,7 +39,7 @@ func (p *page) advance() {
 }
 
 // diverge is called when a line is not the expected one.
-func (p *page) diverge() {
+func (p *position) diverge() {
 	if p.diverged {
 		return
 	}
@@ -33,7 +54,8 @@ func (p *page) diverge() {
 	p.reindex(2 * n)
 }
 
-func (p *page) line(n int) line {
+// line returns line n.
+func (p *position) line(n int) line {
 	if n < len(p.t.lines) {
 		return p.t.lines[n]
 	}
@@ -43,9 +65,11 @@ func (p *page) line(n int) line {
 	return p.fresh[n-len(p.t.extra)]
 }
 
-func (p *page) known() int { return len(p.t.lines) + len(p.t.extra) + len(p.fresh) }
+// known returns how many lines have a number.
+func (p *position) known() int { return len(p.t.lines) + len(p.t.extra) + len(p.fresh) }
 
-func (p *page) reindex(size int) {
+// reindex makes the index anew, for so many lines at least.
+func (p *position) reindex(size int) {
 	slots := 64
 	for slots < size {
 		slots *= 2
@@ -53,14 +77,14 @@ func (p *page) reindex(size int) {
 	p.index = grow(p.index[:0], slots)
 	clear(p.index)
 	for n := range p.known() {
-		if l := p.line(n); l.cached() { // a series of protobuf may be called as another line reads
+		if l := p.line(n); l.cached() { // a series of protobuf may have the name of a line that is no series
 			p.index[p.place(l)] = uint32(n + 1)
 		}
 	}
 }
 
 // place returns the slot of the index where l is, or where it belongs.
-func (p *page) place(l line) uint64 {
+func (p *position) place(l line) uint64 {
 	mask := uint64(len(p.index) - 1)
 	for i := l.hash & mask; ; i = (i + 1) & mask {
 		n := p.index[i]
@@ -73,8 +97,8 @@ func (p *page) place(l line) uint64 {
 	}
 }
 
-// find looks for the line of a series. Already tells that the page had it before.
-func (p *page) find(text []byte) (l line, known, already bool) {
+// find looks for the line of a series. Already tells that the page has had it before.
+func (p *position) find(text []byte) (l line, known, already bool) {
 	l = newLine(lineSeries, text, 0)
 	if p.next < len(p.t.lines) && !(p.diverged && p.seen.Has(p.next)) {
 		if want := p.t.lines[p.next]; want.hash == l.hash && want.len() == l.len() && want.cached() {
@@ -100,7 +124,7 @@ func (p *page) find(text []byte) (l line, known, already bool) {
 }
 
 // remember adds a line that find did not know.
-func (p *page) remember(l line) {
+func (p *position) remember(l line) {
 	p.diverge()
 	if 4*p.known() >= 3*len(p.index) {
 		p.reindex(4 * p.known())
@@ -112,4 +136,11 @@ func (p *page) remember(l line) {
 	p.seen = p.seen.Grow(n)
 	p.seen.Set(n - 1)
 	p.lines = append(p.lines, l)
+}
+
+func grow[T any](s []T, n int) []T {
+	if n <= cap(s) {
+		return s[:n]
+	}
+	return append(s[:cap(s)], make([]T, n-cap(s))...)
 }

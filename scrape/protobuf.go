@@ -77,7 +77,7 @@ var familyFields = map[protowire.Number]string{1: "a metric's name", 2: "the HEL
 // family demands that no part of a metric family is longer than a line may be, so that no label is. It leaves it to the parser to
 // tell what else is wrong.
 func (w *window) family(b []byte) error {
-	if int64(len(b)) <= w.longest {
+	if int64(len(b)) <= w.maxLine {
 		return nil
 	}
 	metrics := 0
@@ -91,15 +91,15 @@ func (w *window) family(b []byte) error {
 			return nil
 		}
 		if what := familyFields[number]; what != "" && typ == protowire.BytesType {
-			if int64(n) > w.longest {
+			if int64(n) > w.maxLine {
 				return w.tooLarge(what, n)
 			}
 			metrics++
 		}
 		b = b[n:]
 	}
-	if w.hold != nil {
-		w.err = w.hold(cap(w.buf) + 16*metrics) // the parser has a note of each
+	if w.check != nil {
+		w.err = w.check(cap(w.buf) + 16*metrics) // the parser has a note of each
 	}
 	return w.err
 }

@@ -14,8 +14,8 @@ const (
 	repeatSaved = 2 << 20         // so many bytes are saved up for them at most; about what a segment has
 )
 
-// told is what of a table stands in a segment.
-type told struct {
+// written is what of a table stands in a segment.
+type written struct {
 	segment uint64    // 0 for none
 	last    time.Time // when all of it was written last
 	copies  int       // how often all of it was written
@@ -24,10 +24,10 @@ type told struct {
 
 // repeatNow decides whether all of the table is written again. The saved bytes may be used up by one large table: the others
 // then wait.
-func (w *told) repeatNow(now time.Time, saved int) bool {
+func (w *written) repeatNow(now time.Time, saved int) bool {
 	age := now.Sub(w.last)
 	return saved > 0 && (w.copies == 1 && age >= repeatSoon || w.parts && age >= repeatLater)
 }
 
 // whole takes note that all of the table was written.
-func (w *told) whole(now time.Time) { w.last, w.copies, w.parts = now, w.copies+1, false }
+func (w *written) whole(now time.Time) { w.last, w.copies, w.parts = now, w.copies+1, false }

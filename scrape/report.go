@@ -39,12 +39,3 @@ func reports(c *promconfig.ScrapeConfig) int {
 	}
 	return basicReports
 }
-
-func (t *table) describeReport(row uint32, i int) {
-	if t.reportEntries[i] == 0 {
-		s := t.rows.Symbols()
-		r := reportSeries[i]
-		t.reportEntries[i] = t.rows.Metadata(model.MetricTypeGauge, s.Intern([]byte(r.name)), s.Intern([]byte(r.help)), s.Intern([]byte(r.unit)))
-	}
-	t.rows.SetMeta(row, t.reportEntries[i])
-}

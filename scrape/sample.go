@@ -12,7 +12,6 @@ import (
 
 var (
 	errSampleLimit = errors.New("sample limit exceeded")
-	errBucketLimit = errors.New("histogram bucket limit exceeded")
 	errNameMissing = fmt.Errorf("missing metric name (%s label)", model.MetricNameLabel)
 	errNoHistogram = errors.New("parser returned no histogram for a histogram entry")
 	errInvalid     = errors.New("invalid sample")
@@ -54,7 +53,7 @@ func (p *page) sample(text []byte, stamp *int64, v sampleValue, parser textparse
 		return err
 	}
 	if err == nil || errors.Is(err, errRepeated) || known && errors.Is(err, errClock) {
-		p.hold(row, explicit)
+		p.keepAlive(row, explicit)
 		if !known {
 			p.remember(line{l.hash, l.size, row})
 			if p.limitErr == nil && p.bucketErr == nil {
@@ -108,7 +107,7 @@ func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleV
 		return row, err
 	}
 	if entry != 0 && entry != noEntry {
-		p.setMeta(row, entry)
+		p.changes.setMeta(p.t, row, entry)
 	}
 	if !v.histogram {
 		p.put(row, ms, start, v.v)

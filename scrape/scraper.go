@@ -15,79 +15,152 @@ import (
 	"promrelay/wal"
 )
 
+// scraper scrapes one target, when its loop tells it to. The table may be handed over to another loop. One goroutine calls
+// scrape and endSeries; the others may be called at any time.
+type scraper struct {
+	shared   *shared
+	table    *table
+	expected int64     // bytes of memory that the last scrape held
+	last     time.Time // when the last scrape began, zero if none did
+	newest   time.Time // the latest timestamp of a scrape
+
+	mu         sync.Mutex // guards what follows
+	target     *targets.Target
+	set        *settings
+	client     *client // nil until a scrape needs it
+	forced     error   // makes each scrape fail
+	handedOver bool    // another loop goes on with the table
+	status     Status  // without Target
+}
+
+// setTarget makes the loop scrape t, which has the labels and the URL of the target before it.
+func (s *scraper) setTarget(t *targets.Target) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.target == nil || s.target.Job != t.Job {
+		s.shared.clients.put(s.client)
+		s.set, s.client = newSettings(t), nil
+	}
+	s.target = t
+}
+
+// setForced makes each scrape fail with err, unless it is nil.
+func (s *scraper) setForced(err error) {
+	s.mu.Lock()
+	s.forced = err
+	s.mu.Unlock()
+}
+
+// handOver leaves the table to another loop, so that this one writes no staleness markers when it ends.
+func (s *scraper) handOver() {
+	s.mu.Lock()
+	s.handedOver = true
+	s.mu.Unlock()
+}
+
+// closeClient gives back the client, after the last scrape. It returns whether the table was handed over.
+func (s *scraper) closeClient() (handedOver bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shared.clients.put(s.client)
+	return s.handedOver
+}
+
+func (s *scraper) state() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status := s.status
+	status.Target = s.target
+	return status
+}
+
+// prepare returns what a scrape needs. If the client cannot be made, since a file is missing say, the next scrape tries again.
+func (s *scraper) prepare() (*targets.Target, *settings, *client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.forced
+	if err == nil {
+		err = s.shared.checkToken(s.target)
+	}
+	if s.client == nil && err == nil {
+		s.client, err = s.shared.clients.get(s.target.Job.Config.HTTPClientConfig, s.target.Labels.Get(targets.UnixSocketLabel))
+	}
+	return s.target, s.set, s.client, err
+}
+
 var pages = sync.Pool{New: func() any { return new(page) }}
 
-// scrape fetches the page once and commits what it gave, with the timestamp at. A panic costs this scrape; where it came while the
-// scrape was written, the target's series begin anew.
-func (l *loop) scrape(ctx context.Context, at time.Time) {
+// scrape fetches the page once and commits its samples, with the timestamp at. A panic fails this scrape alone. After a panic
+// outside the reading of the page, the table may be half changed: the target's series begin anew.
+func (s *scraper) scrape(ctx context.Context, at time.Time) {
 	start := time.Now()
-	if err := caught(func() error { l.attempt(ctx, at); return nil }); err != nil {
-		l.panicked(err)
-		l.table.renew()
-		l.account(new(page), start, time.Since(start), 0, err)
+	if err := caught(func() error { s.attempt(ctx, at); return nil }); err != nil {
+		s.reportPanic(err)
+		s.table.renew()
+		s.account(new(page), start, time.Since(start), 0, err)
 	}
 }
 
-// panicked tells of err if it is a panic.
-func (l *loop) panicked(err error) (is bool) {
+// reportPanic counts and logs err if it is a panic, and returns whether it is.
+func (s *scraper) reportPanic(err error) (is bool) {
 	var p *panicError
 	if is = errors.As(err, &p); is {
-		l.pool.panics.tell(p, zap.String("target", l.state().Target.URL))
+		s.shared.panics.report(p, zap.String("target", s.state().Target.URL))
 	}
 	return is
 }
 
-func (l *loop) attempt(ctx context.Context, at time.Time) {
-	target, set, client, err := l.prepare()
+func (s *scraper) attempt(ctx context.Context, at time.Time) {
+	target, set, client, err := s.prepare()
 	start := time.Now()
-	l.last = start
+	s.last = start
 	p := pages.Get().(*page)
-	p.reset(l.table, set, at.UnixMilli())
-	p.behind = l.pool.clock.isBehind(p.out.Time)
-	if at.After(l.stamp) || l.stamp.Sub(at) > order.MaxAhead {
-		l.stamp = at
+	p.reset(s.table, set, at.UnixMilli())
+	p.behind = s.shared.clock.isBehind(p.out.Time)
+	if at.After(s.newest) || s.newest.Sub(at) > order.MaxAhead {
+		s.newest = at
 	}
 
 	size := 0
 	if err == nil {
 		err = caught(func() (err error) {
-			size, err = l.page(ctx, p, target, client)
+			size, err = s.fetchPage(ctx, p, target, client)
 			return err
 		})
 	}
 	if ctx.Err() != nil {
 		return // the relay stops; nothing is known of the target
 	}
-	panicked := l.panicked(err)
+	panicked := s.reportPanic(err)
 	if errors.As(err, new(fullError)) {
 		p.forgetNew()
 	}
 	if err != nil {
 		for i := range reports(target.Job.Config) {
-			_, _ = p.reportRow(i) // says the same again
+			_, _ = p.reportRow(i) // report returns the same error
 		}
 	}
 	p.conclude(err == nil && size > 0, err != nil)
 	duration := time.Since(start)
-	l.report(p, target, duration, size, err == nil)
-	if full := l.commit(p); err == nil && errors.Is(full, wal.ErrTooLarge) {
+	s.report(p, target, duration, size, err == nil)
+	if full := s.commit(p); err == nil && errors.Is(full, wal.ErrTooLarge) {
 		err = fmt.Errorf("what the target gives is too large for the log: %w", full)
-		l.table.renew()
-		p.reset(l.table, set, at.UnixMilli()+1)
-		l.report(p, target, duration, size, false)
-		_ = l.commit(p)
+		s.table.renew()
+		p.reset(s.table, set, at.UnixMilli()+1)
+		s.report(p, target, duration, size, false)
+		_ = s.commit(p)
 	}
 	if err != nil {
-		l.pool.failures.add(target, err, l.pool.logger)
+		s.shared.failures.add(target, err, s.shared.logger)
 	}
-	l.account(p, start, duration, size, err)
+	s.account(p, start, duration, size, err)
 	if !panicked {
 		pages.Put(p)
 	}
 }
 
 // report puts the report series into the record.
-func (l *loop) report(p *page, target *targets.Target, duration time.Duration, size int, isUp bool) {
+func (s *scraper) report(p *page, target *targets.Target, duration time.Duration, size int, isUp bool) {
 	up := 0.0
 	if isUp {
 		up = 1
@@ -96,14 +169,14 @@ func (l *loop) report(p *page, target *targets.Target, duration time.Duration, s
 		target.Timeout.Seconds(), float64(p.set.sampleLimit), float64(size))
 }
 
-// page fetches the page and reads it into p, while it comes. The size is in bytes, decompressed, -1 if it went beyond the limit.
-func (l *loop) page(ctx context.Context, p *page, t *targets.Target, c *client) (size int, err error) {
+// fetchPage fetches the page and reads it into p while it arrives. The size is in bytes, decompressed, -1 if it is beyond the limit.
+func (s *scraper) fetchPage(ctx context.Context, p *page, t *targets.Target, c *client) (size int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.Timeout)
 	defer cancel()
-	limits := l.pool.limits.Load()
-	memory := lease{of: limits.memory}
+	limits := s.shared.limits.Load()
+	memory := allowance{of: limits.memory}
 	defer memory.release()
-	if err := memory.atLeast(ctx, max(l.expects, windowBytes+p.held())); err != nil {
+	if err := memory.atLeast(ctx, max(s.expected, windowBytes+p.memory())); err != nil {
 		return 0, err
 	}
 	body, err := fetch(ctx, c.Client, t)
@@ -114,24 +187,24 @@ func (l *loop) page(ctx context.Context, p *page, t *targets.Target, c *client) 
 	win := newWindow(body)
 	defer win.free()
 	win.limit, win.limitKey = limits.body(t.Job)
-	win.longest = limits.line()
-	most := int64(0)
-	win.hold = func(n int) error {
+	win.maxLine = limits.line()
+	largest := int64(0)
+	win.check = func(n int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if err := p.fits(); err != nil {
 			return err
 		}
-		most = max(most, int64(n)+p.held())
-		return memory.atLeast(ctx, most)
+		largest = max(largest, int64(n)+p.memory())
+		return memory.atLeast(ctx, largest)
 	}
-	p.maxTime, p.t.most = l.pool.clock.limit(), limits.table()
+	p.maxTime, p.t.maxBytes = s.shared.clock.limit(), limits.table()
 	if _, err = win.fill(headroom); err == nil && win.size > 0 {
 		err = p.read(win, body.contentType)
 	}
 	win.drain()
-	l.expects = most
+	s.expected = largest
 	if win.err != nil {
 		p.undo()
 		if errors.As(win.err, new(bodySizeError)) {
@@ -142,24 +215,24 @@ func (l *loop) page(ctx context.Context, p *page, t *targets.Target, c *client) 
 	return int(win.size), err
 }
 
-// commit writes what p holds, and returns why it could not be.
-func (l *loop) commit(p *page) error {
+// commit writes the samples of p to the log, and returns why they could not be written.
+func (s *scraper) commit(p *page) error {
 	p.widen()
-	err := l.pool.writer.commit(l.table, &p.out)
+	err := s.shared.writer.commit(s.table, &p.out)
 	if err != nil {
-		l.pool.logState(err)
+		s.shared.commitFailed(err)
 	}
-	l.table.sweep()
+	s.table.sweep()
 	return err
 }
 
-// account tells metrics and pages how the scrape went.
-func (l *loop) account(p *page, start time.Time, duration time.Duration, size int, err error) {
-	m := l.pool.metrics
+// account counts the scrape, and makes its outcome the target's status.
+func (s *scraper) account(p *page, start time.Time, duration time.Duration, size int, err error) {
+	m := s.shared.metrics
 	health := HealthUp
 	text := ""
 	if err != nil {
-		health, text = HealthDown, cut(strings.ToValidUTF8(l.target.ShownError(err), "?"), shownError)
+		health, text = HealthDown, cut(strings.ToValidUTF8(s.target.ShownError(err), "?"), shownError)
 	}
 	m.scrapes.WithLabelValues(string(health)).Inc()
 	m.duration.Observe(time.Since(start).Seconds())
@@ -174,89 +247,27 @@ func (l *loop) account(p *page, start time.Time, duration time.Duration, size in
 	if name := limitName(err); name != "" {
 		m.limited.WithLabelValues(name).Inc()
 	}
-	l.mu.Lock()
-	l.status = Status{
+	s.mu.Lock()
+	s.status = Status{
 		Health: health, Error: text, LastScrape: start, Duration: duration,
-		Samples: p.added, Series: l.table.live, Bytes: max(size, 0),
+		Samples: p.added, Series: s.table.live, Bytes: max(size, 0),
 	}
-	target := l.target
-	l.mu.Unlock()
-	if unauthorized(err) && l.pool.unauthorized != nil {
-		l.pool.unauthorized(target)
+	target := s.target
+	s.mu.Unlock()
+	if unauthorized(err) && s.shared.unauthorized != nil {
+		s.shared.unauthorized(target)
 	}
 }
 
-func limitName(err error) string {
-	var label labelLimitError
-	var target targetLimitError
-	switch {
-	case errors.As(err, new(sampleLimitError)):
-		return "sample_limit"
-	case errors.As(err, new(bucketLimitError)):
-		return "native_histogram_bucket_limit"
-	case errors.As(err, new(bodySizeError)):
-		return "body_size_limit"
-	case errors.As(err, new(sizeError)), errors.As(err, new(countError)), errors.As(err, new(ruleError)):
-		return "size"
-	case errors.As(err, new(memoryError)):
-		return "memory_limit"
-	case errors.As(err, &label):
-		return "label_limit"
-	case errors.As(err, &target):
-		return "target_limit"
-	}
-	return ""
-}
-
-// setTarget makes the loop scrape t, the labels and URL of which are those that it has.
-func (l *loop) setTarget(t *targets.Target) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.target == nil || l.target.Job != t.Job {
-		l.pool.clients.put(l.client)
-		l.set, l.client = newSettings(t), nil
-	}
-	l.target = t
-}
-
-// prepare returns what a scrape needs. Where the client cannot be made, for a file that is missing say, the
-// next scrape tries again.
-func (l *loop) prepare() (*targets.Target, *settings, *client, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	err := l.forced
-	if err == nil {
-		err = l.pool.checkToken(l.target)
-	}
-	if l.client == nil && err == nil {
-		l.client, err = l.pool.clients.get(l.target.Job.Config.HTTPClientConfig, l.target.Labels.Get(targets.UnixSocketLabel))
-	}
-	return l.target, l.set, l.client, err
-}
-
-func (l *loop) setForced(err error) {
-	l.mu.Lock()
-	l.forced = err
-	l.mu.Unlock()
-}
-
-func (l *loop) state() Status {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := l.status
-	s.Target = l.target
-	return s
-}
-
-// end writes the staleness markers of all series. Where the clock went back, they come right after the last samples.
-func (l *loop) end(at time.Time) {
-	if ahead := l.stamp.Sub(at); ahead >= 0 && ahead <= order.MaxAhead {
-		at = l.stamp.Add(time.Millisecond)
+// endSeries writes the staleness markers of all series. Where the clock went back, they follow the last samples at once.
+func (s *scraper) endSeries(at time.Time) {
+	if ahead := s.newest.Sub(at); ahead >= 0 && ahead <= order.MaxAhead {
+		at = s.newest.Add(time.Millisecond)
 	}
 	p := pages.Get().(*page)
 	defer pages.Put(p)
-	p.reset(l.table, l.set, at.UnixMilli())
+	p.reset(s.table, s.set, at.UnixMilli())
 	p.conclude(false, false)
-	p.report(reports(l.target.Job.Config), true)
-	_ = l.commit(p)
+	p.report(reports(s.target.Job.Config), true)
+	_ = s.commit(p)
 }

@@ -3,36 +3,64 @@ package scrape
 import (
 	"errors"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 
+	"promrelay/scrape/order"
 	"promrelay/targets"
 )
 
-// checkToken tells why a target may not have the relay's own token, where its monitor asks for it. It is asked before each scrape: a
-// Node may be gone, and its address be another's. Where nobody can tell, no target gets the token.
-func (p *Pool) checkToken(t *targets.Target) error {
-	trusted := p.trusted
+// shared is what all loops of a pool use.
+type shared struct {
+	writer       writer
+	guard        *order.Guard
+	clock        *clock
+	clients      clients
+	failures     failureLogs
+	panics       panics
+	limits       atomic.Pointer[limits]
+	metrics      *metrics
+	logger       *zap.Logger
+	offsetSeed   uint64
+	unauthorized func(*targets.Target) // see Options; may be nil
+	trusted      func(netip.AddrPort) error
+
+	logMu  sync.Mutex
+	logErr string // of the last commit that failed; guarded by logMu
+}
+
+func (s *shared) setLimits(l Limits) {
+	if old := s.limits.Load(); old == nil || old.Limits != l {
+		s.limits.Store(newLimits(l))
+	}
+}
+
+// guarded calls f, and counts and logs a panic in it.
+func (s *shared) guarded(what zap.Field, f func()) {
+	var e *panicError
+	if err := caught(func() error { f(); return nil }); errors.As(err, &e) {
+		s.panics.report(e, what)
+	}
+}
+
+// checkToken returns why a target may not have the relay's own token, where its monitor asks for it. It is called before each
+// scrape: a Node may be gone, and its address may be another's. Without Trusted no target gets the token.
+func (s *shared) checkToken(t *targets.Target) error {
+	trusted := s.trusted
 	if trusted == nil {
 		trusted = func(netip.AddrPort) error { return errors.New("the Nodes are not known") }
 	}
 	return t.CheckToken(trusted)
 }
 
-// guarded calls f, and tells of a panic in it.
-func (p *Pool) guarded(what zap.Field, f func()) {
-	var e *panicError
-	if err := caught(func() error { f(); return nil }); errors.As(err, &e) {
-		p.panics.tell(e, what)
-	}
-}
-
-// logState logs an error of the log once, until another one comes.
-func (p *Pool) logState(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if text := err.Error(); text != p.logErr {
-		p.logErr = text
-		p.logger.Error("lose samples", zap.Error(err))
+// commitFailed logs an error of the log once, until another one comes.
+func (s *shared) commitFailed(err error) {
+	s.logMu.Lock()
+	defer s.logMu.Unlock()
+	if text := err.Error(); text != s.logErr {
+		s.logErr = text
+		s.logger.Error("samples lost", zap.NamedError("err", err))
 	}
 }

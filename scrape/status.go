@@ -16,14 +16,14 @@ const (
 	HealthDown    Health = "down"
 )
 
-// Status is what is known of a target.
+// Status is what the last scrape of a target found.
 type Status struct {
 	Target     *targets.Target
 	Health     Health
-	Error      string // of the last scrape
-	LastScrape time.Time
+	Error      string    // "" if the scrape went well
+	LastScrape time.Time // when it began, zero if there was none
 	Duration   time.Duration
-	Samples    int // on the last page, after relabelling
+	Samples    int // on the page, after relabelling
 	Series     int // that the target feeds now
-	Bytes      int // of the last page, decompressed
+	Bytes      int // of the page, decompressed
 }

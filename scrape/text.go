@@ -80,7 +80,7 @@ func (w *text) look(i int) (int, error) {
 			w.buf = w.win.buf[:w.end]
 			return i, nil
 		}
-		if int64(len(w.win.buf)-i) > w.win.longest {
+		if int64(len(w.win.buf)-i) > w.win.maxLine {
 			return i, w.win.tooLong()
 		}
 		var err error
@@ -196,15 +196,15 @@ func (w *text) expected(l line, b []byte, i int) (int, error) {
 	switch err {
 	case nil:
 		if entry != 0 {
-			w.setMeta(row, entry)
+			w.changes.setMeta(w.t, row, entry)
 		}
 		w.put(row, ms, 0, v)
-		w.hold(row, explicit)
+		w.keepAlive(row, explicit)
 	case errRepeated: //nolint:errorlint // nothing wraps it
-		w.hold(row, explicit)
+		w.keepAlive(row, explicit)
 		w.repeated++
 	case errClock:
-		w.hold(row, explicit)
+		w.keepAlive(row, explicit)
 		w.clocked++
 	default:
 		if err := w.refused(err); err != nil {
@@ -229,7 +229,7 @@ func (w *text) stamp(b []byte, i int) (ms int64, end int, ok bool) {
 
 // parsed lets textparse read the next entry, which starts at i, or behind blank lines.
 func (w *text) parsed(i int) (int, error) {
-	if n := bytes.IndexByte(w.buf[i:], '\n'); int64(n) > w.win.longest {
+	if n := bytes.IndexByte(w.buf[i:], '\n'); int64(n) > w.win.maxLine {
 		return i, w.win.tooLong()
 	}
 	if w.parser == nil {
@@ -262,7 +262,7 @@ func (w *text) parsed(i int) (int, error) {
 		if w.openMetrics && strays(w.after(series, eol)) {
 			return i, w.leave(i)
 		}
-		if int64(eol-i) > w.win.longest {
+		if int64(eol-i) > w.win.maxLine {
 			return i, w.win.tooLong()
 		}
 		if err = w.sample(series, stamp, sampleValue{v: v}, w.parser); err != nil {
@@ -282,8 +282,8 @@ func (w *text) stopped(i int, err error) (int, error) {
 		return i, errPageEnds
 	case w.win.eof:
 		return i, err
-	case int64(have) > w.win.longest:
-		return i, fmt.Errorf("its end was looked for in more than %d bytes: %w", w.win.longest, err)
+	case int64(have) > w.win.maxLine:
+		return i, fmt.Errorf("its end was looked for in more than %d bytes: %w", w.win.maxLine, err)
 	case ends: // blank lines
 		w.passed += bytes.Count(w.buf[i:w.end], []byte{'\n'})
 		return w.fill(w.end)

@@ -84,9 +84,9 @@ func TestOwnToken(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := newLoop(p, added[0], newTable(p.guard))
+			l := newLoop(&p.shared, added[0], newTable(p.guard), nil)
 			l.scrape(t.Context(), time.Now())
-			l.pool.clients.put(l.client)
+			l.shared.clients.put(l.client)
 			if s := l.state(); s.Health != step.health || !strings.Contains(s.Error, step.says) {
 				t.Errorf("is %s: %q, want %s with %q", s.Health, s.Error, step.health, step.says)
 			}

@@ -24,19 +24,19 @@ type window struct {
 	nul bool      // a NUL byte was read
 	// least is how many bytes there must be room for before more is read.
 	least int
-	// size is how many bytes were read. At limit, 0 for none, the page is refused; longest is that of a line, or of what stands for one.
-	size, limit, longest int64
+	// size is how many bytes were read. At limit, 0 for none, the page is refused; maxLine is that of a line, or of what stands for one.
+	size, limit, maxLine int64
 	limitKey             string // of the configuration
 	// err is why the page could not be read: it then counts as if nothing of it had come, as with Prometheus, which reads it in full
 	// before it looks at it.
 	err error
 	// hold is asked before buf gets so many bytes, and now and then. An error ends the reading. May be nil.
-	hold func(bytes int) error
+	check func(bytes int) error
 }
 
 // newWindow returns a window at the start of the page that r gives.
 func newWindow(r io.Reader) *window {
-	return &window{r: r, buf: getBuffer(windowBytes)[:headroom], longest: maxText, least: windowBytes / 16}
+	return &window{r: r, buf: getBuffer(windowBytes)[:headroom], maxLine: maxText, least: windowBytes / 16}
 }
 
 // free gives the memory back. What was read must not be used any more.
@@ -66,8 +66,8 @@ func (w *window) fill(i int) (int, error) {
 
 // ask asks for the memory that the page takes by now.
 func (w *window) ask() error {
-	if w.err == nil && w.hold != nil {
-		w.err = w.hold(cap(w.buf))
+	if w.err == nil && w.check != nil {
+		w.err = w.check(cap(w.buf))
 	}
 	return w.err
 }
@@ -93,8 +93,8 @@ func (w *window) read() error {
 
 // grow makes room for so many bytes in all.
 func (w *window) grow(size int) error {
-	if w.hold != nil {
-		if err := w.hold(size); err != nil {
+	if w.check != nil {
+		if err := w.check(size); err != nil {
 			return err
 		}
 	}
@@ -121,12 +121,12 @@ func (w *window) rest(i int) (int, error) {
 			return i, err
 		}
 	}
-	for b := w.buf[i:]; int64(len(b)) > w.longest; {
+	for b := w.buf[i:]; int64(len(b)) > w.maxLine; {
 		n := bytes.IndexByte(b, '\n')
 		if n < 0 {
 			n = len(b)
 		}
-		if int64(n) > w.longest {
+		if int64(n) > w.maxLine {
 			return i, w.tooLong()
 		}
 		b = b[min(n+1, len(b)):]
@@ -138,8 +138,8 @@ func (w *window) tooLong() error { return w.tooLarge("a line of the page", 0) }
 
 // tooLarge is the error about a part of the page that is longer than a line may be.
 func (w *window) tooLarge(what string, bytes int) error {
-	e := sizeError{what: what, bytes: int64(bytes), limit: w.longest}
-	if w.longest < maxText {
+	e := sizeError{what: what, bytes: int64(bytes), limit: w.maxLine}
+	if w.maxLine < maxText {
 		e.key = "scrape.line_size_limit"
 	}
 	return e

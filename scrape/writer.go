@@ -56,7 +56,7 @@ func (w *writer) commit(t *table, s *record.Scrape) error {
 			continue
 		}
 		if err != nil {
-			t.told = told{} // the next record says all again
+			t.written = written{} // the next record says all again
 			w.metrics.dropped.WithLabelValues(dropLog).Add(float64(samples))
 			return fmt.Errorf("append to the log: %w", err)
 		}
@@ -68,14 +68,14 @@ func (w *writer) commit(t *table, s *record.Scrape) error {
 func (w *writer) append(t *table, s *record.Scrape, samples int) error {
 	segment := w.log.Segment()
 	var group [3]wal.Frame
-	before := t.told
-	t.told = told{} // until the log has it
+	before := t.written
+	t.written = written{} // until the log has it
 	frames, next, repeated := w.tell(group[:0], t, s, before, segment)
 	w.scrape = record.AppendScrape(w.scrape[:0], t.rows, s)
 	frames = append(frames, wal.Frame{Type: record.FrameScrape, Count: uint32(samples), Payload: w.scrape})
 	_, err := w.log.Append(segment, frames...)
 	if err == nil {
-		t.told = next
+		t.written = next
 		w.saved = min(w.saved+(len(w.table)+len(w.scrape))/repeatShare, repeatSaved) - repeated
 	}
 	if cap(w.table) > maxKept {
@@ -89,12 +89,12 @@ func (w *writer) append(t *table, s *record.Scrape, samples int) error {
 
 // tell puts what the segment lacks of the table before the scrape, and all of the table where it is due. Next is what the segment
 // then has, repeated the bytes that it had already.
-func (w *writer) tell(frames []wal.Frame, t *table, s *record.Scrape, before told, segment uint64) (out []wal.Frame, next told, repeated int) {
+func (w *writer) tell(frames []wal.Frame, t *table, s *record.Scrape, before written, segment uint64) (out []wal.Frame, next written, repeated int) {
 	now := time.Now()
 	next = before
 	w.table = w.table[:0]
 	if before.segment != segment {
-		next = told{segment: segment}
+		next = written{segment: segment}
 		next.whole(now)
 		w.table = t.rows.AppendFull(w.table, s.Values, s.Present)
 		return append(frames, wal.Frame{Type: record.FrameTable, Repeated: true, Payload: w.table}), next, 0
