@@ -7,9 +7,9 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 )
 
-// conclude ends the reading of the page: what is gone gets its staleness markers. Whole tells that the page was read
-// to its end; with failed, its samples are dropped: what it had of series before the place where it failed counts for nothing then.
-// (Prometheus leaves those without a marker, and gives one later to those of them that never had a sample.)
+// conclude ends the reading of the page: series that are gone get their staleness markers. Whole means that the page was read to its
+// end. If it failed, its samples are dropped, and all series of the previous page are gone. (Prometheus writes no markers for those
+// before the place where the page failed, and later ones for those of them that never had a sample.)
 func (p *page) conclude(whole, failed bool) {
 	if failed {
 		p.discard()
@@ -19,7 +19,7 @@ func (p *page) conclude(whole, failed bool) {
 	p.learn(whole)
 }
 
-// markGone writes staleness markers for the series that the page before held and this one does not.
+// markGone writes staleness markers for the series of the previous page that this one does not have.
 func (p *page) markGone() {
 	stale := math.Float64frombits(value.StaleNaN)
 	for w, was := range p.t.previous {
@@ -30,13 +30,13 @@ func (p *page) markGone() {
 			case p.out.Time > p.t.guard.Last(p.t.slots[row]):
 				p.put(row, p.out.Time, 0, stale)
 			case p.behind:
-				p.t.current.Set(int(row)) // a page to come writes its marker
+				p.t.current.Set(int(row)) // a later page writes its marker
 			}
 		}
 	}
 }
 
-// report puts the first n report series into the record. With stale, they end.
+// report puts the first n report series into the record; if stale, their staleness markers.
 func (p *page) report(n int, stale bool, values ...float64) {
 	p.bySlot = nil
 	for i := range n {

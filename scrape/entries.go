@@ -10,10 +10,10 @@ import (
 	"github.com/prometheus/prometheus/model/textparse"
 )
 
-// askEvery is after how many entries the memory is asked for that they took.
-const askEvery = 256
+// checkEvery is after how many entries their memory is checked.
+const checkEvery = 256
 
-// entries reads what is not walked of a page.
+// entries reads the entries of a parser, for pages or parts of pages that are not walked.
 func (p *page) entries(parser textparse.Parser, win *window) error {
 	for n := 1; ; n++ {
 		entry, err := parser.Next()
@@ -23,8 +23,8 @@ func (p *page) entries(parser textparse.Parser, win *window) error {
 		if err != nil {
 			return err
 		}
-		if n%askEvery == 0 || entry == textparse.EntryHelp {
-			if err := win.ask(); err != nil {
+		if n%checkEvery == 0 || entry == textparse.EntryHelp {
+			if err := win.checkMemory(); err != nil {
 				return err
 			}
 		}
@@ -56,8 +56,8 @@ func (p *page) entries(parser textparse.Parser, win *window) error {
 	}
 }
 
-// located tells where in a page of text an error is that entries met, as far as that is known: behind the line of the last sample.
-// Before the page from i on stood so many lines.
+// located adds to an error of entries where in a page of text it is, as far as that is known: after the line of the last sample.
+// Before i the page had so many lines.
 func (p *page) located(err error, win *window, i, before int) error {
 	if err == nil || win.err != nil {
 		return err
@@ -65,7 +65,7 @@ func (p *page) located(err error, win *window, i, before int) error {
 	end := i
 	if n := len(p.lastText); n > 0 {
 		at := int(uintptr(unsafe.Pointer(unsafe.SliceData(p.lastText))) - uintptr(unsafe.Pointer(unsafe.SliceData(win.buf))))
-		if at >= i && at+n <= len(win.buf) { // else it is of the parser
+		if at >= i && at+n <= len(win.buf) { // else the parser made it
 			end = at + n
 			before++
 		}

@@ -20,7 +20,7 @@ func exemplarsOf(parser textparse.Parser, ofHistogram bool, ms int64) []exemplar
 		if !e.HasTs {
 			e.Ts = ms
 		}
-		if e.HasTs || !ofHistogram { // a native histogram's exemplar without a timestamp could not be told from an older one
+		if e.HasTs || !ofHistogram { // without a timestamp, an exemplar of a native histogram looks like the older ones
 			out = append(out, e)
 		}
 		e = exemplar.Exemplar{}

@@ -7,13 +7,12 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// family is the metadata of a metric family as the page's lines have made it so far. The texts are
-// symbols of the table.
+// family is the metadata of a metric family, as the page's lines have set it so far. The texts are symbols of the table.
 type family struct {
 	name, help, unit uint32
 	typ              model.MetricType
 	entry            uint32 // of the table's metadata, 0 until it is needed
-	iter             uint64 // when it was last seen
+	iter             uint64 // table.iter when it was last seen
 }
 
 // metaLine is what a metadata line says.
@@ -32,10 +31,10 @@ const (
 	metaUnit
 )
 
-// familyLife is how many whole pages a family's metadata outlives its last line.
+// familyLife is how many pages a family's metadata is kept after its last line.
 const familyLife = 10
 
-// noEntry stands for metadata that says nothing, which is not worth an entry.
+// noEntry stands for metadata without any text or type, which gets no entry.
 const noEntry = math.MaxUint32
 
 // partOfFamily tells whether a series of this name belongs to the family (isSeriesPartOfFamily of

@@ -68,21 +68,21 @@ type gunzipper struct {
 
 var gunzippers = sync.Pool{New: func() any { return &gunzipper{buf: bufio.NewReaderSize(nil, 16<<10)} }}
 
-// body is a page on its way.
+// body is the page of an answer, to be read once.
 type body struct {
 	io.Reader   // of the page, decompressed
 	contentType string
 	raw         io.ReadCloser
-	gunzipper   *gunzipper // nil where it is not compressed
+	gunzipper   *gunzipper // nil if the page is not compressed
 }
 
-// fetch asks t for its page. The caller closes the body.
+// fetch requests the page of t. The caller closes the body.
 func fetch(ctx context.Context, client *http.Client, t *targets.Target) (*body, error) {
 	req, err := newRequest(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := client.Do(req) //nolint:bodyclose // it is closed as a body
+	resp, err := client.Do(req) //nolint:bodyclose // the body closes it
 	if err != nil {
 		return nil, err
 	}
@@ -112,11 +112,11 @@ func (b *body) open(resp *http.Response) error {
 	return nil
 }
 
-// passOver is how much of a body is read that nobody looks at, so that its connection can be used again.
-const passOver = 256 << 10
+// drainBytes is how much of the rest of a body is read and discarded, so that its connection can be used again.
+const drainBytes = 256 << 10
 
 func (b *body) close() {
-	_, _ = io.CopyN(io.Discard, b.raw, passOver)
+	_, _ = io.CopyN(io.Discard, b.raw, drainBytes)
 	b.raw.Close()
 	if b.gunzipper != nil {
 		gunzippers.Put(b.gunzipper)
@@ -124,12 +124,12 @@ func (b *body) close() {
 	}
 }
 
-// statusError is what a target answered instead of a page.
+// statusError is an answer other than 200.
 type statusError struct {
 	code   int
 	status string
 	hint   string // the first line of the body, if it is short text
-	sent   string // which credentials were sent, where that matters
+	sent   string // which credentials were sent, "" if that does not matter
 }
 
 func (e statusError) Error() string {
@@ -143,7 +143,7 @@ func (e statusError) Error() string {
 	return text + ": " + e.hint
 }
 
-// bodyHint reads what may tell a person why: a kubelet says which permission is missing.
+// bodyHint returns the first line of a short text, which may say why: a kubelet names the missing permission.
 func bodyHint(body io.Reader) string {
 	b, _ := io.ReadAll(io.LimitReader(body, 512))
 	s, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
@@ -153,7 +153,7 @@ func bodyHint(body io.Reader) string {
 	return strings.ToValidUTF8(s, "?")
 }
 
-// unauthorized tells whether the target wants other credentials than it got.
+// unauthorized tells whether the target demands other credentials.
 func unauthorized(err error) bool {
 	var status statusError
 	return errors.As(err, &status) && (status.code == http.StatusUnauthorized || status.code == http.StatusForbidden)

@@ -41,7 +41,7 @@ func FuzzPage(f *testing.F) {
 			for i, body := range []string{first, second, first} {
 				win := newWindow(pieces(bytes.NewReader([]byte(body))))
 				if room > 0 {
-					win.least, win.buf = 8, make([]byte, headroom, headroom+room)
+					win.minRead, win.buf = 8, make([]byte, headroom, headroom+room)
 				}
 				if win.maxLine = 1 << 10; settings&128 != 0 {
 					win.maxLine = maxText

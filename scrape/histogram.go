@@ -8,7 +8,7 @@ import (
 
 var errBucketLimit = errors.New("histogram bucket limit exceeded")
 
-// sampleValue is what a sample is worth: a float, or one of the two kinds of histograms.
+// sampleValue is the value of a sample: a float, or one of the two kinds of histograms.
 type sampleValue struct {
 	v         float64
 	histogram bool
@@ -16,7 +16,7 @@ type sampleValue struct {
 	float     *histogram.FloatHistogram
 }
 
-// limit reduces a histogram's resolution as the settings demand.
+// limit reduces the resolution of a histogram as the settings demand.
 func (v *sampleValue) limit(set *settings) error {
 	if !v.histogram {
 		return nil
@@ -41,6 +41,7 @@ func (v *sampleValue) limit(set *settings) error {
 	return nil
 }
 
+// buckets returns how many buckets a histogram has.
 func (v *sampleValue) buckets() int {
 	if v.int != nil {
 		return len(v.int.PositiveBuckets) + len(v.int.NegativeBuckets)

@@ -24,7 +24,7 @@ type loopDiff struct{ end, start []*loop }
 func (j *job) apply(s *shared, c targets.Change, d *loopDiff) {
 	old := j.Job
 	j.Job = c.Job
-	heirs := j.heirs(old, c)
+	successors := j.successors(old, c)
 	for _, t := range c.Removed {
 		if l := j.loops[t.Hash]; l != nil {
 			d.end = append(d.end, l)
@@ -32,7 +32,7 @@ func (j *job) apply(s *shared, c targets.Change, d *loopDiff) {
 		}
 	}
 	for _, t := range c.Added {
-		if l := heirs[t]; l != nil {
+		if l := successors[t]; l != nil {
 			j.start(newLoop(s, t, l.table, l.ended()), t, d)
 			continue
 		}
@@ -48,9 +48,9 @@ func (j *job) endAll(d *loopDiff) {
 	}
 }
 
-// heirs pairs added targets with the loops of removed ones whose series they continue. Such a target differs in its interval or
+// successors pairs added targets with the loops of removed ones whose series they continue. Such a target differs in its interval or
 // timeout alone, which for Prometheus makes it another target. It takes over the table, so that no series ends.
-func (j *job) heirs(old *targets.Job, c targets.Change) map[*targets.Target]*loop {
+func (j *job) successors(old *targets.Job, c targets.Change) map[*targets.Target]*loop {
 	if len(c.Removed) == 0 || len(c.Added) == 0 || !reflect.DeepEqual(sameSeries(old.Config), sameSeries(c.Job.Config)) {
 		return nil
 	}
@@ -60,15 +60,15 @@ func (j *job) heirs(old *targets.Job, c targets.Change) map[*targets.Target]*loo
 			gone[t.Timeless()] = l
 		}
 	}
-	heirs := map[*targets.Target]*loop{}
+	successors := map[*targets.Target]*loop{}
 	for _, t := range c.Added {
 		if l := gone[t.Timeless()]; l != nil && j.loops[t.Hash] == nil {
 			delete(gone, t.Timeless())
 			l.handOver()
-			heirs[t] = l
+			successors[t] = l
 		}
 	}
-	return heirs
+	return successors
 }
 
 // add makes t one of the job's targets. If it is one already, its loop gets the new settings, or is replaced if it cannot take

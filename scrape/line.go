@@ -7,7 +7,7 @@ import (
 // seed differs with each process. No hash made with it is written to disk.
 var seed = maphash.MakeSeed()
 
-// Kinds of lines.
+// The kinds of lines.
 const (
 	lineSeries  = iota // feeds a row
 	lineDropped        // relabelling dropped it
@@ -15,8 +15,7 @@ const (
 	lineComment
 )
 
-// line is what a table knows of one line of the page: of a series line the part before the value,
-// of the others all.
+// line is what a table knows of one line of the page: of a series line the part before the value, of the others the whole line.
 type line struct {
 	hash uint64
 	size uint32 // bytes << 2 | kind
@@ -31,10 +30,10 @@ func (l line) kind() int { return int(l.size & 3) }
 
 func (l line) len() int { return int(l.size >> 2) }
 
-// cached tells whether prometheus/scrape would hold the line in its cache.
+// cached tells whether prometheus/scrape would have the line in its cache.
 func (l line) cached() bool { return l.kind() == lineSeries || l.kind() == lineDropped }
 
-// isAt tells whether the bytes of b at i are those of l, and something follows them.
+// isAt tells whether b has the bytes of l at i, and at least one more behind them.
 func (l line) isAt(b []byte, i int) bool {
 	end := i + l.len()
 	return end < len(b) && maphash.Bytes(seed, b[i:end]) == l.hash

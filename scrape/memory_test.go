@@ -19,7 +19,7 @@ import (
 
 // TestMemory: scrapes wait for memory that others hold, in their order, those that hold some first; and never all for each other.
 func TestMemory(t *testing.T) {
-	const granule = memoryGranules
+	const granule = memoryStep
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{limit: 10 * granule}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -64,7 +64,7 @@ func TestMemory(t *testing.T) {
 
 // TestMemoryOfGrowing: where the last scrape that did not wait ends, one that waits is refused, so that the others go on.
 func TestMemoryOfGrowing(t *testing.T) {
-	const granule = memoryGranules
+	const granule = memoryStep
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{limit: 10 * granule}
 		leases := [3]allowance{{of: m}, {of: m}, {of: m}}
@@ -94,7 +94,7 @@ func TestMemoryOfGrowing(t *testing.T) {
 // TestMemoryReserve: large scrapes that hold all that they may, and others that wait, are not in the way of small ones.
 func TestMemoryReserve(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMemory(64 * 64 * memoryGranules)
+		m := newMemory(64 * 64 * memoryStep)
 		large, waits := allowance{of: m}, allowance{of: m}
 		if err := large.atLeast(t.Context(), m.limit-m.reserve+1); err == nil {
 			t.Error("a large scrape gets what small ones have to themselves")

@@ -4,8 +4,8 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// describe returns the metadata entry that the row should get with its next sample, 0 if it has the right one.
-// A row whose name is not of the family that stands before it ends what that family's metadata is good for.
+// describe returns the metadata entry that the row gets with its next sample, 0 if it has the right one. The metadata before a row
+// of another family holds for no further row.
 func (p *page) describe(row uint32) uint32 {
 	if p.family < 0 {
 		return 0
@@ -31,13 +31,13 @@ func (p *page) describe(row uint32) uint32 {
 	return p.entry
 }
 
-// belongs tells whether a series of this name is of the family that stands before it.
+// belongs tells whether a series of this name is of the family at hand.
 func (p *page) belongs(name string) bool {
 	f := &p.t.families[p.family]
 	return partOfFamily(name, string(p.t.rows.Symbols().Bytes(f.name)), f.typ)
 }
 
-// nameOf reads the metric name of a row. It walks over the rows, all in one walk if they are asked for in their order.
+// nameOf returns the metric name of a row. It reads on from the last row, and from the start if that was a later one.
 func (p *page) nameOf(row uint32) string {
 	rows := p.t.rows
 	if p.named == 0 || row+1 < p.named {
@@ -45,7 +45,7 @@ func (p *page) nameOf(row uint32) string {
 		p.named = 0
 	}
 	for p.named <= row {
-		if !p.names.Next() { // the row was added since the walk began
+		if !p.names.Next() { // the row was added since names was reset
 			p.names.Reset(rows)
 			p.named = 0
 			continue
@@ -60,8 +60,7 @@ func (p *page) nameOf(row uint32) string {
 	return ""
 }
 
-// meta takes in a metadata line that the table does not know, or a metadata entry of a page without lines.
-// The names and texts are as the parser gives them.
+// meta reads a metadata line that the table does not know, or a metadata entry of protobuf. Name and text are the parser's.
 func (p *page) meta(kind metaKind, name []byte, typ model.MetricType, text []byte) metaLine {
 	t := p.t
 	if p.byName == nil {
@@ -81,7 +80,7 @@ func (p *page) meta(kind metaKind, name []byte, typ model.MetricType, text []byt
 	return m
 }
 
-// enter makes m what stands before the following lines.
+// enter makes m the metadata of the lines that follow.
 func (p *page) enter(m metaLine) {
 	p.t.setMeta(m)
 	p.family, p.entry = int(m.family), 0

@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/prometheus/model/textparse"
 )
 
-// read takes in the page at the start of which win stands, with what is there already. An error means that the page's samples must
-// not be used, though the table may have learned from it.
+// read reads the page from the start of win. After an error its samples must not be used, though the table may have learned from
+// it.
 func (p *page) read(win *window, contentType string) error {
 	media, version := mediaType(contentType, p.set.parser.FallbackContentType)
 	convert := p.set.parser.ConvertClassicHistogramsToNHCB
@@ -35,8 +35,8 @@ func (p *page) read(win *window, contentType string) error {
 	return p.finish(p.located(p.entries(parser, win), win, i, 0))
 }
 
-// convertible demands that no series of a page of text is longer than a line may be, for the parser that converts histograms builds
-// their labels by itself. Only a page that is as large can have one: label values can have line breaks.
+// convertible returns an error if a series of a page of text is longer than a line may be: the parser that converts histograms builds
+// labels of them, which must stay below maxText. Only a page longer than that can have one.
 func (p *page) convertible(body []byte, media string) error {
 	if len(body) <= maxText || media != "text/plain" {
 		return nil
@@ -45,7 +45,7 @@ func (p *page) convertible(body []byte, media string) error {
 	for {
 		entry, err := parser.Next()
 		if err != nil {
-			return nil //nolint:nilerr // the other parser tells what is wrong
+			return nil //nolint:nilerr // the other parser returns the error
 		}
 		if entry != textparse.EntrySeries {
 			continue
@@ -56,7 +56,7 @@ func (p *page) convertible(body []byte, media string) error {
 	}
 }
 
-// mediaType tells what textparse.New would take a page of this Content-Type for, "" for nothing that it can read.
+// mediaType returns the media type by which textparse.New reads a page of this Content-Type, "" if it cannot read it.
 func mediaType(contentType, fallback string) (media, version string) {
 	media, params, err := mime.ParseMediaType(contentType)
 	if err == nil {
@@ -74,7 +74,7 @@ func mediaType(contentType, fallback string) (media, version string) {
 	return fallback, ""
 }
 
-// finish returns the error of a page that was read as far as err.
+// finish adds the errors of limits to the error of reading a page.
 func (p *page) finish(err error) error {
 	if err == nil && p.limitErr != nil {
 		err = sampleLimitError{p.set.job.Owner.Key("sample_limit"), p.set.sampleLimit, p.attempts}

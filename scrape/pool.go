@@ -40,7 +40,7 @@ type Options struct {
 	HTTPClientOptions []config_util.HTTPClientOption
 }
 
-// Pool scrapes the targets that Apply tells it, each in a loop of its own.
+// Pool scrapes the targets that Apply adds, each in a loop of its own.
 type Pool struct {
 	shared
 
@@ -119,7 +119,7 @@ func (p *Pool) clockStepped(s step) {
 		floor = s.floor.UnixMilli()
 	}
 	n := p.guard.ForgetAfter(s.mistaken.UnixMilli(), floor)
-	p.logger.Warn("the clock was set back far, samples written ahead of it are taken for a mistake", append(fields, zap.Int("series", n))...)
+	p.logger.Warn("the clock was set back far, samples written ahead of it are forgotten", append(fields, zap.Int("series", n))...)
 }
 
 // Run scrapes until ctx ends, and returns when the last scrape has ended.

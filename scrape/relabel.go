@@ -36,10 +36,10 @@ func (s *settings) attach(b *labels.Builder, own labels.Labels) {
 	}
 }
 
-// relabel applies the rules to b, the labels of which have at most size bytes, and tells whether the series stays. It stops
-// before a rule that could make more of them than can be held: what a rule makes is bounded by how often it names its sources.
+// relabel applies the rules to b, whose labels have at most size bytes, and tells whether the series stays. It stops before a rule
+// that could make labels too large. How often a rule names its sources bounds what it makes of them.
 func (s *settings) relabel(b *labels.Builder, size int) (keep bool, err error) {
-	count := 0 // at most; 0 is not known
+	count := 0 // upper bound; 0 means not known
 	for i, rule := range s.rules {
 		more := growth(rule, size)
 		if size+more > maxText || rule.Action == relabel.LabelMap && (count == 0 || 2*count > maxLabels) {
@@ -62,7 +62,7 @@ func (s *settings) relabel(b *labels.Builder, size int) (keep bool, err error) {
 	return true, nil
 }
 
-// growth bounds how many bytes a rule adds to labels of size bytes, and how many it puts together to look at.
+// growth is an upper bound of the bytes that a rule adds to labels of size bytes, and of those that it joins to match.
 func growth(r *relabel.Config, size int) int {
 	sources := len(r.SourceLabels) * (size + len(r.Separator))
 	refs := func(s string, of int) int { return len(s) + strings.Count(s, "$")*of }
@@ -79,7 +79,7 @@ func growth(r *relabel.Config, size int) int {
 	return sources
 }
 
-// measure returns the bytes and the number of the labels in b.
+// measure returns the size in bytes and the number of the labels in b.
 func measure(b *labels.Builder) (size, count int) {
 	b.Range(func(l labels.Label) {
 		size += len(l.Name) + len(l.Value)
@@ -88,7 +88,7 @@ func measure(b *labels.Builder) (size, count int) {
 	return size, count
 }
 
-// ruleError is a relabelling that would make labels which cannot be held.
+// ruleError is about a relabelling rule that could make labels too large.
 type ruleError struct {
 	field string // where the rule stands
 	bytes int    // of the series before it
@@ -98,7 +98,7 @@ func (e ruleError) Error() string {
 	return fmt.Sprintf("%s could make more than %d bytes of labels of a series that has %d", e.field, maxText, e.bytes)
 }
 
-// countError is a series of too many labels.
+// countError is about a series with too many labels.
 type countError int
 
 func (e countError) Error() string {
@@ -125,6 +125,7 @@ func (s *settings) checkLimits(ls labels.Labels) error {
 	})
 }
 
+// labelLimitError is about a series beyond label_limit and its like.
 type labelLimitError struct{ text string }
 
 func (e labelLimitError) Error() string { return e.text }

@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-// reportSeries are the series that every target has beside its page's.
+// reportSeries are the series that every target has in addition to those of its page.
 var reportSeries = [...]struct{ name, help, unit string }{
 	{"up", "Health of the scrape target. 1 means the target is healthy, 0 if the scrape failed.", "targets"},
 	{"scrape_duration_seconds", "Duration of the last scrape in seconds.", "seconds"},
@@ -32,7 +32,7 @@ func (s *settings) reportLabels(n int) labels.Labels {
 	return b.Labels()
 }
 
-// reports tells how many report series a target of the job has.
+// reports returns how many report series a target of the job has.
 func reports(c *promconfig.ScrapeConfig) int {
 	if c.ExtraScrapeMetricsEnabled() {
 		return len(reportSeries)

@@ -18,14 +18,14 @@ var (
 
 	// These are counted, and do not end a page.
 	errOutOfOrder  = errors.New("out of order sample")
-	errRepeated    = errors.New("sample of the time of the newest one")
+	errRepeated    = errors.New("sample of the same time as the last one")
 	errDuplicate   = errors.New("duplicate sample for timestamp")
 	errOutOfBounds = errors.New("out of bounds")
 	errClock       = errors.New("the clock went back")
 )
 
-// sample takes in the sample at which parser stands; text is what the parser calls its series. An
-// error ends the page. The order of the checks is that of prometheus/scrape over tsdb/agent.
+// sample reads the sample at which parser stands. Text is the parser's name of its series. An error ends the page. The checks are
+// in the order of prometheus/scrape over tsdb/agent.
 func (p *page) sample(text []byte, stamp *int64, v sampleValue, parser textparse.Parser) error {
 	p.total++
 	ms, explicit := p.out.Time, false
@@ -65,8 +65,8 @@ func (p *page) sample(text []byte, stamp *int64, v sampleValue, parser textparse
 	return nil
 }
 
-// append puts the sample into the record, if nothing speaks against it. The row is that of a known
-// series; for another, which is p.lset, append finds one.
+// append puts the sample into the record if it passes all checks. Row is that of a known series. A series that is not known is
+// p.lset; append finds its row.
 func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleValue, parser textparse.Parser) (uint32, error) {
 	if v.histogram && v.int == nil && v.float == nil {
 		return row, errNoHistogram
@@ -118,9 +118,9 @@ func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleV
 	return row, nil
 }
 
-// follows demands that a sample is newer than its series' last one. One that bears the very time of that is the same again: a
-// cadvisor shows what it saw until it looks again. It is not written, but the series goes on, as in Prometheus's TSDB (tsdb/agent
-// refuses it, and the series would end with each such page). It goes on, too, while the clock is behind.
+// follows returns an error if a sample is not newer than the last one of its series. A sample of the same time is a repetition:
+// cadvisor shows its last reading until the next. It is not written, but the series goes on, as in Prometheus's TSDB. (In tsdb/agent
+// the series would end with each such page.) A series also goes on while the clock is behind.
 func (p *page) follows(row uint32, known bool, ms int64) error {
 	switch last := p.t.guard.Last(p.t.slots[row]); {
 	case ms > last:
@@ -133,7 +133,7 @@ func (p *page) follows(row uint32, known bool, ms int64) error {
 	return errOutOfOrder
 }
 
-// admit is the part of appending that does not ask which series the sample is of.
+// admit checks what does not depend on the series of the sample.
 func (p *page) admit(ms int64, explicit bool) error {
 	if p.set.sampleLimit > 0 {
 		if p.attempts++; p.attempts > p.set.sampleLimit {
@@ -146,7 +146,7 @@ func (p *page) admit(ms int64, explicit bool) error {
 	return nil
 }
 
-// refused counts what was not appended, and returns the errors that end the page.
+// refused counts a sample that was not appended, and returns the error if it ends the page.
 func (p *page) refused(err error) error {
 	switch err {
 	case nil:
@@ -170,8 +170,8 @@ func (p *page) refused(err error) error {
 	return nil
 }
 
-// rowFor returns the row that the series p.lset feeds: a new one if it has none, unless a sample of this time
-// would not be newer than what other targets gave.
+// rowFor returns the row of the series p.lset. If it has none it gets one, unless a sample of this time would not be newer than those
+// of other targets.
 func (p *page) rowFor(ms int64, base float64) (uint32, error) {
 	if name, dup := p.lset.HasDuplicateLabelNames(); dup {
 		return 0, fmt.Errorf("label name %q is not unique: %w", name, errInvalid)
@@ -191,7 +191,7 @@ func (p *page) rowFor(ms int64, base float64) (uint32, error) {
 		}
 	}
 	last := p.t.guard.Last(slot)
-	if last == math.MinInt64 && p.behind && ms == p.out.Time { // it may be one that was forgotten
+	if last == math.MinInt64 && p.behind && ms == p.out.Time { // the guard may have forgotten it
 		last = p.t.guard.Forgotten()
 	}
 	if ms <= last {
@@ -208,8 +208,8 @@ func (p *page) rowFor(ms int64, base float64) (uint32, error) {
 	return row, nil
 }
 
-// startOf returns the start timestamp of the sample at which parser stands, 0 for none. In OpenMetrics text it
-// takes the place of the _created series, which Prometheus by default takes for samples: so do we.
+// startOf returns the start timestamp of the sample at which parser stands, 0 for none. In OpenMetrics text a start timestamp is a
+// series with the suffix _created. Prometheus treats these as samples by default, and so do we.
 func (p *page) startOf(parser textparse.Parser) int64 {
 	if p.format != formatProtobuf {
 		return 0
@@ -217,8 +217,7 @@ func (p *page) startOf(parser textparse.Parser) int64 {
 	return parser.StartTimestamp()
 }
 
-// series sets p.lset to the labels of the series at which parser stands, as they are after
-// relabelling; to none if a rule dropped it.
+// series sets p.lset to the labels, after relabelling, of the series at which parser stands. They are empty if a rule dropped it.
 func (p *page) series(parser textparse.Parser) error {
 	parser.Labels(&p.lset)
 	if n := p.lset.Len(); n > maxLabels {

@@ -12,12 +12,12 @@ import (
 	"promrelay/targets"
 )
 
-// settings is how the pages of one target are read.
+// settings says how the pages of one target are read.
 type settings struct {
 	labels []labels.Label // that the target's series bear
-	size   int            // bytes that they add to a series, with what the names of its own are prefixed with
+	size   int            // bytes that labels add to a series, prefixes of its own names included
 	rules  []*relabel.Config
-	job    *targets.Job // by whose words errors call what is configured
+	job    *targets.Job // whose keys errors name
 
 	honorLabels, honorTimestamps, trackTimestampsStaleness bool
 
@@ -52,8 +52,8 @@ func newSettings(t *targets.Target) *settings {
 	return s
 }
 
-// maxSchema is the finest resolution of native histograms that the smallest factor from bucket to
-// bucket allows (pickSchema of prometheus/scrape).
+// maxSchema returns the finest resolution of native histograms that the smallest factor between buckets allows (pickSchema of
+// prometheus/scrape).
 func maxSchema(factor float64) int32 {
 	if factor <= 1 {
 		factor = 1.00271

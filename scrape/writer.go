@@ -10,29 +10,30 @@ import (
 	"promrelay/wal"
 )
 
-// Log is where records go: the WAL. Segment says in which segment the next group of frames would
-// land; Append refuses a group for another one with *wal.RotatedError. Neither keeps the frames.
+// Log is where records go. *wal.WAL is one. Both methods may block on the disk, and neither keeps the frames.
 type Log interface {
+	// Segment returns the segment into which the next group of frames goes.
 	Segment() uint64
+	// Append writes a group of frames to the segment. If that is no longer the current one, it returns *wal.RotatedError.
 	Append(segment uint64, group ...wal.Frame) (wal.Position, error)
 }
 
-// writer brings what scrapes gave to the log, one after the other.
+// writer writes scrapes to the log, one after the other.
 type writer struct {
 	guard   *order.Guard
 	log     Log
 	metrics *metrics
 	clock   *clock
 
-	table, scrape []byte // memory for records; guarded by guard.mu
-	saved         int    // bytes that repeated tables may take; guarded by guard.mu
+	table, scrape []byte // memory for records; guarded by the guard's lock
+	saved         int    // bytes that repeated tables may take; guarded by the guard's lock
 }
 
 // maxKept bounds the memory that a writer keeps from one scrape to the next, in bytes.
 const maxKept = 1 << 20
 
-// commit drops the samples of s that are not newer than their series' last one, and appends the rest
-// to the log, with what it needs of the table. After an error the samples are lost.
+// commit drops the samples of s that are not newer than the last one of their series, and appends the others to the log, after those
+// parts of the table that the segment lacks. After an error the samples are lost.
 func (w *writer) commit(t *table, s *record.Scrape) error {
 	w.guard.Lock()
 	defer w.guard.Unlock()
@@ -56,7 +57,7 @@ func (w *writer) commit(t *table, s *record.Scrape) error {
 			continue
 		}
 		if err != nil {
-			t.written = written{} // the next record says all again
+			t.written = written{} // the next record has all of the table
 			w.metrics.dropped.WithLabelValues(dropLog).Add(float64(samples))
 			return fmt.Errorf("append to the log: %w", err)
 		}
@@ -65,12 +66,13 @@ func (w *writer) commit(t *table, s *record.Scrape) error {
 	}
 }
 
+// append writes one group of frames: the table's, then the scrape.
 func (w *writer) append(t *table, s *record.Scrape, samples int) error {
 	segment := w.log.Segment()
 	var group [3]wal.Frame
 	before := t.written
-	t.written = written{} // until the log has it
-	frames, next, repeated := w.tell(group[:0], t, s, before, segment)
+	t.written = written{} // until the log has the records
+	frames, next, repeated := w.tableFrames(group[:0], t, s, before, segment)
 	w.scrape = record.AppendScrape(w.scrape[:0], t.rows, s)
 	frames = append(frames, wal.Frame{Type: record.FrameScrape, Count: uint32(samples), Payload: w.scrape})
 	_, err := w.log.Append(segment, frames...)
@@ -87,9 +89,9 @@ func (w *writer) append(t *table, s *record.Scrape, samples int) error {
 	return err
 }
 
-// tell puts what the segment lacks of the table before the scrape, and all of the table where it is due. Next is what the segment
-// then has, repeated the bytes that it had already.
-func (w *writer) tell(frames []wal.Frame, t *table, s *record.Scrape, before written, segment uint64) (out []wal.Frame, next written, repeated int) {
+// tableFrames adds the parts of the table that the segment lacks, and all of the table if a repetition is due. Next is what the
+// segment then has, repeated how many bytes of that it had already.
+func (w *writer) tableFrames(frames []wal.Frame, t *table, s *record.Scrape, before written, segment uint64) (out []wal.Frame, next written, repeated int) {
 	now := time.Now()
 	next = before
 	w.table = w.table[:0]
