@@ -21,8 +21,8 @@ import (
 	"promrelay/targets"
 )
 
-// testLoop is the loop of a target a:1, as a pool without a clock of its own starts it: scrapes are called for one by one, and
-// answered by transport.
+// testLoop is the loop of a target a:1, as a pool without a clock of its own starts it: scrapes are
+// called for one by one, and answered by transport.
 func testLoop(tb testing.TB, log Log, c promconfig.ScrapeConfig, transport http.RoundTripper) *loop {
 	tb.Helper()
 	_, l := testPool(tb, log, c, transport)

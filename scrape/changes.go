@@ -4,8 +4,9 @@ import (
 	"promrelay/scrape/order"
 )
 
-// changes is what a page changes in its table while it is read, so that it can be undone: Prometheus reads a page in full before
-// it looks at it, and learns nothing of one that could not be read.
+// changes is what a page changes in its table while it is read, so that it can be undone:
+// Prometheus reads a page in full before it looks at it, and learns nothing of one that could not
+// be read.
 type changes struct {
 	families  []family // of the table, as they were before the page
 	metas     int      // metadata lines of the table before the page
@@ -73,7 +74,8 @@ func (c *changes) setStart(t *table, row uint32, ms int64) {
 	}
 }
 
-// addExemplar adds an exemplar to the guard, and tells whether it is newer than those that the series had.
+// addExemplar adds an exemplar to the guard, and tells whether it is newer than those that the
+// series had.
 func (c *changes) addExemplar(t *table, slot uint32, e order.Exemplar) (newer bool) {
 	old, had, newer := t.guard.AddExemplar(slot, e)
 	if newer {

@@ -9,11 +9,12 @@ import (
 	"promrelay/scrape/order"
 )
 
-// stepTolerance is how far the wall clock may move against the monotonic one, from one reading to the next, before it counts as
-// set. Time daemons set it by less all the time.
+// stepTolerance is how far the wall clock may move against the monotonic one, from one reading to
+// the next, before it counts as set. Time daemons set it by less all the time.
 const stepTolerance = time.Second
 
-// clock is the wall clock, whose time the samples bear, compared with the monotonic clock, which nobody can set. The cases:
+// clock is the wall clock, whose time the samples bear, compared with the monotonic clock, which
+// nobody can set. The cases:
 //
 //	it moves by less than stepTolerance  plans move with it, and nothing is logged
 //	it goes ahead                        plans move with it. It may be right, so its samples are written
@@ -55,8 +56,8 @@ func (c *clock) start() {
 	c.behind.Store(math.MinInt64)
 }
 
-// now returns the wall clock and its distance from the monotonic one, which changes when the clock is set. It calls stepped when
-// it was.
+// now returns the wall clock and its distance from the monotonic one, which changes when the clock
+// is set. It calls stepped when it was.
 func (c *clock) now() (wall time.Time, distance time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -106,7 +106,8 @@ func (l *readLog) between(series string, from, to time.Time) (out []point) {
 	return out
 }
 
-// inOrder demands that no series goes back in time, but where from what is a mistake: later than limit.
+// inOrder demands that no series goes back in time, but where from what is a mistake: later than
+// limit.
 func (l *readLog) inOrder(limit time.Time) {
 	l.t.Helper()
 	l.mu.Lock()
@@ -220,8 +221,9 @@ func withClock(t *testing.T, interval time.Duration, f func(t *testing.T, c *clo
 
 const year = 365 * 24 * time.Hour
 
-// TestClockYearAhead sets the clock a year ahead for 3 s: then all goes on at once, report series, exemplars and staleness markers,
-// too, also where a scrape was under way when the clock was set back.
+// TestClockYearAhead sets the clock a year ahead for 3 s: then all goes on at once, report series,
+// exemplars and staleness markers, too, also where a scrape was under way when the clock was set
+// back.
 func TestClockYearAhead(t *testing.T) {
 	withClock(t, time.Second, func(t *testing.T, c *clocked) {
 		c.wait["b:1"] = 900 * time.Millisecond
@@ -273,8 +275,8 @@ func TestClockYearAhead(t *testing.T) {
 	})
 }
 
-// TestClockBack sets the clock back by ten seconds, and later ahead again: what cannot be written in order is dropped with its
-// reason, and ten seconds later all is as before.
+// TestClockBack sets the clock back by ten seconds, and later ahead again: what cannot be written
+// in order is dropped with its reason, and ten seconds later all is as before.
 func TestClockBack(t *testing.T) {
 	withClock(t, time.Second, func(t *testing.T, c *clocked) {
 		c.sleep(20 * time.Second)
@@ -324,8 +326,8 @@ func TestClockBack(t *testing.T) {
 	})
 }
 
-// TestClockPlan sets the clock by little and by much, either way: scrapes keep their rhythm, bear the clock's time at even distances, and
-// none counts as late. Small steps are not told of.
+// TestClockPlan sets the clock by little and by much, either way: scrapes keep their rhythm, bear
+// the clock's time at even distances, and none counts as late. Small steps are not told of.
 func TestClockPlan(t *testing.T) {
 	for by, told := range map[time.Duration]int{
 		300 * time.Millisecond: 0, -300 * time.Millisecond: 0, time.Millisecond: 0, 7 * time.Second: 1, -7 * time.Second: 1, -time.Hour: 1,
@@ -384,7 +386,8 @@ func TestClockSlews(t *testing.T) {
 	})
 }
 
-// TestClockRestored starts from a log that was written under a clock a year ahead, and from one that is a minute ahead.
+// TestClockRestored starts from a log that was written under a clock a year ahead, and from one
+// that is a minute ahead.
 func TestClockRestored(t *testing.T) {
 	for by, want := range map[time.Duration]struct{ written, clock int }{year: {1, 0}, time.Minute: {0, 1}, -time.Minute: {1, 0}} {
 		dir := t.TempDir()

@@ -10,7 +10,8 @@ import (
 	"promrelay/scrape/order"
 )
 
-// TestClockGoesBackAndForth sets the clock back, and after some time right again. What must hold (see clock):
+// TestClockGoesBackAndForth sets the clock back, and after some time right again. What must hold
+// (see clock):
 //   - back by up to order.MaxAhead, nothing is written until the clock is as late as before, and all is from then on: the pages of that time are dropped
 //     with the reason clock, and each series goes on where it was;
 //   - back by more, scraping goes on at once, without waiting for the old time;
@@ -81,7 +82,8 @@ func TestClockGoesBackAndForth(t *testing.T) {
 	}
 }
 
-// inOrder demands that every series goes on in time. Where all was forgotten, it may go back once, from a time before set.
+// inOrder demands that every series goes on in time. Where all was forgotten, it may go back once,
+// from a time before set.
 func inOrder(t *testing.T, l *readLog, forgotten bool, set time.Time) {
 	t.Helper()
 	l.mu.Lock()

@@ -7,9 +7,10 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 )
 
-// conclude ends the reading of the page: series that are gone get their staleness markers. Whole means that the page was read to its
-// end. If it failed, its samples are dropped, and all series of the previous page are gone. (Prometheus writes no markers for those
-// before the place where the page failed, and later ones for those of them that never had a sample.)
+// conclude ends the reading of the page: series that are gone get their staleness markers. Whole
+// means that the page was read to its end. If it failed, its samples are dropped, and all series of
+// the previous page are gone. (Prometheus writes no markers for those before the place where the
+// page failed, and later ones for those of them that never had a sample.)
 func (p *page) conclude(whole, failed bool) {
 	if failed {
 		p.discard()
@@ -19,7 +20,8 @@ func (p *page) conclude(whole, failed bool) {
 	p.learn(whole)
 }
 
-// markGone writes staleness markers for the series of the previous page that this one does not have.
+// markGone writes staleness markers for the series of the previous page that this one does not
+// have.
 func (p *page) markGone() {
 	stale := math.Float64frombits(value.StaleNaN)
 	for w, was := range p.t.previous {

@@ -7,10 +7,12 @@ import (
 	"sync/atomic"
 )
 
-// maxHeader bounds the header of an answer, in bytes. All of it is in memory at once; net/http alone allows 10 MB.
+// maxHeader bounds the header of an answer, in bytes. All of it is in memory at once; net/http
+// alone allows 10 MB.
 const maxHeader = 1 << 20
 
-// dialer returns a dial function whose connections bound the header of an answer. On encrypted connections they cannot.
+// dialer returns a dial function whose connections bound the header of an answer. On encrypted
+// connections they cannot.
 func dialer(network, address string) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, n, a string) (net.Conn, error) {
 		if network != "" {
@@ -24,8 +26,9 @@ func dialer(network, address string) func(ctx context.Context, network, address 
 	}
 }
 
-// headerConn refuses an HTTP/1.1 answer whose header is too large. The headers of interim answers (1xx) count too, since any number of
-// them may come first. One goroutine writes, another one reads.
+// headerConn refuses an HTTP/1.1 answer whose header is too large. The headers of interim answers
+// (1xx) count too, since any number of them may come first. One goroutine writes, another one
+// reads.
 type headerConn struct {
 	net.Conn
 	requests  atomic.Uint64 // lower bound of those that were written

@@ -1,5 +1,6 @@
-// Package scrape fetches the pages of targets, and writes their samples to the log: one record a scrape, in columns. Each
-// target has a table of the series that its last page led to. A page that hardly changed needs neither parser nor relabelling.
+// Package scrape fetches the pages of targets, and writes their samples to the log: one record a
+// scrape, in columns. Each target has a table of the series that its last page led to. A page that
+// hardly changed needs neither parser nor relabelling.
 //
 // The files, from top to bottom; none uses one above it:
 //
@@ -13,8 +14,9 @@
 //	table          what the pages of a target have led to (line, family, report)
 //	writer         records to the log, in the order that package order demands
 //
-// Promises: the output is that of prometheus/scrape over tsdb/agent for the same pages: values to the bit, timestamps,
-// staleness markers, report series, limits. The samples of a series are written in order of time, whichever targets give them,
-// and across restarts as far as the log was read. Not promised: that a scrape begins on time on a machine that is too busy. The
-// delay is measured.
+// Promises: the output is that of prometheus/scrape over tsdb/agent for the same pages: values to
+// the bit, timestamps, staleness markers, report series, limits. The samples of a series are
+// written in order of time, whichever targets give them, and across restarts as far as the log was
+// read. Not promised: that a scrape begins on time on a machine that is too busy. The delay is
+// measured.
 package scrape

@@ -14,10 +14,12 @@ import (
 	"promrelay/targets"
 )
 
-// shownBytes bounds the error of a parser, which may repeat a line of the page. shownError bounds any error that is shown.
+// shownBytes bounds the error of a parser, which may repeat a line of the page. shownError bounds
+// any error that is shown.
 const shownBytes, shownError = 300, 2000
 
-// cut returns a text without its middle if it is longer than limit bytes. The end of an error says what is wrong.
+// cut returns a text without its middle if it is longer than limit bytes. The end of an error says
+// what is wrong.
 func cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -89,8 +91,8 @@ func (e tlsError) Error() string { return fmt.Sprintf("%v (%s)", e.err, e.hint) 
 
 func (e tlsError) Unwrap() error { return e.err }
 
-// explain adds to an error of fetching the page of t what a person needs to know. Bytes are of the page that arrived, -1 if there
-// was no answer.
+// explain adds to an error of fetching the page of t what a person needs to know. Bytes are of the
+// page that arrived, -1 if there was no answer.
 func explain(err error, t *targets.Target, bytes int64) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return timeoutError{t.Job.Owner.Key("scrape_timeout"), t.Timeout, bytes, err}
@@ -101,8 +103,8 @@ func explain(err error, t *targets.Target, bytes int64) error {
 	return err
 }
 
-// tlsHint says what to do about a certificate that is for another name, or from an unknown CA. Kubelets are scraped at the addresses
-// of their Nodes, so no single server name fits them all.
+// tlsHint says what to do about a certificate that is for another name, or from an unknown CA.
+// Kubelets are scraped at the addresses of their Nodes, so no single server name fits them all.
 func tlsHint(err error, t *targets.Target) string {
 	owner := t.Job.Owner
 	nodes := owner.Kind == targets.NodesBlock
@@ -133,7 +135,8 @@ func tlsHint(err error, t *targets.Target) string {
 	return fmt.Sprintf("asked for %q, the name of the URL; %s sets another", name, owner.Key("tls_config.server_name"))
 }
 
-// credentials says whether the request had credentials that was refused with 401 or 403. After a redirect to another host it has none.
+// credentials says whether the request had credentials that was refused with 401 or 403. After a
+// redirect to another host it has none.
 func credentials(resp *http.Response) string {
 	if resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusForbidden || resp.Request == nil {
 		return ""
@@ -147,7 +150,8 @@ func credentials(resp *http.Response) string {
 	return "no credentials were sent"
 }
 
-// limitName returns the value of the metric's label limit for an error, "" for one that is not about a limit.
+// limitName returns the value of the metric's label limit for an error, "" for one that is not
+// about a limit.
 func limitName(err error) string {
 	var label labelLimitError
 	var target targetLimitError

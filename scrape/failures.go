@@ -11,7 +11,8 @@ import (
 	"promrelay/targets"
 )
 
-// failureLogs are the files named by scrape_failure_log_file. Each is opened with its first failed scrape, and stays open.
+// failureLogs are the files named by scrape_failure_log_file. Each is opened with its first failed
+// scrape, and stays open.
 type failureLogs struct {
 	mu    sync.Mutex
 	files map[string]*logging.JSONFileLogger // by path; nil for one that cannot be opened

@@ -7,7 +7,8 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// family is the metadata of a metric family, as the page's lines have set it so far. The texts are symbols of the table.
+// family is the metadata of a metric family, as the page's lines have set it so far. The texts are
+// symbols of the table.
 type family struct {
 	name, help, unit uint32
 	typ              model.MetricType

@@ -25,7 +25,8 @@ var errZstd = errors.New("the answer is compressed by zstd, which was not asked 
 // userAgent is what targets see of the relay.
 var userAgent = "promrelay/" + cmp.Or(version.Version, "dev")
 
-// newRequest makes the request for the page of t. Headers and their order of preference are those of prometheus/scrape.
+// newRequest makes the request for the page of t. Headers and their order of preference are those
+// of prometheus/scrape.
 func newRequest(ctx context.Context, t *targets.Target) (*http.Request, error) {
 	c := t.Job.Config
 	scheme, err := promconfig.ToEscapingScheme(c.MetricNameEscapingScheme, c.MetricNameValidationScheme)
@@ -112,7 +113,8 @@ func (b *body) open(resp *http.Response) error {
 	return nil
 }
 
-// drainBytes is how much of the rest of a body is read and discarded, so that its connection can be used again.
+// drainBytes is how much of the rest of a body is read and discarded, so that its connection can be
+// used again.
 const drainBytes = 256 << 10
 
 func (b *body) close() {
@@ -143,7 +145,8 @@ func (e statusError) Error() string {
 	return text + ": " + e.hint
 }
 
-// bodyHint returns the first line of a short text, which may say why: a kubelet names the missing permission.
+// bodyHint returns the first line of a short text, which may say why: a kubelet names the missing
+// permission.
 func bodyHint(body io.Reader) string {
 	b, _ := io.ReadAll(io.LimitReader(body, 512))
 	s, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")

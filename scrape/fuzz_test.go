@@ -16,8 +16,8 @@ import (
 	"promrelay/targets"
 )
 
-// FuzzPage: no page panics, and it does not matter in which pieces it comes: what is read is the same, error or not, and what the
-// log gets of it can be read.
+// FuzzPage: no page panics, and it does not matter in which pieces it comes: what is read is the
+// same, error or not, and what the log gets of it can be read.
 func FuzzPage(f *testing.F) {
 	for contentType, page := range map[string]string{typeText: benchPage(30, 0, " 1000", ""), typeOpenMetrics: benchPage(30, 0, "", "# EOF\n"), typeProtobuf: benchProtobuf(40, 0)} {
 		for i := range 8 {

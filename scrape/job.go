@@ -48,8 +48,9 @@ func (j *job) endAll(d *loopDiff) {
 	}
 }
 
-// successors pairs added targets with the loops of removed ones whose series they continue. Such a target differs in its interval or
-// timeout alone, which for Prometheus makes it another target. It takes over the table, so that no series ends.
+// successors pairs added targets with the loops of removed ones whose series they continue. Such a
+// target differs in its interval or timeout alone, which for Prometheus makes it another target. It
+// takes over the table, so that no series ends.
 func (j *job) successors(old *targets.Job, c targets.Change) map[*targets.Target]*loop {
 	if len(c.Removed) == 0 || len(c.Added) == 0 || !reflect.DeepEqual(sameSeries(old.Config), sameSeries(c.Job.Config)) {
 		return nil
@@ -71,8 +72,8 @@ func (j *job) successors(old *targets.Job, c targets.Change) map[*targets.Target
 	return successors
 }
 
-// add makes t one of the job's targets. If it is one already, its loop gets the new settings, or is replaced if it cannot take
-// them over while it runs.
+// add makes t one of the job's targets. If it is one already, its loop gets the new settings, or is
+// replaced if it cannot take them over while it runs.
 func (j *job) add(s *shared, old *targets.Job, t *targets.Target, d *loopDiff) {
 	l := j.loops[t.Hash]
 	switch {
@@ -106,8 +107,8 @@ func (j *job) checkLimit() {
 	}
 }
 
-// sameLoop returns the part of c that a running loop cannot take over. It leaves out HTTP settings: new credentials do not
-// disturb the rhythm of scrapes.
+// sameLoop returns the part of c that a running loop cannot take over. It leaves out HTTP settings:
+// new credentials do not disturb the rhythm of scrapes.
 func sameLoop(c *promconfig.ScrapeConfig) promconfig.ScrapeConfig {
 	z := *c
 	z.HTTPClientConfig = config_util.HTTPClientConfig{}
@@ -115,7 +116,8 @@ func sameLoop(c *promconfig.ScrapeConfig) promconfig.ScrapeConfig {
 	return z
 }
 
-// sameSeries returns the part of c that decides which series a page leads to (zeroConfig of prometheus/scrape).
+// sameSeries returns the part of c that decides which series a page leads to (zeroConfig of
+// prometheus/scrape).
 func sameSeries(c *promconfig.ScrapeConfig) promconfig.ScrapeConfig {
 	z := sameLoop(c)
 	z.ScrapeInterval, z.ScrapeTimeout, z.SampleLimit = 0, 0, 0

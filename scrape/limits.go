@@ -8,28 +8,33 @@ import (
 
 // These bounds cannot be configured: labels, records and the log cannot hold more.
 const (
-	// maxText bounds, in bytes, the labels of a series before and after relabelling, and a line with what is in it. Package labels
-	// panics above 2^24 bytes for one name or value, and cannot read one of exactly 2^24.
+	// maxText bounds, in bytes, the labels of a series before and after relabelling, and a line
+	// with what is in it. Package labels panics above 2^24 bytes for one name or value, and cannot
+	// read one of exactly 2^24.
 	maxText = 1<<24 - 1
-	// maxLabels bounds the labels of a series. Adding one takes time in proportion to those that a rule has added before.
+	// maxLabels bounds the labels of a series. Adding one takes time in proportion to those that a
+	// rule has added before.
 	maxLabels = 1 << 14
-	// maxRecord bounds a record, in bytes. The log takes 2^28; the difference is for one line, which is added without a check.
+	// maxRecord bounds a record, in bytes. The log takes 2^28; the difference is for one line,
+	// which is added without a check.
 	maxRecord = 1<<28 - 1<<25
 )
 
 // Limits hold for every scrape.
 type Limits struct {
-	// BodyBytes is the size at which a page is refused, decompressed, in bytes; 0 means no limit. A body_size_limit of the job
-	// replaces it.
+	// BodyBytes is the size at which a page is refused, decompressed, in bytes; 0 means no limit. A
+	// body_size_limit of the job replaces it.
 	BodyBytes int64
-	// LineBytes bounds a line, or a part of protobuf, in bytes; 0 means 16 MB, which is the most that labels can hold.
+	// LineBytes bounds a line, or a part of protobuf, in bytes; 0 means 16 MB, which is the most
+	// that labels can hold.
 	LineBytes int64
-	// MemoryBytes bounds the memory of all scrapes together, without the series that are known already, in bytes; 0 means no
-	// limit, negative half of what the process may use.
+	// MemoryBytes bounds the memory of all scrapes together, without the series that are known
+	// already, in bytes; 0 means no limit, negative half of what the process may use.
 	MemoryBytes int64
 }
 
-// DefaultLimits are the limits if Options have none. The page of kube-state-metrics in a large cluster has 100 MB.
+// DefaultLimits are the limits if Options have none. The page of kube-state-metrics in a large
+// cluster has 100 MB.
 var DefaultLimits = Limits{BodyBytes: 256 << 20, LineBytes: 1 << 20, MemoryBytes: -1}
 
 // limits are Limits in use.
@@ -62,8 +67,8 @@ func (l *limits) line() int64 {
 	return min(l.LineBytes, maxText)
 }
 
-// The series of one target may take one part in tableShare of the memory for scrapes, and minTableLimit bytes in any case. Those of
-// kube-state-metrics in a large cluster take 30 MB.
+// The series of one target may take one part in tableShare of the memory for scrapes, and
+// minTableLimit bytes in any case. Those of kube-state-metrics in a large cluster take 30 MB.
 const (
 	tableShare    = 4
 	minTableLimit = 16 << 20

@@ -21,8 +21,8 @@ import (
 	"promrelay/wal"
 )
 
-// strictLog reads what it is given, and fails the test where that cannot be read. It knows the maxLine label and the number of
-// labels of the series of the last table.
+// strictLog reads what it is given, and fails the test where that cannot be read. It knows the
+// maxLine label and the number of labels of the series of the last table.
 type strictLog struct {
 	t       testing.TB
 	tables  record.Tables
@@ -141,8 +141,8 @@ func delimited(families ...*dto.MetricFamily) string {
 	return string(out)
 }
 
-// TestSizes: whatever has 2^8, 2^16 or 2^24 bytes, or as many parts, in whatever format, costs its target at most, for a reason that
-// names a limit; and what is taken can be read from the log.
+// TestSizes: whatever has 2^8, 2^16 or 2^24 bytes, or as many parts, in whatever format, costs its
+// target at most, for a reason that names a limit; and what is taken can be read from the log.
 func TestSizes(t *testing.T) {
 	for what, pages := range sized {
 		for _, n := range []int{1 << 8, 1 << 16, 1<<24 - 1, 1 << 24, 1<<24 + 1} {

@@ -15,7 +15,8 @@ const (
 	lineComment
 )
 
-// line is what a table knows of one line of the page: of a series line the part before the value, of the others the whole line.
+// line is what a table knows of one line of the page: of a series line the part before the value,
+// of the others the whole line.
 type line struct {
 	hash uint64
 	size uint32 // bytes << 2 | kind

@@ -8,8 +8,8 @@ import (
 	"promrelay/targets"
 )
 
-// tolerance is how late a scrape may begin and still bear its planned timestamp, as in prometheus/scrape. Timestamps at even
-// distances compress better.
+// tolerance is how late a scrape may begin and still bear its planned timestamp, as in
+// prometheus/scrape. Timestamps at even distances compress better.
 const tolerance = 2 * time.Millisecond
 
 // loop decides when a target is scraped, and when its series end.
@@ -29,8 +29,8 @@ func newLoop(s *shared, t *targets.Target, tab *table, after <-chan struct{}) *l
 	return l
 }
 
-// ended returns a channel that is closed when the loop is done with its table, nil if it never ran. The caller holds the
-// pool's mu.
+// ended returns a channel that is closed when the loop is done with its table, nil if it never ran.
+// The caller holds the pool's mu.
 func (l *loop) ended() <-chan struct{} {
 	if l.stop == nil {
 		return nil
@@ -38,7 +38,8 @@ func (l *loop) ended() <-chan struct{} {
 	return l.done
 }
 
-// run scrapes until ctx ends. Then it writes staleness markers, unless life has ended too or another loop took over the table.
+// run scrapes until ctx ends. Then it writes staleness markers, unless life has ended too or
+// another loop took over the table.
 func (l *loop) run(ctx, life context.Context) {
 	if l.after != nil {
 		<-l.after
@@ -61,8 +62,9 @@ func (l *loop) run(ctx, life context.Context) {
 	}
 }
 
-// waitForOthers waits for two to three intervals, so that a loop which scrapes the same series by now makes the staleness markers
-// void. It returns the time of the markers: the end of the first interval. It is false if life ended.
+// waitForOthers waits for two to three intervals, so that a loop which scrapes the same series by
+// now makes the staleness markers void. It returns the time of the markers: the end of the first
+// interval. It is false if life ended.
 func (l *loop) waitForOthers(life context.Context, ticker *time.Ticker, interval time.Duration) (at time.Time, ok bool) {
 	for _, wait := range []<-chan time.Time{ticker.C, ticker.C, nil} {
 		if wait == nil {
@@ -80,7 +82,8 @@ func (l *loop) waitForOthers(life context.Context, ticker *time.Ticker, interval
 	return at, true
 }
 
-// scrapes scrapes at the target's place in each interval. A scrape that is under way goes on when ctx ends, and stops with life.
+// scrapes scrapes at the target's place in each interval. A scrape that is under way goes on when
+// ctx ends, and stops with life.
 func (l *loop) scrapes(ctx, life context.Context, ticker *time.Ticker) {
 	target, clock := l.state().Target, l.shared.clock
 	interval := target.Interval
@@ -111,8 +114,8 @@ func (l *loop) scrapes(ctx, life context.Context, ticker *time.Ticker) {
 	}
 }
 
-// offset returns how long to wait for the target's place in its interval, which is pinned to the clock. It spreads the targets
-// over the interval (Target.offset of prometheus/scrape).
+// offset returns how long to wait for the target's place in its interval, which is pinned to the
+// clock. It spreads the targets over the interval (Target.offset of prometheus/scrape).
 func (s *shared) offset(t *targets.Target) time.Duration {
 	now, _ := s.clock.now()
 	return offset(now, t.Interval, t.Hash^s.offsetSeed)

@@ -9,21 +9,22 @@ import (
 	"sync"
 )
 
-// Scrapes together may use one part in memoryShare of the memory of the process. The rest is for tables, the guard, the log and
-// destinations.
+// Scrapes together may use one part in memoryShare of the memory of the process. The rest is for
+// tables, the guard, the log and destinations.
 const (
 	memoryShare   = 2
 	defaultMemory = 1 << 30 // if the process has no limit
 	minMemory     = 64 << 20
 	memoryStep    = 64 << 10 // scrapes get multiples of it
 
-	// One part in reserveShare of that is for small scrapes alone: a few large pages that arrive slowly must not stop all other
-	// targets. A scrape is small up to one part in smallShare.
+	// One part in reserveShare of that is for small scrapes alone: a few large pages that arrive
+	// slowly must not stop all other targets. A scrape is small up to one part in smallShare.
 	reserveShare = 4
 	smallShare   = 64
 )
 
-// memoryLimit returns how many bytes all scrapes may hold together, if the configuration does not say it.
+// memoryLimit returns how many bytes all scrapes may hold together, if the configuration does not
+// say it.
 func memoryLimit() int64 {
 	all := debug.SetMemoryLimit(-1) // reads the limit and changes nothing
 	if all == math.MaxInt64 {
@@ -84,8 +85,9 @@ type allowance struct {
 	held int64
 }
 
-// atLeast makes the allowance n bytes or more. It waits for other scrapes to end, as long as ctx lasts. It does not wait if all
-// scrapes that hold memory wait for more, since none of them would end.
+// atLeast makes the allowance n bytes or more. It waits for other scrapes to end, as long as ctx
+// lasts. It does not wait if all scrapes that hold memory wait for more, since none of them would
+// end.
 func (l *allowance) atLeast(ctx context.Context, n int64) error {
 	m := l.of
 	if n <= l.held || m.limit == 0 {
@@ -103,8 +105,8 @@ func (l *allowance) atLeast(ctx context.Context, n int64) error {
 	return nil
 }
 
-// take waits for so many bytes, and tells whether it got them. Holds means that the scrape has some already. A small scrape does not
-// wait for larger ones that came before it.
+// take waits for so many bytes, and tells whether it got them. Holds means that the scrape has some
+// already. A small scrape does not wait for larger ones that came before it.
 func (m *memory) take(ctx context.Context, bytes int64, holds, small bool) bool {
 	m.mu.Lock()
 	if m.used+bytes <= m.room(small) && (small || len(m.growing) == 0 && (holds || len(m.starting) == 0)) {
@@ -166,7 +168,8 @@ func (m *memory) nextLocked() {
 	}
 }
 
-// refuseLocked refuses the last scrape that began to wait for more, if all that hold some wait for more.
+// refuseLocked refuses the last scrape that began to wait for more, if all that hold some wait for
+// more.
 func (m *memory) refuseLocked() {
 	if n := len(m.growing); n > 0 && n >= m.holders {
 		w := m.growing[n-1]

@@ -17,7 +17,8 @@ import (
 	"promrelay/wal"
 )
 
-// TestMemory: scrapes wait for memory that others hold, in their order, those that hold some first; and never all for each other.
+// TestMemory: scrapes wait for memory that others hold, in their order, those that hold some first;
+// and never all for each other.
 func TestMemory(t *testing.T) {
 	const granule = memoryStep
 	synctest.Test(t, func(t *testing.T) {
@@ -62,7 +63,8 @@ func TestMemory(t *testing.T) {
 	})
 }
 
-// TestMemoryOfGrowing: where the last scrape that did not wait ends, one that waits is refused, so that the others go on.
+// TestMemoryOfGrowing: where the last scrape that did not wait ends, one that waits is refused, so
+// that the others go on.
 func TestMemoryOfGrowing(t *testing.T) {
 	const granule = memoryStep
 	synctest.Test(t, func(t *testing.T) {
@@ -91,7 +93,8 @@ func TestMemoryOfGrowing(t *testing.T) {
 	})
 }
 
-// TestMemoryReserve: large scrapes that hold all that they may, and others that wait, are not in the way of small ones.
+// TestMemoryReserve: large scrapes that hold all that they may, and others that wait, are not in
+// the way of small ones.
 func TestMemoryReserve(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(64 * 64 * memoryStep)
@@ -145,8 +148,9 @@ func TestMemoryReserve(t *testing.T) {
 	})
 }
 
-// TestLargeTexts: a page of few series with large texts that change each time is refused where they take more than they may, takes no more
-// each time, and is in the way of no sound page that follows.
+// TestLargeTexts: a page of few series with large texts that change each time is refused where they
+// take more than they may, takes no more each time, and is in the way of no sound page that
+// follows.
 func TestLargeTexts(t *testing.T) {
 	round := 0
 	page := func(*http.Request) (*http.Response, error) {

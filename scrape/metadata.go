@@ -4,8 +4,8 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// describe returns the metadata entry that the row gets with its next sample, 0 if it has the right one. The metadata before a row
-// of another family holds for no further row.
+// describe returns the metadata entry that the row gets with its next sample, 0 if it has the right
+// one. The metadata before a row of another family holds for no further row.
 func (p *page) describe(row uint32) uint32 {
 	if p.family < 0 {
 		return 0
@@ -37,7 +37,8 @@ func (p *page) belongs(name string) bool {
 	return partOfFamily(name, string(p.t.rows.Symbols().Bytes(f.name)), f.typ)
 }
 
-// nameOf returns the metric name of a row. It reads on from the last row, and from the start if that was a later one.
+// nameOf returns the metric name of a row. It reads on from the last row, and from the start if
+// that was a later one.
 func (p *page) nameOf(row uint32) string {
 	rows := p.t.rows
 	if p.named == 0 || row+1 < p.named {
@@ -60,7 +61,8 @@ func (p *page) nameOf(row uint32) string {
 	return ""
 }
 
-// meta reads a metadata line that the table does not know, or a metadata entry of protobuf. Name and text are the parser's.
+// meta reads a metadata line that the table does not know, or a metadata entry of protobuf. Name
+// and text are the parser's.
 func (p *page) meta(kind metaKind, name []byte, typ model.MetricType, text []byte) metaLine {
 	t := p.t
 	if p.byName == nil {

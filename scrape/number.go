@@ -16,9 +16,10 @@ var powers = [...]float64{
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 }
 
-// number reads the number from b[i] up to a blank or a line break, and returns the place of that byte as end. The value is that of
-// textparse, to the bit: a decimal of up to 15 digits times a power of ten up to 22 is exact in one operation, and strconv does the
-// rest. If ok is false, the line is left to textparse, which says what is wrong.
+// number reads the number from b[i] up to a blank or a line break, and returns the place of that
+// byte as end. The value is that of textparse, to the bit: a decimal of up to 15 digits times a
+// power of ten up to 22 is exact in one operation, and strconv does the rest. If ok is false, the
+// line is left to textparse, which says what is wrong.
 func number(b []byte, i int) (v float64, end int, ok bool) {
 	start := i
 	if i < len(b) && (b[i] == '-' || b[i] == '+') {

@@ -7,8 +7,8 @@ import (
 	"promrelay/record"
 )
 
-// page is the reading of one page beside the table of its target: where in the table's lines it is, and the samples that it leads
-// to. Pages are used again for their memory.
+// page is the reading of one page beside the table of its target: where in the table's lines it is,
+// and the samples that it leads to. Pages are used again for their memory.
 type page struct {
 	position
 	set    *settings
@@ -93,8 +93,8 @@ func (p *page) undo() {
 	p.discard()
 }
 
-// forgetNew makes the table forget all lines, and the series that are new with this page, so that neither memory nor the log must
-// hold them. It is called when they take more than they may.
+// forgetNew makes the table forget all lines, and the series that are new with this page, so that
+// neither memory nor the log must hold them. It is called when they take more than they may.
 func (p *page) forgetNew() {
 	t := p.t
 	for row := p.changes.rows; row < uint32(len(t.slots)); row++ {
@@ -112,7 +112,8 @@ func (p *page) forgetNew() {
 	p.discard()
 }
 
-// seriesBytes is roughly the memory of a new series beside its row's record: lines, slots, the guard.
+// seriesBytes is roughly the memory of a new series beside its row's record: lines, slots, the
+// guard.
 const seriesBytes = 100
 
 // memory returns roughly how many bytes the page holds by now, and made the table hold.
@@ -123,8 +124,8 @@ func (p *page) memory() int64 {
 	return int64(n + max(p.t.rows.FullBytes()-p.changes.bytes, 0))
 }
 
-// fits returns an error if the series of the target take more than they may, or more than one record can hold together with the
-// samples of the page.
+// fits returns an error if the series of the target take more than they may, or more than one
+// record can hold together with the samples of the page.
 func (p *page) fits() error {
 	rows := p.t.rows
 	size := rows.FullBytes()
@@ -137,8 +138,9 @@ func (p *page) fits() error {
 	return nil
 }
 
-// learn ends the reading of the page: the table takes over its lines (iterDone of prometheus/scrape). With whole, the page was read
-// to its end, and the table forgets what it lacked. After a scrape that failed before there was a page, p is empty.
+// learn ends the reading of the page: the table takes over its lines (iterDone of
+// prometheus/scrape). With whole, the page was read to its end, and the table forgets what it
+// lacked. After a scrape that failed before there was a page, p is empty.
 func (p *page) learn(whole bool) {
 	t := p.t
 	n := t.cached + len(p.fresh) + len(t.families) // the size of that cache

@@ -22,8 +22,8 @@ func (e *panicError) Error() string {
 	return fmt.Sprintf("a defect of promrelay, please report it: panic at %s: %.200v", e.place, e.value)
 }
 
-// caught calls f, and returns its panic as a *panicError. It cannot catch what ends any Go process: a stack overflow, lack of memory,
-// concurrent writes of a map.
+// caught calls f, and returns its panic as a *panicError. It cannot catch what ends any Go process:
+// a stack overflow, lack of memory, concurrent writes of a map.
 func caught(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -32,7 +32,8 @@ func (l *panicLog) Append(segment uint64, group ...wal.Frame) (wal.Position, err
 // panicBody panics when it is read.
 type panicBody struct{ io.ReadCloser }
 
-// TestPanicCostsOneScrape: wherever a scrape panics, it fails alone; it is counted, and logged once with its stack.
+// TestPanicCostsOneScrape: wherever a scrape panics, it fails alone; it is counted, and logged once
+// with its stack.
 func TestPanicCostsOneScrape(t *testing.T) {
 	for name, where := range map[string]string{"while the page is fetched": "fetch", "while the page is read": "read", "while the scrape is written": "write"} {
 		t.Run(name, func(t *testing.T) {

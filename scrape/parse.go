@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/prometheus/model/textparse"
 )
 
-// read reads the page from the start of win. After an error its samples must not be used, though the table may have learned from
-// it.
+// read reads the page from the start of win. After an error its samples must not be used, though
+// the table may have learned from it.
 func (p *page) read(win *window, contentType string) error {
 	media, version := mediaType(contentType, p.set.parser.FallbackContentType)
 	convert := p.set.parser.ConvertClassicHistogramsToNHCB
@@ -35,8 +35,9 @@ func (p *page) read(win *window, contentType string) error {
 	return p.finish(p.located(p.entries(parser, win), win, i, 0))
 }
 
-// convertible returns an error if a series of a page of text is longer than a line may be: the parser that converts histograms builds
-// labels of them, which must stay below maxText. Only a page longer than that can have one.
+// convertible returns an error if a series of a page of text is longer than a line may be: the
+// parser that converts histograms builds labels of them, which must stay below maxText. Only a page
+// longer than that can have one.
 func (p *page) convertible(body []byte, media string) error {
 	if len(body) <= maxText || media != "text/plain" {
 		return nil
@@ -56,7 +57,8 @@ func (p *page) convertible(body []byte, media string) error {
 	}
 }
 
-// mediaType returns the media type by which textparse.New reads a page of this Content-Type, "" if it cannot read it.
+// mediaType returns the media type by which textparse.New reads a page of this Content-Type, "" if
+// it cannot read it.
 func mediaType(contentType, fallback string) (media, version string) {
 	media, params, err := mime.ParseMediaType(contentType)
 	if err == nil {

@@ -24,13 +24,15 @@ import (
 type Options struct {
 	Log   Log
 	Guard *order.Guard
-	// ExternalLabels and Host decide when in its interval each target is scraped, so that the relays of different clusters do
-	// not all write at once.
+	// ExternalLabels and Host decide when in its interval each target is scraped, so that the
+	// relays of different clusters do not all write at once.
 	ExternalLabels labels.Labels
 	Host           string // "" means the host's name
-	// Unauthorized is called after a scrape that the target refused with 401 or 403. It must not block. Nil means that nobody asks.
+	// Unauthorized is called after a scrape that the target refused with 401 or 403. It must not
+	// block. Nil means that nobody asks.
 	Unauthorized func(*targets.Target)
-	// Trusted returns why an address may not have the relay's own token, nil if it may. A nil Trusted trusts no address.
+	// Trusted returns why an address may not have the relay's own token, nil if it may. A nil
+	// Trusted trusts no address.
 	Trusted    func(netip.AddrPort) error
 	Logger     *zap.Logger           // nil means none
 	Registerer prometheus.Registerer // nil means none
@@ -100,7 +102,8 @@ func (p *Pool) compareWithLog() {
 	}
 }
 
-// clockStepped counts and logs that the clock was set. Where it went back far, the guard forgets what was written ahead of it.
+// clockStepped counts and logs that the clock was set. Where it went back far, the guard forgets
+// what was written ahead of it.
 func (p *Pool) clockStepped(s step) {
 	by := s.to.Sub(s.from)
 	fields := []zap.Field{zap.Time("from", s.from.UTC()), zap.Time("to", s.to.UTC()), zap.Duration("by", by)}

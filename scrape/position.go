@@ -4,7 +4,8 @@ import (
 	"promrelay/record"
 )
 
-// position is where a page stands in the lines of its table. Line numbers run over t.lines, t.extra and fresh.
+// position is where a page stands in the lines of its table. Line numbers run over t.lines, t.extra
+// and fresh.
 type position struct {
 	t        *table
 	next     int    // the line of t.lines that is expected

@@ -11,7 +11,8 @@ import (
 const (
 	// batchBytes is how much of a page a parser gets at a time, in whole families.
 	batchBytes = 32 << 10
-	// batchFamilies bounds their number: textparse recurses for each empty family, and a stack overflow ends the process.
+	// batchFamilies bounds their number: textparse recurses for each empty family, and a stack
+	// overflow ends the process.
 	batchFamilies = 1000
 )
 
@@ -37,8 +38,8 @@ func (p *page) families(win *window) error {
 	}
 }
 
-// batch finds whole families from i on, and returns where they start and end. Both are equal at the end of the page. Bytes that are
-// no family count as one, so that the parser refuses them.
+// batch finds whole families from i on, and returns where they start and end. Both are equal at the
+// end of the page. Bytes that are no family count as one, so that the parser refuses them.
 func (p *page) batch(win *window, i int) (start, end int, err error) {
 	end = i
 	for n := 0; n < batchFamilies && end-i < batchBytes; n++ {
@@ -73,7 +74,8 @@ func (p *page) batch(win *window, i int) (start, end int, err error) {
 // familyFields names the fields of a MetricFamily whose length is checked.
 var familyFields = map[protowire.Number]string{1: "a metric's name", 2: "the HELP of a metric", 4: "a series", 5: "the unit of a metric"}
 
-// family returns an error if a part of a metric family is longer than a line may be. Other errors are left to the parser.
+// family returns an error if a part of a metric family is longer than a line may be. Other errors
+// are left to the parser.
 func (w *window) family(b []byte) error {
 	if int64(len(b)) <= w.maxLine {
 		return nil

@@ -7,8 +7,9 @@ import (
 	config_util "github.com/prometheus/common/config"
 )
 
-// redirects sends requests as they are configured. After a redirect to another host it leaves out the configured headers and
-// credentials: whoever answers for the target must not get what is meant for the target.
+// redirects sends requests as they are configured. After a redirect to another host it leaves out
+// the configured headers and credentials: whoever answers for the target must not get what is meant
+// for the target.
 type redirects struct {
 	first http.RoundTripper // for the host of the target
 	other http.RoundTripper // for other hosts
@@ -42,8 +43,8 @@ func (r *redirects) CloseIdleConnections() {
 	}
 }
 
-// leaves tells whether a request follows a redirect to another host than the first, or one from TLS to plain text. All further
-// redirects count as such too.
+// leaves tells whether a request follows a redirect to another host than the first, or one from TLS
+// to plain text. All further redirects count as such too.
 func leaves(req *http.Request) bool {
 	for r := req; r.Response != nil && r.Response.Request != nil; {
 		from := r.Response.Request

@@ -10,7 +10,8 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 )
 
-// attach sets b to the labels of a series and of its target (mutateSampleLabels of prometheus/scrape).
+// attach sets b to the labels of a series and of its target (mutateSampleLabels of
+// prometheus/scrape).
 func (s *settings) attach(b *labels.Builder, own labels.Labels) {
 	b.Reset(own)
 	var conflicts []labels.Label
@@ -36,8 +37,9 @@ func (s *settings) attach(b *labels.Builder, own labels.Labels) {
 	}
 }
 
-// relabel applies the rules to b, whose labels have at most size bytes, and tells whether the series stays. It stops before a rule
-// that could make labels too large. How often a rule names its sources bounds what it makes of them.
+// relabel applies the rules to b, whose labels have at most size bytes, and tells whether the
+// series stays. It stops before a rule that could make labels too large. How often a rule names its
+// sources bounds what it makes of them.
 func (s *settings) relabel(b *labels.Builder, size int) (keep bool, err error) {
 	count := 0 // upper bound; 0 means not known
 	for i, rule := range s.rules {
@@ -62,7 +64,8 @@ func (s *settings) relabel(b *labels.Builder, size int) (keep bool, err error) {
 	return true, nil
 }
 
-// growth is an upper bound of the bytes that a rule adds to labels of size bytes, and of those that it joins to match.
+// growth is an upper bound of the bytes that a rule adds to labels of size bytes, and of those that
+// it joins to match.
 func growth(r *relabel.Config, size int) int {
 	sources := len(r.SourceLabels) * (size + len(r.Separator))
 	refs := func(s string, of int) int { return len(s) + strings.Count(s, "$")*of }

@@ -4,9 +4,10 @@ import (
 	"time"
 )
 
-// A table is written in full with the first scrape of its target in a segment. If that record is damaged, all samples of the target
-// up to the next segment are lost, which is hours in a small cluster. So the table is repeated after a minute, and again after parts
-// were appended. Repetitions take a bounded share of the log.
+// A table is written in full with the first scrape of its target in a segment. If that record is
+// damaged, all samples of the target up to the next segment are lost, which is hours in a small
+// cluster. So the table is repeated after a minute, and again after parts were appended.
+// Repetitions take a bounded share of the log.
 const (
 	repeatSoon  = time.Minute     // after the first record in a segment
 	repeatLater = 5 * time.Minute // after a repetition, if parts were appended since
@@ -22,7 +23,8 @@ type written struct {
 	parts   bool      // parts were appended since
 }
 
-// repeatNow decides whether all of the table is written again. One large table may use up the saved bytes; the others then wait.
+// repeatNow decides whether all of the table is written again. One large table may use up the saved
+// bytes; the others then wait.
 func (w *written) repeatNow(now time.Time, saved int) bool {
 	age := now.Sub(w.last)
 	return saved > 0 && (w.copies == 1 && age >= repeatSoon || w.parts && age >= repeatLater)

@@ -21,7 +21,8 @@ var reportSeries = [...]struct{ name, help, unit string }{
 // basicReports is how many of reportSeries a target has without extra_scrape_metrics.
 const basicReports = 5
 
-// reportLabels returns the labels of report series n (mutateReportSampleLabels of prometheus/scrape).
+// reportLabels returns the labels of report series n (mutateReportSampleLabels of
+// prometheus/scrape).
 func (s *settings) reportLabels(n int) labels.Labels {
 	name := labels.FromStrings(model.MetricNameLabel, reportSeries[n].name)
 	b := labels.NewBuilder(name)

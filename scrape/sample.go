@@ -24,8 +24,8 @@ var (
 	errClock       = errors.New("the clock went back")
 )
 
-// sample reads the sample at which parser stands. Text is the parser's name of its series. An error ends the page. The checks are
-// in the order of prometheus/scrape over tsdb/agent.
+// sample reads the sample at which parser stands. Text is the parser's name of its series. An error
+// ends the page. The checks are in the order of prometheus/scrape over tsdb/agent.
 func (p *page) sample(text []byte, stamp *int64, v sampleValue, parser textparse.Parser) error {
 	p.total++
 	ms, explicit := p.out.Time, false
@@ -65,8 +65,8 @@ func (p *page) sample(text []byte, stamp *int64, v sampleValue, parser textparse
 	return nil
 }
 
-// append puts the sample into the record if it passes all checks. Row is that of a known series. A series that is not known is
-// p.lset; append finds its row.
+// append puts the sample into the record if it passes all checks. Row is that of a known series. A
+// series that is not known is p.lset; append finds its row.
 func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleValue, parser textparse.Parser) (uint32, error) {
 	if v.histogram && v.int == nil && v.float == nil {
 		return row, errNoHistogram
@@ -118,9 +118,10 @@ func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleV
 	return row, nil
 }
 
-// follows returns an error if a sample is not newer than the last one of its series. A sample of the same time is a repetition:
-// cadvisor shows its last reading until the next. It is not written, but the series goes on, as in Prometheus's TSDB. (In tsdb/agent
-// the series would end with each such page.) A series also goes on while the clock is behind.
+// follows returns an error if a sample is not newer than the last one of its series. A sample of
+// the same time is a repetition: cadvisor shows its last reading until the next. It is not written,
+// but the series goes on, as in Prometheus's TSDB. (In tsdb/agent the series would end with each
+// such page.) A series also goes on while the clock is behind.
 func (p *page) follows(row uint32, known bool, ms int64) error {
 	switch last := p.t.guard.Last(p.t.slots[row]); {
 	case ms > last:
@@ -170,8 +171,8 @@ func (p *page) refused(err error) error {
 	return nil
 }
 
-// rowFor returns the row of the series p.lset. If it has none it gets one, unless a sample of this time would not be newer than those
-// of other targets.
+// rowFor returns the row of the series p.lset. If it has none it gets one, unless a sample of this
+// time would not be newer than those of other targets.
 func (p *page) rowFor(ms int64, base float64) (uint32, error) {
 	if name, dup := p.lset.HasDuplicateLabelNames(); dup {
 		return 0, fmt.Errorf("label name %q is not unique: %w", name, errInvalid)
@@ -208,8 +209,9 @@ func (p *page) rowFor(ms int64, base float64) (uint32, error) {
 	return row, nil
 }
 
-// startOf returns the start timestamp of the sample at which parser stands, 0 for none. In OpenMetrics text a start timestamp is a
-// series with the suffix _created. Prometheus treats these as samples by default, and so do we.
+// startOf returns the start timestamp of the sample at which parser stands, 0 for none. In
+// OpenMetrics text a start timestamp is a series with the suffix _created. Prometheus treats these
+// as samples by default, and so do we.
 func (p *page) startOf(parser textparse.Parser) int64 {
 	if p.format != formatProtobuf {
 		return 0
@@ -217,7 +219,8 @@ func (p *page) startOf(parser textparse.Parser) int64 {
 	return parser.StartTimestamp()
 }
 
-// series sets p.lset to the labels, after relabelling, of the series at which parser stands. They are empty if a rule dropped it.
+// series sets p.lset to the labels, after relabelling, of the series at which parser stands. They
+// are empty if a rule dropped it.
 func (p *page) series(parser textparse.Parser) error {
 	parser.Labels(&p.lset)
 	if n := p.lset.Len(); n > maxLabels {

@@ -15,8 +15,8 @@ import (
 	"promrelay/wal"
 )
 
-// scraper scrapes one target, when its loop tells it to. The table may be handed over to another loop. One goroutine calls
-// scrape and endSeries; the others may be called at any time.
+// scraper scrapes one target, when its loop tells it to. The table may be handed over to another
+// loop. One goroutine calls scrape and endSeries; the others may be called at any time.
 type scraper struct {
 	shared   *shared
 	table    *table
@@ -51,14 +51,16 @@ func (s *scraper) setForced(err error) {
 	s.mu.Unlock()
 }
 
-// handOver leaves the table to another loop, so that this one writes no staleness markers when it ends.
+// handOver leaves the table to another loop, so that this one writes no staleness markers when it
+// ends.
 func (s *scraper) handOver() {
 	s.mu.Lock()
 	s.handedOver = true
 	s.mu.Unlock()
 }
 
-// closeClient gives back the client, after the last scrape. It returns whether the table was handed over.
+// closeClient gives back the client, after the last scrape. It returns whether the table was handed
+// over.
 func (s *scraper) closeClient() (handedOver bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +76,8 @@ func (s *scraper) state() Status {
 	return status
 }
 
-// prepare returns what a scrape needs. If the client cannot be made, since a file is missing say, the next scrape tries again.
+// prepare returns what a scrape needs. If the client cannot be made, since a file is missing say,
+// the next scrape tries again.
 func (s *scraper) prepare() (*targets.Target, *settings, *client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,8 +93,9 @@ func (s *scraper) prepare() (*targets.Target, *settings, *client, error) {
 
 var pages = sync.Pool{New: func() any { return new(page) }}
 
-// scrape fetches the page once and commits its samples, with the timestamp at. A panic fails this scrape alone. After a panic
-// outside the reading of the page, the table may be half changed: the target's series begin anew.
+// scrape fetches the page once and commits its samples, with the timestamp at. A panic fails this
+// scrape alone. After a panic outside the reading of the page, the table may be half changed: the
+// target's series begin anew.
 func (s *scraper) scrape(ctx context.Context, at time.Time) {
 	start := time.Now()
 	if err := caught(func() error { s.attempt(ctx, at); return nil }); err != nil {
@@ -169,7 +173,8 @@ func (s *scraper) report(p *page, target *targets.Target, duration time.Duration
 		target.Timeout.Seconds(), float64(p.set.sampleLimit), float64(size))
 }
 
-// fetchPage fetches the page and reads it into p while it arrives. The size is in bytes, decompressed, -1 if it is beyond the limit.
+// fetchPage fetches the page and reads it into p while it arrives. The size is in bytes,
+// decompressed, -1 if it is beyond the limit.
 func (s *scraper) fetchPage(ctx context.Context, p *page, t *targets.Target, c *client) (size int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.Timeout)
 	defer cancel()
@@ -259,7 +264,8 @@ func (s *scraper) account(p *page, start time.Time, duration time.Duration, size
 	}
 }
 
-// endSeries writes the staleness markers of all series. Where the clock went back, they follow the last samples at once.
+// endSeries writes the staleness markers of all series. Where the clock went back, they follow the
+// last samples at once.
 func (s *scraper) endSeries(at time.Time) {
 	if ahead := s.newest.Sub(at); ahead >= 0 && ahead <= order.MaxAhead {
 		at = s.newest.Add(time.Millisecond)

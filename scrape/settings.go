@@ -52,8 +52,8 @@ func newSettings(t *targets.Target) *settings {
 	return s
 }
 
-// maxSchema returns the finest resolution of native histograms that the smallest factor between buckets allows (pickSchema of
-// prometheus/scrape).
+// maxSchema returns the finest resolution of native histograms that the smallest factor between
+// buckets allows (pickSchema of prometheus/scrape).
 func maxSchema(factor float64) int32 {
 	if factor <= 1 {
 		factor = 1.00271

@@ -45,8 +45,9 @@ func (s *shared) guarded(what zap.Field, f func()) {
 	}
 }
 
-// checkToken returns why a target may not have the relay's own token, where its monitor asks for it. It is called before each
-// scrape: a Node may be gone, and its address may be another's. Without Trusted no target gets the token.
+// checkToken returns why a target may not have the relay's own token, where its monitor asks for
+// it. It is called before each scrape: a Node may be gone, and its address may be another's.
+// Without Trusted no target gets the token.
 func (s *shared) checkToken(t *targets.Target) error {
 	trusted := s.trusted
 	if trusted == nil {

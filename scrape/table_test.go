@@ -27,7 +27,8 @@ func readPage(tb testing.TB, p *page, tab *table, set *settings, ms int64, text 
 	tab.sweep()
 }
 
-// TestTableForgetsTexts shows pages whose HELP line is never the same: what it said before does not stay.
+// TestTableForgetsTexts shows pages whose HELP line is never the same: what it said before does not
+// stay.
 func TestTableForgetsTexts(t *testing.T) {
 	tab, p := newTable(order.New()), new(page)
 	for i := range 10_000 {
@@ -48,7 +49,8 @@ func TestTableForgetsTexts(t *testing.T) {
 	}
 }
 
-// BenchmarkHelpChanges reads a page of one family whose HELP line changes with each scrape: as two versions behind one address do.
+// BenchmarkHelpChanges reads a page of one family whose HELP line changes with each scrape: as two
+// versions behind one address do.
 func BenchmarkHelpChanges(b *testing.B) {
 	for _, n := range []int{1000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

@@ -12,8 +12,9 @@ import (
 	"github.com/prometheus/prometheus/model/textparse"
 )
 
-// text is a page of Prometheus or OpenMetrics text, walked beside the table of its target. A line that is the expected one, and of
-// the usual shape, needs no parser. Other lines are read by textparse.
+// text is a page of Prometheus or OpenMetrics text, walked beside the table of its target. A line
+// that is the expected one, and of the usual shape, needs no parser. Other lines are read by
+// textparse.
 type text struct {
 	*page
 	win         *window
@@ -68,7 +69,8 @@ func (w *text) fill(i int) (int, error) {
 	return w.look(i)
 }
 
-// look finds the whole lines from i on, and reads more of the page until there is one. A page with a NUL byte is left to textparse.
+// look finds the whole lines from i on, and reads more of the page until there is one. A page with
+// a NUL byte is left to textparse.
 func (w *text) look(i int) (int, error) {
 	if w.win.nul && !w.left {
 		return i, w.leave(i)
@@ -95,7 +97,8 @@ func (w *text) look(i int) (int, error) {
 	return i, nil
 }
 
-// leave has textparse read the page from i on. It is for pages in which a line does not stand for itself.
+// leave has textparse read the page from i on. It is for pages in which a line does not stand for
+// itself.
 func (w *text) leave(i int) error {
 	w.parser, w.left = nil, true
 	i, err := w.win.rest(i)
@@ -145,7 +148,8 @@ func (w *text) line(i int) (int, error) {
 	return w.parsed(i)
 }
 
-// expected reads the rest of line l from b[i] on, and returns where the next line starts, 0 if textparse must read the line.
+// expected reads the rest of line l from b[i] on, and returns where the next line starts, 0 if
+// textparse must read the line.
 func (w *text) expected(l line, b []byte, i int) (int, error) {
 	switch l.kind() {
 	case lineMeta:
@@ -272,8 +276,8 @@ func (w *text) parsed(i int) (int, error) {
 	return eol + 1, nil
 }
 
-// stopped handles the error of a parser at i. If the page goes on, more of it may cure the error: a label value can have line
-// breaks.
+// stopped handles the error of a parser at i. If the page goes on, more of it may cure the error: a
+// label value can have line breaks.
 func (w *text) stopped(i int, err error) (int, error) {
 	ends := errors.Is(err, io.EOF)
 	switch have := w.end - i; {
@@ -316,9 +320,10 @@ func (w *text) start(i int) {
 	}
 }
 
-// strays tells whether the OpenMetrics parser may not read a line to its end. Rest is the line after the series. After the value
-// the parser skips what it cannot read, and takes what follows for the next line. Only a value, a timestamp and an exemplar with
-// single blanks between them are safe.
+// strays tells whether the OpenMetrics parser may not read a line to its end. Rest is the line
+// after the series. After the value the parser skips what it cannot read, and takes what follows
+// for the next line. Only a value, a timestamp and an exemplar with single blanks between them are
+// safe.
 func strays(rest []byte) bool {
 	for tokens := 0; len(rest) > 0; tokens++ {
 		if bytes.HasPrefix(rest, []byte(" # {")) && tokens > 0 {
@@ -366,14 +371,16 @@ func (w *text) rememberMeta(name []byte, eol int, m metaLine) {
 	w.rememberText(newLine(lineMeta, w.buf[start:eol], uint32(len(w.t.metas)-1)))
 }
 
-// rememberComment adds a comment, unless the page has so many that they would take more memory than its series.
+// rememberComment adds a comment, unless the page has so many that they would take more memory than
+// its series.
 func (w *text) rememberComment(l line) {
 	if w.comments++; w.comments <= freeComments+w.total {
 		w.rememberText(l)
 	}
 }
 
-// freeComments is how many comments a page may have beyond one for each sample. More are not remembered but parsed each time.
+// freeComments is how many comments a page may have beyond one for each sample. More are not
+// remembered but parsed each time.
 const freeComments = 1000
 
 // rememberText adds a line without a sample. A line that the page has twice is added twice.

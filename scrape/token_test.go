@@ -21,7 +21,8 @@ import (
 	"promrelay/targets"
 )
 
-// TestOwnToken reaches a server that is trusted, and no other one: that does not even see a request, nor does one to which it redirects.
+// TestOwnToken reaches a server that is trusted, and no other one: that does not even see a
+// request, nor does one to which it redirects.
 func TestOwnToken(t *testing.T) {
 	var requests, elsewhere atomic.Int32
 	var redirect atomic.Bool

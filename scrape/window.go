@@ -9,14 +9,16 @@ import (
 	"sync"
 )
 
-// headroom is how many bytes are free before a page in its buffer: a parser that starts in the middle needs a TYPE line first. One
-// byte is free behind the page, for a line break.
+// headroom is how many bytes are free before a page in its buffer: a parser that starts in the
+// middle needs a TYPE line first. One byte is free behind the page, for a line break.
 const headroom = 32
 
-// windowBytes is how much of a page is in memory at a time. It grows where a line, or a message of protobuf, is longer.
+// windowBytes is how much of a page is in memory at a time. It grows where a line, or a message of
+// protobuf, is longer.
 const windowBytes = 64 << 10
 
-// window is the part of a page that is in memory. A page is read while it arrives, so that its text never is in memory as a whole.
+// window is the part of a page that is in memory. A page is read while it arrives, so that its text
+// never is in memory as a whole.
 type window struct {
 	r   io.Reader // of the page, decompressed
 	buf []byte    // headroom, then what was read from the page and not yet parsed
@@ -24,13 +26,15 @@ type window struct {
 	nul bool      // a NUL byte was read
 	// minRead is how many bytes there must be room for before more is read.
 	minRead int
-	// size is how many bytes were read. At limit, 0 for none, the page is refused. maxLine bounds a line, or a part of protobuf.
+	// size is how many bytes were read. At limit, 0 for none, the page is refused. maxLine bounds a
+	// line, or a part of protobuf.
 	size, limit, maxLine int64
 	limitKey             string // of the configuration
-	// err is why the page could not be read. Nothing of it counts then, as in Prometheus, which reads a page in full before it
-	// parses it.
+	// err is why the page could not be read. Nothing of it counts then, as in Prometheus, which
+	// reads a page in full before it parses it.
 	err error
-	// check is called before buf gets so many bytes, and from time to time. An error ends the reading. May be nil.
+	// check is called before buf gets so many bytes, and from time to time. An error ends the
+	// reading. May be nil.
 	check func(bytes int) error
 }
 
@@ -45,7 +49,8 @@ func (w *window) free() {
 	w.buf = nil
 }
 
-// fill keeps what is there from i on, reads more behind it, and returns where it is now: at headroom.
+// fill keeps what is there from i on, reads more behind it, and returns where it is now: at
+// headroom.
 func (w *window) fill(i int) (int, error) {
 	if w.err != nil {
 		return i, w.err
@@ -104,7 +109,8 @@ func (w *window) grow(size int) error {
 	return nil
 }
 
-// atLeast fills the window until n bytes from i on are there, or the page ends. It returns where i is then.
+// atLeast fills the window until n bytes from i on are there, or the page ends. It returns where i
+// is then.
 func (w *window) atLeast(i, n int) (int, error) {
 	for w.err == nil && !w.eof && len(w.buf)-i < n {
 		i, w.err = w.fill(i)
@@ -112,8 +118,8 @@ func (w *window) atLeast(i, n int) (int, error) {
 	return i, w.err
 }
 
-// rest fills the window with all of the page from i on, and returns where that is. A line that is too long is an error, but does not
-// set err.
+// rest fills the window with all of the page from i on, and returns where that is. A line that is
+// too long is an error, but does not set err.
 func (w *window) rest(i int) (int, error) {
 	var err error
 	for !w.eof {

@@ -10,8 +10,9 @@ type Exemplar struct {
 	Labels uint64 // hash
 }
 
-// before tells whether e comes after old: by its timestamp, among equal ones by value, then by labels. So each exemplar of a
-// native histogram passes once, though every page repeats it (validateExemplar of tsdb's exemplar storage).
+// before tells whether e comes after old: by its timestamp, among equal ones by value, then by
+// labels. So each exemplar of a native histogram passes once, though every page repeats it
+// (validateExemplar of tsdb's exemplar storage).
 func (old Exemplar) before(e Exemplar) bool {
 	if e.Value == old.Value && e.Labels == old.Labels && !e.Own && !old.Own {
 		return false
@@ -19,7 +20,8 @@ func (old Exemplar) before(e Exemplar) bool {
 	return cmp.Or(cmp.Compare(old.Time, e.Time), cmp.Compare(old.Value, e.Value), cmp.Compare(old.Labels, e.Labels)) < 0
 }
 
-// AddExemplar makes e the newest exemplar of a series, unless it is not newer. Old is the one before it, if there was one.
+// AddExemplar makes e the newest exemplar of a series, unless it is not newer. Old is the one
+// before it, if there was one.
 func (g *Guard) AddExemplar(slot uint32, e Exemplar) (old Exemplar, had, added bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -30,7 +32,8 @@ func (g *Guard) AddExemplar(slot uint32, e Exemplar) (old Exemplar, had, added b
 	return old, had, true
 }
 
-// UndoExemplar undoes an AddExemplar of e that returned old and had, unless another exemplar followed e.
+// UndoExemplar undoes an AddExemplar of e that returned old and had, unless another exemplar
+// followed e.
 func (g *Guard) UndoExemplar(slot uint32, e, old Exemplar, had bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -43,7 +46,8 @@ func (g *Guard) UndoExemplar(slot uint32, e, old Exemplar, had bool) {
 	}
 }
 
-// ForgetExemplarsLocked forgets the exemplars of some series that are newer than limit, milliseconds since the epoch.
+// ForgetExemplarsLocked forgets the exemplars of some series that are newer than limit,
+// milliseconds since the epoch.
 func (g *Guard) ForgetExemplarsLocked(slots []uint32, limit int64) {
 	for _, n := range slots {
 		if e, ok := g.exemplars[n]; ok && e.Time > limit {

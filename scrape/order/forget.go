@@ -6,16 +6,18 @@ import (
 )
 
 const (
-	// life is how long a series is remembered that no target feeds any more: as long as a query finds it without a
-	// staleness marker. A target that moves to another job, or stops and starts, still finds its series' timestamps.
+	// life is how long a series is remembered that no target feeds any more: as long as a query
+	// finds it without a staleness marker. A target that moves to another job, or stops and starts,
+	// still finds its series' timestamps.
 	life = 5 * time.Minute
 	// ForgetEvery is how often Forget is to be called.
 	ForgetEvery = time.Minute
 )
 
-// Forget removes the series that no row has fed for five minutes and whose last sample is older than that. The age of the
-// sample alone says little: a page may bear any timestamp. So the memory for series that are gone depends on how many go
-// in six minutes: at 24 bytes each and 5 to 11 of the index, 5,000 a second are 1.8 million, and 70 MB.
+// Forget removes the series that no row has fed for five minutes and whose last sample is older
+// than that. The age of the sample alone says little: a page may bear any timestamp. So the memory
+// for series that are gone depends on how many go in six minutes: at 24 bytes each and 5 to 11 of
+// the index, 5,000 a second are 1.8 million, and 70 MB.
 func (g *Guard) Forget(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -79,8 +81,9 @@ func (g *Guard) giveBack(unused []bool) {
 // Forgotten returns the newest timestamp of all series that were forgotten, MinInt64 if none was.
 func (g *Guard) Forgotten() int64 { return g.forgotten.Load() }
 
-// ForgetAfter forgets the samples and exemplars that are newer than limit, as if the newest of their series had been at
-// floor. It returns how many series had such samples. Both are in milliseconds since the epoch.
+// ForgetAfter forgets the samples and exemplars that are newer than limit, as if the newest of
+// their series had been at floor. It returns how many series had such samples. Both are in
+// milliseconds since the epoch.
 func (g *Guard) ForgetAfter(limit, floor int64) (series int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

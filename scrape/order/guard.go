@@ -1,8 +1,9 @@
-// Package order keeps the samples of each series in order of time, whichever targets give them and across restarts.
+// Package order keeps the samples of each series in order of time, whichever targets give them and
+// across restarts.
 //
-// A Guard knows the timestamp of the newest sample, and the newest exemplar, of every series of the process. A sample that
-// is not newer is dropped before it reaches the log, as tsdb/agent does. The guard of a new process learns from the log what
-// the one before it wrote.
+// A Guard knows the timestamp of the newest sample, and the newest exemplar, of every series of the
+// process. A sample that is not newer is dropped before it reaches the log, as tsdb/agent does. The
+// guard of a new process learns from the log what the one before it wrote.
 package order
 
 import (
@@ -23,9 +24,10 @@ var seed = maphash.MakeSeed()
 
 // Guard knows the newest timestamp of every series. There is one for the process.
 //
-// A series is known by a slot. Slots are numbered and lie in pages that never move, so that a timestamp is read without a
-// lock, and the series of one target lie side by side. A slot is found by the hash of the series' labels. The seed of the
-// hash is secret, so nobody can make two series collide; that two of a million do by chance has a probability of 1 in 10^7.
+// A series is known by a slot. Slots are numbered and lie in pages that never move, so that a
+// timestamp is read without a lock, and the series of one target lie side by side. A slot is found
+// by the hash of the series' labels. The seed of the hash is secret, so nobody can make two series
+// collide; that two of a million do by chance has a probability of 1 in 10^7.
 type Guard struct {
 	mu    sync.Mutex // see Lock; guards all but the timestamps, which are atomic
 	pages [1 << 14]atomic.Pointer[page]
@@ -59,8 +61,8 @@ func New() *Guard {
 	return g
 }
 
-// Lock holds the guard while samples are filtered and appended to the log, so that the log has them in the order in which
-// they were filtered.
+// Lock holds the guard while samples are filtered and appended to the log, so that the log has them
+// in the order in which they were filtered.
 func (g *Guard) Lock() { g.mu.Lock() }
 
 // Unlock ends what Lock began.
@@ -68,8 +70,9 @@ func (g *Guard) Unlock() { g.mu.Unlock() }
 
 func (g *Guard) slot(n uint32) *slot { return &g.pages[n/pageLen].Load()[n%pageLen] }
 
-// Acquire returns the slot of the series with these labels, in the encoding of labels.Labels.Bytes, and whether another row
-// feeds it. The slot stays the series' own until it is released as often as it was acquired, and some time longer.
+// Acquire returns the slot of the series with these labels, in the encoding of labels.Labels.Bytes,
+// and whether another row feeds it. The slot stays the series' own until it is released as often as
+// it was acquired, and some time longer.
 func (g *Guard) Acquire(series []byte) (slot uint32, shared bool) {
 	return g.acquire(maphash.Bytes(seed, series))
 }
@@ -131,12 +134,14 @@ func (g *Guard) unused() uint32 {
 	return n
 }
 
-// Last returns the timestamp of the series' newest sample, MinInt64 if there is none. It takes no lock.
+// Last returns the timestamp of the series' newest sample, MinInt64 if there is none. It takes no
+// lock.
 func (g *Guard) Last(slot uint32) int64 { return g.slot(slot).last.Load() }
 
-// FilterLocked drops the samples of s that are not newer than the last one of their series, and notes the timestamps of the
-// others. Slots are those of the rows of s. It returns how many samples it dropped: behind are those that bear the time of
-// the scrape while the clock is behind, late are the others.
+// FilterLocked drops the samples of s that are not newer than the last one of their series, and
+// notes the timestamps of the others. Slots are those of the rows of s. It returns how many samples
+// it dropped: behind are those that bear the time of the scrape while the clock is behind, late are
+// the others.
 func (g *Guard) FilterLocked(slots []uint32, s *record.Scrape, clockBehind bool) (late, behind int) {
 	drop := func(ms int64) {
 		if clockBehind && ms == s.Time {

@@ -65,9 +65,9 @@ func (m *model) forgetAfter(limit, floor int64) (n int) {
 	return n
 }
 
-// TestAgainstMap draws operations at random, and demands that a guard does with them what a plain map does. Hashes are few
-// and alike in their low bits, so that the index has long runs; series come in waves, so that it grows, shrinks, and gives
-// pages back.
+// TestAgainstMap draws operations at random, and demands that a guard does with them what a plain
+// map does. Hashes are few and alike in their low bits, so that the index has long runs; series
+// come in waves, so that it grows, shrinks, and gives pages back.
 func TestAgainstMap(t *testing.T) {
 	for seed := range uint64(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -200,8 +200,8 @@ func (g *Guard) memory() (n int) {
 	return n + 4*(cap(g.index.slots)+cap(g.free)+cap(g.holes))
 }
 
-// TestMemoryOfChurn has new series, each of which lives for a minute. They take the memory that Forget's comment promises,
-// and give it back. A fifth of its 5,000 a second are tried here.
+// TestMemoryOfChurn has new series, each of which lives for a minute. They take the memory that
+// Forget's comment promises, and give it back. A fifth of its 5,000 a second are tried here.
 func TestMemoryOfChurn(t *testing.T) {
 	const perMinute = 60 * 1000
 	g := New()
@@ -247,8 +247,8 @@ func TestMemoryOfChurn(t *testing.T) {
 	}
 }
 
-// mapIndex is an index by Go's own map, mapGuard a guard without slots: what they cost beside index and Guard is the reason
-// for these.
+// mapIndex is an index by Go's own map, mapGuard a guard without slots: what they cost beside index
+// and Guard is the reason for these.
 type (
 	mapIndex map[uint64]uint32
 	mapGuard map[uint64]int64
@@ -265,7 +265,8 @@ func heap(build func() any) (bytes uint64, built any) {
 	return after.HeapAlloc - before.HeapAlloc, built
 }
 
-// BenchmarkIndex finds slots by hash, as a target does when its series are new to its table, and compares with a map.
+// BenchmarkIndex finds slots by hash, as a target does when its series are new to its table, and
+// compares with a map.
 func BenchmarkIndex(b *testing.B) {
 	for _, n := range []int{10_000, 1_000_000} {
 		hashes := make([]uint64, n)
@@ -315,7 +316,8 @@ func BenchmarkIndex(b *testing.B) {
 	}
 }
 
-// BenchmarkFilter filters the scrapes of targets of 1000 series each, in turn, by slots and by a map from hash to timestamp.
+// BenchmarkFilter filters the scrapes of targets of 1000 series each, in turn, by slots and by a
+// map from hash to timestamp.
 func BenchmarkFilter(b *testing.B) {
 	const rows, targets = 1000, 1000
 	hashes := make([]uint64, rows*targets)

@@ -14,7 +14,8 @@ import (
 
 // Log has the entries that were written before. *wal.Reader is one.
 type Log interface {
-	// TryNext returns the next entry; ok is false at the head of the log. It does not wait for more.
+	// TryNext returns the next entry; ok is false at the head of the log. It does not wait for
+	// more.
 	TryNext() (e wal.Entry, ok bool, err error)
 }
 
@@ -27,11 +28,13 @@ type Restored struct {
 // Restored returns what RestoreFrom found.
 func (g *Guard) Restored() Restored { return g.restored }
 
-// RestoreFrom reads the log up to its head, and notes the newest samples and exemplars that the process before this one
-// wrote, so that they are not written again. Call it before the guard is used otherwise.
+// RestoreFrom reads the log up to its head, and notes the newest samples and exemplars that the
+// process before this one wrote, so that they are not written again. Call it before the guard is
+// used otherwise.
 //
-// It passes over records that cannot be read, and over timestamps more than MaxAhead in the future: the clock was wrong when
-// they were written, and if they counted, no sample would be newer for a long time.
+// It passes over records that cannot be read, and over timestamps more than MaxAhead in the future:
+// the clock was wrong when they were written, and if they counted, no sample would be newer for a
+// long time.
 func (g *Guard) RestoreFrom(log Log) error {
 	r := restorer{guard: g, limit: time.Now().Add(MaxAhead).UnixMilli(), newest: map[uint64]*newest{}}
 	for {
@@ -49,7 +52,8 @@ func (g *Guard) RestoreFrom(log Log) error {
 	}
 }
 
-// restore notes the newest sample and exemplar of a series. A time of MinInt64 means that there is none.
+// restore notes the newest sample and exemplar of a series. A time of MinInt64 means that there is
+// none.
 func (g *Guard) restore(ls labels.Labels, ms int64, e Exemplar) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -98,7 +102,8 @@ func (r *restorer) add(e wal.Entry) {
 	r.newestOf(t).add(&r.scrape, r.limit)
 }
 
-// newestOf returns what was gathered of table t, which is restored first if its rows were renumbered since.
+// newestOf returns what was gathered of table t, which is restored first if its rows were
+// renumbered since.
 func (r *restorer) newestOf(t *record.Table) *newest {
 	n := r.newest[t.ID()]
 	if n == nil || n.table.Generation() != t.Generation() {
