@@ -25,15 +25,15 @@ func (g *Guard) Forget(now time.Time) {
 	var unused []bool // by page
 	for page := range (g.next + pageLen - 1) / pageLen {
 		used := g.forgetIn(page, limit)
-		unused = append(unused, !used && page > 0 && g.pages[page].Load() != nil && (page+1)*pageLen <= g.next)
+		unused = append(unused, !used && page > 0 && g.slots.pages[page].Load() != nil && (page+1)*pageLen <= g.next)
 	}
 	g.giveBack(unused)
-	g.index.shrink(g)
+	g.index.shrink(&g.slots)
 }
 
 // forgetIn does so for one page, and tells whether any of its slots is in use after that.
 func (g *Guard) forgetIn(page uint32, limit int64) (used bool) {
-	slots := g.pages[page].Load()
+	slots := g.slots.pages[page].Load()
 	if slots == nil {
 		return false
 	}
@@ -56,8 +56,8 @@ func (g *Guard) forgetIn(page uint32, limit int64) (used bool) {
 
 // remove makes a slot free for another series.
 func (g *Guard) remove(n uint32) {
-	g.index.remove(g, n)
-	s := g.slot(n)
+	g.index.remove(&g.slots, n)
+	s := g.slots.at(n)
 	s.hash, s.idle = 0, 0
 	g.free = append(g.free, n)
 	delete(g.exemplars, n)
@@ -72,7 +72,7 @@ func (g *Guard) giveBack(unused []bool) {
 	g.free = slices.Clip(append([]uint32(nil), g.free...))
 	for page, is := range unused {
 		if is {
-			g.pages[page].Store(nil)
+			g.slots.pages[page].Store(nil)
 			g.holes = append(g.holes, uint32(page))
 		}
 	}
@@ -88,7 +88,7 @@ func (g *Guard) ForgetAfter(limit, floor int64) (series int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for page := range (g.next + pageLen - 1) / pageLen {
-		slots := g.pages[page].Load()
+		slots := g.slots.pages[page].Load()
 		if slots == nil {
 			continue
 		}

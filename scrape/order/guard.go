@@ -30,7 +30,7 @@ var seed = maphash.MakeSeed()
 // collide; that two of a million do by chance has a probability of 1 in 10^7.
 type Guard struct {
 	mu    sync.Mutex // see Lock; guards all but the timestamps, which are atomic
-	pages [1 << 14]atomic.Pointer[page]
+	slots slots
 	next  uint32   // the lowest slot that was never used; slot 0 stays unused
 	free  []uint32 // slots to use again
 	holes []uint32 // pages below next whose memory was given back
@@ -42,16 +42,10 @@ type Guard struct {
 	restored  Restored
 }
 
-const pageLen = 1 << 13 // slots
-
-type page [pageLen]slot
-
-// slot is what the guard knows of a series. Hash 0 marks one that is not in use.
-type slot struct {
-	hash uint64
-	last atomic.Int64 // milliseconds since the epoch, MinInt64 for none
-	refs int32        // rows of tables that feed the series; guarded by mu
-	idle int32        // how many calls of Forget in a row found no such row; guarded by mu
+// Restored is what RestoreFrom found in the log.
+type Restored struct {
+	Newest int64 // time of the latest scrape, milliseconds since the epoch, 0 for none
+	Ahead  int   // scrapes that were passed over, since they were too far ahead of the clock
 }
 
 // New returns a guard that knows no series.
@@ -68,8 +62,6 @@ func (g *Guard) Lock() { g.mu.Lock() }
 // Unlock ends what Lock began.
 func (g *Guard) Unlock() { g.mu.Unlock() }
 
-func (g *Guard) slot(n uint32) *slot { return &g.pages[n/pageLen].Load()[n%pageLen] }
-
 // Acquire returns the slot of the series with these labels, in the encoding of labels.Labels.Bytes,
 // and whether another row feeds it. The slot stays the series' own until it is released as often as
 // it was acquired, and some time longer.
@@ -81,7 +73,7 @@ func (g *Guard) acquire(hash uint64) (slot uint32, shared bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n := g.findOrAdd(hash)
-	s := g.slot(n)
+	s := g.slots.at(n)
 	s.refs++
 	return n, s.refs > 1
 }
@@ -90,21 +82,21 @@ func (g *Guard) acquire(hash uint64) (slot uint32, shared bool) {
 func (g *Guard) Release(slot uint32) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.slot(slot).refs--
+	g.slots.at(slot).refs--
 }
 
 // findOrAdd returns the slot of the hash. A hash that is not known gets a new one.
 func (g *Guard) findOrAdd(hash uint64) uint32 {
-	n, at := g.index.find(g, hash)
+	n, at := g.index.find(&g.slots, hash)
 	if n != 0 {
 		return n
 	}
 	if g.index.full() {
-		g.index.resize(g, 2*len(g.index.slots))
-		_, at = g.index.find(g, hash)
+		g.index.resize(&g.slots, 2*len(g.index.table))
+		_, at = g.index.find(&g.slots, hash)
 	}
 	n = g.unused()
-	s := g.slot(n)
+	s := g.slots.at(n)
 	s.hash = hash
 	s.last.Store(math.MinInt64)
 	g.index.add(at, n)
@@ -116,7 +108,7 @@ func (g *Guard) unused() uint32 {
 	if k := len(g.holes); k > 0 && len(g.free) == 0 {
 		hole := g.holes[k-1]
 		g.holes = g.holes[:k-1]
-		g.pages[hole].Store(new(page))
+		g.slots.pages[hole].Store(new(page))
 		for n := (hole + 1) * pageLen; n > hole*pageLen; n-- {
 			g.free = append(g.free, n-1)
 		}
@@ -127,8 +119,8 @@ func (g *Guard) unused() uint32 {
 		return n
 	}
 	n := g.next
-	if g.pages[n/pageLen].Load() == nil {
-		g.pages[n/pageLen].Store(new(page))
+	if g.slots.pages[n/pageLen].Load() == nil {
+		g.slots.pages[n/pageLen].Store(new(page))
 	}
 	g.next++
 	return n
@@ -136,7 +128,7 @@ func (g *Guard) unused() uint32 {
 
 // Last returns the timestamp of the series' newest sample, MinInt64 if there is none. It takes no
 // lock.
-func (g *Guard) Last(slot uint32) int64 { return g.slot(slot).last.Load() }
+func (g *Guard) Last(slot uint32) int64 { return g.slots.at(slot).last.Load() }
 
 // FilterLocked drops the samples of s that are not newer than the last one of their series, and
 // notes the timestamps of the others. Slots are those of the rows of s. It returns how many samples
@@ -158,7 +150,7 @@ func (g *Guard) FilterLocked(slots []uint32, s *record.Scrape, clockBehind bool)
 		if len(s.Times) > 0 {
 			ms = s.Times[row]
 		}
-		if last := &g.slot(slots[row]).last; ms > last.Load() {
+		if last := &g.slots.at(slots[row]).last; ms > last.Load() {
 			last.Store(ms)
 		} else {
 			s.Present.Clear(row)
@@ -168,7 +160,7 @@ func (g *Guard) FilterLocked(slots []uint32, s *record.Scrape, clockBehind bool)
 	kept := s.Irregular[:0]
 	for _, e := range s.Irregular {
 		if e.Kind != record.Exemplar {
-			last := &g.slot(slots[e.Row]).last
+			last := &g.slots.at(slots[e.Row]).last
 			if e.Time <= last.Load() {
 				drop(e.Time)
 				continue
@@ -180,6 +172,45 @@ func (g *Guard) FilterLocked(slots []uint32, s *record.Scrape, clockBehind bool)
 	s.Irregular = kept
 	return late, behind
 }
+
+// AddExemplar makes e the newest exemplar of a series, unless it is not newer. Old is the one
+// before it, if there was one.
+func (g *Guard) AddExemplar(slot uint32, e Exemplar) (old Exemplar, had, added bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if old, had = g.exemplars[slot]; had && !old.before(e) {
+		return old, had, false
+	}
+	g.exemplars[slot] = e
+	return old, had, true
+}
+
+// UndoExemplar undoes an AddExemplar of e that returned old and had, unless another exemplar
+// followed e.
+func (g *Guard) UndoExemplar(slot uint32, e, old Exemplar, had bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch now, ok := g.exemplars[slot]; {
+	case !ok || now != e:
+	case had:
+		g.exemplars[slot] = old
+	default:
+		delete(g.exemplars, slot)
+	}
+}
+
+// ForgetExemplarsLocked forgets the exemplars of some series that are newer than limit,
+// milliseconds since the epoch.
+func (g *Guard) ForgetExemplarsLocked(slots []uint32, limit int64) {
+	for _, n := range slots {
+		if e, ok := g.exemplars[n]; ok && e.Time > limit {
+			delete(g.exemplars, n)
+		}
+	}
+}
+
+// Restored returns what RestoreFrom found.
+func (g *Guard) Restored() Restored { return g.restored }
 
 // Series returns how many series the guard knows.
 func (g *Guard) Series() int {

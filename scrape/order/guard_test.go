@@ -155,8 +155,8 @@ func TestAgainstMap(t *testing.T) {
 				g.Forget(now)
 				m.forget(now)
 			}
-			if g.Series() != 0 || len(g.exemplars) != 0 || g.Forgotten() != m.forgotten || len(g.index.slots) != minIndex {
-				t.Errorf("%d series, %d exemplars, an index of %d, forgotten %d, want none, and %d", g.Series(), len(g.exemplars), len(g.index.slots), g.Forgotten(), m.forgotten)
+			if g.Series() != 0 || len(g.exemplars) != 0 || g.Forgotten() != m.forgotten || len(g.index.table) != minIndex {
+				t.Errorf("%d series, %d exemplars, an index of %d, forgotten %d, want none, and %d", g.Series(), len(g.exemplars), len(g.index.table), g.Forgotten(), m.forgotten)
 			}
 		})
 	}
@@ -170,7 +170,7 @@ func compare(t *testing.T, g *Guard, m *model, slots map[uint64]uint32) {
 	}
 	taken := map[uint32]uint64{}
 	for h, s := range m.series {
-		n, _ := g.index.find(g, h)
+		n, _ := g.index.find(&g.slots, h)
 		if n == 0 {
 			t.Fatalf("a series of %d rows is not found", s.refs)
 		}
@@ -181,8 +181,8 @@ func compare(t *testing.T, g *Guard, m *model, slots map[uint64]uint32) {
 		if slot, ok := slots[h]; ok && slot != n {
 			t.Errorf("slot %d, want %d", n, slot)
 		}
-		if got := g.Last(n); got != s.last || int(g.slot(n).refs) != s.refs {
-			t.Errorf("last %d of %d rows, want %d of %d", got, g.slot(n).refs, s.last, s.refs)
+		if got := g.Last(n); got != s.last || int(g.slots.at(n).refs) != s.refs {
+			t.Errorf("last %d of %d rows, want %d of %d", got, g.slots.at(n).refs, s.last, s.refs)
 		}
 		if e, ok := g.exemplars[n]; ok != (s.exemplar != nil) || ok && e != *s.exemplar {
 			t.Errorf("exemplar %+v, %t, want %+v", e, ok, s.exemplar)
@@ -192,12 +192,12 @@ func compare(t *testing.T, g *Guard, m *model, slots map[uint64]uint32) {
 
 // memory is what the guard holds, in bytes.
 func (g *Guard) memory() (n int) {
-	for i := range g.pages {
-		if g.pages[i].Load() != nil {
+	for i := range g.slots.pages {
+		if g.slots.pages[i].Load() != nil {
 			n += pageLen * 24
 		}
 	}
-	return n + 4*(cap(g.index.slots)+cap(g.free)+cap(g.holes))
+	return n + 4*(cap(g.index.table)+cap(g.free)+cap(g.holes))
 }
 
 // TestMemoryOfChurn has new series, each of which lives for a minute. They take the memory that
@@ -221,11 +221,11 @@ func TestMemoryOfChurn(t *testing.T) {
 				if shared {
 					t.Fatal("a new series is another one's")
 				}
-				g.slot(slot).last.Store(now.UnixMilli())
+				g.slots.at(slot).last.Store(now.UnixMilli())
 				alive = append(alive, slot)
 			}
 		}
-		g.slot(stays).last.Store(now.UnixMilli())
+		g.slots.at(stays).last.Store(now.UnixMilli())
 		g.Forget(now)
 		largest = max(largest, g.memory())
 	}
@@ -240,7 +240,7 @@ func TestMemoryOfChurn(t *testing.T) {
 	}
 	for range 5 * pageLen { // pages that were given back are used again
 		slot, _ := g.acquire(rand.Uint64())
-		g.slot(slot).last.Store(1)
+		g.slots.at(slot).last.Store(1)
 	}
 	if g.Series() != 5*pageLen+1 {
 		t.Errorf("%d series", g.Series())
@@ -281,9 +281,9 @@ func BenchmarkIndex(b *testing.B) {
 			x := newIndex()
 			for i, h := range hashes {
 				if x.full() {
-					x.resize(g, 2*len(x.slots))
+					x.resize(&g.slots, 2*len(x.table))
 				}
-				_, at := x.find(g, h)
+				_, at := x.find(&g.slots, h)
 				x.add(at, uint32(i+1))
 			}
 			return x
@@ -291,7 +291,7 @@ func BenchmarkIndex(b *testing.B) {
 		x := built.(index)
 		b.Run(fmt.Sprint("own/", n), func(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
-				if s, _ := x.find(g, hashes[i*7919%n]); s == 0 {
+				if s, _ := x.find(&g.slots, hashes[i*7919%n]); s == 0 {
 					b.Fatal("not found")
 				}
 			}
@@ -383,7 +383,7 @@ func BenchmarkForgetAfter(b *testing.B) {
 	g := New()
 	for i := range 1_000_000 {
 		slot, _ := g.acquire(uint64(i+1) * 0x9e3779b97f4a7c15)
-		g.slot(slot).last.Store(int64(i))
+		g.slots.at(slot).last.Store(int64(i))
 	}
 	for b.Loop() {
 		g.ForgetAfter(1<<40, math.MinInt64)

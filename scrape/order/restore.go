@@ -19,15 +19,6 @@ type Log interface {
 	TryNext() (e wal.Entry, ok bool, err error)
 }
 
-// Restored is what RestoreFrom found in the log.
-type Restored struct {
-	Newest int64 // time of the latest scrape, milliseconds since the epoch, 0 for none
-	Ahead  int   // scrapes that were passed over, since they were too far ahead of the clock
-}
-
-// Restored returns what RestoreFrom found.
-func (g *Guard) Restored() Restored { return g.restored }
-
 // RestoreFrom reads the log up to its head, and notes the newest samples and exemplars that the
 // process before this one wrote, so that they are not written again. Call it before the guard is
 // used otherwise.
@@ -58,7 +49,7 @@ func (g *Guard) restore(ls labels.Labels, ms int64, e Exemplar) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n := g.findOrAdd(maphash.Bytes(seed, ls.Bytes(nil)))
-	if s := g.slot(n); s.last.Load() < ms {
+	if s := g.slots.at(n); s.last.Load() < ms {
 		s.last.Store(ms)
 	}
 	if old, ok := g.exemplars[n]; e.Time != math.MinInt64 && (!ok || old.before(e)) {
