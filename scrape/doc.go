@@ -11,8 +11,9 @@
 //	parse          which reader a page needs: text, protobuf, or entries for everything else
 //	sample         one sample of a page: relabel, check, put into the record (metadata, columns, exemplar, histogram, conclude)
 //	page           the reading of one page (position, changes, window)
-//	table          what the pages of a target have led to (line, family, report)
 //	writer         records to the log, in the order that package order demands
+//	table          what the pages of a target have led to (line, family, report)
+//	settings       how the pages of a target are read; beside it limits, memory, clock, metrics, panics and the like
 //
 // Promises: the output is that of prometheus/scrape over tsdb/agent for the same pages: values to
 // the bit, timestamps, staleness markers, report series, limits. The samples of a series are
