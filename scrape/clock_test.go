@@ -327,9 +327,9 @@ func TestClockBack(t *testing.T) {
 }
 
 // TestClockPlan sets the clock by little and by much, either way: scrapes keep their rhythm, bear
-// the clock's time at even distances, and none counts as late. Small steps are not told of.
+// the clock's time at even distances, and none counts as late. Small steps are not logged.
 func TestClockPlan(t *testing.T) {
-	for by, told := range map[time.Duration]int{
+	for by, logged := range map[time.Duration]int{
 		300 * time.Millisecond: 0, -300 * time.Millisecond: 0, time.Millisecond: 0, 7 * time.Second: 1, -7 * time.Second: 1, -time.Hour: 1,
 		year: 1, -20 * year: 1, 200 * year: 1,
 	} {
@@ -357,7 +357,7 @@ func TestClockPlan(t *testing.T) {
 				if err := c.metrics.late.Write(&late); err != nil || late.GetHistogram().GetSampleSum() > 0.1 {
 					t.Errorf("scrapes begin %v s late in all, %v", late.GetHistogram().GetSampleSum(), err)
 				}
-				if c.seen.Len() != told {
+				if c.seen.Len() != logged {
 					t.Errorf("%d lines in the log: %v", c.seen.Len(), c.seen.All())
 				}
 			})
@@ -442,7 +442,7 @@ func TestClockRestored(t *testing.T) {
 		if got := testutil.ToFloat64(p.metrics.dropped.WithLabelValues(dropClock)); got != float64(want.clock) {
 			t.Errorf("%v: %v samples are dropped for the clock, want %d", by, got, want.clock)
 		}
-		if told := seen.Len() > 0; told != (by > 0) {
+		if logged := seen.Len() > 0; logged != (by > 0) {
 			t.Errorf("%v: the log tells %v", by, seen.All())
 		}
 		if err := log.Close(); err != nil {

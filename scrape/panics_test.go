@@ -16,7 +16,7 @@ import (
 	"promrelay/wal"
 )
 
-// panicLog panics while it is told to.
+// panicLog panics while panics is set.
 type panicLog struct {
 	readLog
 	panics bool
