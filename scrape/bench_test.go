@@ -17,14 +17,22 @@ import (
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"google.golang.org/protobuf/proto"
 
+	"promrelay/scrape/order"
 	"promrelay/targets"
 )
 
-// testLoop is the loop of a target a:1, as a pool without a clock of its own starts it: scrapes are called for one by one, and
-// answered by transport.
+// testLoop is the loop of a target a:1, as a pool without a clock of its own starts it: scrapes are
+// called for one by one, and answered by transport.
 func testLoop(tb testing.TB, log Log, c promconfig.ScrapeConfig, transport http.RoundTripper) *loop {
 	tb.Helper()
-	p, err := New(Options{Log: log, Guard: NewGuard(), Host: "h"})
+	_, l := testPool(tb, log, c, transport)
+	return l
+}
+
+// testPool returns the pool of that loop too.
+func testPool(tb testing.TB, log Log, c promconfig.ScrapeConfig, transport http.RoundTripper) (*Pool, *loop) {
+	tb.Helper()
+	p, err := New(Options{Log: log, Guard: order.New(), Host: "h"})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -41,10 +49,10 @@ func testLoop(tb testing.TB, log Log, c promconfig.ScrapeConfig, transport http.
 	p.Apply([]targets.Change{{Job: j, Added: added}})
 	for _, l := range p.jobs["j"].loops {
 		l.client = &client{Client: &http.Client{Transport: transport}}
-		return l
+		return p, l
 	}
 	tb.Fatal("no target")
-	return nil
+	return nil, nil
 }
 
 // served answers with pages in turn.

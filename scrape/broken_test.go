@@ -9,7 +9,8 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 )
 
-// TestBrokenPage: a scrape that fails in mid-page ends every series that was alive, and none that never had a sample.
+// TestBrokenPage: a scrape that fails in mid-page ends every series that was alive, and none that
+// never had a sample.
 func TestBrokenPage(t *testing.T) {
 	for name, c := range map[string]struct {
 		contentType, broken string

@@ -10,8 +10,8 @@ import (
 	config_util "github.com/prometheus/common/config"
 )
 
-// clients makes HTTP clients, one for all jobs of the same settings, so that a thousand jobs do not
-// mean a thousand pools of connections.
+// clients makes HTTP clients. Jobs of equal settings share one, so that a thousand jobs do not mean
+// a thousand pools of connections.
 type clients struct {
 	options []config_util.HTTPClientOption // of all clients
 
@@ -28,8 +28,8 @@ type client struct {
 	hint   string
 }
 
-// get returns a client for the configuration; with a socket, one that connects to it whatever the
-// address. It must be given back with put.
+// get returns a client for the configuration. With a socket, the client connects to it whatever the
+// address. The caller gives the client back with put.
 func (cs *clients) get(cfg config_util.HTTPClientConfig, socket string) (*client, error) {
 	hint, err := json.Marshal(cfg) // without secrets, so that equal hints do not mean equal configurations
 	if err != nil {
@@ -47,21 +47,21 @@ func (cs *clients) get(cfg config_util.HTTPClientConfig, socket string) (*client
 	if socket != "" {
 		opts = append(opts, config_util.WithDialContextFunc(dialer("unix", socket)))
 	}
-	lent := cfg
-	if cfg.OAuth2 != nil { // the client notes in it how a proxy is reached
+	own := cfg
+	if cfg.OAuth2 != nil { // NewClientFromConfig writes the proxy into it
 		o := *cfg.OAuth2
-		lent.OAuth2 = &o
+		own.OAuth2 = &o
 	}
-	hc, err := config_util.NewClientFromConfig(lent, "scrape", opts...)
+	hc, err := config_util.NewClientFromConfig(own, "scrape", opts...)
 	if err != nil {
 		return nil, fmt.Errorf("HTTP client: %w", err)
 	}
 	if cfg.FollowRedirects {
-		away, err := config_util.NewRoundTripperFromConfig(withoutSecrets(lent), "scrape", opts...)
+		other, err := config_util.NewRoundTripperFromConfig(withoutSecrets(own), "scrape", opts...)
 		if err != nil {
 			return nil, fmt.Errorf("HTTP client for redirects: %w", err)
 		}
-		hc.Transport = &redirects{home: hc.Transport, away: away}
+		hc.Transport = &redirects{first: hc.Transport, other: other}
 	}
 	c := &client{Client: hc, config: cfg, socket: socket, users: 1, hint: string(hint)}
 	if cs.byHint == nil {
@@ -71,6 +71,7 @@ func (cs *clients) get(cfg config_util.HTTPClientConfig, socket string) (*client
 	return c, nil
 }
 
+// put gives back a client, which may be nil.
 func (cs *clients) put(c *client) {
 	if c == nil {
 		return

@@ -5,36 +5,39 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"promrelay/scrape/order"
 )
 
-// stepTolerance is how far the wall clock may move against the monotonic one, from one look to the next, without being told
-// of: time daemons set it by less all the time.
+// stepTolerance is how far the wall clock may move against the monotonic one, from one reading to
+// the next, before it counts as set. Time daemons set it by less all the time.
 const stepTolerance = time.Second
 
-// clock is the wall clock, which samples bear, watched beside the monotonic one, which nobody can set. What can come of it:
+// clock is the wall clock, whose time the samples bear, compared with the monotonic clock, which
+// nobody can set. The cases:
 //
-//	moves by less than stepTolerance  plans move with it, and nothing is told
-//	goes ahead                        plans move with it. That it is wrong cannot be known, so its samples are written
-//	goes back by up to maxAhead       samples that are not newer than what was written are dropped until it is as late again
-//	goes back by more                 what was written is taken for a mistake: the guard forgets it, scraping goes on at once
+//	it moves by less than stepTolerance  plans move with it, and nothing is logged
+//	it goes ahead                        plans move with it. It may be right, so its samples are written
+//	it goes back by up to MaxAhead       samples that are not newer than the written ones are dropped until it has caught up
+//	it goes back by more                 the written ones are a mistake: the guard forgets them, and scraping goes on at once
 type clock struct {
-	read    func() (wall time.Time, mono time.Duration) // both of one instant; the wall clock without a monotonic reading
-	stepped func(step)                                  // called by now; may be nil
+	read    func() (wall time.Time, mono time.Duration) // both of one instant; wall has no monotonic reading
+	stepped func(step)                                  // called by now when the clock was set; may be nil
 
 	mu     sync.Mutex // guards what follows
-	wall   time.Time  // when it was looked at last
+	wall   time.Time  // the last reading
 	mono   time.Duration
-	newest time.Time // the latest reading; what is taken for a mistake left out
-	before time.Time // the latest reading before the clock went ahead, zero if it did not since it went back
+	newest time.Time // the latest reading that is no mistake
+	before time.Time // the latest reading before the clock went ahead, zero if it has gone back since, or never went
 
-	behind atomic.Int64 // milliseconds since the epoch: up to here samples may have been written already though they are new
+	behind atomic.Int64 // milliseconds since the epoch: up to here, samples of the present may have been written already
 }
 
-// step is what a clock that was set did.
+// step is how the clock was set.
 type step struct {
-	from, to time.Time // what it would show now, and shows
-	mistaken time.Time // going back by more than maxAhead: what is later than this is a mistake; else zero
-	floor    time.Time // nothing that was no mistake is later; zero if that is not known
+	from, to time.Time // what it would show without the step, and what it shows
+	mistaken time.Time // after a step back by more than order.MaxAhead: everything later is a mistake; else zero
+	floor    time.Time // nothing later than this is right; zero if that is not known
 }
 
 func newClock() *clock {
@@ -53,8 +56,8 @@ func (c *clock) start() {
 	c.behind.Store(math.MinInt64)
 }
 
-// now returns the wall clock and its distance from the monotonic one, which changes when the clock is set, and does what
-// is to be done when it was.
+// now returns the wall clock and its distance from the monotonic one, which changes when the clock
+// is set. It calls stepped when it was.
 func (c *clock) now() (wall time.Time, distance time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -68,7 +71,7 @@ func (c *clock) now() (wall time.Time, distance time.Duration) {
 	case by > stepTolerance && c.before.IsZero():
 		c.before = c.newest
 	case by < -stepTolerance:
-		if limit := wall.Add(maxAhead); c.newest.After(limit) {
+		if limit := wall.Add(order.MaxAhead); c.newest.After(limit) {
 			s.mistaken = limit
 			if !c.before.After(limit) {
 				s.floor = c.before
@@ -90,12 +93,12 @@ func (c *clock) now() (wall time.Time, distance time.Duration) {
 	return wall, time.Duration(wall.UnixNano()) - mono
 }
 
-// moved returns how far the wall clock was set since it was looked at last.
+// moved returns how far the wall clock was set since the last reading.
 func (c *clock) moved(wall time.Time, mono time.Duration) time.Duration {
 	return wall.Sub(c.wall) - (mono - c.mono)
 }
 
-// restored tells the clock that the log holds samples up to ms.
+// restored notes that the log holds samples up to ms.
 func (c *clock) restored(ms int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -105,11 +108,11 @@ func (c *clock) restored(ms int64) {
 	}
 }
 
-// isBehind tells whether the clock was later before than ms.
+// isBehind tells whether the clock once showed ms or later.
 func (c *clock) isBehind(ms int64) bool { return ms <= c.behind.Load() }
 
-// limit is the latest timestamp that anything may bear now, in milliseconds since the epoch.
+// limit returns the latest timestamp that a sample may bear now, in milliseconds since the epoch.
 func (c *clock) limit() int64 {
 	wall, _ := c.read()
-	return wall.Add(maxAhead).UnixMilli()
+	return wall.Add(order.MaxAhead).UnixMilli()
 }

@@ -24,6 +24,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"promrelay/record"
+	"promrelay/scrape/order"
 	"promrelay/targets"
 	"promrelay/wal"
 )
@@ -105,7 +106,8 @@ func (l *readLog) between(series string, from, to time.Time) (out []point) {
 	return out
 }
 
-// inOrder demands that no series goes back in time, but where from what is a mistake: later than limit.
+// inOrder demands that no series goes back in time, but where from what is a mistake: later than
+// limit.
 func (l *readLog) inOrder(limit time.Time) {
 	l.t.Helper()
 	l.mu.Lock()
@@ -188,7 +190,7 @@ func withClock(t *testing.T, interval time.Duration, f func(t *testing.T, c *clo
 		core, seen := observer.New(zap.WarnLevel)
 		c := &clocked{log: &readLog{t: t, points: map[string][]point{}}, seen: seen, page: "m 1\nn 1\n# EOF\n", wait: map[string]time.Duration{}}
 		var err error
-		if c.Pool, err = New(Options{Log: c.log, Guard: NewGuard(), Host: "h", Logger: zap.New(core)}); err != nil {
+		if c.Pool, err = New(Options{Log: c.log, Guard: order.New(), Host: "h", Logger: zap.New(core)}); err != nil {
 			t.Fatal(err)
 		}
 		c.start = time.Now().Round(0)
@@ -219,8 +221,9 @@ func withClock(t *testing.T, interval time.Duration, f func(t *testing.T, c *clo
 
 const year = 365 * 24 * time.Hour
 
-// TestClockYearAhead sets the clock a year ahead for 3 s: then all goes on at once, report series, exemplars and staleness markers,
-// too, also where a scrape was under way when the clock was set back.
+// TestClockYearAhead sets the clock a year ahead for 3 s: then all goes on at once, report series,
+// exemplars and staleness markers, too, also where a scrape was under way when the clock was set
+// back.
 func TestClockYearAhead(t *testing.T) {
 	withClock(t, time.Second, func(t *testing.T, c *clocked) {
 		c.wait["b:1"] = 900 * time.Millisecond
@@ -272,8 +275,8 @@ func TestClockYearAhead(t *testing.T) {
 	})
 }
 
-// TestClockBack sets the clock back by ten seconds, and later ahead again: what cannot be written in order is dropped with its
-// reason, and ten seconds later all is as before.
+// TestClockBack sets the clock back by ten seconds, and later ahead again: what cannot be written
+// in order is dropped with its reason, and ten seconds later all is as before.
 func TestClockBack(t *testing.T) {
 	withClock(t, time.Second, func(t *testing.T, c *clocked) {
 		c.sleep(20 * time.Second)
@@ -323,10 +326,10 @@ func TestClockBack(t *testing.T) {
 	})
 }
 
-// TestClockPlan sets the clock by little and by much, either way: scrapes keep their rhythm, bear the clock's time at even distances, and
-// none counts as late. Small steps are not told of.
+// TestClockPlan sets the clock by little and by much, either way: scrapes keep their rhythm, bear
+// the clock's time at even distances, and none counts as late. Small steps are not logged.
 func TestClockPlan(t *testing.T) {
-	for by, told := range map[time.Duration]int{
+	for by, logged := range map[time.Duration]int{
 		300 * time.Millisecond: 0, -300 * time.Millisecond: 0, time.Millisecond: 0, 7 * time.Second: 1, -7 * time.Second: 1, -time.Hour: 1,
 		year: 1, -20 * year: 1, 200 * year: 1,
 	} {
@@ -338,7 +341,7 @@ func TestClockPlan(t *testing.T) {
 				c.sleep(40 * time.Second)
 				ps := c.log.points["up@a:1"][before:]
 				lost := 0
-				if by < 0 && -by < maxAhead {
+				if by < 0 && -by < order.MaxAhead {
 					lost = int(math.Ceil(-by.Seconds() / 2))
 				}
 				if n := len(ps); n < 20-lost || n > 20 {
@@ -354,7 +357,7 @@ func TestClockPlan(t *testing.T) {
 				if err := c.metrics.late.Write(&late); err != nil || late.GetHistogram().GetSampleSum() > 0.1 {
 					t.Errorf("scrapes begin %v s late in all, %v", late.GetHistogram().GetSampleSum(), err)
 				}
-				if c.seen.Len() != told {
+				if c.seen.Len() != logged {
 					t.Errorf("%d lines in the log: %v", c.seen.Len(), c.seen.All())
 				}
 			})
@@ -383,7 +386,8 @@ func TestClockSlews(t *testing.T) {
 	})
 }
 
-// TestClockRestored starts from a log that was written under a clock a year ahead, and from one that is a minute ahead.
+// TestClockRestored starts from a log that was written under a clock a year ahead, and from one
+// that is a minute ahead.
 func TestClockRestored(t *testing.T) {
 	for by, want := range map[time.Duration]struct{ written, clock int }{year: {1, 0}, time.Minute: {0, 1}, -time.Minute: {1, 0}} {
 		dir := t.TempDir()
@@ -398,16 +402,16 @@ func TestClockRestored(t *testing.T) {
 		now := time.Now()
 		write := func(w *writer, ms int64) (newExemplar bool) {
 			tab := newTable(w.guard)
-			slot, _ := w.guard.acquire(hashLabels(ls, nil))
+			slot, _ := w.guard.Acquire(ls.Bytes(nil))
 			tab.addRow(ls, slot, 0)
 			e := record.Irregular{Kind: record.Exemplar, Time: ms, Value: 1}
 			if err := w.commit(tab, &record.Scrape{Time: ms, Values: []float64{1}, Present: record.Bits{1}, Irregular: []record.Irregular{e}}); err != nil {
 				t.Fatal(err)
 			}
-			_, _, newExemplar = w.guard.newExemplar(slot, lastExemplar{ms: now.UnixMilli(), own: true, value: 2})
+			_, _, newExemplar = w.guard.AddExemplar(slot, order.Exemplar{Time: now.UnixMilli(), Own: true, Value: 2})
 			return newExemplar
 		}
-		log, g := open(), NewGuard()
+		log, g := open(), order.New()
 		ahead := newClock()
 		ahead.read = func() (time.Time, time.Duration) { return now.Add(by), 0 }
 		ahead.start()
@@ -421,7 +425,7 @@ func TestClockRestored(t *testing.T) {
 			t.Fatal(err)
 		}
 		core, seen := observer.New(zap.WarnLevel)
-		next := NewGuard()
+		next := order.New()
 		if err := next.RestoreFrom(r); err != nil {
 			t.Fatal(err)
 		}
@@ -438,7 +442,7 @@ func TestClockRestored(t *testing.T) {
 		if got := testutil.ToFloat64(p.metrics.dropped.WithLabelValues(dropClock)); got != float64(want.clock) {
 			t.Errorf("%v: %v samples are dropped for the clock, want %d", by, got, want.clock)
 		}
-		if told := seen.Len() > 0; told != (by > 0) {
+		if logged := seen.Len() > 0; logged != (by > 0) {
 			t.Errorf("%v: the log tells %v", by, seen.All())
 		}
 		if err := log.Close(); err != nil {
@@ -475,17 +479,5 @@ func TestClockSteps(t *testing.T) {
 				t.Errorf("%s: look %d: behind %s, want %s", name, i, time.UnixMilli(got), time.UnixMilli(want))
 			}
 		}
-	}
-}
-
-// BenchmarkForgetAhead is what a step of the clock costs.
-func BenchmarkForgetAhead(b *testing.B) {
-	g := NewGuard()
-	for i := range 1_000_000 {
-		slot, _ := g.acquire(uint64(i+1) * 0x9e3779b97f4a7c15)
-		g.slot(slot).last.Store(int64(i))
-	}
-	for b.Loop() {
-		g.forgetAhead(1<<40, math.MinInt64)
 	}
 }

@@ -6,10 +6,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/prometheus/model/value"
+
+	"promrelay/scrape/order"
 )
 
-// TestClockGoesBackAndForth sets the clock back, and after some time right again. What must hold (see clock):
-//   - back by up to maxAhead, nothing is written until the clock is as late as before, and all is from then on: the pages of that time are dropped
+// TestClockGoesBackAndForth sets the clock back, and after some time right again. What must hold
+// (see clock):
+//   - back by up to order.MaxAhead, nothing is written until the clock is as late as before, and all is from then on: the pages of that time are dropped
 //     with the reason clock, and each series goes on where it was;
 //   - back by more, scraping goes on at once, without waiting for the old time;
 //   - either way no sample is written twice or out of order, but those of a time before which all was forgotten.
@@ -49,7 +52,7 @@ func TestClockGoesBackAndForth(t *testing.T) {
 				if got := x.dropped(dropClock); got != scrapes*perScrape-samples {
 					t.Errorf("%v samples are dropped for the clock, of %v in %v scrapes of which %v are written", got, scrapes*perScrape, scrapes, samples)
 				}
-				forgotten := c.back > maxAhead
+				forgotten := c.back > order.MaxAhead
 				x.set(0)
 				right := x.wall()
 				x.sleep(after * interval)
@@ -79,7 +82,8 @@ func TestClockGoesBackAndForth(t *testing.T) {
 	}
 }
 
-// inOrder demands that every series goes on in time. Where all was forgotten, it may go back once, from a time before set.
+// inOrder demands that every series goes on in time. Where all was forgotten, it may go back once,
+// from a time before set.
 func inOrder(t *testing.T, l *readLog, forgotten bool, set time.Time) {
 	t.Helper()
 	l.mu.Lock()

@@ -7,10 +7,12 @@ import (
 	"sync/atomic"
 )
 
-// maxHeader is how many bytes the header of an answer may have. It is in memory until it ends; net/http alone takes 10 MB.
+// maxHeader bounds the header of an answer, in bytes. All of it is in memory at once; net/http
+// alone allows 10 MB.
 const maxHeader = 1 << 20
 
-// dialer makes connections on which the header of an answer is bounded. What is encrypted it cannot bound.
+// dialer returns a dial function whose connections bound the header of an answer. On encrypted
+// connections they cannot.
 func dialer(network, address string) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, n, a string) (net.Conn, error) {
 		if network != "" {
@@ -24,18 +26,19 @@ func dialer(network, address string) func(ctx context.Context, network, address 
 	}
 }
 
-// headerConn refuses an answer by HTTP/1.1 with a header that is too large. The headers of interim answers (1xx) count with it, since any
-// number of them may come first. One goroutine writes, another one reads.
+// headerConn refuses an HTTP/1.1 answer whose header is too large. The headers of interim answers
+// (1xx) count too, since any number of them may come first. One goroutine writes, another one
+// reads.
 type headerConn struct {
 	net.Conn
-	requests  atomic.Uint64 // that were written, at least
+	requests  atomic.Uint64 // lower bound of those that were written
 	encrypted atomic.Bool
 
-	// Of the one that reads.
+	// Of the goroutine that reads.
 	seen  uint64 // requests
 	bytes int    // of the headers of the answers to the last one
 	start int    // how many of them belong to interim answers
-	line  int    // bytes of the last line, without what ends it
+	line  int    // bytes of the last line, without its end
 	class byte   // first digit of the status
 	ended bool
 }
@@ -65,7 +68,7 @@ func (c *headerConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// headerFits reads on in a header.
+// headerFits counts more bytes of a header, and tells whether it is small enough so far.
 func (c *headerConn) headerFits(b []byte) bool {
 	const status = len("HTTP/1.1 ")
 	for _, x := range b {

@@ -15,8 +15,8 @@ import (
 	config_util "github.com/prometheus/common/config"
 )
 
-// TestLargeHeader: an answer whose header does not end is refused at 1 MB, before it takes more, also behind an interim answer, and so are
-// interim answers that do not end.
+// TestLargeHeader: an answer whose header does not end is refused at 1 MB, before it takes more,
+// also behind an interim answer, and so are interim answers that do not end.
 func TestLargeHeader(t *testing.T) {
 	const interim = "HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"
 	for name, c := range map[string]struct{ begin, chunk string }{
@@ -59,7 +59,8 @@ func TestLargeHeader(t *testing.T) {
 	}
 }
 
-// TestHeaders: what is no larger than it may be passes, by HTTP/1.1, HTTP/2 and TLS, once and again.
+// TestHeaders: what is no larger than it may be passes, by HTTP/1.1, HTTP/2 and TLS, once and
+// again.
 func TestHeaders(t *testing.T) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/header" {

@@ -14,15 +14,17 @@ import (
 	"promrelay/targets"
 )
 
-// shownBytes is how much is told of what a parser says, which may repeat a line of the page; shownError how much of an error.
+// shownBytes bounds the error of a parser, which may repeat a line of the page. shownError bounds
+// any error that is shown.
 const shownBytes, shownError = 300, 2000
 
-// cut returns a text without its middle, if it is longer than so many bytes: what is wrong stands at its end.
-func cut(s string, most int) string {
-	if len(s) <= most {
+// cut returns a text without its middle if it is longer than limit bytes. The end of an error says
+// what is wrong.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
-	begin, end := most*2/3, len(s)-most/3
+	begin, end := limit*2/3, len(s)-limit/3
 	for begin > 0 && !utf8.RuneStart(s[begin]) {
 		begin--
 	}
@@ -32,16 +34,17 @@ func cut(s string, most int) string {
 	return fmt.Sprintf("%s... (%d bytes) ...%s", s[:begin], end-begin, s[end:])
 }
 
-// pageError is what is wrong in a page, and where.
+// pageError says what is wrong in a page, and where.
 type pageError struct {
 	where string
 	err   error
 }
 
 func (e pageError) Error() string { return e.where + ": " + cut(e.err.Error(), shownBytes) }
+
 func (e pageError) Unwrap() error { return e.err }
 
-// sampleLimitError is a page with more samples than sample_limit lets it have.
+// sampleLimitError is about a page with more samples than sample_limit allows.
 type sampleLimitError struct {
 	key            string // of the limit
 	limit, samples int
@@ -51,7 +54,7 @@ func (e sampleLimitError) Error() string {
 	return fmt.Sprintf("%s %d: the page has %d", e.key, e.limit, e.samples)
 }
 
-// bucketLimitError is a histogram that has too many buckets, also at the lowest resolution.
+// bucketLimitError is about a histogram that has too many buckets even at the lowest resolution.
 type bucketLimitError struct {
 	key            string // of the limit
 	limit, buckets int
@@ -61,11 +64,11 @@ func (e bucketLimitError) Error() string {
 	return fmt.Sprintf("%s %d: a histogram has %d buckets at its lowest resolution", e.key, e.limit, e.buckets)
 }
 
-// timeoutError is a scrape that took too long.
+// timeoutError is about a scrape that took too long.
 type timeoutError struct {
 	key     string
 	timeout time.Duration
-	bytes   int64 // of the page that had come, -1 where there was no answer
+	bytes   int64 // of the page that arrived, -1 if there was no answer
 	err     error
 }
 
@@ -78,7 +81,7 @@ func (e timeoutError) Error() string {
 
 func (e timeoutError) Unwrap() error { return e.err }
 
-// tlsError is a certificate that does not fit, and what to do.
+// tlsError is about a certificate that cannot be verified, and says what to do.
 type tlsError struct {
 	hint string
 	err  error
@@ -88,8 +91,8 @@ func (e tlsError) Error() string { return fmt.Sprintf("%v (%s)", e.err, e.hint) 
 
 func (e tlsError) Unwrap() error { return e.err }
 
-// explain adds to an error of fetching the page of t what a person needs to know. Bytes are of the page that had come, -1 where
-// there was no answer.
+// explain adds to an error of fetching the page of t what a person needs to know. Bytes are of the
+// page that arrived, -1 if there was no answer.
 func explain(err error, t *targets.Target, bytes int64) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return timeoutError{t.Job.Owner.Key("scrape_timeout"), t.Timeout, bytes, err}
@@ -100,8 +103,8 @@ func explain(err error, t *targets.Target, bytes int64) error {
 	return err
 }
 
-// tlsHint says what to do about a certificate that is not for the name that was asked for, or of a CA that is not known. The kubelets of all
-// Nodes are asked for by their addresses, so that no one name fits them.
+// tlsHint says what to do about a certificate that is for another name, or from an unknown CA.
+// Kubelets are scraped at the addresses of their Nodes, so no single server name fits them all.
 func tlsHint(err error, t *targets.Target) string {
 	owner := t.Job.Owner
 	nodes := owner.Kind == targets.NodesBlock
@@ -121,7 +124,7 @@ func tlsHint(err error, t *targets.Target) string {
 		return fmt.Sprintf("asked for %q, the name of %s", name, key)
 	}
 	name := ""
-	if u := new(url.Error); errors.As(err, &u) { // the host of a redirect, maybe
+	if u := new(url.Error); errors.As(err, &u) { // it may be the host of a redirect
 		if at, bad := url.Parse(u.URL); bad == nil {
 			name = at.Hostname()
 		}
@@ -132,7 +135,8 @@ func tlsHint(err error, t *targets.Target) string {
 	return fmt.Sprintf("asked for %q, the name of the URL; %s sets another", name, owner.Key("tls_config.server_name"))
 }
 
-// credentials tells which credentials came with the request that resp answers. A redirect to another host goes without any.
+// credentials says whether the request had credentials that was refused with 401 or 403. After a
+// redirect to another host it has none.
 func credentials(resp *http.Response) string {
 	if resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusForbidden || resp.Request == nil {
 		return ""
@@ -144,4 +148,38 @@ func credentials(resp *http.Response) string {
 		return "no credentials were sent, since a redirect led to another host"
 	}
 	return "no credentials were sent"
+}
+
+// limitName returns the value of the metric's label limit for an error, "" for one that is not
+// about a limit.
+func limitName(err error) string {
+	var label labelLimitError
+	var target targetLimitError
+	switch {
+	case errors.As(err, new(sampleLimitError)):
+		return "sample_limit"
+	case errors.As(err, new(bucketLimitError)):
+		return "native_histogram_bucket_limit"
+	case errors.As(err, new(bodySizeError)):
+		return "body_size_limit"
+	case errors.As(err, new(sizeError)), errors.As(err, new(countError)), errors.As(err, new(ruleError)):
+		return "size"
+	case errors.As(err, new(memoryError)):
+		return "memory_limit"
+	case errors.As(err, &label):
+		return "label_limit"
+	case errors.As(err, &target):
+		return "target_limit"
+	}
+	return ""
+}
+
+// targetLimitError fails every scrape of a job that has too many targets.
+type targetLimitError struct {
+	key            string // of the limit
+	targets, limit int
+}
+
+func (e targetLimitError) Error() string {
+	return fmt.Sprintf("%s exceeded (number of targets: %d, limit: %d)", e.key, e.targets, e.limit)
 }

@@ -109,7 +109,8 @@ func TestErrorsTell(t *testing.T) {
 	}
 }
 
-// TestHintsOfCertificates tells what to do about each thing that may be wrong with one, by the fields of what the target is of.
+// TestHintsOfCertificates tells what to do about each thing that may be wrong with one, by the
+// fields of what the target is of.
 func TestHintsOfCertificates(t *testing.T) {
 	noIP := x509.HostnameError{Certificate: &x509.Certificate{DNSNames: []string{"node1"}}, Host: "10.0.0.1"}
 	for name, c := range map[string]struct {

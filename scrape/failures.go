@@ -11,14 +11,14 @@ import (
 	"promrelay/targets"
 )
 
-// failureLogs are the files named by scrape_failure_log_file. One is opened when the first scrape fails that it is
-// to tell of, and stays open.
+// failureLogs are the files named by scrape_failure_log_file. Each is opened with its first failed
+// scrape, and stays open.
 type failureLogs struct {
 	mu    sync.Mutex
 	files map[string]*logging.JSONFileLogger // by path; nil for one that cannot be opened
 }
 
-// add notes a scrape that failed, as Prometheus does: a line of JSON with msg, job_name and target.
+// add logs a failed scrape as Prometheus does: a line of JSON with msg, job_name and target.
 func (f *failureLogs) add(t *targets.Target, failure error, log *zap.Logger) {
 	path := t.Job.Config.ScrapeFailureLogFile
 	if path == "" {
@@ -30,7 +30,7 @@ func (f *failureLogs) add(t *targets.Target, failure error, log *zap.Logger) {
 	if !known {
 		var err error
 		if file, err = logging.NewJSONFileLogger(path); err != nil {
-			log.Error("scrape_failure_log_file stays unused", zap.String("job", t.Job.Name), zap.Error(err))
+			log.Error("scrape_failure_log_file cannot be opened", zap.String("job", t.Job.Name), zap.NamedError("err", err))
 		}
 		if f.files == nil {
 			f.files = map[string]*logging.JSONFileLogger{}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/bits"
 	"net/http"
 	"strconv"
 	"strings"
@@ -26,7 +25,8 @@ var errZstd = errors.New("the answer is compressed by zstd, which was not asked 
 // userAgent is what targets see of the relay.
 var userAgent = "promrelay/" + cmp.Or(version.Version, "dev")
 
-// newRequest makes the request for the page of t. Headers and their order of preference are those of prometheus/scrape.
+// newRequest makes the request for the page of t. Headers and their order of preference are those
+// of prometheus/scrape.
 func newRequest(ctx context.Context, t *targets.Target) (*http.Request, error) {
 	c := t.Job.Config
 	scheme, err := promconfig.ToEscapingScheme(c.MetricNameEscapingScheme, c.MetricNameValidationScheme)
@@ -62,23 +62,6 @@ func acceptHeader(protocols []promconfig.ScrapeProtocol, scheme model.EscapingSc
 	return strings.Join(append(vals, fmt.Sprintf("*/*;q=0.%d", weight)), ",")
 }
 
-// buffers holds pages' memory, by the power of two of its size.
-var buffers [40]sync.Pool
-
-func getBuffer(size int) []byte {
-	class := bits.Len(uint(size - 1))
-	if b, ok := buffers[class].Get().(*[]byte); ok {
-		return (*b)[:0]
-	}
-	return make([]byte, 0, 1<<class)
-}
-
-func putBuffer(b []byte) {
-	if class := bits.Len(uint(cap(b))) - 1; class >= 10 && class < len(buffers) {
-		buffers[class].Put(&b)
-	}
-}
-
 type gunzipper struct {
 	buf *bufio.Reader
 	z   gzip.Reader
@@ -86,21 +69,21 @@ type gunzipper struct {
 
 var gunzippers = sync.Pool{New: func() any { return &gunzipper{buf: bufio.NewReaderSize(nil, 16<<10)} }}
 
-// body is a page on its way.
+// body is the page of an answer, to be read once.
 type body struct {
 	io.Reader   // of the page, decompressed
 	contentType string
 	raw         io.ReadCloser
-	gunzipper   *gunzipper // nil where it is not compressed
+	gunzipper   *gunzipper // nil if the page is not compressed
 }
 
-// fetch asks t for its page. The caller closes the body.
+// fetch requests the page of t. The caller closes the body.
 func fetch(ctx context.Context, client *http.Client, t *targets.Target) (*body, error) {
 	req, err := newRequest(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := client.Do(req) //nolint:bodyclose // it is closed as a body
+	resp, err := client.Do(req) //nolint:bodyclose // the body closes it
 	if err != nil {
 		return nil, err
 	}
@@ -130,11 +113,12 @@ func (b *body) open(resp *http.Response) error {
 	return nil
 }
 
-// passOver is how much of a body is read that nobody looks at, so that its connection can be used again.
-const passOver = 256 << 10
+// drainBytes is how much of the rest of a body is read and discarded, so that its connection can be
+// used again.
+const drainBytes = 256 << 10
 
 func (b *body) close() {
-	_, _ = io.CopyN(io.Discard, b.raw, passOver)
+	_, _ = io.CopyN(io.Discard, b.raw, drainBytes)
 	b.raw.Close()
 	if b.gunzipper != nil {
 		gunzippers.Put(b.gunzipper)
@@ -142,22 +126,12 @@ func (b *body) close() {
 	}
 }
 
-// bodySizeError is a page that is as large as it may not be.
-type bodySizeError struct {
-	key   string // of the configuration
-	limit int64  // bytes
-}
-
-func (e bodySizeError) Error() string {
-	return fmt.Sprintf("%s %d: the page has as many bytes, or more", e.key, e.limit)
-}
-
-// statusError is what a target answered instead of a page.
+// statusError is an answer other than 200.
 type statusError struct {
 	code   int
 	status string
 	hint   string // the first line of the body, if it is short text
-	sent   string // which credentials were sent, where that matters
+	sent   string // which credentials were sent, "" if that does not matter
 }
 
 func (e statusError) Error() string {
@@ -171,7 +145,8 @@ func (e statusError) Error() string {
 	return text + ": " + e.hint
 }
 
-// bodyHint reads what may tell a person why: a kubelet says which permission is missing.
+// bodyHint returns the first line of a short text, which may say why: a kubelet names the missing
+// permission.
 func bodyHint(body io.Reader) string {
 	b, _ := io.ReadAll(io.LimitReader(body, 512))
 	s, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
@@ -181,7 +156,7 @@ func bodyHint(body io.Reader) string {
 	return strings.ToValidUTF8(s, "?")
 }
 
-// unauthorized tells whether the target wants other credentials than it got.
+// unauthorized tells whether the target demands other credentials.
 func unauthorized(err error) bool {
 	var status statusError
 	return errors.As(err, &status) && (status.code == http.StatusUnauthorized || status.code == http.StatusForbidden)

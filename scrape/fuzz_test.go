@@ -12,12 +12,12 @@ import (
 	"github.com/prometheus/common/model"
 
 	"promrelay/record"
-
+	"promrelay/scrape/order"
 	"promrelay/targets"
 )
 
-// FuzzPage: no page panics, and it does not matter in which pieces it comes: what is read is the same, error or not, and what the
-// log gets of it can be read.
+// FuzzPage: no page panics, and it does not matter in which pieces it comes: what is read is the
+// same, error or not, and what the log gets of it can be read.
 func FuzzPage(f *testing.F) {
 	for contentType, page := range map[string]string{typeText: benchPage(30, 0, " 1000", ""), typeOpenMetrics: benchPage(30, 0, "", "# EOF\n"), typeProtobuf: benchProtobuf(40, 0)} {
 		for i := range 8 {
@@ -35,16 +35,16 @@ func FuzzPage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second string, kind int, settings uint8, piece int) {
 		contentType := fuzzTypes[uint(kind)%uint(len(fuzzTypes))]
 		read := func(room int, pieces func(io.Reader) io.Reader) (out []string) {
-			tab, p := newTable(NewGuard()), new(page)
+			tab, p := newTable(order.New()), new(page)
 			tab.rows = record.NewTable(1)
 			set := fuzzPageSettings(settings)
 			for i, body := range []string{first, second, first} {
 				win := newWindow(pieces(bytes.NewReader([]byte(body))))
 				if room > 0 {
-					win.least, win.buf = 8, make([]byte, headroom, headroom+room)
+					win.minRead, win.buf = 8, make([]byte, headroom, headroom+room)
 				}
-				if win.longest = 1 << 10; settings&128 != 0 {
-					win.longest = maxText
+				if win.maxLine = 1 << 10; settings&128 != 0 {
+					win.maxLine = maxText
 				}
 				p.reset(tab, set, int64(i+1)*1000)
 				p.maxTime = math.MaxInt64

@@ -2,40 +2,42 @@ package scrape
 
 import (
 	"fmt"
-	"strings"
-
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/model/relabel"
 
 	"promrelay/targets"
 )
 
-// What no configuration can lift, since something would break: the sizes that labels, records and the log can hold.
+// These bounds cannot be configured: labels, records and the log cannot hold more.
 const (
-	// maxText is how many bytes a series' labels may have, before relabelling and after it, and a line and what is in it: HELP, an
-	// exemplar. Package labels panics above 2^24 for one name or value, and writes one of 2^24 so that it cannot be read.
+	// maxText bounds, in bytes, the labels of a series before and after relabelling, and a line
+	// with what is in it. Package labels panics above 2^24 bytes for one name or value, and cannot
+	// read one of exactly 2^24.
 	maxText = 1<<24 - 1
-	// maxLabels is how many labels a series may have. To add one costs a look at those that a rule has added before.
+	// maxLabels bounds the labels of a series. Adding one takes time in proportion to those that a
+	// rule has added before.
 	maxLabels = 1 << 14
-	// maxRecord is how many bytes a record may have: wal takes 2^28, and what one line adds is not asked about.
+	// maxRecord bounds a record, in bytes. The log takes 2^28; the difference is for one line,
+	// which is added without a check.
 	maxRecord = 1<<28 - 1<<25
 )
 
-// Limits are those that hold for every scrape.
+// Limits hold for every scrape.
 type Limits struct {
-	// BodyBytes is the size at which a page is refused, decompressed, in bytes; 0 for none. A body_size_limit of the job goes before it.
+	// BodyBytes is the size at which a page is refused, decompressed, in bytes; 0 means no limit. A
+	// body_size_limit of the job replaces it.
 	BodyBytes int64
-	// LineBytes is how long a line may be, or what stands for one in protobuf, in bytes; 0 for none but what can be held, 16 MB.
+	// LineBytes bounds a line, or a part of protobuf, in bytes; 0 means 16 MB, which is the most
+	// that labels can hold.
 	LineBytes int64
-	// MemoryBytes is what all scrapes may hold together, beside the series that are known; 0 for none, negative for half of what
-	// the process may use.
+	// MemoryBytes bounds the memory of all scrapes together, without the series that are known
+	// already, in bytes; 0 means no limit, negative half of what the process may use.
 	MemoryBytes int64
 }
 
-// DefaultLimits are those of Options that name none. A large cluster's kube-state-metrics has 100 MB.
+// DefaultLimits are the limits if Options have none. The page of kube-state-metrics in a large
+// cluster has 100 MB.
 var DefaultLimits = Limits{BodyBytes: 256 << 20, LineBytes: 1 << 20, MemoryBytes: -1}
 
-// limits are Limits as they are in use.
+// limits are Limits in use.
 type limits struct {
 	Limits
 	memory *memory
@@ -57,6 +59,7 @@ func (l *limits) body(j *targets.Job) (bytes int64, key string) {
 	return l.BodyBytes, "scrape.body_size_limit"
 }
 
+// line returns how many bytes a line may have.
 func (l *limits) line() int64 {
 	if l.LineBytes <= 0 {
 		return maxText
@@ -64,22 +67,22 @@ func (l *limits) line() int64 {
 	return min(l.LineBytes, maxText)
 }
 
-// tableShare is the share of the memory for scrapes that the series of one target may take, as long as they are known; tableLeast is what
-// they may take at any rate, in bytes. A large cluster's kube-state-metrics has 30 MB of them.
+// The series of one target may take one part in tableShare of the memory for scrapes, and
+// minTableLimit bytes in any case. Those of kube-state-metrics in a large cluster take 30 MB.
 const (
-	tableShare = 4
-	tableLeast = 16 << 20
+	tableShare    = 4
+	minTableLimit = 16 << 20
 )
 
-// table is how many bytes the series of one target may take, 0 for what a record can hold.
+// table returns how many bytes the series of one target may take, 0 for what a record can hold.
 func (l *limits) table() int {
 	if l.memory.limit == 0 {
 		return 0
 	}
-	return int(max(l.memory.limit/tableShare, tableLeast))
+	return int(max(l.memory.limit/tableShare, minTableLimit))
 }
 
-// sizeError is a page, or a part of one, that is larger than it may be.
+// sizeError is about a page, or a part of one, that is too large.
 type sizeError struct {
 	what  string
 	bytes int64 // 0 where it is not known
@@ -98,76 +101,7 @@ func (e sizeError) Error() string {
 	return text
 }
 
-// fullError is a target whose series take more than they may.
+// fullError is about a target whose series take too much memory.
 type fullError struct{ sizeError }
 
 func (e fullError) Unwrap() error { return e.sizeError }
-
-// countError is a series of too many labels.
-type countError int
-
-func (e countError) Error() string {
-	return fmt.Sprintf("a series has %d labels, more than %d", int(e), maxLabels)
-}
-
-// ruleError is a relabelling that would make labels which cannot be held.
-type ruleError struct {
-	field string // where the rule stands
-	bytes int    // of the series before it
-}
-
-func (e ruleError) Error() string {
-	return fmt.Sprintf("%s could make more than %d bytes of labels of a series that has %d", e.field, maxText, e.bytes)
-}
-
-// relabel applies the rules to b, the labels of which have at most size bytes, and tells whether the series stays. It stops
-// before a rule that could make more of them than can be held: what a rule makes is bounded by how often it names its sources.
-func (s *settings) relabel(b *labels.Builder, size int) (keep bool, err error) {
-	count := 0 // at most; 0 is not known
-	for i, rule := range s.rules {
-		more := growth(rule, size)
-		if size+more > maxText || rule.Action == relabel.LabelMap && (count == 0 || 2*count > maxLabels) {
-			size, count = measure(b)
-			if more = growth(rule, size); size+more > maxText {
-				return false, ruleError{s.job.MetricOrigin(i).Field, size}
-			}
-			if count > maxLabels {
-				return false, countError(count)
-			}
-		}
-		if !relabel.ProcessBuilder(b, s.rules[i:i+1]...) {
-			return false, nil
-		}
-		size += more
-		if rule.Action == relabel.LabelMap {
-			count *= 2
-		}
-	}
-	return true, nil
-}
-
-// growth bounds how many bytes a rule adds to labels of size bytes, and how many it puts together to look at.
-func growth(r *relabel.Config, size int) int {
-	sources := len(r.SourceLabels) * (size + len(r.Separator))
-	refs := func(s string, of int) int { return len(s) + strings.Count(s, "$")*of }
-	switch r.Action {
-	case relabel.Replace:
-		return sources + refs(r.Replacement, sources) + refs(r.TargetLabel, sources)
-	case relabel.Lowercase, relabel.Uppercase:
-		return 4*sources + len(r.TargetLabel)
-	case relabel.HashMod:
-		return sources + len(r.TargetLabel) + 20
-	case relabel.LabelMap:
-		return size + strings.Count(r.Replacement, "$")*size + len(r.Replacement)*min(size+1, maxLabels)
-	}
-	return sources
-}
-
-// measure returns the bytes and the number of the labels in b.
-func measure(b *labels.Builder) (size, count int) {
-	b.Range(func(l labels.Label) {
-		size += len(l.Name) + len(l.Value)
-		count++
-	})
-	return size, count
-}

@@ -21,12 +21,12 @@ import (
 	"promrelay/wal"
 )
 
-// strictLog reads what it is given, and fails the test where that cannot be read. It knows the longest label and the number of
-// labels of the series of the last table.
+// strictLog reads what it is given, and fails the test where that cannot be read. It knows the
+// maxLine label and the number of labels of the series of the last table.
 type strictLog struct {
 	t       testing.TB
 	tables  record.Tables
-	longest int
+	maxLine int
 	labels  int
 }
 
@@ -53,7 +53,7 @@ func (l *strictLog) Append(_ uint64, group ...wal.Frame) (wal.Position, error) {
 		for cur := table.Cursor(); cur.Next(); {
 			ls := cur.Labels(&b)
 			l.labels = max(l.labels, ls.Len())
-			ls.Range(func(x labels.Label) { l.longest = max(l.longest, len(x.Name), len(x.Value)) })
+			ls.Range(func(x labels.Label) { l.maxLine = max(l.maxLine, len(x.Name), len(x.Value)) })
 		}
 	}
 	return wal.Position{}, nil
@@ -141,8 +141,8 @@ func delimited(families ...*dto.MetricFamily) string {
 	return string(out)
 }
 
-// TestSizes: whatever has 2^8, 2^16 or 2^24 bytes, or as many parts, in whatever format, costs its target at most, for a reason that
-// names a limit; and what is taken can be read from the log.
+// TestSizes: whatever has 2^8, 2^16 or 2^24 bytes, or as many parts, in whatever format, costs its
+// target at most, for a reason that names a limit; and what is taken can be read from the log.
 func TestSizes(t *testing.T) {
 	for what, pages := range sized {
 		for _, n := range []int{1 << 8, 1 << 16, 1<<24 - 1, 1 << 24, 1<<24 + 1} {
@@ -160,7 +160,7 @@ func TestSizes(t *testing.T) {
 						c.ScrapeNativeHistograms = &native
 						log := &strictLog{t: t}
 						l := testLoop(t, log, c, served(contentType, false, page))
-						l.pool.SetLimits(Limits{LineBytes: line})
+						l.shared.setLimits(Limits{LineBytes: line})
 						l.scrape(t.Context(), time.Now())
 						sizes(t, l, log, what, n, line)
 					})
@@ -173,7 +173,7 @@ func TestSizes(t *testing.T) {
 // sizes checks what came of a page with something of size n.
 func sizes(t *testing.T, l *loop, log *strictLog, what string, n int, line int64) {
 	t.Helper()
-	if p := testutil.ToFloat64(l.pool.metrics.panics); p > 0 {
+	if p := testutil.ToFloat64(l.shared.metrics.panics); p > 0 {
 		t.Errorf("%g panics: %s", p, l.state().Error)
 	}
 	s := l.state()
@@ -190,8 +190,8 @@ func sizes(t *testing.T, l *loop, log *strictLog, what string, n int, line int64
 		t.Errorf("the reason is %.300s", s.Error)
 	case len(s.Error) > 1000:
 		t.Errorf("the reason has %d bytes", len(s.Error))
-	case s.Health == HealthUp && (strings.HasPrefix(what, "label") || what == "metric name") && log.longest != n && !strings.Contains(what, "lines"):
-		t.Errorf("the log has labels of %d bytes at most", log.longest)
+	case s.Health == HealthUp && (strings.HasPrefix(what, "label") || what == "metric name") && log.maxLine != n && !strings.Contains(what, "lines"):
+		t.Errorf("the log has labels of %d bytes at most", log.maxLine)
 	case s.Health == HealthUp && what == "number of labels" && log.labels < n:
 		t.Errorf("the log has series of %d labels at most", log.labels)
 	}
@@ -245,18 +245,18 @@ func TestEndlessPages(t *testing.T) {
 			l := testLoop(t, &strictLog{t: t}, promconfig.DefaultScrapeConfig, roundTrip(func(req *http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {c.contentType}}, Body: r, Request: req}, nil
 			}))
-			l.pool.SetLimits(c.limits)
+			l.shared.setLimits(c.limits)
 			l.scrape(t.Context(), time.Now())
 			if s := l.state(); !strings.Contains(s.Error, c.want) {
 				t.Errorf("the error is %q, want %q", s.Error, c.want)
 			}
-			if l.expects > 64<<20 {
-				t.Errorf("the scrape held %d bytes", l.expects)
+			if l.expected > 64<<20 {
+				t.Errorf("the scrape held %d bytes", l.expected)
 			}
-			if p := testutil.ToFloat64(l.pool.metrics.panics); p > 0 {
+			if p := testutil.ToFloat64(l.shared.metrics.panics); p > 0 {
 				t.Errorf("%g panics", p)
 			}
-			limits := l.pool.limits.Load()
+			limits := l.shared.limits.Load()
 			if limits.memory.used != 0 || limits.memory.holders != 0 {
 				t.Errorf("%d bytes are held, by %d scrapes", limits.memory.used, limits.memory.holders)
 			}
@@ -295,7 +295,7 @@ func TestRulesThatGrow(t *testing.T) {
 	for name, c := range map[string]struct {
 		rules []*relabel.Config
 		want  string // "" for up
-		bytes int    // of the longest label then
+		bytes int    // of the maxLine label then
 	}{
 		"2^16 by doubling":  {rules: repeat(twice, 12), bytes: 1 << 16},
 		"2^24 by doubling":  {rules: repeat(twice, 20), want: "metric_relabel_configs["},
@@ -318,11 +318,11 @@ func TestRulesThatGrow(t *testing.T) {
 			if !strings.Contains(s.Error, c.want) || c.want == "" && s.Error != "" {
 				t.Errorf("the error is %.300q, want %q", s.Error, c.want)
 			}
-			if p := testutil.ToFloat64(l.pool.metrics.panics); p > 0 {
+			if p := testutil.ToFloat64(l.shared.metrics.panics); p > 0 {
 				t.Errorf("%g panics", p)
 			}
-			if c.want == "" && log.longest < c.bytes {
-				t.Errorf("the longest label has %d bytes, want %d", log.longest, c.bytes)
+			if c.want == "" && log.maxLine < c.bytes {
+				t.Errorf("the maxLine label has %d bytes, want %d", log.maxLine, c.bytes)
 			}
 		})
 	}

@@ -8,176 +8,101 @@ import (
 	"promrelay/targets"
 )
 
-// Health is whether the last scrape of a target went well.
-type Health string
-
-// The healths, in the words of Prometheus's API.
-const (
-	HealthUnknown Health = "unknown"
-	HealthUp      Health = "up"
-	HealthDown    Health = "down"
-)
-
-// Status is what is known of a target.
-type Status struct {
-	Target     *targets.Target
-	Health     Health
-	Error      string // of the last scrape
-	LastScrape time.Time
-	Duration   time.Duration
-	Samples    int // on the last page, after relabelling
-	Series     int // that the target feeds now
-	Bytes      int // of the last page, decompressed
-}
-
-// tolerance is how late a scrape may begin and still bear the timestamp that was planned, as in
-// prometheus/scrape; stamps at even distances compress better.
+// tolerance is how late a scrape may begin and still bear its planned timestamp, as in
+// prometheus/scrape. Timestamps at even distances compress better.
 const tolerance = 2 * time.Millisecond
 
-// maxAhead is how far in the future the timestamp of a sample may lie.
-const maxAhead = 10 * time.Minute
-
-// loop scrapes one target. Its table outlives it where the job is reloaded and series stay what they are.
+// loop decides when a target is scraped, and when its series end.
 type loop struct {
-	pool    *Pool
-	table   *table
-	after   <-chan struct{} // closed when the loop that had the table before is done with it, nil for none
-	done    chan struct{}   // closed by finish when no more scrapes follow; staleness markers may
-	finish  func()
-	stop    context.CancelFunc
-	expects int64     // bytes that its last scrape held
-	last    time.Time // when the last scrape began
-	stamp   time.Time // the latest timestamp of a scrape
-
-	mu     sync.Mutex
-	target *targets.Target
-	set    *settings
-	client *client // nil until a scrape needs it
-	forced error   // makes each scrape fail
-	keep   bool    // another loop goes on with the table
-	status Status
+	scraper
+	after  <-chan struct{}    // closed when the loop that had the table before is done with it; nil for none
+	done   chan struct{}      // closed by finish, when no more scrapes follow; staleness markers may
+	finish func()             // may be called more than once
+	stop   context.CancelFunc // nil until the loop runs; guarded by the pool's mu
 }
 
-func newLoop(p *Pool, t *targets.Target, tab *table) *loop {
-	l := &loop{pool: p, table: tab, done: make(chan struct{}), status: Status{Health: HealthUnknown}}
+// newLoop returns the loop of t, which waits for after before it uses the table.
+func newLoop(s *shared, t *targets.Target, tab *table, after <-chan struct{}) *loop {
+	l := &loop{scraper: scraper{shared: s, table: tab, status: Status{Health: HealthUnknown}}, after: after, done: make(chan struct{})}
 	l.finish = sync.OnceFunc(func() { close(l.done) })
 	l.setTarget(t)
 	return l
 }
 
-// setTarget makes the loop scrape t, the labels and URL of which are those that it has.
-func (l *loop) setTarget(t *targets.Target) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.target == nil || l.target.Job != t.Job {
-		l.pool.clients.put(l.client)
-		l.set, l.client = newSettings(t), nil
-	}
-	l.target = t
-}
-
-// prepare returns what a scrape needs. Where the client cannot be made, for a file that is missing say, the
-// next scrape tries again.
-func (l *loop) prepare() (*targets.Target, *settings, *client, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	err := l.forced
-	if err == nil {
-		err = l.pool.checkToken(l.target)
-	}
-	if l.client == nil && err == nil {
-		l.client, err = l.pool.clients.get(l.target.Job.Config.HTTPClientConfig, l.target.Labels.Get(targets.UnixSocketLabel))
-	}
-	return l.target, l.set, l.client, err
-}
-
-func (l *loop) setForced(err error) {
-	l.mu.Lock()
-	l.forced = err
-	l.mu.Unlock()
-}
-
-// handOver keeps the loop from writing staleness markers when it ends.
-func (l *loop) handOver() {
-	l.mu.Lock()
-	l.keep = true
-	l.mu.Unlock()
-}
-
-// ends is closed when the loop is done with its table; nil if it never began. The caller holds the pool's mu.
-func (l *loop) ends() <-chan struct{} {
+// ended returns a channel that is closed when the loop is done with its table, nil if it never ran.
+// The caller holds the pool's mu.
+func (l *loop) ended() <-chan struct{} {
 	if l.stop == nil {
 		return nil
 	}
 	return l.done
 }
 
-func (l *loop) state() Status {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := l.status
-	s.Target = l.target
-	return s
-}
-
-// run scrapes until ctx ends. Then, unless life has ended too or the table was handed over, it writes
-// staleness markers, late enough that a loop which scrapes the same series since makes them void.
+// run scrapes until ctx ends. Then it writes staleness markers, unless life has ended too or
+// another loop took over the table.
 func (l *loop) run(ctx, life context.Context) {
 	if l.after != nil {
 		<-l.after
 	}
-	target := l.state().Target
-	interval := target.Interval
+	interval := l.state().Target.Interval
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	l.scrapes(ctx, life, ticker, target)
-	l.mu.Lock()
-	l.pool.clients.put(l.client)
-	keep := l.keep
-	l.mu.Unlock()
+	l.scrapes(ctx, life, ticker)
+	handedOver := l.closeClient()
 	l.finish()
-	if keep {
+	if handedOver {
 		return
 	}
 	defer l.table.close()
 	if l.last.IsZero() {
 		return
 	}
-	var at time.Time
+	if at, ok := l.waitForOthers(life, ticker, interval); ok {
+		l.endSeries(at)
+	}
+}
+
+// waitForOthers waits for two to three intervals, so that a loop which scrapes the same series by
+// now makes the staleness markers void. It returns the time of the markers: the end of the first
+// interval. It is false if life ended.
+func (l *loop) waitForOthers(life context.Context, ticker *time.Ticker, interval time.Duration) (at time.Time, ok bool) {
 	for _, wait := range []<-chan time.Time{ticker.C, ticker.C, nil} {
 		if wait == nil {
 			wait = time.After(interval / 10)
 		}
 		select {
 		case <-life.Done():
-			return
+			return at, false
 		case <-wait:
 		}
 		if at.IsZero() {
-			at, _ = l.pool.clock.now()
+			at, _ = l.shared.clock.now()
 		}
 	}
-	l.end(at)
+	return at, true
 }
 
-func (l *loop) scrapes(ctx, life context.Context, ticker *time.Ticker, target *targets.Target) {
+// scrapes scrapes at the target's place in each interval. A scrape that is under way goes on when
+// ctx ends, and stops with life.
+func (l *loop) scrapes(ctx, life context.Context, ticker *time.Ticker) {
+	target, clock := l.state().Target, l.shared.clock
 	interval := target.Interval
 	select {
 	case <-ctx.Done():
 		return
-	case <-time.After(l.pool.offset(target)):
+	case <-time.After(l.shared.offset(target)):
 	}
 	ticker.Reset(interval)
-	planned, planDistance := l.pool.clock.now()
+	planned, planDistance := clock.now()
 	for ctx.Err() == nil {
-		at, distance := l.pool.clock.now()
+		at, distance := clock.now()
 		if by := distance - planDistance; by.Abs() > tolerance { // the clock was set, the ticker goes on
 			planned, planDistance = planned.Add(by), distance
 		}
 		if over := at.Sub(planned); over >= interval {
 			planned = planned.Add(over.Truncate(interval))
 		}
-		l.pool.metrics.late.Observe(at.Sub(planned).Seconds())
+		l.shared.metrics.late.Observe(at.Sub(planned).Seconds())
 		if at.Sub(planned) <= min(interval/100, tolerance) {
 			at = planned
 		}
@@ -189,27 +114,17 @@ func (l *loop) scrapes(ctx, life context.Context, ticker *time.Ticker, target *t
 	}
 }
 
-// offset spreads the targets over the interval: a target has its place in it, pinned to the clock
-// (Target.offset of prometheus/scrape).
-func (p *Pool) offset(t *targets.Target) time.Duration {
-	interval, hash := t.Interval, t.Hash^p.offsetSeed
-	now, _ := p.clock.now()
+// offset returns how long to wait for the target's place in its interval, which is pinned to the
+// clock. It spreads the targets over the interval (Target.offset of prometheus/scrape).
+func (s *shared) offset(t *targets.Target) time.Duration {
+	now, _ := s.clock.now()
+	return offset(now, t.Interval, t.Hash^s.offsetSeed)
+}
+
+func offset(now time.Time, interval time.Duration, hash uint64) time.Duration {
 	next := int64(interval) - now.UnixNano()%int64(interval) + int64(hash%uint64(interval))
 	if next > int64(interval) {
 		next -= int64(interval)
 	}
 	return time.Duration(next)
-}
-
-// end writes the staleness markers of all series. Where the clock went back, they come right after the last samples.
-func (l *loop) end(at time.Time) {
-	if ahead := l.stamp.Sub(at); ahead >= 0 && ahead <= maxAhead {
-		at = l.stamp.Add(time.Millisecond)
-	}
-	p := pages.Get().(*page)
-	defer pages.Put(p)
-	p.reset(l.table, l.set, at.UnixMilli())
-	p.conclude(false, false)
-	p.report(reports(l.target.Job.Config), true)
-	_ = l.commit(p)
 }

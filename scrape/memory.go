@@ -9,45 +9,48 @@ import (
 	"sync"
 )
 
-// What scrapes may hold together, of what the process may use. The rest is for tables, the guard, the log and destinations.
+// Scrapes together may use one part in memoryShare of the memory of the process. The rest is for
+// tables, the guard, the log and destinations.
 const (
-	memoryShare    = 2
-	memoryDefault  = 1 << 30 // where the process has no limit
-	memoryLeast    = 64 << 20
-	memoryGranules = 64 << 10 // that scrapes ask for
+	memoryShare   = 2
+	defaultMemory = 1 << 30 // if the process has no limit
+	minMemory     = 64 << 20
+	memoryStep    = 64 << 10 // scrapes get multiples of it
 
-	// Of that, small scrapes have a share to themselves: a few large pages that come slowly are not to stop all other targets.
+	// One part in reserveShare of that is for small scrapes alone: a few large pages that arrive
+	// slowly must not stop all other targets. A scrape is small up to one part in smallShare.
 	reserveShare = 4
-	smallShare   = 64 // up to so much of it, a scrape is small
+	smallShare   = 64
 )
 
-// memoryLimit is how many bytes all scrapes may hold together, if the configuration does not say.
+// memoryLimit returns how many bytes all scrapes may hold together, if the configuration does not
+// say it.
 func memoryLimit() int64 {
-	all := debug.SetMemoryLimit(-1) // which tells it and changes nothing
+	all := debug.SetMemoryLimit(-1) // reads the limit and changes nothing
 	if all == math.MaxInt64 {
-		return memoryDefault
+		return defaultMemory
 	}
-	return max(all/memoryShare, memoryLeast)
+	return max(all/memoryShare, minMemory)
 }
 
-// memory is what all scrapes may hold together.
+// memory bounds what all scrapes hold together.
 type memory struct {
 	limit   int64 // bytes, 0 for none
-	reserve int64 // of them, for small scrapes alone
-	small   int64 // that a small scrape holds at most
+	reserve int64 // of limit, for small scrapes alone
+	small   int64 // up to so many bytes, a scrape is small
 
 	mu       sync.Mutex // guards what follows
 	used     int64
-	holders  int       // scrapes that hold some
-	growing  []*wanted // by scrapes that hold some: they come first, since others wait for their end
-	starting []*wanted
+	holders  int        // scrapes that hold some
+	growing  []*request // of scrapes that hold some: they come first, since others wait for their end
+	starting []*request // of scrapes that hold none
 }
 
 func newMemory(limit int64) *memory {
 	return &memory{limit: limit, reserve: limit / reserveShare, small: limit / smallShare}
 }
 
-// room is what may be in use for a scrape, small or not, to get more.
+// room returns how many bytes may be in use after a scrape, small or not, got more.
 func (m *memory) room(small bool) int64 {
 	if small {
 		return m.limit
@@ -55,12 +58,12 @@ func (m *memory) room(small bool) int64 {
 	return m.limit - m.reserve
 }
 
-// wanted is memory that a scrape waits for.
-type wanted struct {
+// request is memory that a scrape waits for.
+type request struct {
 	bytes   int64
 	small   bool
-	answer  chan struct{} // closed when it has it, or is refused
-	refused bool          // set before
+	answer  chan struct{} // closed when the scrape has it, or is refused
+	refused bool          // set before answer is closed
 }
 
 // memoryError is why a scrape cannot have the memory that it needs.
@@ -76,15 +79,16 @@ func (e memoryError) Error() string {
 	return fmt.Sprintf("scrape.memory_limit: this scrape needs %d bytes, all together may hold %d", e.need, e.limit)
 }
 
-// lease is what one scrape holds. One goroutine uses it.
-type lease struct {
+// allowance is the memory that one scrape holds. One goroutine uses it.
+type allowance struct {
 	of   *memory
 	held int64
 }
 
-// atLeast makes the lease hold n bytes or more. It waits for other scrapes to end, as long as ctx lasts; not where all that hold
-// memory wait for more, since none of them would end.
-func (l *lease) atLeast(ctx context.Context, n int64) error {
+// atLeast makes the allowance n bytes or more. It waits for other scrapes to end, as long as ctx
+// lasts. It does not wait if all scrapes that hold memory wait for more, since none of them would
+// end.
+func (l *allowance) atLeast(ctx context.Context, n int64) error {
 	m := l.of
 	if n <= l.held || m.limit == 0 {
 		return nil
@@ -93,7 +97,7 @@ func (l *lease) atLeast(ctx context.Context, n int64) error {
 	if n > room {
 		return memoryError{need: n, limit: room}
 	}
-	n = min((n+memoryGranules-1)/memoryGranules*memoryGranules, room)
+	n = min((n+memoryStep-1)/memoryStep*memoryStep, room)
 	if !m.take(ctx, n-l.held, l.held > 0, n <= m.small) {
 		return memoryError{n, room, true}
 	}
@@ -101,8 +105,8 @@ func (l *lease) atLeast(ctx context.Context, n int64) error {
 	return nil
 }
 
-// take waits for so many bytes, and tells whether it got them. Holds tells that the scrape has some already. A small one waits for no
-// larger one that came before it.
+// take waits for so many bytes, and tells whether it got them. Holds means that the scrape has some
+// already. A small scrape does not wait for larger ones that came before it.
 func (m *memory) take(ctx context.Context, bytes int64, holds, small bool) bool {
 	m.mu.Lock()
 	if m.used+bytes <= m.room(small) && (small || len(m.growing) == 0 && (holds || len(m.starting) == 0)) {
@@ -114,7 +118,7 @@ func (m *memory) take(ctx context.Context, bytes int64, holds, small bool) bool 
 		m.mu.Unlock()
 		return false
 	}
-	w := &wanted{bytes: bytes, small: small, answer: make(chan struct{})}
+	w := &request{bytes: bytes, small: small, answer: make(chan struct{})}
 	queue := &m.starting
 	if holds {
 		queue = &m.growing
@@ -130,13 +134,14 @@ func (m *memory) take(ctx context.Context, bytes int64, holds, small bool) bool 
 	defer m.mu.Unlock()
 	i := slices.Index(*queue, w)
 	if i < 0 {
-		return !w.refused // it came at the same moment
+		return !w.refused // the answer came at the same moment
 	}
 	*queue = slices.Delete(*queue, i, i+1)
 	m.nextLocked()
 	return false
 }
 
+// giveLocked gives memory to a scrape.
 func (m *memory) giveLocked(bytes int64, holds bool) {
 	m.used += bytes
 	if !holds {
@@ -144,11 +149,11 @@ func (m *memory) giveLocked(bytes int64, holds bool) {
 	}
 }
 
-// nextLocked gives what is free to those that wait, in their order.
+// nextLocked gives free memory to those that wait, in their order.
 func (m *memory) nextLocked() {
 	full := false // for those that are not small
-	for _, queue := range [...]*[]*wanted{&m.growing, &m.starting} {
-		*queue = slices.DeleteFunc(*queue, func(w *wanted) bool {
+	for _, queue := range [...]*[]*request{&m.growing, &m.starting} {
+		*queue = slices.DeleteFunc(*queue, func(w *request) bool {
 			if full && !w.small || m.used+w.bytes > m.room(w.small) {
 				full = true
 				return false
@@ -163,7 +168,8 @@ func (m *memory) nextLocked() {
 	}
 }
 
-// refuseLocked refuses the scrape that waits for more since the shortest time, where all that hold some wait for more.
+// refuseLocked refuses the last scrape that began to wait for more, if all that hold some wait for
+// more.
 func (m *memory) refuseLocked() {
 	if n := len(m.growing); n > 0 && n >= m.holders {
 		w := m.growing[n-1]
@@ -173,8 +179,8 @@ func (m *memory) refuseLocked() {
 	}
 }
 
-// release gives all back.
-func (l *lease) release() {
+// release gives back all memory.
+func (l *allowance) release() {
 	if l.held == 0 {
 		return
 	}

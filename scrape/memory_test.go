@@ -17,15 +17,16 @@ import (
 	"promrelay/wal"
 )
 
-// TestMemory: scrapes wait for memory that others hold, in their order, those that hold some first; and never all for each other.
+// TestMemory: scrapes wait for memory that others hold, in their order, those that hold some first;
+// and never all for each other.
 func TestMemory(t *testing.T) {
-	const granule = memoryGranules
+	const granule = memoryStep
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{limit: 10 * granule}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		a, b, c, d := lease{of: m}, lease{of: m}, lease{of: m}, lease{of: m}
-		need := func(l *lease, granules int64, want bool) {
+		a, b, c, d := allowance{of: m}, allowance{of: m}, allowance{of: m}, allowance{of: m}
+		need := func(l *allowance, granules int64, want bool) {
 			t.Helper()
 			if err := l.atLeast(ctx, granules*granule); (err == nil) != want {
 				t.Errorf("got %d of %d: %v", l.held/granule, granules, err)
@@ -62,12 +63,13 @@ func TestMemory(t *testing.T) {
 	})
 }
 
-// TestMemoryOfGrowing: where the last scrape that did not wait ends, one that waits is refused, so that the others go on.
+// TestMemoryOfGrowing: where the last scrape that did not wait ends, one that waits is refused, so
+// that the others go on.
 func TestMemoryOfGrowing(t *testing.T) {
-	const granule = memoryGranules
+	const granule = memoryStep
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{limit: 10 * granule}
-		leases := [3]lease{{of: m}, {of: m}, {of: m}}
+		leases := [3]allowance{{of: m}, {of: m}, {of: m}}
 		for i, n := range []int64{4, 4, 1} {
 			if err := leases[i].atLeast(t.Context(), n*granule); err != nil {
 				t.Fatal(err)
@@ -91,11 +93,12 @@ func TestMemoryOfGrowing(t *testing.T) {
 	})
 }
 
-// TestMemoryReserve: large scrapes that hold all that they may, and others that wait, are not in the way of small ones.
+// TestMemoryReserve: large scrapes that hold all that they may, and others that wait, are not in
+// the way of small ones.
 func TestMemoryReserve(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMemory(64 * 64 * memoryGranules)
-		large, waits := lease{of: m}, lease{of: m}
+		m := newMemory(64 * 64 * memoryStep)
+		large, waits := allowance{of: m}, allowance{of: m}
 		if err := large.atLeast(t.Context(), m.limit-m.reserve+1); err == nil {
 			t.Error("a large scrape gets what small ones have to themselves")
 		}
@@ -105,7 +108,7 @@ func TestMemoryReserve(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- waits.atLeast(t.Context(), 2*m.small) }()
 		synctest.Wait()
-		small := make([]lease, m.reserve/m.small)
+		small := make([]allowance, m.reserve/m.small)
 		for i := range small {
 			small[i].of = m
 			for _, n := range []int64{m.small / 4, m.small} { // it grows
@@ -116,7 +119,7 @@ func TestMemoryReserve(t *testing.T) {
 		}
 		last := make(chan error, 1)
 		go func() {
-			l := lease{of: m}
+			l := allowance{of: m}
 			defer l.release()
 			last <- l.atLeast(t.Context(), m.small)
 		}()
@@ -145,8 +148,9 @@ func TestMemoryReserve(t *testing.T) {
 	})
 }
 
-// TestLargeTexts: a page of few series with large texts that change each time is refused where they take more than they may, takes no more
-// each time, and is in the way of no sound page that follows.
+// TestLargeTexts: a page of few series with large texts that change each time is refused where they
+// take more than they may, takes no more each time, and is in the way of no sound page that
+// follows.
 func TestLargeTexts(t *testing.T) {
 	round := 0
 	page := func(*http.Request) (*http.Response, error) {
@@ -165,7 +169,7 @@ func TestLargeTexts(t *testing.T) {
 	}
 	log := &sizedLog{readLog: readLog{t: t, points: map[string][]point{}}}
 	l := testLoop(t, log, promconfig.DefaultScrapeConfig, roundTrip(page))
-	l.pool.SetLimits(Limits{BodyBytes: 256 << 20, LineBytes: 1 << 20, MemoryBytes: 64 << 20})
+	l.shared.setLimits(Limits{BodyBytes: 256 << 20, LineBytes: 1 << 20, MemoryBytes: 64 << 20})
 	at := time.Now().Add(-time.Hour)
 	scrape := func() Status {
 		at = at.Add(time.Second)

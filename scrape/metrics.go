@@ -2,24 +2,27 @@ package scrape
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"promrelay/scrape/order"
 )
 
-// Reasons for which samples are dropped before the log.
+// The reasons for which samples are dropped before they reach the log.
 const (
 	dropLate     = "out_of_order"
-	dropRepeated = "repeated" // its series has a sample of that very time; usual with cadvisor
+	dropRepeated = "repeated" // its series has a sample of the same time; usual with cadvisor
 	dropTwice    = "duplicate"
 	dropFuture   = "out_of_bounds"
 	dropLog      = "log_error"
-	dropClock    = "clock" // its series has newer ones, of before the clock went back
+	dropClock    = "clock" // its series has newer ones, from before the clock went back
 )
 
-// Where the clock went.
+// The directions in which the clock was set.
 const (
 	clockAhead = "ahead"
 	clockBack  = "back"
 )
 
+// metrics are those of the room.
 type metrics struct {
 	targets     prometheus.Gauge
 	scrapes     *prometheus.CounterVec
@@ -35,7 +38,7 @@ type metrics struct {
 	walkedLines prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer, guard *Guard) *metrics {
+func newMetrics(reg prometheus.Registerer, guard *order.Guard) *metrics {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "promrelay_scrape_" + name, Help: help})
 	}

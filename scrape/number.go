@@ -10,15 +10,16 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 )
 
+// powers are those of ten that a float64 holds exactly.
 var powers = [...]float64{
 	1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 }
 
-// number reads the number that starts at b[i] and ends before a blank or a line break, which must
-// follow, and returns it with the place of that byte. It is what textparse makes of it, to the bit:
-// a decimal of up to 15 digits times a power of ten up to 22 is exact in one operation, the rest is
-// left to strconv. Where ok is false textparse should say what is wrong.
+// number reads the number from b[i] up to a blank or a line break, and returns the place of that
+// byte as end. The value is that of textparse, to the bit: a decimal of up to 15 digits times a
+// power of ten up to 22 is exact in one operation, and strconv does the rest. If ok is false, the
+// line is left to textparse, which says what is wrong.
 func number(b []byte, i int) (v float64, end int, ok bool) {
 	start := i
 	if i < len(b) && (b[i] == '-' || b[i] == '+') {
@@ -74,7 +75,7 @@ func number(b []byte, i int) (v float64, end int, ok bool) {
 	return v, i, true
 }
 
-// slowNumber reads the number that starts at b[start], of which b[start:i] was looked at.
+// slowNumber reads the number that starts at b[start]. There is no blank in b[start:i].
 func slowNumber(b []byte, start, i int) (v float64, end int, ok bool) {
 	for i < len(b) && b[i] != ' ' && b[i] != '\n' {
 		i++
@@ -86,7 +87,7 @@ func slowNumber(b []byte, start, i int) (v float64, end int, ok bool) {
 	return v, i, err == nil
 }
 
-// parseFloat reads a float as textparse does, which leaves out some of what strconv takes.
+// parseFloat reads a float as textparse does, which refuses some forms that strconv reads.
 func parseFloat(b []byte) (float64, error) {
 	s := unsafe.String(unsafe.SliceData(b), len(b))
 	if strings.ContainsAny(s, "pP_\t{") {

@@ -1,47 +1,40 @@
 package scrape
 
 import (
-	"strings"
-
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"promrelay/record"
 )
 
-// page is the reading of one page beside the table of its target: which of the table's lines it has,
+// page is the reading of one page beside the table of its target: where in the table's lines it is,
 // and the samples that it leads to. Pages are used again for their memory.
 type page struct {
-	t      *table
+	position
 	set    *settings
 	format format
 
-	// Where the page stands in the table's lines. Line numbers run over t.lines, t.extra and fresh.
-	next     int    // the line of t.lines that is expected
-	diverged bool   // the page's lines are not just the first ones of t.lines; then the following are in use
-	lines    []line // of the page so far
-	fresh    []line // those that the table did not know
-	seen     record.Bits
-	index    []uint32 // line numbers plus one by hash, open addressing
+	// The metadata that stands before the next line.
+	family int    // index into t.families, -1 if none belongs to the next line
+	entry  uint32 // its metadata, 0 until it is needed
+	typ    model.MetricType
+	byName map[string]uint32 // families, made when a metadata line is new
 
-	// What stands before the line in the page.
-	family  int    // index into t.families, -1 if there is none to speak of
-	entry   uint32 // its metadata, 0 until it is needed
-	typ     model.MetricType
-	byName  map[string]uint32 // families, made when a metadata line is new
-	bySlot  map[uint32]uint32 // rows, made when a new series may have one
-	names   record.Cursor     // reads the metric names of rows, in their order
-	named   uint32            // how many rows it has passed on this page
+	names record.Cursor // reads the metric names of rows, in their order
+	named uint32        // how many rows it has passed on this page
+
+	// The series at hand.
 	lset    labels.Labels
 	builder *labels.Builder
-	buf     []byte
+	buf     []byte            // its labels as bytes
+	bySlot  map[uint32]uint32 // rows, made when a new series may have one
 
-	out     record.Scrape
-	odd     record.Bits // rows with an irregular sample
-	maxTime int64       // milliseconds since the epoch; a sample that claims to be newer is refused
-	behind  bool        // the clock went back, and is not yet where it was
+	out       record.Scrape
+	irregular record.Bits // rows with an irregular sample
+	maxTime   int64       // milliseconds since the epoch; a sample that claims to be newer is refused
+	behind    bool        // the clock went back, and has not caught up
 	counts
-	past
+	changes changes
 }
 
 // counts is what becomes of a page's samples.
@@ -57,12 +50,12 @@ type counts struct {
 	clocked                                       int    // not newer than what was there before the clock went back
 	buckets                                       int    // of the histogram that has too many
 	comments                                      int    // that the table did not know
-	helps                                         int    // entries of HELP that were not walked; a family of protobuf has one
-	lastText                                      []byte // of the last series that was not walked, while it stands in memory
+	helps                                         int    // HELP entries that were parsed; a family of protobuf has one
+	lastText                                      []byte // the last series that was parsed, as long as it is in memory
 	extraBytes                                    int    // of histograms and of exemplars' labels
 }
 
-// reset makes p ready to read a page scraped at now.
+// reset makes p ready to read a page scraped at now, in milliseconds since the epoch.
 func (p *page) reset(t *table, set *settings, now int64) {
 	p.t, p.set = t, set
 	p.rewind()
@@ -70,14 +63,14 @@ func (p *page) reset(t *table, set *settings, now int64) {
 	p.discard()
 }
 
-// rewind puts p before the first line, and keeps its samples.
+// rewind goes back before the first line, and keeps the samples.
 func (p *page) rewind() {
-	p.format, p.next, p.diverged = formatOther, 0, false
-	p.lines, p.fresh, p.index = p.lines[:0], p.fresh[:0], p.index[:0]
+	p.position.rewind()
+	p.format = formatOther
 	p.family, p.entry, p.typ = -1, 0, model.MetricTypeUnknown
 	p.byName, p.bySlot, p.named = nil, nil, 0
 	p.counts = counts{}
-	p.note(p.t)
+	p.changes.begin(p.t)
 }
 
 // discard drops the samples.
@@ -88,241 +81,96 @@ func (p *page) discard() {
 	p.out.Values = grow(p.out.Values[:0], n)
 	p.out.Times = p.out.Times[:0]
 	p.out.Irregular = p.out.Irregular[:0]
-	p.odd = p.odd[:0]
+	p.irregular = p.irregular[:0]
 }
 
-func grow[T any](s []T, n int) []T {
-	if n <= cap(s) {
-		return s[:n]
-	}
-	return append(s[:cap(s)], make([]T, n-cap(s))...)
+// undo makes the table forget what it learned from the page.
+func (p *page) undo() {
+	p.changes.undo(p.t)
+	rows := p.changes.rows // the page's own rows are still there
+	p.rewind()
+	p.changes.rows = rows
+	p.discard()
 }
 
-// order returns the lines that the page was found to have so far.
-func (p *page) order() []line {
-	if p.diverged {
-		return p.lines
-	}
-	return p.t.lines[:p.next]
-}
-
-// advance takes note that the expected line is there.
-func (p *page) advance() {
-	if p.diverged {
-		p.lines = append(p.lines, p.t.lines[p.next])
-		p.seen.Set(p.next)
-	}
-	p.next++
-}
-
-// diverge is called when a line is not the expected one.
-func (p *page) diverge() {
-	if p.diverged {
-		return
-	}
-	p.diverged = true
-	p.lines = append(p.lines, p.t.lines[:p.next]...)
-	n := len(p.t.lines) + len(p.t.extra)
-	p.seen = p.seen[:0].Grow(n)
-	clear(p.seen)
-	for i := range p.next {
-		p.seen.Set(i)
-	}
-	p.reindex(2 * n)
-}
-
-func (p *page) line(n int) line {
-	if n < len(p.t.lines) {
-		return p.t.lines[n]
-	}
-	if n -= len(p.t.lines); n < len(p.t.extra) {
-		return p.t.extra[n]
-	}
-	return p.fresh[n-len(p.t.extra)]
-}
-
-func (p *page) known() int { return len(p.t.lines) + len(p.t.extra) + len(p.fresh) }
-
-func (p *page) reindex(size int) {
-	slots := 64
-	for slots < size {
-		slots *= 2
-	}
-	p.index = grow(p.index[:0], slots)
-	clear(p.index)
-	for n := range p.known() {
-		if l := p.line(n); l.cached() { // a series of protobuf may be called as another line reads
-			p.index[p.place(l)] = uint32(n + 1)
-		}
-	}
-}
-
-// place returns the slot of the index where l is, or where it belongs.
-func (p *page) place(l line) uint64 {
-	mask := uint64(len(p.index) - 1)
-	for i := l.hash & mask; ; i = (i + 1) & mask {
-		n := p.index[i]
-		if n == 0 {
-			return i
-		}
-		if have := p.line(int(n - 1)); have.hash == l.hash && have.len() == l.len() {
-			return i
-		}
-	}
-}
-
-// find looks for the line of a series. Already tells that the page had it before.
-func (p *page) find(text []byte) (l line, known, already bool) {
-	l = newLine(lineSeries, text, 0)
-	if p.next < len(p.t.lines) && !(p.diverged && p.seen.Has(p.next)) {
-		if want := p.t.lines[p.next]; want.hash == l.hash && want.len() == l.len() && want.cached() {
-			p.advance()
-			return want, true, false
-		}
-	}
-	p.diverge()
-	n := int(p.index[p.place(l)]) - 1
-	if n < 0 {
-		return l, false, false
-	}
-	l = p.line(n)
-	already = p.seen.Has(n)
-	if !already {
-		p.seen.Set(n)
-		p.lines = append(p.lines, l)
-	}
-	if n < len(p.t.lines) {
-		p.next = n + 1
-	}
-	return l, true, already
-}
-
-// remember adds a line that find did not know.
-func (p *page) remember(l line) {
-	p.diverge()
-	if 4*p.known() >= 3*len(p.index) {
-		p.reindex(4 * p.known())
-	}
-	at := p.place(l)
-	p.fresh = append(p.fresh, l)
-	n := p.known()
-	p.index[at] = uint32(n)
-	p.seen = p.seen.Grow(n)
-	p.seen.Set(n - 1)
-	p.lines = append(p.lines, l)
-}
-
-// describe returns the metadata entry that the row should get with its next sample, 0 if it has the right one.
-// A row whose name is not of the family that stands before it ends what that family's metadata is good for.
-func (p *page) describe(row uint32) uint32 {
-	if p.family < 0 {
-		return 0
-	}
-	if p.entry == 0 {
-		p.entry = p.t.entryOf(p.family)
-	}
-	if p.entry == noEntry || p.t.rows.Meta(row) == p.entry {
-		return 0
-	}
-	if p.t.orphans[row] == p.entry {
-		p.family = -1
-		return 0
-	}
-	if !p.belongs(p.nameOf(row)) {
-		if p.t.orphans == nil {
-			p.t.orphans = map[uint32]uint32{}
-		}
-		p.t.orphans[row] = p.entry
-		p.family = -1
-		return 0
-	}
-	return p.entry
-}
-
-// belongs tells whether a series of this name is of the family that stands before it.
-func (p *page) belongs(name string) bool {
-	f := &p.t.families[p.family]
-	return partOfFamily(name, string(p.t.rows.Symbols().Bytes(f.name)), f.typ)
-}
-
-// nameOf reads the metric name of a row. It walks over the rows, all in one walk if they are asked for in their order.
-func (p *page) nameOf(row uint32) string {
-	rows := p.t.rows
-	if p.named == 0 || row+1 < p.named {
-		p.names.Reset(rows)
-		p.named = 0
-	}
-	for p.named <= row {
-		if !p.names.Next() { // the row was added since the walk began
-			p.names.Reset(rows)
-			p.named = 0
-			continue
-		}
-		p.named++
-	}
-	for i, name := range rows.Shape(p.names.Shape) {
-		if string(rows.Symbols().Bytes(name)) == model.MetricNameLabel {
-			return string(rows.Symbols().Bytes(p.names.Values[i]))
-		}
-	}
-	return ""
-}
-
-// meta takes in a metadata line that the table does not know, or a metadata entry of a page without lines.
-// The names and texts are as the parser gives them.
-func (p *page) meta(kind metaKind, name []byte, typ model.MetricType, text []byte) metaLine {
+// forgetNew makes the table forget all lines, and the series that are new with this page, so that
+// neither memory nor the log must hold them. It is called when they take more than they may.
+func (p *page) forgetNew() {
 	t := p.t
-	if p.byName == nil {
-		p.byName = make(map[string]uint32, len(t.families))
-		for i, f := range t.families {
-			p.byName[string(t.rows.Symbols().Bytes(f.name))] = uint32(i)
+	for row := p.changes.rows; row < uint32(len(t.slots)); row++ {
+		t.release(row)
+	}
+	for i, row := range t.report {
+		if row != noRow && row >= p.changes.rows {
+			t.report[i] = noRow
 		}
 	}
-	n, ok := p.byName[string(name)]
-	if !ok {
-		n = uint32(len(t.families))
-		t.families = append(t.families, family{name: t.rows.Symbols().Intern(name), typ: model.MetricTypeUnknown})
-		p.byName[string(name)] = n
-	}
-	m := metaLine{family: n, kind: kind, typ: typ, text: t.rows.Symbols().Intern(text)}
-	p.enter(m)
-	return m
+	t.setLines(nil, nil)
+	t.families, t.metas = nil, nil
+	t.rebuild()
+	p.rewind()
+	p.discard()
 }
 
-// enter makes m what stands before the following lines.
-func (p *page) enter(m metaLine) {
-	p.t.setMeta(m)
-	p.family, p.entry = int(m.family), 0
-	if m.kind == metaType {
-		p.typ = m.typ
-	}
+// seriesBytes is roughly the memory of a new series beside its row's record: lines, slots, the
+// guard.
+const seriesBytes = 100
+
+// memory returns roughly how many bytes the page holds by now, and made the table hold.
+func (p *page) memory() int64 {
+	s := &p.out
+	n := 8*(len(s.Values)+len(s.Times)) + 112*len(s.Irregular) + p.extraBytes
+	n += 16*(len(p.lines)+len(p.fresh)) + 4*len(p.index) + seriesBytes*len(p.fresh)
+	return int64(n + max(p.t.rows.FullBytes()-p.changes.bytes, 0))
 }
 
-// partOfFamily tells whether a series of this name belongs to the family (isSeriesPartOfFamily of
-// prometheus/scrape).
-func partOfFamily(name, family string, typ model.MetricType) bool {
-	if !strings.HasPrefix(name, family) {
-		return false
+// fits returns an error if the series of the target take more than they may, or more than one
+// record can hold together with the samples of the page.
+func (p *page) fits() error {
+	rows := p.t.rows
+	size := rows.FullBytes()
+	if limit := p.t.maxBytes; limit > 0 && size > limit {
+		return fullError{sizeError{what: "what the series of the target consist of, with their HELP texts,", limit: int64(limit), key: "scrape.memory_limit"}}
 	}
-	var suffixes []string
-	switch typ {
-	case model.MetricTypeCounter:
-		family = strings.TrimSuffix(family, "_total")
-		suffixes = []string{"_total"}
-	case model.MetricTypeHistogram:
-		suffixes = []string{"_bucket", "_sum", "_count"}
-	case model.MetricTypeGaugeHistogram:
-		suffixes = []string{"_bucket", "_gsum", "_gcount"}
-	case model.MetricTypeSummary:
-		suffixes = []string{"_sum", "_count"}
-	case model.MetricTypeInfo:
-		family = strings.TrimSuffix(family, "_info")
-		suffixes = []string{"_info"}
+	if size = max(size, record.ScrapeBytes(rows.Len(), len(p.out.Irregular))+p.extraBytes); size > maxRecord {
+		return fullError{sizeError{what: "what the log must hold of the target", limit: maxRecord}}
 	}
-	for _, s := range suffixes {
-		if cut, ok := strings.CutSuffix(name, s); ok {
-			return cut == family
+	return nil
+}
+
+// learn ends the reading of the page: the table takes over its lines (iterDone of
+// prometheus/scrape). With whole, the page was read to its end, and the table forgets what it
+// lacked. After a scrape that failed before there was a page, p is empty.
+func (p *page) learn(whole bool) {
+	t := p.t
+	n := t.cached + len(p.fresh) + len(t.families) // the size of that cache
+	for _, row := range t.report {
+		if row != noRow {
+			n++
 		}
 	}
-	return name == family
+	switch {
+	case whole && p.diverged:
+		t.setLines(append(t.lines[:0:0], p.lines...), nil)
+	case whole && p.next < len(t.lines) || whole && len(t.extra) > 0:
+		t.setLines(t.lines[:p.next], nil)
+	case !whole && len(p.fresh) > 0:
+		t.setLines(t.lines, append(t.extra, p.fresh...))
+	}
+	switch {
+	case whole:
+		t.format, t.successful = p.format, n
+		t.forgetFamilies()
+	case n > 2*t.successful+1000:
+		t.setLines(t.lines[:0:0], append([]line(nil), p.order()...))
+		t.forgetFamilies()
+	default:
+		t.metas = t.metas[:p.changes.metas] // no line refers to the others
+	}
+	if !whole {
+		t.swept = false // the page may have added texts that no line keeps
+	}
+	t.previous, t.current = t.current, t.previous
+	clear(t.current)
+	t.iter++
 }

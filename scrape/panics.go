@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// panicError is a panic that was caught, so that it costs one scrape and not the relay.
+// panicError is a panic that was caught, so that it fails one scrape and not the relay.
 type panicError struct {
 	value any
 	place string // the function and line that panicked
@@ -22,8 +22,8 @@ func (e *panicError) Error() string {
 	return fmt.Sprintf("a defect of promrelay, please report it: panic at %s: %.200v", e.place, e.value)
 }
 
-// caught calls f, and returns its panic as a *panicError. It cannot catch what Go holds for the end of the process: a stack
-// that is too large, memory that is used up, a map that is written twice at a time.
+// caught calls f, and returns its panic as a *panicError. It cannot catch what ends any Go process:
+// a stack overflow, lack of memory, concurrent writes of a map.
 func caught(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -33,7 +33,7 @@ func caught(f func() error) (err error) {
 	return f()
 }
 
-// panicPlace names the line that panicked. Its caller was deferred.
+// panicPlace returns the function and line that panicked. It is called by a deferred function.
 func panicPlace() string {
 	var pcs [64]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs[:])])
@@ -46,40 +46,40 @@ func panicPlace() string {
 			return fmt.Sprintf("%s:%d", f.Function, f.Line)
 		}
 		if !more {
-			return "a place that is not known"
+			return "an unknown place"
 		}
 	}
 }
 
-// repeatPanic is how long a panic at one place is only counted after it was logged.
+// repeatPanic is how long a panic at one place is only counted after one was logged.
 const repeatPanic = 10 * time.Minute
 
-// panics tells of panics: the first one of a place with its stack, later ones now and then.
+// panics counts and logs panics: the first one at a place with its stack, later ones at intervals.
 type panics struct {
 	metrics *metrics
 	logger  *zap.Logger
 
-	mu   sync.Mutex
-	told map[string]*toldPanic // by place; there are as many as lines of code that panic
+	mu     sync.Mutex
+	places map[string]*loggedPanic // by place
 }
 
-type toldPanic struct {
+type loggedPanic struct {
 	last  time.Time
 	since int // panics that were not logged
 }
 
-// tell counts the panic, and logs it with what it happened to.
-func (p *panics) tell(e *panicError, what zap.Field) {
+// report counts the panic, and logs it with what it happened to.
+func (p *panics) report(e *panicError, what zap.Field) {
 	p.metrics.panics.Inc()
 	p.mu.Lock()
-	t := p.told[e.place]
+	t := p.places[e.place]
 	first := t == nil
 	if first {
-		t = &toldPanic{}
-		if p.told == nil {
-			p.told = map[string]*toldPanic{}
+		t = &loggedPanic{}
+		if p.places == nil {
+			p.places = map[string]*loggedPanic{}
 		}
-		p.told[e.place] = t
+		p.places[e.place] = t
 	}
 	if now := time.Now(); first || now.Sub(t.last) >= repeatPanic {
 		fields := []zap.Field{what, zap.String("panic", fmt.Sprintf("%.1000v", e.value)), zap.String("place", e.place), zap.Int("unlogged", t.since)}

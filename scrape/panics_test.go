@@ -16,7 +16,7 @@ import (
 	"promrelay/wal"
 )
 
-// panicLog panics while it is told to.
+// panicLog panics while panics is set.
 type panicLog struct {
 	readLog
 	panics bool
@@ -32,7 +32,8 @@ func (l *panicLog) Append(segment uint64, group ...wal.Frame) (wal.Position, err
 // panicBody panics when it is read.
 type panicBody struct{ io.ReadCloser }
 
-// TestPanicCostsOneScrape: wherever a scrape panics, it fails alone; it is counted, and logged once with its stack.
+// TestPanicCostsOneScrape: wherever a scrape panics, it fails alone; it is counted, and logged once
+// with its stack.
 func TestPanicCostsOneScrape(t *testing.T) {
 	for name, where := range map[string]string{"while the page is fetched": "fetch", "while the page is read": "read", "while the scrape is written": "write"} {
 		t.Run(name, func(t *testing.T) {
@@ -50,7 +51,7 @@ func TestPanicCostsOneScrape(t *testing.T) {
 				return resp, err
 			}))
 			core, logged := observer.New(zap.ErrorLevel)
-			l.pool.panics.logger = zap.New(core)
+			l.shared.panics.logger = zap.New(core)
 			start := time.Now()
 			scrape := func(i int) Status {
 				log.panics = panics && where == "write"
@@ -74,7 +75,7 @@ func TestPanicCostsOneScrape(t *testing.T) {
 			if n := len(log.points["a@a:1"]); n < 2 {
 				t.Errorf("the series has %d samples", n)
 			}
-			if n := testutil.ToFloat64(l.pool.metrics.panics); n != 3 {
+			if n := testutil.ToFloat64(l.shared.metrics.panics); n != 3 {
 				t.Errorf("%g panics are counted, want 3", n)
 			}
 			if logged.Len() != 1 || logged.All()[0].ContextMap()["target"] != "http://a:1/metrics" || !strings.Contains(logged.All()[0].ContextMap()["stack"].(string), "goroutine") {
@@ -86,13 +87,13 @@ func TestPanicCostsOneScrape(t *testing.T) {
 
 // TestPanicInAChange: what one job's change panics with costs that job, and leaves the pool in use.
 func TestPanicInAChange(t *testing.T) {
-	l := testLoop(t, &countLog{}, promconfig.DefaultScrapeConfig, served(typeText, false, "a 1\n"))
+	p, _ := testPool(t, &countLog{}, promconfig.DefaultScrapeConfig, served(typeText, false, "a 1\n"))
 	bad := &targets.Job{Name: "bad"} // without a configuration
-	l.pool.Apply([]targets.Change{{Job: bad, Added: []*targets.Target{{Job: bad}}}})
-	if n := testutil.ToFloat64(l.pool.metrics.panics); n != 1 {
+	p.Apply([]targets.Change{{Job: bad, Added: []*targets.Target{{Job: bad}}}})
+	if n := testutil.ToFloat64(p.metrics.panics); n != 1 {
 		t.Errorf("%g panics are counted, want 1", n)
 	}
-	if s := l.pool.Statuses("j"); len(s) != 1 {
+	if s := p.Statuses("j"); len(s) != 1 {
 		t.Errorf("the other job has %d targets, want 1", len(s))
 	}
 }

@@ -8,84 +8,48 @@ import (
 	"math"
 	"net/netip"
 	"os"
-	"reflect"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	config_util "github.com/prometheus/common/config"
-	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.uber.org/zap"
 
+	"promrelay/scrape/order"
 	"promrelay/targets"
-)
-
-// seriesLife is how long the guard remembers a series that no target feeds any more: as long as a query would find it without a
-// staleness marker. A clock that goes back further finds what was forgotten by its time (see rowFor).
-const (
-	seriesLife  = 5 * time.Minute
-	forgetEvery = time.Minute
 )
 
 // Options are what a Pool needs.
 type Options struct {
 	Log   Log
-	Guard *Guard
-	// ExternalLabels and the host's name decide where in its interval each target is scraped, so that
+	Guard *order.Guard
+	// ExternalLabels and Host decide when in its interval each target is scraped, so that the
 	// relays of different clusters do not all write at once.
 	ExternalLabels labels.Labels
-	// Unauthorized is called after a scrape that the target refused with 401 or 403. It must not block.
+	Host           string // "" means the host's name
+	// Unauthorized is called after a scrape that the target refused with 401 or 403. It must not
+	// block. Nil means that nobody asks.
 	Unauthorized func(*targets.Target)
-	// Trusted tells what is wrong with an address to which the relay's own token would go; nil is trusted. A nil one trusts nobody.
+	// Trusted returns why an address may not have the relay's own token, nil if it may. A nil
+	// Trusted trusts no address.
 	Trusted    func(netip.AddrPort) error
 	Logger     *zap.Logger           // nil means none
 	Registerer prometheus.Registerer // nil means none
 	// Limits hold for every scrape; nil means DefaultLimits.
 	Limits *Limits
-	// Host is the host's name, "" for the one that the system tells. HTTPClientOptions are for the clients of all jobs.
-	Host              string
+	// HTTPClientOptions are for the clients of all jobs.
 	HTTPClientOptions []config_util.HTTPClientOption
 }
 
-// Pool scrapes the targets that Apply tells it.
+// Pool scrapes the targets that Apply adds, each in a loop of its own.
 type Pool struct {
-	writer       writer
-	guard        *Guard
-	clock        *clock
-	clients      clients
-	failures     failureLogs
-	panics       panics
-	limits       atomic.Pointer[limits]
-	metrics      *metrics
-	logger       *zap.Logger
-	offsetSeed   uint64
-	unauthorized func(*targets.Target)
-	trusted      func(netip.AddrPort) error
-	progress     progress
+	shared
 
 	mu      sync.Mutex // guards what follows
 	jobs    map[string]*job
 	begin   func(*loop) // starts a loop; nil until Run
-	pending []*loop     // not started, since Run has not begun
-	logErr  string      // of the last commit that failed
-}
-
-// job is the targets of one job.
-type job struct {
-	*targets.Job
-	loops map[uint64]*loop
-}
-
-// targetLimitError is why every scrape of a job fails.
-type targetLimitError struct {
-	key            string // of the limit
-	targets, limit int
-}
-
-func (e targetLimitError) Error() string {
-	return fmt.Sprintf("%s exceeded (number of targets: %d, limit: %d)", e.key, e.targets, e.limit)
+	pending []*loop     // to be started by Run
 }
 
 // New returns a pool without targets.
@@ -103,53 +67,42 @@ func New(o Options) (*Pool, error) {
 		}
 		o.Host = host
 	}
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%s%s", o.Host, o.ExternalLabels.String())
-	m := newMetrics(o.Registerer, o.Guard)
-	p := &Pool{
-		writer: writer{guard: o.Guard, log: o.Log, metrics: m, clock: newClock(), saved: repeatSaved},
-		guard:  o.Guard, metrics: m, logger: o.Logger.Named("scrape"), offsetSeed: h.Sum64(), unauthorized: o.Unauthorized, trusted: o.Trusted,
-		clients: clients{options: o.HTTPClientOptions}, jobs: map[string]*job{}, progress: progress{made: time.Now()},
-	}
 	if o.Limits == nil {
 		o.Limits = &DefaultLimits
 	}
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s%s", o.Host, o.ExternalLabels.String())
+	m, clock, logger := newMetrics(o.Registerer, o.Guard), newClock(), o.Logger.Named("scrape")
+	p := &Pool{jobs: map[string]*job{}, shared: shared{
+		guard: o.Guard, clock: clock, metrics: m, logger: logger,
+		writer:  writer{guard: o.Guard, log: o.Log, metrics: m, clock: clock, saved: repeatSaved},
+		clients: clients{options: o.HTTPClientOptions}, panics: panics{metrics: m, logger: logger},
+		offsetSeed: h.Sum64(), unauthorized: o.Unauthorized, trusted: o.Trusted, progress: progress{made: time.Now()},
+	}}
 	p.SetLimits(*o.Limits)
-	p.panics = panics{metrics: m, logger: p.logger}
-	p.clock = p.writer.clock
-	p.clock.stepped = p.clockStepped
-	p.tellRestored()
+	clock.stepped = p.clockStepped
+	p.compareWithLog()
 	return p, nil
 }
 
-// SetLimits makes scrapes that begin from now on heed others.
-func (p *Pool) SetLimits(l Limits) {
-	if old := p.limits.Load(); old == nil || old.Limits != l {
-		p.limits.Store(newLimits(l))
+// SetLimits changes the limits of scrapes that begin from now on.
+func (p *Pool) SetLimits(l Limits) { p.setLimits(l) }
+
+// compareWithLog compares the clock with what the log holds of the process before this one.
+func (p *Pool) compareWithLog() {
+	r := p.guard.Restored()
+	if r.Ahead > 0 {
+		p.logger.Warn("scrapes in the log are from a clock that was ahead, new samples are written all the same", zap.Int("scrapes", r.Ahead))
+	}
+	if now, _ := p.clock.now(); r.Newest > now.UnixMilli() {
+		p.logger.Warn("the clock is behind the log, samples are dropped until it has caught up",
+			zap.Time("log", time.UnixMilli(r.Newest).UTC()), zap.Time("clock", now.UTC()))
+		p.clock.restored(r.Newest)
 	}
 }
 
-// guarded calls f, and tells of a panic in it.
-func (p *Pool) guarded(what zap.Field, f func()) {
-	var e *panicError
-	if err := caught(func() error { f(); return nil }); errors.As(err, &e) {
-		p.panics.tell(e, what)
-	}
-}
-
-// tellRestored compares the clock with what the log holds.
-func (p *Pool) tellRestored() {
-	r := p.guard.restored
-	if r.ahead > 0 {
-		p.logger.Warn("the log has scrapes of a clock that was ahead, what follows them is scraped all the same", zap.Int("scrapes", r.ahead))
-	}
-	if now, _ := p.clock.now(); r.newest > now.UnixMilli() {
-		p.logger.Warn("the clock is behind the log, drop samples until it is as late", zap.Time("log", time.UnixMilli(r.newest).UTC()), zap.Time("clock", now.UTC()))
-		p.clock.restored(r.newest)
-	}
-}
-
-// clockStepped does what is to be done when the clock was set.
+// clockStepped counts and logs that the clock was set. Where it went back far, the guard forgets
+// what was written ahead of it.
 func (p *Pool) clockStepped(s step) {
 	by := s.to.Sub(s.from)
 	fields := []zap.Field{zap.Time("from", s.from.UTC()), zap.Time("to", s.to.UTC()), zap.Duration("by", by)}
@@ -160,18 +113,18 @@ func (p *Pool) clockStepped(s step) {
 	}
 	p.metrics.clockSteps.WithLabelValues(clockBack).Inc()
 	if s.mistaken.IsZero() {
-		p.logger.Warn("the clock was set back, drop samples until it is as late again", fields...)
+		p.logger.Warn("the clock was set back, samples are dropped until it has caught up", fields...)
 		return
 	}
 	floor := int64(math.MinInt64)
 	if !s.floor.IsZero() {
 		floor = s.floor.UnixMilli()
 	}
-	n := p.guard.forgetAhead(s.mistaken.UnixMilli(), floor)
-	p.logger.Warn("the clock was set back, take what was written ahead of it for a mistake", append(fields, zap.Int("series", n))...)
+	n := p.guard.ForgetAfter(s.mistaken.UnixMilli(), floor)
+	p.logger.Warn("the clock was set back far, samples written ahead of it are forgotten", append(fields, zap.Int("series", n))...)
 }
 
-// Run scrapes until ctx ends, and returns when the last scrape has.
+// Run scrapes until ctx ends, and returns when the last scrape has ended.
 func (p *Pool) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	p.mu.Lock()
@@ -192,126 +145,35 @@ func (p *Pool) Run(ctx context.Context) error {
 	}
 	p.pending = nil
 	p.mu.Unlock()
-	ticker := time.NewTicker(forgetEvery)
+	ticker := time.NewTicker(order.ForgetEvery)
 	defer ticker.Stop()
 	for {
 		p.progress.tick()
 		select {
 		case now := <-ticker.C:
-			p.guarded(zap.Skip(), func() { p.guard.forget(now.Add(-seriesLife), int32(seriesLife/forgetEvery)) })
+			p.guarded(zap.Skip(), func() { p.guard.Forget(now) })
 		case <-ctx.Done():
-			p.mu.Lock()
-			for _, j := range p.jobs {
-				for _, l := range j.loops {
-					if l.stop != nil {
-						l.stop()
-					}
-				}
-			}
-			p.mu.Unlock()
+			p.stopAll()
 			wg.Wait()
 			return p.failures.close()
 		}
 	}
 }
 
-// Apply takes in what changed of some jobs.
-func (p *Pool) Apply(changes []targets.Change) {
+func (p *Pool) stopAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, c := range changes {
-		p.guarded(zap.String("job", c.Job.Name), func() { p.apply(c) })
-	}
-	n := 0
 	for _, j := range p.jobs {
-		n += len(j.loops)
-	}
-	p.metrics.targets.Set(float64(n))
-}
-
-func (p *Pool) apply(c targets.Change) {
-	j := p.jobs[c.Job.Name]
-	if c.Gone {
-		if j != nil {
-			for _, l := range j.loops {
-				p.end(l)
+		for _, l := range j.loops {
+			if l.stop != nil {
+				l.stop()
 			}
-			delete(p.jobs, c.Job.Name)
-		}
-		return
-	}
-	if j == nil {
-		j = &job{Job: c.Job, loops: map[uint64]*loop{}}
-		p.jobs[c.Job.Name] = j
-	}
-	old := j.Job
-	j.Job = c.Job
-	heirs := p.heirs(j, old, c)
-	for _, t := range c.Removed {
-		if l := j.loops[t.Hash]; l != nil {
-			p.end(l)
-			delete(j.loops, t.Hash)
 		}
 	}
-	for _, t := range c.Added {
-		if l := heirs[t]; l != nil {
-			p.scrape(j, t, l.table, l.ends())
-			continue
-		}
-		p.add(j, old, t)
-	}
-	p.checkLimit(j)
 }
 
-// heirs finds the targets that take the place of others only since they are to be scraped more often or more seldom, or more
-// patiently: Prometheus takes these for other targets. Each goes on with the table of the loop that ends, so that no series ends.
-func (p *Pool) heirs(j *job, old *targets.Job, c targets.Change) map[*targets.Target]*loop {
-	if len(c.Removed) == 0 || len(c.Added) == 0 || !reflect.DeepEqual(sameSeries(old.Config), sameSeries(c.Job.Config)) {
-		return nil
-	}
-	gone := map[uint64]*loop{}
-	for _, t := range c.Removed {
-		if l := j.loops[t.Hash]; l != nil {
-			gone[t.Timeless()] = l
-		}
-	}
-	heirs := map[*targets.Target]*loop{}
-	for _, t := range c.Added {
-		if l := gone[t.Timeless()]; l != nil && j.loops[t.Hash] == nil {
-			delete(gone, t.Timeless())
-			l.handOver()
-			heirs[t] = l
-		}
-	}
-	return heirs
-}
-
-// add makes t one of the job's targets, or renews it if it is one.
-func (p *Pool) add(j *job, old *targets.Job, t *targets.Target) {
-	l := j.loops[t.Hash]
-	if l == nil {
-		p.scrape(j, t, newTable(p.guard), nil)
-		return
-	}
-	if reflect.DeepEqual(sameLoop(old.Config), sameLoop(t.Job.Config)) {
-		l.setTarget(t)
-		return
-	}
-	// As prometheus/scrape reloads: another loop, which goes on with the table if the series stay what they are.
-	tab := newTable(p.guard)
-	var after <-chan struct{}
-	if reflect.DeepEqual(sameSeries(old.Config), sameSeries(t.Job.Config)) {
-		l.handOver()
-		tab, after = l.table, l.ends()
-	}
-	p.end(l)
-	p.scrape(j, t, tab, after)
-}
-
-func (p *Pool) scrape(j *job, t *targets.Target, tab *table, after <-chan struct{}) {
-	l := newLoop(p, t, tab)
-	l.after = after
-	j.loops[t.Hash] = l
+// startLocked runs l, at once or when Run does.
+func (p *Pool) startLocked(l *loop) {
 	p.progress.scrape()
 	if p.begin == nil {
 		p.pending = append(p.pending, l)
@@ -320,8 +182,8 @@ func (p *Pool) scrape(j *job, t *targets.Target, tab *table, after <-chan struct
 	p.begin(l)
 }
 
-// end stops l, which then writes its staleness markers by itself.
-func (p *Pool) end(l *loop) {
+// endLocked stops l. It then writes its staleness markers by itself.
+func (p *Pool) endLocked(l *loop) {
 	if l.stop != nil {
 		l.stop()
 		return
@@ -334,33 +196,47 @@ func (p *Pool) end(l *loop) {
 	}
 }
 
-func (p *Pool) checkLimit(j *job) {
-	var err error
-	if limit := int(j.Config.TargetLimit); limit > 0 && len(j.loops) > limit {
-		err = targetLimitError{j.Owner.Key("target_limit"), len(j.loops), limit}
+// Apply takes over the changes of some jobs.
+func (p *Pool) Apply(changes []targets.Change) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range changes {
+		p.guarded(zap.String("job", c.Job.Name), func() { p.applyLocked(c) })
 	}
-	for _, l := range j.loops {
-		l.setForced(err)
+	n := 0
+	for _, j := range p.jobs {
+		n += len(j.loops)
 	}
+	p.metrics.targets.Set(float64(n))
 }
 
-// sameLoop returns what of c a loop cannot take over while it runs. HTTP settings it can: rotated
-// credentials do not disturb the rhythm of scrapes.
-func sameLoop(c *promconfig.ScrapeConfig) promconfig.ScrapeConfig {
-	z := *c
-	z.HTTPClientConfig = config_util.HTTPClientConfig{}
-	z.RelabelConfigs, z.ServiceDiscoveryConfigs, z.TargetLimit, z.KeepDroppedTargets = nil, nil, 0, 0
-	return z
+func (p *Pool) applyLocked(c targets.Change) {
+	j := p.jobs[c.Job.Name]
+	if j == nil {
+		if c.Gone {
+			return
+		}
+		j = newJob(c.Job)
+		p.jobs[c.Job.Name] = j
+	}
+	var d loopDiff
+	defer func() { // after a panic too, so that no loop is left that neither runs nor has ended
+		for _, l := range d.end {
+			p.endLocked(l)
+		}
+		for _, l := range d.start {
+			p.startLocked(l)
+		}
+	}()
+	if c.Gone {
+		j.endAll(&d)
+		delete(p.jobs, c.Job.Name)
+		return
+	}
+	j.apply(&p.shared, c, &d)
 }
 
-// sameSeries returns what of c decides which series a page leads to (zeroConfig of prometheus/scrape).
-func sameSeries(c *promconfig.ScrapeConfig) promconfig.ScrapeConfig {
-	z := sameLoop(c)
-	z.ScrapeInterval, z.ScrapeTimeout, z.SampleLimit = 0, 0, 0
-	return z
-}
-
-// Statuses returns what is known of the targets of a job, in no order.
+// Statuses returns the statuses of a job's targets, in no order.
 func (p *Pool) Statuses(job string) []Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -375,7 +251,7 @@ func (p *Pool) Statuses(job string) []Status {
 	return out
 }
 
-// Jobs returns the jobs that have been applied, in no order.
+// Jobs returns the jobs that were applied and are not gone, in no order.
 func (p *Pool) Jobs() []*targets.Job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -384,14 +260,4 @@ func (p *Pool) Jobs() []*targets.Job {
 		out = append(out, j.Job)
 	}
 	return out
-}
-
-// logState logs an error of the log once, until another one comes.
-func (p *Pool) logState(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if text := err.Error(); text != p.logErr {
-		p.logErr = text
-		p.logger.Error("lose samples", zap.Error(err))
-	}
 }

@@ -7,14 +7,15 @@ import (
 	config_util "github.com/prometheus/common/config"
 )
 
-// redirects sends requests as they are configured, but without headers and credentials of the configuration where a redirect led to
-// another host: who may answer for the target is not to get what is meant for it.
+// redirects sends requests as they are configured. After a redirect to another host it leaves out
+// the configured headers and credentials: whoever answers for the target must not get what is meant
+// for the target.
 type redirects struct {
-	home http.RoundTripper
-	away http.RoundTripper // without them
+	first http.RoundTripper // for the host of the target
+	other http.RoundTripper // for other hosts
 }
 
-// withoutSecrets is what of a configuration counts for any host.
+// withoutSecrets returns the part of a configuration that any host may have.
 func withoutSecrets(c config_util.HTTPClientConfig) config_util.HTTPClientConfig {
 	return config_util.HTTPClientConfig{
 		ProxyConfig: c.ProxyConfig, FollowRedirects: c.FollowRedirects, EnableHTTP2: c.EnableHTTP2,
@@ -28,22 +29,22 @@ func withoutSecrets(c config_util.HTTPClientConfig) config_util.HTTPClientConfig
 // RoundTrip implements http.RoundTripper.
 func (r *redirects) RoundTrip(req *http.Request) (*http.Response, error) {
 	if leaves(req) {
-		return r.away.RoundTrip(req)
+		return r.other.RoundTrip(req)
 	}
-	return r.home.RoundTrip(req)
+	return r.first.RoundTrip(req)
 }
 
 // CloseIdleConnections is called by http.Client.
 func (r *redirects) CloseIdleConnections() {
-	for _, t := range [...]http.RoundTripper{r.home, r.away} {
+	for _, t := range [...]http.RoundTripper{r.first, r.other} {
 		if c, ok := t.(interface{ CloseIdleConnections() }); ok {
 			c.CloseIdleConnections()
 		}
 	}
 }
 
-// leaves tells whether a request follows a redirect that led away from the host that was asked first, or from TLS. What was led away
-// stays away.
+// leaves tells whether a request follows a redirect to another host than the first, or one from TLS
+// to plain text. All further redirects count as such too.
 func leaves(req *http.Request) bool {
 	for r := req; r.Response != nil && r.Response.Request != nil; {
 		from := r.Response.Request

@@ -1,31 +1,34 @@
 package scrape
 
-import "time"
-
-// A table is written in full the first time that its target is written to a segment. Were that record damaged, all that
-// the target gave until the next segment would be lost, which is hours in a small cluster. So it is written
-// again soon, and once more where parts were appended since; these records are to cost little.
-const (
-	repeatSoon  = time.Minute     // after the first time in a segment
-	repeatLater = 5 * time.Minute // after another time, where parts came since
-	repeatShare = 32              // one byte in so many of the log may be of a repeated table
-	repeatSaved = 2 << 20         // so many bytes are saved up for them at most; about what a segment has
+import (
+	"time"
 )
 
-// told is what of a table stands in a segment.
-type told struct {
+// A table is written in full with the first scrape of its target in a segment. If that record is
+// damaged, all samples of the target up to the next segment are lost, which is hours in a small
+// cluster. So the table is repeated after a minute, and again after parts were appended.
+// Repetitions take a bounded share of the log.
+const (
+	repeatSoon  = time.Minute     // after the first record in a segment
+	repeatLater = 5 * time.Minute // after a repetition, if parts were appended since
+	repeatShare = 32              // one byte in so many of the log may be of a repetition
+	repeatSaved = 2 << 20         // bytes that unused shares add up to at most; about those of one segment
+)
+
+// written says what of a table is in a segment of the log.
+type written struct {
 	segment uint64    // 0 for none
-	last    time.Time // when all of it was written last
+	last    time.Time // when all of it was last written
 	copies  int       // how often all of it was written
-	parts   bool      // parts came since
+	parts   bool      // parts were appended since
 }
 
-// repeatNow decides whether all of the table is written again. The saved bytes may be used up by one large table: the others
-// then wait.
-func (w *told) repeatNow(now time.Time, saved int) bool {
+// repeatNow decides whether all of the table is written again. One large table may use up the saved
+// bytes; the others then wait.
+func (w *written) repeatNow(now time.Time, saved int) bool {
 	age := now.Sub(w.last)
 	return saved > 0 && (w.copies == 1 && age >= repeatSoon || w.parts && age >= repeatLater)
 }
 
-// whole takes note that all of the table was written.
-func (w *told) whole(now time.Time) { w.last, w.copies, w.parts = now, w.copies+1, false }
+// whole notes that all of the table was written.
+func (w *written) whole(now time.Time) { w.last, w.copies, w.parts = now, w.copies+1, false }

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"promrelay/record"
+	"promrelay/scrape/order"
 	"promrelay/wal"
 )
 
@@ -38,7 +39,8 @@ func (l *frameLog) Append(segment uint64, group ...wal.Frame) (wal.Position, err
 	return wal.Position{}, nil
 }
 
-// read reads all frames of a segment but one, and returns how many samples come, and how many are counted as lost.
+// read reads all frames of a segment but one, and returns how many samples come, and how many are
+// counted as lost.
 func (l *frameLog) read(t testing.TB, segment uint64, without int) (came, lost int) {
 	t.Helper()
 	var tables record.Tables
@@ -91,7 +93,7 @@ type scraped struct {
 }
 
 func newScraped(full int) *scraped {
-	g, log := NewGuard(), &frameLog{segment: 1, full: full}
+	g, log := order.New(), &frameLog{segment: 1, full: full}
 	return &scraped{w: writer{guard: g, log: log, metrics: newMetrics(nil, g), clock: newClock(), saved: repeatSaved}, log: log}
 }
 
@@ -104,12 +106,13 @@ func (s *scraped) add(target, n int) {
 	for range n {
 		row := tab.rows.Len()
 		ls := labels.FromStrings("__name__", fmt.Sprintf("family_%d_seconds_total", row/50), "instance", fmt.Sprintf("10.0.0.%d:9100", target), "row", fmt.Sprint(row))
-		slot, _ := s.w.guard.acquire(hashLabels(ls, nil))
+		slot, _ := s.w.guard.Acquire(ls.Bytes(nil))
 		tab.addRow(ls, slot, float64(row))
 	}
 }
 
-// scrape commits a scrape of each target, and waits. One in three values changes, and ends in the number of its row.
+// scrape commits a scrape of each target, and waits. One in three values changes, and ends in the
+// number of its row.
 func (s *scraped) scrape(t testing.TB) {
 	t.Helper()
 	s.round++
@@ -129,8 +132,9 @@ func (s *scraped) scrape(t testing.TB) {
 	time.Sleep(15 * time.Second)
 }
 
-// TestDamagedFrames loses each frame in turn of what targets wrote that grow now and then: what does not come is counted to the sample,
-// a scrape costs itself, and a table costs what is bounded by its next repetition.
+// TestDamagedFrames loses each frame in turn of what targets wrote that grow now and then: what
+// does not come is counted to the sample, a scrape costs itself, and a table costs what is bounded
+// by its next repetition.
 func TestDamagedFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScraped(12 << 10)
@@ -179,7 +183,8 @@ func TestDamagedFrames(t *testing.T) {
 	})
 }
 
-// TestRepeatedTablesCostLittle counts the bytes of tables that are repeated, in clusters small and large.
+// TestRepeatedTablesCostLittle counts the bytes of tables that are repeated, in clusters small and
+// large.
 func TestRepeatedTablesCostLittle(t *testing.T) {
 	for name, c := range map[string]struct {
 		targets, series, segment, grows int

@@ -17,10 +17,12 @@ import (
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 
+	"promrelay/scrape/order"
 	"promrelay/targets"
 )
 
-// TestOwnToken reaches a server that is trusted, and no other one: that does not even see a request, nor does one to which it redirects.
+// TestOwnToken reaches a server that is trusted, and no other one: that does not even see a
+// request, nor does one to which it redirects.
 func TestOwnToken(t *testing.T) {
 	var requests, elsewhere atomic.Int32
 	var redirect atomic.Bool
@@ -79,13 +81,13 @@ func TestOwnToken(t *testing.T) {
 			requests.Store(0)
 			distrust.Store(step.distrust)
 			redirect.Store(step.redirect)
-			p, err := New(Options{Log: &countLog{}, Guard: NewGuard(), Host: "h", Trusted: step.trusted})
+			p, err := New(Options{Log: &countLog{}, Guard: order.New(), Host: "h", Trusted: step.trusted})
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := newLoop(p, added[0], newTable(p.guard))
+			l := newLoop(&p.shared, added[0], newTable(p.guard), nil)
 			l.scrape(t.Context(), time.Now())
-			l.pool.clients.put(l.client)
+			l.shared.clients.put(l.client)
 			if s := l.state(); s.Health != step.health || !strings.Contains(s.Error, step.says) {
 				t.Errorf("is %s: %q, want %s with %q", s.Health, s.Error, step.health, step.says)
 			}

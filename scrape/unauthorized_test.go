@@ -14,6 +14,7 @@ import (
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 
+	"promrelay/scrape/order"
 	"promrelay/targets"
 )
 
@@ -22,16 +23,17 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestUnauthorized is told of targets that want other credentials, and of no others.
+// TestUnauthorized: Options.Unauthorized is called for targets that want other credentials, and for
+// no others.
 func TestUnauthorized(t *testing.T) {
 	for code, want := range map[int]bool{401: true, 403: true, 404: false, 500: false, 200: false} {
 		synctest.Test(t, func(t *testing.T) {
-			var told atomic.Int32
-			p, err := New(Options{Log: &countLog{}, Guard: NewGuard(), Host: "h", Unauthorized: func(tg *targets.Target) {
+			var called atomic.Int32
+			p, err := New(Options{Log: &countLog{}, Guard: order.New(), Host: "h", Unauthorized: func(tg *targets.Target) {
 				if tg.URL != "http://a:1/metrics" {
-					t.Errorf("told of %s", tg.URL)
+					t.Errorf("called for %s", tg.URL)
 				}
-				told.Add(1)
+				called.Add(1)
 			}})
 			if err != nil {
 				t.Fatal(err)
@@ -61,8 +63,8 @@ func TestUnauthorized(t *testing.T) {
 			time.Sleep(15 * time.Second)
 			cancel()
 			<-done
-			if got := told.Load() > 0; got != want {
-				t.Errorf("HTTP status %d: told %t, want %t", code, got, want)
+			if got := called.Load() > 0; got != want {
+				t.Errorf("HTTP status %d: called %t, want %t", code, got, want)
 			}
 		})
 	}

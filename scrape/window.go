@@ -3,46 +3,54 @@ package scrape
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"math/bits"
+	"sync"
 )
 
-// headroom is how many bytes stand before a page in its buffer, for what a parser that starts in the middle must be told first.
-// One byte is kept free behind the page, for a line break.
+// headroom is how many bytes are free before a page in its buffer: a parser that starts in the
+// middle needs a TYPE line first. One byte is free behind the page, for a line break.
 const headroom = 32
 
-// windowBytes is how much of a page is in memory at a time. It grows where a line, or a message of protobuf, is longer.
+// windowBytes is how much of a page is in memory at a time. It grows where a line, or a message of
+// protobuf, is longer.
 const windowBytes = 64 << 10
 
-// window is the part of a page that is in memory: a page is read while it comes, so that it costs what it leads to, and not its text.
+// window is the part of a page that is in memory. A page is read while it arrives, so that its text
+// never is in memory as a whole.
 type window struct {
 	r   io.Reader // of the page, decompressed
-	buf []byte    // headroom, then what was read and not passed
-	eof bool      // nothing follows what is in buf
+	buf []byte    // headroom, then what was read from the page and not yet parsed
+	eof bool      // buf has the end of the page
 	nul bool      // a NUL byte was read
-	// least is how many bytes there must be room for before more is read.
-	least int
-	// size is how many bytes were read. At limit, 0 for none, the page is refused; longest is that of a line, or of what stands for one.
-	size, limit, longest int64
+	// minRead is how many bytes there must be room for before more is read.
+	minRead int
+	// size is how many bytes were read. At limit, 0 for none, the page is refused. maxLine bounds a
+	// line, or a part of protobuf.
+	size, limit, maxLine int64
 	limitKey             string // of the configuration
-	// err is why the page could not be read: it then counts as if nothing of it had come, as with Prometheus, which reads it in full
-	// before it looks at it.
+	// err is why the page could not be read. Nothing of it counts then, as in Prometheus, which
+	// reads a page in full before it parses it.
 	err error
-	// hold is asked before buf gets so many bytes, and now and then. An error ends the reading. May be nil.
-	hold func(bytes int) error
+	// check is called before buf gets so many bytes, and from time to time. An error ends the
+	// reading. May be nil.
+	check func(bytes int) error
 }
 
 // newWindow returns a window at the start of the page that r gives.
 func newWindow(r io.Reader) *window {
-	return &window{r: r, buf: getBuffer(windowBytes)[:headroom], longest: maxText, least: windowBytes / 16}
+	return &window{r: r, buf: getBuffer(windowBytes)[:headroom], maxLine: maxText, minRead: windowBytes / 16}
 }
 
-// free gives the memory back. What was read must not be used any more.
+// free gives back the memory. What was read must not be used afterwards.
 func (w *window) free() {
 	putBuffer(w.buf)
 	w.buf = nil
 }
 
-// fill reads more behind what is there from i on, and returns where that is now: before it stands headroom alone.
+// fill keeps what is there from i on, reads more behind it, and returns where it is now: at
+// headroom.
 func (w *window) fill(i int) (int, error) {
 	if w.err != nil {
 		return i, w.err
@@ -50,21 +58,21 @@ func (w *window) fill(i int) (int, error) {
 	if i > headroom {
 		w.buf = w.buf[:headroom+copy(w.buf[headroom:], w.buf[i:])]
 	}
-	if cap(w.buf)-len(w.buf) < w.least {
+	if cap(w.buf)-len(w.buf) < w.minRead {
 		w.err = w.grow(2 * cap(w.buf))
 	} else {
-		w.err = w.ask()
+		w.err = w.checkMemory()
 	}
-	for least := min(len(w.buf)+cap(w.buf)/4, cap(w.buf)-w.least/2); w.err == nil && !w.eof && len(w.buf) < least; {
+	for enough := min(len(w.buf)+cap(w.buf)/4, cap(w.buf)-w.minRead/2); w.err == nil && !w.eof && len(w.buf) < enough; {
 		w.err = w.read()
 	}
 	return headroom, w.err
 }
 
-// ask asks for the memory that the page takes by now.
-func (w *window) ask() error {
-	if w.err == nil && w.hold != nil {
-		w.err = w.hold(cap(w.buf))
+// checkMemory checks the memory that the page takes by now.
+func (w *window) checkMemory() error {
+	if w.err == nil && w.check != nil {
+		w.err = w.check(cap(w.buf))
 	}
 	return w.err
 }
@@ -90,8 +98,8 @@ func (w *window) read() error {
 
 // grow makes room for so many bytes in all.
 func (w *window) grow(size int) error {
-	if w.hold != nil {
-		if err := w.hold(size); err != nil {
+	if w.check != nil {
+		if err := w.check(size); err != nil {
 			return err
 		}
 	}
@@ -101,7 +109,8 @@ func (w *window) grow(size int) error {
 	return nil
 }
 
-// atLeast fills the window until n bytes from i on are there, or the page ends. It returns where i is then.
+// atLeast fills the window until n bytes from i on are there, or the page ends. It returns where i
+// is then.
 func (w *window) atLeast(i, n int) (int, error) {
 	for w.err == nil && !w.eof && len(w.buf)-i < n {
 		i, w.err = w.fill(i)
@@ -109,8 +118,8 @@ func (w *window) atLeast(i, n int) (int, error) {
 	return i, w.err
 }
 
-// rest fills the window with all of the page from i on, and returns where that is. A line that is too long is an error, but not
-// one of reading.
+// rest fills the window with all of the page from i on, and returns where that is. A line that is
+// too long is an error, but does not set err.
 func (w *window) rest(i int) (int, error) {
 	var err error
 	for !w.eof {
@@ -118,12 +127,12 @@ func (w *window) rest(i int) (int, error) {
 			return i, err
 		}
 	}
-	for b := w.buf[i:]; int64(len(b)) > w.longest; {
+	for b := w.buf[i:]; int64(len(b)) > w.maxLine; {
 		n := bytes.IndexByte(b, '\n')
 		if n < 0 {
 			n = len(b)
 		}
-		if int64(n) > w.longest {
+		if int64(n) > w.maxLine {
 			return i, w.tooLong()
 		}
 		b = b[min(n+1, len(b)):]
@@ -131,20 +140,48 @@ func (w *window) rest(i int) (int, error) {
 	return i, nil
 }
 
+// tooLong is the error about a line that is too long.
 func (w *window) tooLong() error { return w.tooLarge("a line of the page", 0) }
 
 // tooLarge is the error about a part of the page that is longer than a line may be.
 func (w *window) tooLarge(what string, bytes int) error {
-	e := sizeError{what: what, bytes: int64(bytes), limit: w.longest}
-	if w.longest < maxText {
+	e := sizeError{what: what, bytes: int64(bytes), limit: w.maxLine}
+	if w.maxLine < maxText {
 		e.key = "scrape.line_size_limit"
 	}
 	return e
 }
 
-// drain reads what is left, which nobody looks at: how large the page is counts, and whether it could be read.
+// drain reads the rest of the page and discards it, to learn its size and whether it can be read.
 func (w *window) drain() {
 	for w.err == nil && !w.eof {
 		_, _ = w.fill(len(w.buf))
 	}
+}
+
+// buffers keeps memory for windows, by the power of two of its size.
+var buffers [40]sync.Pool
+
+func getBuffer(size int) []byte {
+	class := bits.Len(uint(size - 1))
+	if b, ok := buffers[class].Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return make([]byte, 0, 1<<class)
+}
+
+func putBuffer(b []byte) {
+	if class := bits.Len(uint(cap(b))) - 1; class >= 10 && class < len(buffers) {
+		buffers[class].Put(&b)
+	}
+}
+
+// bodySizeError is about a page that is too large.
+type bodySizeError struct {
+	key   string // of the configuration
+	limit int64  // bytes
+}
+
+func (e bodySizeError) Error() string {
+	return fmt.Sprintf("%s %d: the page has as many bytes, or more", e.key, e.limit)
 }

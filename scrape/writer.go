@@ -6,41 +6,46 @@ import (
 	"time"
 
 	"promrelay/record"
+	"promrelay/scrape/order"
 	"promrelay/wal"
 )
 
-// Log is where records go: the WAL. Segment says in which segment the next group of frames would
-// land; Append refuses a group for another one with *wal.RotatedError. Neither keeps the frames.
+// Log is where records go. *wal.WAL is one. Both methods may block on the disk, and neither keeps
+// the frames.
 type Log interface {
+	// Segment returns the segment into which the next group of frames goes.
 	Segment() uint64
+	// Append writes a group of frames to the segment. If that is no longer the current one, it
+	// returns *wal.RotatedError.
 	Append(segment uint64, group ...wal.Frame) (wal.Position, error)
 }
 
-// writer brings what scrapes gave to the log, one after the other.
+// writer writes scrapes to the log, one after the other.
 type writer struct {
-	guard   *Guard
+	guard   *order.Guard
 	log     Log
 	metrics *metrics
 	clock   *clock
 
-	table, scrape []byte // memory for records; guarded by guard.mu
-	saved         int    // bytes that repeated tables may take; guarded by guard.mu
+	table, scrape []byte // memory for records; guarded by the guard's lock
+	saved         int    // bytes that repeated tables may take; guarded by the guard's lock
 }
 
 // maxKept bounds the memory that a writer keeps from one scrape to the next, in bytes.
 const maxKept = 1 << 20
 
-// commit drops the samples of s that are not newer than their series' last one, and appends the rest
-// to the log, with what it needs of the table. After an error the samples are lost.
+// commit drops the samples of s that are not newer than the last one of their series, and appends
+// the others to the log, after those parts of the table that the segment lacks. After an error the
+// samples are lost.
 func (w *writer) commit(t *table, s *record.Scrape) error {
-	w.guard.mu.Lock()
-	defer w.guard.mu.Unlock()
+	w.guard.Lock()
+	defer w.guard.Unlock()
 	if limit := w.clock.limit(); s.Time > limit { // the clock went back since
-		w.guard.forgetExemplarsLocked(t.slots, limit)
+		w.guard.ForgetExemplarsLocked(t.slots, limit)
 		w.metrics.dropped.WithLabelValues(dropClock).Add(float64(s.Samples()))
 		return nil
 	}
-	late, behind := w.guard.order(t.slots, s, w.clock.isBehind(s.Time))
+	late, behind := w.guard.FilterLocked(t.slots, s, w.clock.isBehind(s.Time))
 	if late+behind > 0 {
 		w.metrics.dropped.WithLabelValues(dropLate).Add(float64(late))
 		w.metrics.dropped.WithLabelValues(dropClock).Add(float64(behind))
@@ -55,7 +60,7 @@ func (w *writer) commit(t *table, s *record.Scrape) error {
 			continue
 		}
 		if err != nil {
-			t.told = told{} // the next record says all again
+			t.written = written{} // the next record has all of the table
 			w.metrics.dropped.WithLabelValues(dropLog).Add(float64(samples))
 			return fmt.Errorf("append to the log: %w", err)
 		}
@@ -64,17 +69,18 @@ func (w *writer) commit(t *table, s *record.Scrape) error {
 	}
 }
 
+// append writes one group of frames: the table's, then the scrape.
 func (w *writer) append(t *table, s *record.Scrape, samples int) error {
 	segment := w.log.Segment()
 	var group [3]wal.Frame
-	before := t.told
-	t.told = told{} // until the log has it
-	frames, next, repeated := w.tell(group[:0], t, s, before, segment)
+	before := t.written
+	t.written = written{} // until the log has the records
+	frames, next, repeated := w.tableFrames(group[:0], t, s, before, segment)
 	w.scrape = record.AppendScrape(w.scrape[:0], t.rows, s)
 	frames = append(frames, wal.Frame{Type: record.FrameScrape, Count: uint32(samples), Payload: w.scrape})
 	_, err := w.log.Append(segment, frames...)
 	if err == nil {
-		t.told = next
+		t.written = next
 		w.saved = min(w.saved+(len(w.table)+len(w.scrape))/repeatShare, repeatSaved) - repeated
 	}
 	if cap(w.table) > maxKept {
@@ -86,14 +92,15 @@ func (w *writer) append(t *table, s *record.Scrape, samples int) error {
 	return err
 }
 
-// tell puts what the segment lacks of the table before the scrape, and all of the table where it is due. Next is what the segment
-// then has, repeated the bytes that it had already.
-func (w *writer) tell(frames []wal.Frame, t *table, s *record.Scrape, before told, segment uint64) (out []wal.Frame, next told, repeated int) {
+// tableFrames adds the parts of the table that the segment lacks, and all of the table if a
+// repetition is due. Next is what the segment then has, repeated how many bytes of that it had
+// already.
+func (w *writer) tableFrames(frames []wal.Frame, t *table, s *record.Scrape, before written, segment uint64) (out []wal.Frame, next written, repeated int) {
 	now := time.Now()
 	next = before
 	w.table = w.table[:0]
 	if before.segment != segment {
-		next = told{segment: segment}
+		next = written{segment: segment}
 		next.whole(now)
 		w.table = t.rows.AppendFull(w.table, s.Values, s.Present)
 		return append(frames, wal.Frame{Type: record.FrameTable, Repeated: true, Payload: w.table}), next, 0
@@ -115,45 +122,4 @@ func (w *writer) tell(frames []wal.Frame, t *table, s *record.Scrape, before tol
 		}
 	}
 	return frames, next, repeated
-}
-
-// order drops what is not newer than the last sample of its series, and returns how many that was. Those that bear the
-// time of a clock that is behind are counted apart. The caller holds mu.
-func (g *Guard) order(slots []uint32, s *record.Scrape, clockBehind bool) (late, behind int) {
-	drop := func(ms int64) {
-		if clockBehind && ms == s.Time {
-			behind++
-		} else {
-			late++
-		}
-	}
-	for row := range s.Values {
-		if !s.Present.Has(row) {
-			continue
-		}
-		ms := s.Time
-		if len(s.Times) > 0 {
-			ms = s.Times[row]
-		}
-		if last := &g.slot(slots[row]).last; ms > last.Load() {
-			last.Store(ms)
-		} else {
-			s.Present.Clear(row)
-			drop(ms)
-		}
-	}
-	kept := s.Irregular[:0]
-	for _, e := range s.Irregular {
-		if e.Kind != record.Exemplar {
-			last := &g.slot(slots[e.Row]).last
-			if e.Time <= last.Load() {
-				drop(e.Time)
-				continue
-			}
-			last.Store(e.Time)
-		}
-		kept = append(kept, e)
-	}
-	s.Irregular = kept
-	return late, behind
 }

@@ -27,6 +27,7 @@ import (
 	"promrelay/informers/manifests"
 	"promrelay/relay"
 	"promrelay/scrape"
+	"promrelay/scrape/order"
 	"promrelay/wal"
 )
 
@@ -118,7 +119,7 @@ func fromCollectors(t *testing.T) map[string]metric {
 	rw := promconfig.DefaultRemoteWriteConfig
 	rw.Name, rw.URL = "any", &config_util.URL{URL: &url.URL{Scheme: "http", Host: "receiver.example.com"}}
 	ok(r.Apply(relay.Settings{Destinations: []config.Destination{{RemoteWriteConfig: &rw}}})) // some exist for each destination only
-	_, err = scrape.New(scrape.Options{Log: w, Guard: scrape.NewGuard(), Registerer: c})
+	_, err = scrape.New(scrape.Options{Log: w, Guard: order.New(), Registerer: c})
 	ok(err)
 	m, err := manifests.New(t.TempDir(), nil)
 	ok(err)

@@ -23,6 +23,7 @@ import (
 	"promrelay/informers/manifests"
 	"promrelay/relay"
 	"promrelay/scrape"
+	"promrelay/scrape/order"
 	"promrelay/wal"
 	"promrelay/web"
 )
@@ -98,7 +99,7 @@ func run(o runOptions) error {
 		return walError(o, cfg, err)
 	}
 	parts.start(&part{name: "wal end", run: idle, last: store.Close, deadline: 10 * time.Second})
-	guard := scrape.NewGuard()
+	guard := order.New()
 	if err := restore(guard, store); err != nil {
 		log.Warn("samples may be written twice: the end of the log cannot be read", zap.NamedError("err", err))
 	}
@@ -191,7 +192,7 @@ func newBackend(cfg *config.Config, log *zap.Logger) (b informers.Backend, probl
 	return nil, nil, nil
 }
 
-func restore(g *scrape.Guard, store *wal.WAL) error {
+func restore(g *order.Guard, store *wal.WAL) error {
 	r, err := store.NewReader(store.Recent(restoreBytes))
 	if err != nil {
 		return err

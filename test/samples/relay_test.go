@@ -19,6 +19,7 @@ import (
 	"promrelay/config"
 	"promrelay/relay"
 	"promrelay/scrape"
+	"promrelay/scrape/order"
 	"promrelay/targets"
 	"promrelay/wal"
 )
@@ -170,7 +171,7 @@ func runRelay(t *testing.T, f *delivery, steps []step, restarts int) got {
 func scrapes(t testing.TB, log scrape.Log, steps []step) map[string][]string {
 	e := newExporter()
 	defer e.stop()
-	p, err := scrape.New(scrape.Options{Log: log, Guard: scrape.NewGuard(), Host: host, HTTPClientOptions: e.options()})
+	p, err := scrape.New(scrape.Options{Log: log, Guard: order.New(), Host: host, HTTPClientOptions: e.options()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// batchBytes is how much of a page of protobuf a parser gets at a time, in whole families.
+	// batchBytes is how much of a page a parser gets at a time, in whole families.
 	batchBytes = 32 << 10
-	// batchFamilies bounds their number: textparse calls itself for each family that is empty, and a stack that is too large ends
-	// the process.
+	// batchFamilies bounds their number: textparse recurses for each empty family, and a stack
+	// overflow ends the process.
 	batchFamilies = 1000
 )
 
-// families reads a page of protobuf, as many whole families at a time as are there.
+// families reads a page of protobuf, in batches of whole families.
 func (p *page) families(win *window) error {
 	for at := headroom; ; {
 		i, end, err := p.batch(win, at)
@@ -38,12 +38,12 @@ func (p *page) families(win *window) error {
 	}
 }
 
-// batch finds whole families from i on, and returns where they are and where they end: at the same place at the end of the page.
-// What cannot be read as a family is one, to be refused by the parser.
+// batch finds whole families from i on, and returns where they start and end. Both are equal at the
+// end of the page. Bytes that are no family count as one, so that the parser refuses them.
 func (p *page) batch(win *window, i int) (start, end int, err error) {
 	end = i
 	for n := 0; n < batchFamilies && end-i < batchBytes; n++ {
-		at := end - i // what is read moves it
+		at := end - i // reading moves i
 		if i, err = win.atLeast(i, at+binary.MaxVarintLen64); err != nil {
 			return i, i, err
 		}
@@ -58,7 +58,7 @@ func (p *page) batch(win *window, i int) (start, end int, err error) {
 		}
 		length := prefix + int(size)
 		if n > 0 && length > batchBytes && length > len(b) {
-			break // what is whole first
+			break // first the whole ones
 		}
 		if i, err = win.atLeast(i, at+length); err != nil {
 			return i, i, err
@@ -71,13 +71,13 @@ func (p *page) batch(win *window, i int) (start, end int, err error) {
 	return i, end, nil
 }
 
-// Fields of a MetricFamily.
+// familyFields names the fields of a MetricFamily whose length is checked.
 var familyFields = map[protowire.Number]string{1: "a metric's name", 2: "the HELP of a metric", 4: "a series", 5: "the unit of a metric"}
 
-// family demands that no part of a metric family is longer than a line may be, so that no label is. It leaves it to the parser to
-// tell what else is wrong.
+// family returns an error if a part of a metric family is longer than a line may be. Other errors
+// are left to the parser.
 func (w *window) family(b []byte) error {
-	if int64(len(b)) <= w.longest {
+	if int64(len(b)) <= w.maxLine {
 		return nil
 	}
 	metrics := 0
@@ -91,15 +91,15 @@ func (w *window) family(b []byte) error {
 			return nil
 		}
 		if what := familyFields[number]; what != "" && typ == protowire.BytesType {
-			if int64(n) > w.longest {
+			if int64(n) > w.maxLine {
 				return w.tooLarge(what, n)
 			}
 			metrics++
 		}
 		b = b[n:]
 	}
-	if w.hold != nil {
-		w.err = w.hold(cap(w.buf) + 16*metrics) // the parser has a note of each
+	if w.check != nil {
+		w.err = w.check(cap(w.buf) + 16*metrics) // the parser keeps a reference to each
 	}
 	return w.err
 }

@@ -12,21 +12,21 @@ import (
 	"github.com/prometheus/prometheus/model/textparse"
 )
 
-// text is a page of Prometheus or OpenMetrics text, walked beside the table of its target. A line that is
-// the expected one and of the usual shape needs no parser; the others, from there on, are read by
+// text is a page of Prometheus or OpenMetrics text, walked beside the table of its target. A line
+// that is the expected one, and of the usual shape, needs no parser. Other lines are read by
 // textparse.
 type text struct {
 	*page
 	win         *window
-	buf         []byte // headroom, whole lines of the page, at its end a line break that is not the page's
-	end         int    // of what is the page's in buf
+	buf         []byte // headroom, then whole lines; at the end of the page one more line break, which is not the page's
+	end         int    // of the page's bytes in buf
 	openMetrics bool
-	parser      textparse.Parser // stands at the line that comes next, nil if it does not
+	parser      textparse.Parser // at the next line, nil if there is no parser there
 	passed      int              // lines
-	left        bool             // the rest of the page is left to textparse
+	left        bool             // textparse reads the rest of the page
 }
 
-// walk reads the page at the start of which win stands.
+// walk reads the page from the start of win.
 func (p *page) walk(win *window, openMetrics bool) error {
 	w := text{page: p, win: win, openMetrics: openMetrics}
 	p.format = formatPrometheus
@@ -47,7 +47,7 @@ func (p *page) walk(win *window, openMetrics bool) error {
 	case win.err != nil, errors.As(err, new(pageError)):
 		return err
 	}
-	for i < w.end && (w.buf[i] == '\n' || w.buf[i] == ' ' || w.buf[i] == '\t') { // blank lines before what is wrong
+	for i < w.end && (w.buf[i] == '\n' || w.buf[i] == ' ' || w.buf[i] == '\t') { // blank lines before the error
 		if w.buf[i] == '\n' {
 			w.passed++
 		}
@@ -56,10 +56,10 @@ func (p *page) walk(win *window, openMetrics bool) error {
 	return pageError{fmt.Sprintf("line %d", w.passed+1), err}
 }
 
-// errPageEnds tells that a page was read to its end.
+// errPageEnds means that the page was read to its end.
 var errPageEnds = errors.New("the page ends")
 
-// fill gets more of the page behind what begins at i, and returns where that is then.
+// fill reads more of the page, keeps what is there from i on, and returns where that is now.
 func (w *text) fill(i int) (int, error) {
 	w.parser = nil
 	i, err := w.win.fill(i)
@@ -69,7 +69,8 @@ func (w *text) fill(i int) (int, error) {
 	return w.look(i)
 }
 
-// look finds the whole lines of the window from i on, and gets more of the page until there is one. With a NUL byte it leaves the page.
+// look finds the whole lines from i on, and reads more of the page until there is one. A page with
+// a NUL byte is left to textparse.
 func (w *text) look(i int) (int, error) {
 	if w.win.nul && !w.left {
 		return i, w.leave(i)
@@ -80,7 +81,7 @@ func (w *text) look(i int) (int, error) {
 			w.buf = w.win.buf[:w.end]
 			return i, nil
 		}
-		if int64(len(w.win.buf)-i) > w.win.longest {
+		if int64(len(w.win.buf)-i) > w.win.maxLine {
 			return i, w.win.tooLong()
 		}
 		var err error
@@ -96,7 +97,8 @@ func (w *text) look(i int) (int, error) {
 	return i, nil
 }
 
-// leave leaves the page from i on to textparse: what that makes of it depends on more than single lines.
+// leave has textparse read the page from i on. It is for pages in which a line does not stand for
+// itself.
 func (w *text) leave(i int) error {
 	w.parser, w.left = nil, true
 	i, err := w.win.rest(i)
@@ -146,7 +148,8 @@ func (w *text) line(i int) (int, error) {
 	return w.parsed(i)
 }
 
-// expected reads the rest of line l, which stands at b[i]. It returns 0 if textparse must look at the line.
+// expected reads the rest of line l from b[i] on, and returns where the next line starts, 0 if
+// textparse must read the line.
 func (w *text) expected(l line, b []byte, i int) (int, error) {
 	switch l.kind() {
 	case lineMeta:
@@ -196,15 +199,15 @@ func (w *text) expected(l line, b []byte, i int) (int, error) {
 	switch err {
 	case nil:
 		if entry != 0 {
-			w.setMeta(row, entry)
+			w.changes.setMeta(w.t, row, entry)
 		}
 		w.put(row, ms, 0, v)
-		w.hold(row, explicit)
+		w.keepAlive(row, explicit)
 	case errRepeated: //nolint:errorlint // nothing wraps it
-		w.hold(row, explicit)
+		w.keepAlive(row, explicit)
 		w.repeated++
 	case errClock:
-		w.hold(row, explicit)
+		w.keepAlive(row, explicit)
 		w.clocked++
 	default:
 		if err := w.refused(err); err != nil {
@@ -215,7 +218,7 @@ func (w *text) expected(l line, b []byte, i int) (int, error) {
 	return i + 1, nil
 }
 
-// stamp reads a timestamp that ends its line.
+// stamp reads the timestamp at the end of a line.
 func (w *text) stamp(b []byte, i int) (ms int64, end int, ok bool) {
 	if !w.openMetrics {
 		return milliseconds(b, i)
@@ -227,9 +230,9 @@ func (w *text) stamp(b []byte, i int) (ms int64, end int, ok bool) {
 	return int64(v * 1000), end, true
 }
 
-// parsed lets textparse read the next entry, which starts at i, or behind blank lines.
+// parsed has textparse read the next entry, at i or after blank lines.
 func (w *text) parsed(i int) (int, error) {
-	if n := bytes.IndexByte(w.buf[i:], '\n'); int64(n) > w.win.longest {
+	if n := bytes.IndexByte(w.buf[i:], '\n'); int64(n) > w.win.maxLine {
 		return i, w.win.tooLong()
 	}
 	if w.parser == nil {
@@ -262,7 +265,7 @@ func (w *text) parsed(i int) (int, error) {
 		if w.openMetrics && strays(w.after(series, eol)) {
 			return i, w.leave(i)
 		}
-		if int64(eol-i) > w.win.longest {
+		if int64(eol-i) > w.win.maxLine {
 			return i, w.win.tooLong()
 		}
 		if err = w.sample(series, stamp, sampleValue{v: v}, w.parser); err != nil {
@@ -273,8 +276,8 @@ func (w *text) parsed(i int) (int, error) {
 	return eol + 1, nil
 }
 
-// stopped is called with the error of a parser that began at i or before. Where there is more of the page, what it lacks may be
-// there: a label value can have line breaks.
+// stopped handles the error of a parser at i. If the page goes on, more of it may cure the error: a
+// label value can have line breaks.
 func (w *text) stopped(i int, err error) (int, error) {
 	ends := errors.Is(err, io.EOF)
 	switch have := w.end - i; {
@@ -282,21 +285,21 @@ func (w *text) stopped(i int, err error) (int, error) {
 		return i, errPageEnds
 	case w.win.eof:
 		return i, err
-	case int64(have) > w.win.longest:
-		return i, fmt.Errorf("its end was looked for in more than %d bytes: %w", w.win.longest, err)
+	case int64(have) > w.win.maxLine:
+		return i, fmt.Errorf("its end was looked for in more than %d bytes: %w", w.win.maxLine, err)
 	case ends: // blank lines
 		w.passed += bytes.Count(w.buf[i:w.end], []byte{'\n'})
 		return w.fill(w.end)
 	default:
 		w.parser = nil
-		if i, err = w.win.atLeast(i, max(2*have, len(w.win.buf)-i)+w.win.least); err != nil {
+		if i, err = w.win.atLeast(i, max(2*have, len(w.win.buf)-i)+w.win.minRead); err != nil {
 			return i, err
 		}
 		return w.look(i)
 	}
 }
 
-// start makes a parser that begins at i, and knows the metric type that stands before it.
+// start makes a parser that begins at i and knows the metric type of the lines before.
 func (w *text) start(i int) {
 	prefix := ""
 	if w.typ == model.MetricTypeHistogram || w.typ == model.MetricTypeSummary {
@@ -308,18 +311,19 @@ func (w *text) start(i int) {
 	case w.openMetrics:
 		w.parser = textparse.NewOpenMetricsParser(w.buf[i:w.end:w.end], nil)
 	case w.win.eof:
-		w.parser = textparse.NewPromParser(w.buf[i:w.end:w.end+1], nil, false) // appends a line break, where there is one
+		w.parser = textparse.NewPromParser(w.buf[i:w.end:w.end+1], nil, false) // it appends a line break, which is there already
 	default:
-		w.parser = textparse.NewPromParser(w.buf[i:w.end-1:w.end], nil, false) // likewise
+		w.parser = textparse.NewPromParser(w.buf[i:w.end-1:w.end], nil, false) // as above
 	}
 	if prefix != "" {
-		_, _ = w.parser.Next() // the prefix, which is sound
+		_, _ = w.parser.Next() // reads the prefix
 	}
 }
 
-// strays tells whether the OpenMetrics parser may have ended a line before its end, of which rest stands behind the
-// series: after the value it passes over what it cannot read, and stumbles over what follows as if that were the
-// next line. Only a value, a timestamp and an exemplar with single blanks between them are safe.
+// strays tells whether the OpenMetrics parser may not read a line to its end. Rest is the line
+// after the series. After the value the parser skips what it cannot read, and takes what follows
+// for the next line. Only a value, a timestamp and an exemplar with single blanks between them are
+// safe.
 func strays(rest []byte) bool {
 	for tokens := 0; len(rest) > 0; tokens++ {
 		if bytes.HasPrefix(rest, []byte(" # {")) && tokens > 0 {
@@ -340,15 +344,15 @@ func strays(rest []byte) bool {
 	return false
 }
 
-// offset returns where part, which lies in the page and is not empty, starts.
+// offset returns where part starts, which lies in the page and is not empty.
 func (w *text) offset(part []byte) int {
 	return int(uintptr(unsafe.Pointer(unsafe.SliceData(part))) - uintptr(unsafe.Pointer(unsafe.SliceData(w.buf))))
 }
 
-// after returns what stands between part and the end of its line.
+// after returns what is between part and the end of its line.
 func (w *text) after(part []byte, eol int) []byte { return w.buf[w.offset(part)+len(part) : eol] }
 
-// endOfLine returns where the line break is that follows part, which lies in the page.
+// endOfLine returns where the line break after part is, which lies in the page.
 func (w *text) endOfLine(part []byte) int {
 	i := w.offset(part) + len(part)
 	if n := bytes.IndexByte(w.buf[i:], '\n'); n >= 0 {
@@ -357,7 +361,7 @@ func (w *text) endOfLine(part []byte) int {
 	return len(w.buf)
 }
 
-// rememberMeta adds the line to those of the page that holds name and ends at eol.
+// rememberMeta adds the line to the page that has name and ends at eol.
 func (w *text) rememberMeta(name []byte, eol int, m metaLine) {
 	start := bytes.LastIndexByte(w.buf[:w.offset(name)], '\n') + 1
 	if start < headroom {
@@ -367,17 +371,19 @@ func (w *text) rememberMeta(name []byte, eol int, m metaLine) {
 	w.rememberText(newLine(lineMeta, w.buf[start:eol], uint32(len(w.t.metas)-1)))
 }
 
-// rememberComment adds a comment, unless the page has so many that they would take more than its series.
+// rememberComment adds a comment, unless the page has so many that they would take more memory than
+// its series.
 func (w *text) rememberComment(l line) {
 	if w.comments++; w.comments <= freeComments+w.total {
 		w.rememberText(l)
 	}
 }
 
-// freeComments is how many comments a page may have beside one for each sample before others are read anew each time.
+// freeComments is how many comments a page may have beyond one for each sample. More are not
+// remembered but parsed each time.
 const freeComments = 1000
 
-// rememberText adds a line without samples to those of the page. One that the page has twice stands in it twice.
+// rememberText adds a line without a sample. A line that the page has twice is added twice.
 func (w *text) rememberText(l line) {
 	w.diverge()
 	w.lines = append(w.lines, l)

@@ -1,0 +1,29 @@
+package scrape
+
+import (
+	"time"
+
+	"promrelay/targets"
+)
+
+// Health is whether the last scrape of a target went well.
+type Health string
+
+// The healths, in the words of Prometheus's API.
+const (
+	HealthUnknown Health = "unknown"
+	HealthUp      Health = "up"
+	HealthDown    Health = "down"
+)
+
+// Status is what the last scrape of a target found.
+type Status struct {
+	Target     *targets.Target
+	Health     Health
+	Error      string    // "" if the scrape went well
+	LastScrape time.Time // when it began, zero if there was none
+	Duration   time.Duration
+	Samples    int // on the page, after relabelling
+	Series     int // that the target feeds now
+	Bytes      int // of the page, decompressed
+}
