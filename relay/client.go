@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -202,22 +201,4 @@ func newRequest(ctx context.Context, to *url.URL, r *request, attempt int) (*htt
 		h.Set("Retry-Attempt", strconv.Itoa(min(attempt, maxAttempt)))
 	}
 	return req, nil
-}
-
-// backoff is the pause before a retry: it doubles from one to the next, and no two relays take the same.
-type backoff struct {
-	min, max time.Duration
-	next     time.Duration
-}
-
-// pause returns how long to wait now; after is what the destination asked for. Chance only adds to it.
-func (b *backoff) pause(after time.Duration) time.Duration {
-	if b.next = 2 * b.next; b.next == 0 {
-		b.next = b.min
-	}
-	b.next = min(b.next, b.max)
-	if after > b.next {
-		return after + rand.N(after/10+1)
-	}
-	return b.next + rand.N(b.next/5+1)
 }

@@ -195,7 +195,7 @@ func TestInVersion(t *testing.T) {
 	}
 	for more, tt := range tests {
 		t.Run(more, func(t *testing.T) {
-			d := &destination{cfg: dest(t, "http://host/", more)}
+			s := &sender{cfg: dest(t, "http://host/", more)}
 			everySeed(t, func(t *testing.T, m *maker) {
 				ts := m.series(5)
 				for _, s := range ts { // exemplars go beside samples
@@ -204,10 +204,10 @@ func TestInVersion(t *testing.T) {
 					}
 				}
 				r := encode(ts, version2)
-				if d.inVersion(r, version2) != r {
+				if s.inVersion(r, version2) != r {
 					t.Error("the version that it is has another request")
 				}
-				q := d.inVersion(r, version1)
+				q := s.inVersion(r, version1)
 				var want []*timeSeries
 				var left totals
 				for _, s := range ts {

@@ -20,7 +20,7 @@ func (t *triage) divert(ctx context.Context, r *request) (*request, bool) {
 		if ok {
 			break
 		}
-		t.full.Store(true)
+		t.sender.governor.noteRetry() // or there would be more shards
 		select {
 		case <-ctx.Done():
 			return nil, false
@@ -52,7 +52,7 @@ func (t *triage) tryDivert(r *request, ts []*timeSeries, rest *[]*timeSeries) (<
 			waiting = append(waiting, s)
 		}
 	}
-	if n, _ := count(waiting); t.held > 0 && n > 0 && t.held+n > triageBatches*t.d.cfg.QueueConfig.MaxSamplesPerSend {
+	if n, _ := count(waiting); t.held > 0 && n > 0 && t.held+n > triageBatches*t.sender.cfg.QueueConfig.MaxSamplesPerSend {
 		return t.change, false
 	}
 	if len(waiting) > 0 {
@@ -87,6 +87,6 @@ func (t *triage) keepAsideLocked(m *member, s *timeSeries) {
 		m.waiting = m.waiting[1:]
 		t.releaseLocked(oldest)
 		t.aside -= oldest.samples()
-		t.d.metrics.dropped.WithLabelValues(dropAside).Add(float64(oldest.samples()))
+		t.sender.metrics.dropped.WithLabelValues(dropAside).Add(float64(oldest.samples()))
 	}
 }

@@ -50,7 +50,7 @@ func (d *decoder) decode(e wal.Entry, b *block) bool {
 	if err := d.read(e, b); err != nil {
 		b.table = nil
 		d.metrics.undecodable.Inc()
-		d.log.Warn("pass over a record", zap.Uint64("segment", e.Start.Segment), zap.Int64("offset", e.Start.Offset), zap.Error(err))
+		d.log.Warn("a record of the log cannot be read and is skipped", seeOperations, zap.Uint64("segment", e.Start.Segment), zap.Int64("offset", e.Start.Offset), zap.NamedError("err", err))
 	}
 	return b.table != nil || b.lost > 0
 }
@@ -118,11 +118,8 @@ func (f *feed) run(ctx context.Context) error {
 		case errors.Is(err, wal.ErrClosed) || ctx.Err() != nil:
 			return nil
 		case err != nil: // the reader stands where it stood
-			f.log.Error("read the log", zap.Error(err))
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Second):
-			}
+			f.log.Error("the log cannot be read", seeOperations, zap.NamedError("err", err))
+			sleep(ctx, time.Second)
 			continue
 		}
 		b := new(block)

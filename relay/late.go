@@ -38,7 +38,7 @@ func (f *search) late(ctx context.Context, ts []*timeSeries, v decision) (fresh,
 	if v.reason == dropTooLarge || len(ts) == 1 && (len(times) < 2 || !v.late) || !v.late && (len(times) < 2 || t.storesWhole()) {
 		return nil, nil, false
 	}
-	if !v.late && !t.othersPass(ctx, t.d.passes.Load()) {
+	if !v.late && !t.othersPass(ctx, t.sender.passes.Load()) {
 		return nil, nil, false
 	}
 	ask := asker{t: t, late: v.late, strides: v.late && time.Since(f.begun) > lateSteps}
@@ -83,7 +83,7 @@ func (f *search) late(ctx context.Context, ts []*timeSeries, v decision) (fresh,
 
 // again tells whether samples are read again from the log, after a restart or a reload. Then series may differ in what the receiver has of
 // them: of those that were looked into before it has less.
-func (t *triage) again(times []int64) bool { return times[0] < t.d.begun.UnixMilli() }
+func (t *triage) again(times []int64) bool { return times[0] < t.begun.UnixMilli() }
 
 // hurry is for late samples where it was found lately that many are: a long backlog that the receiver has already is passed over so. Where
 // some random series are refused alone, and so are their newest samples, all is late. It returns false where it is not to be used.

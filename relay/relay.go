@@ -27,6 +27,12 @@ import (
 	"promrelay/wal"
 )
 
+// Pages of the documents, as lines of the log name them that ask for an action.
+var (
+	seeOperations = zap.String("see", "docs/operations.md")
+	seeReceivers  = zap.String("see", "docs/receivers.md")
+)
+
 // Options are what a Relay needs.
 type Options struct {
 	WAL        *wal.WAL
@@ -147,14 +153,14 @@ func (r *Relay) Apply(s Settings) error {
 			next = append(next, old)
 			continue
 		}
-		d, err := r.destination(own)
+		d, err := r.newDestination(own)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("remote_write %q: %w", cfg.Shown(), err))
 			continue
 		}
 		for _, old := range r.running {
 			if was := old.current.Load(); was.mark.Label() == d.mark.Label() {
-				d.inherit(was)
+				d.sender.inherit(was.sender)
 			}
 		}
 		next = append(next, newRunner(d, own))
@@ -225,38 +231,6 @@ func (r *Relay) replace(next []*runner) {
 	r.running = next
 }
 
-func (r *Relay) destination(s Settings) (*destination, error) {
-	cfg := s.Destinations[0]
-	c, err := newClient(cfg, s.Relay.RedirectHosts, r.transport)
-	if err != nil {
-		return nil, err
-	}
-	mark, err := r.wal.Destination(cfg.ID())
-	if err != nil {
-		return nil, err
-	}
-	log := r.log.With(zap.String("destination", mark.Label()))
-	d := &destination{
-		cfg: cfg, relay: s.Relay, begun: time.Now(), log: log, wal: r.wal, mark: mark,
-		metrics: r.metrics.of(mark.Label()), client: c, drain: r.drain, pace: r.pace, src: &source{feed: r.feed},
-		catalog: newCatalog(s.ExternalLabels, cfg.WriteRelabelConfigs), limiter: newDrainPace(s.Relay.DrainFactor),
-		gate: newGate(cfg.QueueConfig.MinShards), size: newSize(cfg.QueueConfig.MaxSamplesPerSend), tell: newTeller(log),
-	}
-	version := version2
-	if !cfg.Negotiate && cfg.ProtobufMessage == "prometheus.WriteRequest" {
-		version = version1
-	}
-	url := shown(cfg.URL.String())
-	d.dialect = newDialect(url, cfg.Negotiate, version, mark.Note(), mark.SetNote)
-	d.version, _ = d.dialect.inForce()
-	d.triage, d.meta = newTriage(d), newMetadataLine(d)
-	if cfg.Negotiate || version == version1 {
-		d.catalog.described = d.learn
-	}
-	d.state = Status{Name: mark.Label(), URL: url}
-	return d, nil
-}
-
 // Drain makes destinations send what they have without waiting for more, and returns when all of them have delivered everything
 // that is in the log, or with an error when ctx ends. Nothing may be appended meanwhile.
 func (r *Relay) Drain(ctx context.Context) error {
@@ -292,23 +266,7 @@ func (r *Relay) Statuses() []Status {
 	head := r.wal.Head()
 	out := make([]Status, 0, len(r.running))
 	for _, n := range r.running {
-		d := n.current.Load()
-		d.mu.Lock()
-		s := d.state
-		s.Shards = len(d.shards)
-		d.mu.Unlock()
-		s.Version, s.Reason = d.dialect.inForce()
-		s.Confirmed = d.dialect.understood()
-		s.Aside = d.triage.asideSeries()
-		d.tell.fill(&s)
-		if s.Error != "" {
-			s.Rate = 0
-		}
-		s.Position = d.mark.Position()
-		if s.Position.Count < head.Count {
-			s.Behind = head.Count - s.Position.Count
-		}
-		out = append(out, s)
+		out = append(out, n.current.Load().status(head))
 	}
 	return out
 }

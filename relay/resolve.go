@@ -8,7 +8,7 @@ import (
 // work sends a part, and what it does not get rid of again, until ctx ends.
 func (t *triage) work(ctx context.Context, p *part) {
 	if p.refusal == nil {
-		p.passes = t.d.passes.Load()
+		p.passes = t.sender.passes.Load()
 		v := t.send(ctx, p.series)
 		if v == nil {
 			t.done(p.series, true)
@@ -55,7 +55,7 @@ func (t *triage) leaveOff(p *part, open []*timeSeries) {
 	defer t.mu.Unlock()
 	for _, s := range open {
 		if len(s.tickets) == 0 {
-			t.d.metrics.dropped.WithLabelValues(dropAside).Add(float64(s.all()))
+			t.sender.metrics.dropped.WithLabelValues(dropAside).Add(float64(s.all()))
 		}
 	}
 }
@@ -63,13 +63,11 @@ func (t *triage) leaveOff(p *part, open []*timeSeries) {
 // postpone tries series again after a pause, with what has come meanwhile: nothing passes, so the cause is not in the data.
 func (t *triage) postpone(ctx context.Context, p *part, open []*timeSeries) {
 	pause := p.pause.pause(0)
-	t.d.trouble(*p.refusal, pause)
-	t.d.gate.fail(false, pause)
-	select {
-	case <-ctx.Done():
+	t.sender.trouble(*p.refusal, pause)
+	t.sender.gate.fail(false, pause)
+	if !sleep(ctx, pause) {
 		t.leaveOff(p, open)
 		return
-	case <-time.After(pause):
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -107,9 +105,9 @@ func (t *triage) send(ctx context.Context, ts []*timeSeries) *decision {
 	if t.budget.Wait(ctx) != nil {
 		return &decision{}
 	}
-	version, _ := t.d.dialect.inForce()
+	version, _ := t.sender.dialect.inForce()
 	r := encode(ts, version)
-	o := t.d.deliver(ctx, r)
+	o := t.sender.deliver(ctx, r)
 	switch o.end {
 	case settled:
 		return nil

@@ -143,7 +143,7 @@ func (f *search) divide(ctx context.Context, ts []*timeSeries, v decision) {
 	}
 	if h := ts[0].hash; !v.late && f.hasNewer(h) {
 		// Newer samples must not overtake this one because an outage ends just now.
-		if !f.t.othersPass(ctx, f.t.d.passes.Load()) {
+		if !f.t.othersPass(ctx, f.t.sender.passes.Load()) {
 			f.open = append(f.open, ts[0])
 			for ; f.hasNewer(h); f.stack = f.stack[:len(f.stack)-1] {
 				f.open = append(f.open, f.stack[len(f.stack)-1]...)
@@ -194,7 +194,7 @@ func (f *search) hasNewer(hash uint32) bool {
 
 func (f *search) suspect(s *timeSeries, v decision) {
 	f.run[s.hash]++
-	f.suspects = append(f.suspects, suspect{s, v, f.t.d.passes.Load()})
+	f.suspects = append(f.suspects, suspect{s, v, f.t.sender.passes.Load()})
 }
 
 // halves splits series in two, one alone by time; the first one to send comes last. It returns nil for what cannot be split.

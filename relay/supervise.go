@@ -17,8 +17,6 @@ import (
 const (
 	// panicTellEvery is how often the log has the stack of a destination that panics again and again.
 	panicTellEvery = 10 * time.Minute
-	// carefulFor is how long each block of the log gets requests of its own after a panic.
-	carefulFor = 10 * time.Minute
 	// panicsInPlace is how many panics in a row a block may cause that is sent in vain.
 	panicsInPlace = 5
 )
@@ -72,7 +70,7 @@ func (r *Relay) supervise(ctx context.Context, n *runner) {
 			b = panicPause
 		}
 		pause := b.pause(0)
-		if d.taking {
+		if d.packer.packing {
 			pause = 0 // the next one is careful
 		}
 		if inPlace++; d.mark.Position() != at {
@@ -80,18 +78,18 @@ func (r *Relay) supervise(ctx context.Context, n *runner) {
 		}
 		if p := new(panicError); errors.As(err, &p) && time.Since(told) >= panicTellEvery {
 			told = time.Now()
-			d.log.Error("a destination panicked; it begins again at its position", zap.Any("panic", p.value), zap.Duration("pause", pause), zap.ByteString("stack", p.stack))
+			d.log.Error("a destination panicked; it begins again at its position", seeOperations, zap.Any("panic", p.value), zap.Duration("pause", pause), zap.ByteString("stack", p.stack))
 		}
 		next := r.again(ctx, n, d, err, pause)
 		if next == nil {
 			return
 		}
-		next.carefulUntil = d.carefulUntil
-		if d.taking || inPlace > 1 {
-			next.carefulUntil = time.Now().Add(carefulFor)
+		next.packer.carefulUntil = d.packer.carefulUntil
+		if d.packer.packing || inPlace > 1 {
+			next.packer.carefulUntil = time.Now().Add(carefulFor)
 		}
 		if inPlace >= panicsInPlace {
-			next.skip, inPlace = true, 0
+			next.packer.skip, inPlace = true, 0
 		}
 		n.current.Store(next)
 	}
@@ -100,7 +98,7 @@ func (r *Relay) supervise(ctx context.Context, n *runner) {
 // again makes the destination that follows one which panicked, after a pause. It returns nil when there is to be none.
 func (r *Relay) again(ctx context.Context, n *runner, d *destination, err error, pause time.Duration) *destination {
 	for {
-		d.tell.trouble(decision{err: err, rule: "panic"}, pause, time.Now())
+		d.sender.tell.trouble(decision{err: err, rule: "panic"}, pause, time.Now())
 		select {
 		case <-ctx.Done():
 			return nil
@@ -108,58 +106,14 @@ func (r *Relay) again(ctx context.Context, n *runner, d *destination, err error,
 			return nil
 		case <-time.After(pause):
 		}
-		next, made := r.destination(n.settings)
+		next, made := r.newDestination(n.settings)
 		if made == nil {
-			next.inherit(d)
-			next.tell = d.tell
+			next.sender.inherit(d.sender)
+			next.sender.tell = d.sender.tell
 			return next
 		}
 		err, pause = made, panicPause.max
 	}
-}
-
-// careful tells whether each block of the log gets requests of its own, so that one over which the destination panics can be passed over alone.
-func (d *destination) careful() bool { return time.Now().Before(d.carefulUntil) }
-
-// put adds a block to the batches. A block over which that panics is passed over, at the second time. False: ctx has ended.
-func (d *destination) put(ctx context.Context, b *block) (ok bool) {
-	if d.skip {
-		d.skip = false
-		d.passOver(b, "in sending")
-		return true
-	}
-	if !d.careful() {
-		d.taking = true
-		ok = d.encode(ctx, b)
-		d.taking = false
-		return ok
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			d.carefulUntil = time.Now().Add(carefulFor)
-			d.metrics.panics.Inc()
-			d.passOver(b, v)
-			ok = true
-		}
-	}()
-	return d.encode(ctx, b)
-}
-
-// passOver drops what the batches have of a block, and counts all of it as lost.
-func (d *destination) passOver(b *block, v any) {
-	for _, s := range d.shards {
-		if s.batch.empty() {
-			continue
-		}
-		s.batch.reset()
-		d.mu.Lock()
-		s.from = s.from[:len(s.from)-1]
-		d.mu.Unlock()
-	}
-	d.catalog.reset()
-	n := b.scrape.Samples()
-	d.metrics.dropped.WithLabelValues(dropLost).Add(float64(n))
-	d.log.Error("samples are lost: the relay panics over them", zap.Int("samples", n), zap.Uint64("segment", b.start.Segment), zap.Int64("offset", b.start.Offset), zap.Any("panic", v))
 }
 
 // run sends until ctx ends. It returns an error when one of its goroutines has panicked.
@@ -177,60 +131,44 @@ func (d *destination) run(ctx context.Context) error {
 func (d *destination) work(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d.src = newSource(d.src.feed, d.mark.Position())
-	defer d.src.close()
-	d.mu.Lock()
-	d.read = d.src.pos
-	d.mu.Unlock()
-	d.told = time.Now().Add(d.pace.tell - time.Duration(d.cfg.MetadataConfig.SendInterval))
+	p := d.packer
+	p.source = newSource(p.source.feed, d.mark.Position())
+	defer p.source.close()
+	d.progress.moveTo(p.source.pos)
+	d.meta.start(time.Now())
+	p.ahead = d.ahead.load(d.wal.Head())
 	var beside sync.WaitGroup
-	d.loadBeyond()
 	defer func() {
 		cancel()
 		beside.Wait()
-		d.keepBeyond(d.deliveredBeyond())
+		d.ahead.save(d.deliveredAhead())
 	}()
-	beside.Go(func() { d.safely(func() { d.triage.run(ctx) }) })
+	beside.Go(func() { d.safely(func() { d.triage.run(ctx, d.safely) }) })
 	beside.Go(func() { d.safely(func() { d.meta.run(ctx) }) })
-	beside.Go(func() { d.safely(func() { d.saveBeyond(ctx) }) })
-	for shards := d.cfg.QueueConfig.MinShards; ctx.Err() == nil && !d.leaving(); {
+	beside.Go(func() { d.safely(func() { d.ahead.run(ctx, d.deliveredAhead) }) })
+	for shards := d.governor.queue.MinShards; ctx.Err() == nil && !closed(d.leave); {
 		shards = d.session(ctx, shards)
 	}
 }
 
-// leaving tells whether the destination is to end with what is under way.
-func (d *destination) leaving() bool {
-	select {
-	case <-d.leave:
-		return true
-	default:
-		return false
-	}
-}
-
-// session sends with a given number of shards. It returns another number when that should be, with everything delivered that was
-// put together, or when ctx has ended.
+// session sends with a given number of shards, until there should be another number, which it returns, or ctx ends. Where ctx has
+// not ended, all that was packed is delivered.
 func (d *destination) session(ctx context.Context, shards int) (next int) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	lines := make([]*shard, shards)
-	for i := range lines {
-		lines[i] = &shard{batch: batch{symbols: &d.catalog.symbols}, queue: make(chan *request, 1)}
-	}
-	d.mu.Lock()
-	d.shards = lines
-	d.mu.Unlock()
-	d.gate.setLines(shards)
-	for _, s := range lines {
-		wg.Go(func() { d.safely(func() { d.lane(ctx, s) }) })
-	}
+	p := d.packer
+	p.start(shards)
+	d.sender.gate.setLines(shards)
+	d.governor.start(time.Now(), shards)
 	d.metrics.shards.Set(float64(shards))
-	d.reviewed, d.blocked = time.Now(), 0
+	for _, s := range p.shards {
+		wg.Go(func() { d.safely(func() { d.sender.run(ctx, s) }) })
+	}
 	d.safely(func() { next = d.pump(ctx) })
-	if ctx.Err() == nil && d.flushAll(ctx) {
-		for _, s := range lines {
+	if ctx.Err() == nil && p.flushAll(ctx) {
+		for _, s := range p.shards {
 			close(s.queue)
 		}
 		wg.Wait()

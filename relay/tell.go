@@ -2,7 +2,6 @@ package relay
 
 import (
 	"cmp"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -86,7 +85,7 @@ func (t *teller) flush(now time.Time) {
 }
 
 func (t *teller) sayLocked(k *kind, now time.Time) {
-	t.log.Error("the destination does not store samples", zap.String("reason", k.Reason), zap.Uint64("samples", k.untold),
+	t.log.Error("the destination does not store samples", seeOperations, zap.String("reason", k.Reason), zap.Uint64("samples", k.untold),
 		zap.Bool("at_most", k.AtMost), zap.String("advice", k.Advice), zap.String("answer", k.Error))
 	k.untold, k.asked, k.told = 0, false, now
 }
@@ -102,7 +101,7 @@ func (t *teller) trouble(v decision, pause time.Duration, now time.Time) {
 		return
 	}
 	t.told[key], t.announced = now, true
-	t.log.Warn("the destination takes nothing; keep the samples and try again", zap.Duration("pause", pause), zap.String("advice", t.advice), zap.String("answer", text))
+	t.log.Warn("the destination accepts nothing; the samples are kept and sent again", seeOperations, zap.Duration("pause", pause), zap.String("advice", t.advice), zap.String("answer", text))
 }
 
 // well takes note that a request was settled.
@@ -112,7 +111,7 @@ func (t *teller) well() {
 	t.waiting, t.advice = "", ""
 	if t.announced {
 		t.announced = false
-		t.log.Info("the destination takes samples again")
+		t.log.Info("the destination accepts samples again")
 	}
 }
 
@@ -176,65 +175,3 @@ var statusFirst = regexp.MustCompile(`^[1-5]\d\d `)
 
 // unclear is the reason shown for answers after which nobody can tell how many samples are missing.
 const unclear = "refused, number unknown"
-
-// account takes note of how a request ended.
-func (d *destination) account(r *request, v decision) {
-	d.gate.passed()
-	d.tell.well()
-	stored := r.all() - v.lost
-	if v.bound {
-		stored = 0
-	}
-	if stored > 0 {
-		d.passes.Add(1)
-		d.lastPassed.Store(r)
-	}
-	d.metrics.samples.Add(float64(stored))
-	d.metrics.exemplars.Add(float64(r.exemplars - v.exemplars))
-	d.mu.Lock()
-	if stored > 0 {
-		d.state.Newest, d.state.Stored = max(d.state.Newest, r.newest), time.Now()
-	}
-	d.mu.Unlock()
-	if n := r.left.histograms; n > 0 {
-		d.metrics.dropped.WithLabelValues(dropHistogram).Add(float64(n))
-	}
-	d.metrics.droppedExemplars.WithLabelValues(dropVersion).Add(float64(r.left.exemplars))
-	d.lose(v)
-}
-
-// lose counts and tells what a decision says is lost.
-func (d *destination) lose(v decision) {
-	d.metrics.droppedExemplars.WithLabelValues(dropRefused).Add(float64(v.exemplars))
-	if v.unclear {
-		d.metrics.unclear.Inc()
-	}
-	if v.lost > 0 {
-		reason := v.reason
-		if v.bound {
-			reason += atMost
-		}
-		d.metrics.dropped.WithLabelValues(reason).Add(float64(v.lost))
-	}
-	if v.err == nil {
-		return
-	}
-	switch {
-	case v.lost > 0 || v.unclear:
-		d.tell.lost(v, time.Now())
-	case v.exemplars > 0:
-		d.log.Debug("the destination refuses exemplars", zap.Int("exemplars", v.exemplars), zap.Error(v.err))
-	}
-}
-
-// trouble takes note that a request must wait.
-func (d *destination) trouble(v decision, pause time.Duration) {
-	d.metrics.retries.Inc()
-	d.mu.Lock()
-	d.retry = true
-	d.mu.Unlock()
-	if v.err == nil {
-		v.err = fmt.Errorf("no request is taken")
-	}
-	d.tell.trouble(v, pause, time.Now())
-}

@@ -30,10 +30,10 @@ const (
 // Nothing is dropped as long as nothing of the destination passes: then the cause is not in the data, and all of it is tried
 // again. A series whose samples are refused a second time is set aside for some seconds, then twice as long, and so on.
 type triage struct {
-	d      *destination
+	sender *sender
+	begun  time.Time // what was scraped before may have been sent before, by an earlier run
 	budget *rate.Limiter
 	active atomic.Bool // there are members
-	full   atomic.Bool // a lane had to wait, since the last review
 
 	mu      sync.Mutex         // guards what follows
 	members map[uint32]*member // by the hash of the labels
@@ -108,20 +108,20 @@ type strike struct {
 	at     time.Time
 }
 
-func newTriage(d *destination) *triage {
+func newTriage(s *sender) *triage {
 	return &triage{
-		d: d, budget: rate.NewLimiter(triageRate, triageBurst), members: map[uint32]*member{}, strikes: map[uint32]strike{},
+		sender: s, begun: time.Now(), budget: rate.NewLimiter(triageRate, triageBurst), members: map[uint32]*member{}, strikes: map[uint32]strike{},
 		change: make(chan struct{}),
 	}
 }
 
-// run works until ctx ends.
-func (t *triage) run(ctx context.Context) {
+// run works until ctx ends. Each worker runs within safely.
+func (t *triage) run(ctx context.Context, safely func(func())) {
 	var wg sync.WaitGroup
 	for i := range triageWorkers + hastyWorkers {
 		hasty := i >= triageWorkers
 		wg.Go(func() {
-			t.d.safely(func() {
+			safely(func() {
 				for p := t.next(ctx, hasty); p != nil; p = t.next(ctx, hasty) {
 					t.work(ctx, p)
 				}
@@ -134,7 +134,7 @@ func (t *triage) run(ctx context.Context) {
 	for _, m := range t.members {
 		for _, s := range m.waiting {
 			if len(s.tickets) == 0 { // for the others the position waits
-				t.d.metrics.dropped.WithLabelValues(dropAside).Add(float64(s.samples()))
+				t.sender.metrics.dropped.WithLabelValues(dropAside).Add(float64(s.samples()))
 			}
 		}
 	}
@@ -144,7 +144,7 @@ func (t *triage) run(ctx context.Context) {
 func (t *triage) refused(r *request, v decision) {
 	ts, err := r.content()
 	if err != nil {
-		t.d.lose(decision{lost: r.all(), reason: dropRefused, err: err})
+		t.sender.lose(decision{lost: r.all(), reason: dropRefused, err: err})
 		return
 	}
 	t.mu.Lock()
@@ -183,8 +183,8 @@ func (t *triage) suspectsFirstLocked(ts []*timeSeries) (rest []*timeSeries) {
 }
 
 func (t *triage) newPart(ts []*timeSeries, v *decision) *part {
-	q := t.d.cfg.QueueConfig
-	return &part{series: ts, since: time.Now(), refusal: v, passes: t.d.passes.Load(), pause: backoff{min: time.Duration(q.MinBackoff), max: time.Duration(q.MaxBackoff)}}
+	q := t.sender.cfg.QueueConfig
+	return &part{series: ts, since: time.Now(), refusal: v, passes: t.sender.passes.Load(), pause: backoff{min: time.Duration(q.MinBackoff), max: time.Duration(q.MaxBackoff)}}
 }
 
 // holdLocked keeps the position before from until all of ts are done.
@@ -297,7 +297,7 @@ func (t *triage) pushLocked(ts []*timeSeries, after *part) {
 
 // partsLocked makes parts of ts, none larger than a request may be.
 func (t *triage) partsLocked(ts []*timeSeries, after *part) {
-	most := t.d.size.samples()
+	most := t.sender.size.samples()
 	if after == nil {
 		ts = t.joinPartLocked(ts, most)
 	}
@@ -355,4 +355,25 @@ func (t *triage) asideSeries() (n int) {
 		}
 	}
 	return n
+}
+
+// eachHeld calls add for each series of which samples are here. False: for none of them the position waits.
+func (t *triage) eachHeld(add func(id uint64, from wal.Position)) (held bool) {
+	if !t.active.Load() {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range t.tickets {
+		for id := range k.left {
+			add(id, k.from)
+			held = true
+		}
+	}
+	for _, m := range t.members {
+		for id, from := range m.loose {
+			add(id, from)
+		}
+	}
+	return held
 }

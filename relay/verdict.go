@@ -81,13 +81,13 @@ func (t *triage) learnFickle() {
 // othersPass tells whether the receiver has taken something since so many requests had passed. If there was nothing that it could
 // take, what it took last is sent to it once more: a sample that it has does no harm.
 func (t *triage) othersPass(ctx context.Context, since uint64) bool {
-	if t.d.passes.Load() > since {
+	if t.sender.passes.Load() > since {
 		return true
 	}
-	if t.d.lastPassed.Load() == nil || t.budget.Wait(ctx) != nil {
+	if t.sender.lastPassed.Load() == nil || t.budget.Wait(ctx) != nil {
 		return false
 	}
-	last := t.d.lastPassed.Load()
+	last := t.sender.lastPassed.Load()
 	ts, err := last.content()
 	if err != nil {
 		return false
@@ -95,8 +95,8 @@ func (t *triage) othersPass(ctx context.Context, since uint64) bool {
 	times := ts[0].times()
 	newest := ts[0].between(times[len(times)-1], maxTime)
 	newest.exemplars = nil
-	if _, v := t.d.exchange(ctx, last.with([]*timeSeries{newest}, last.version), sent{}, ""); v.action == settle && v.lost == 0 {
-		t.d.passes.Add(1)
+	if _, v := t.sender.exchange(ctx, last.with([]*timeSeries{newest}, last.version), sent{}, ""); v.action == settle && v.lost == 0 {
+		t.sender.passes.Add(1)
 		return true
 	}
 	return false
@@ -109,8 +109,8 @@ func (t *triage) convict(p *part, s *timeSeries, v decision, alone bool) {
 	if v.late {
 		reason = dropOutOfOrder
 	}
-	t.d.log.Debug("drop samples of a series that are refused alone", zap.Strings("series", s.labels), zap.Int64s("times", s.times()), zap.Error(v.err))
-	t.d.lose(decision{lost: s.all(), reason: reason, rule: v.rule, exemplars: len(s.exemplars) + len(s.spare), err: v.err})
+	t.sender.log.Debug("samples dropped: refused alone", zap.Strings("series", s.labels), zap.Int64s("times", s.times()), zap.NamedError("err", v.err))
+	t.sender.lose(decision{lost: s.all(), reason: reason, rule: v.rule, exemplars: len(s.exemplars) + len(s.spare), err: v.err})
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var k strike
@@ -164,10 +164,10 @@ func (t *triage) giveUp(ts []*timeSeries, v decision) {
 	for _, s := range ts {
 		n, exemplars = n+s.all(), exemplars+len(s.exemplars)+len(s.spare)
 	}
-	t.d.log.Debug("give up samples that come too late", zap.Int("samples", n), zap.Int("series", len(ts)), zap.Error(v.err))
-	t.d.lose(decision{lost: n, reason: dropOutOfOrder, rule: v.rule, exemplars: exemplars, err: v.err})
-	t.d.gate.passed()
-	t.d.tell.well()
+	t.sender.log.Debug("samples dropped: they come too late", zap.Int("samples", n), zap.Int("series", len(ts)), zap.NamedError("err", v.err))
+	t.sender.lose(decision{lost: n, reason: dropOutOfOrder, rule: v.rule, exemplars: exemplars, err: v.err})
+	t.sender.gate.passed()
+	t.sender.tell.well()
 	t.done(ts, false)
 }
 
@@ -212,8 +212,8 @@ func (t *triage) done(ts []*timeSeries, taken bool) {
 			late += s.older.samples()
 		}
 	}
-	t.d.metrics.dropped.WithLabelValues(dropOutOfOrder).Add(float64(late))
-	t.d.metrics.droppedExemplars.WithLabelValues(dropRefused).Add(float64(exemplars))
+	t.sender.metrics.dropped.WithLabelValues(dropOutOfOrder).Add(float64(late))
+	t.sender.metrics.droppedExemplars.WithLabelValues(dropRefused).Add(float64(exemplars))
 	t.leaveLocked(ts)
 }
 

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
@@ -265,4 +266,14 @@ func (c *catalog) rowHash(v *view, row int, ls series) uint32 {
 		v.hashes[row] = c.hash(ls)
 	}
 	return v.hashes[row]
+}
+
+// seriesID is the function seriesID for labels as symbols.
+func (c *catalog) seriesID(ls series) uint64 {
+	var h xxhash.Digest
+	h.Reset()
+	for _, symbol := range ls {
+		addLabel(&h, c.symbols.Bytes(symbol))
+	}
+	return h.Sum64()
 }
