@@ -9,10 +9,10 @@ import (
 
 // account counts how a request ended.
 func (s *sender) account(r *request, v decision) {
-	s.gate.passed()
-	s.tell.well()
+	s.breaker.succeed()
+	s.report.recover()
 	stored := r.all() - v.lost
-	if v.bound {
+	if v.lostAtMost {
 		stored = 0
 	}
 	if stored > 0 {
@@ -24,10 +24,10 @@ func (s *sender) account(r *request, v decision) {
 	}
 	s.metrics.samples.Add(float64(stored))
 	s.metrics.exemplars.Add(float64(r.exemplars - v.exemplars))
-	if n := r.left.histograms; n > 0 {
+	if n := r.omitted.histograms; n > 0 {
 		s.metrics.dropped.WithLabelValues(dropHistogram).Add(float64(n))
 	}
-	s.metrics.droppedExemplars.WithLabelValues(dropVersion).Add(float64(r.left.exemplars))
+	s.metrics.droppedExemplars.WithLabelValues(dropVersion).Add(float64(r.omitted.exemplars))
 	s.lose(v)
 }
 
@@ -39,7 +39,7 @@ func (s *sender) lose(v decision) {
 	}
 	if v.lost > 0 {
 		reason := v.reason
-		if v.bound {
+		if v.lostAtMost {
 			reason += atMost
 		}
 		s.metrics.dropped.WithLabelValues(reason).Add(float64(v.lost))
@@ -49,7 +49,7 @@ func (s *sender) lose(v decision) {
 	}
 	switch {
 	case v.lost > 0 || v.unclear:
-		s.tell.lost(v, time.Now())
+		s.report.addLoss(v, time.Now())
 	case v.exemplars > 0:
 		s.log.Debug("the destination refuses exemplars", zap.Int("exemplars", v.exemplars), zap.NamedError("err", v.err))
 	}
@@ -62,5 +62,5 @@ func (s *sender) trouble(v decision, pause time.Duration) {
 	if v.err == nil {
 		v.err = errors.New("no request is taken")
 	}
-	s.tell.trouble(v, pause, time.Now())
+	s.report.wait(v, pause, time.Now())
 }

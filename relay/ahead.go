@@ -108,7 +108,7 @@ func labelSettings(external []labels.Label, rules []*relabel.Config) uint64 {
 // aheadStore keeps the record of what was delivered ahead of the position, beside the position.
 type aheadStore struct {
 	log      *zap.Logger
-	mark     *wal.Destination
+	position     *wal.Destination
 	settings uint64 // labelSettings of the destination
 	stored   bool   // there is a record
 }
@@ -116,13 +116,13 @@ type aheadStore struct {
 // load returns the record of an earlier run, nil for none. One that does not fit this log, or these settings, is removed at once: a
 // later run must not find that it fits.
 func (s *aheadStore) load(head wal.Position) *ahead {
-	b := s.mark.Extra()
+	b := s.position.Extra()
 	if len(b) == 0 {
 		return nil
 	}
 	s.stored = true
 	a := decodeAhead(b, s.settings)
-	if a == nil || head.Before(a.upTo) || !s.mark.Position().Before(a.upTo) {
+	if a == nil || head.Before(a.upTo) || !s.position.Position().Before(a.upTo) {
 		s.save(nil)
 		return nil
 	}
@@ -153,7 +153,7 @@ func (s *aheadStore) save(a *ahead) {
 	if a != nil {
 		b = a.encode(s.settings)
 	}
-	if err := s.mark.SetExtra(b); err != nil {
+	if err := s.position.SetExtra(b); err != nil {
 		s.log.Debug("what was delivered ahead of the position is not recorded: after a kill it is sent again", zap.NamedError("err", err))
 		return
 	}
@@ -164,7 +164,7 @@ func (s *aheadStore) save(a *ahead) {
 func (d *destination) deliveredAhead() *ahead {
 	at := d.progress.finished()
 	a := &ahead{upTo: at, series: map[uint64]wal.Position{}}
-	held := d.triage.eachHeld(a.add)
+	held := d.splitter.eachHeld(a.add)
 	if before := d.packer.ahead; before != nil && at.Before(before.upTo) { // this run is not yet where the earlier one was
 		for id, from := range before.series {
 			if from.Before(at) {

@@ -122,7 +122,7 @@ func TestAheadOfTheLog(t *testing.T) {
 		d := w.relay.running[0].current.Load()
 		other := &ahead{upTo: wal.Position{Segment: w.wal.Head().Segment + 2}, series: map[uint64]wal.Position{}}
 		w.receiver.Set(fake.Plain().With(fake.Fault(fake.Status(http.StatusServiceUnavailable, "away"))))
-		settings, mark := d.ahead.settings, d.mark
+		settings, mark := d.ahead.settings, d.position
 		w.relay.stop()
 		w.relay.stop = func() {}
 		if err := mark.SetExtra(other.encode(settings)); err != nil {

@@ -26,7 +26,7 @@ type answer struct {
 	text       string        // of the body, fit for a person
 
 	// told tells that there were headers which say what was stored: samples and histograms, and exemplars.
-	told               bool
+	hasCounts               bool
 	samples, exemplars int
 }
 
@@ -58,12 +58,12 @@ const bodyTime = 2 * time.Second
 const maxText = 512
 
 // read makes an answer of resp, and closes its body.
-func read(resp *http.Response, now time.Time) answer {
+func readAnswer(resp *http.Response, now time.Time) answer {
 	defer resp.Body.Close()
 	late := time.AfterFunc(bodyTime, func() { _ = resp.Body.Close() }) // what is said by then will do
 	defer late.Stop()
 	a := answer{status: resp.StatusCode, retryAfter: retryAfter(resp.Header.Get("Retry-After"), now)}
-	a.told, a.samples, a.exemplars = written(resp.Header)
+	a.hasCounts, a.samples, a.exemplars = written(resp.Header)
 	if a.status/100 == 3 {
 		a.location = shown(resp.Header.Get("Location"))
 	}

@@ -251,7 +251,7 @@ func (e *endless) Close() error { e.closed = true; return nil }
 func TestReadEndlessBody(t *testing.T) {
 	for _, status := range []int{200, 500} {
 		e := &endless{}
-		a := read(&http.Response{StatusCode: status, Header: http.Header{}, Body: e}, time.Now())
+		a := readAnswer(&http.Response{StatusCode: status, Header: http.Header{}, Body: e}, time.Now())
 		if !e.closed || e.read > 2<<20 || len(a.text) > maxText+3 || (a.text == "") != a.ok() {
 			t.Errorf("%d: %d bytes were read, closed %t, text of %d bytes", status, e.read, e.closed, len(a.text))
 		}

@@ -47,7 +47,7 @@ type totals struct {
 	oldest, newest                 int64 // timestamps of samples, milliseconds since the epoch
 }
 
-func (t *totals) see(ms int64) {
+func (t *totals) addTime(ms int64) {
 	if t.samples+t.histograms == 0 {
 		t.oldest, t.newest = ms, ms
 	}
@@ -75,8 +75,8 @@ type point struct {
 	help     uint32
 	unit     uint32
 	samples  []sample
-	distinct []record.Irregular // histograms
-	trailing []record.Irregular // exemplars
+	histograms []record.Irregular // histograms
+	exemplars []record.Irregular // exemplars
 }
 
 type sample struct {
@@ -87,7 +87,7 @@ type sample struct {
 // add appends a row's samples in order of time: one time series for each run of floats or of histograms, which a page can mix, the
 // last one with the exemplars.
 func (b *batch) add(p *point) {
-	samples, distinct := p.samples, p.distinct
+	samples, distinct := p.samples, p.histograms
 	for len(samples) > 0 || len(distinct) > 0 {
 		n, m := len(samples), len(distinct)
 		if n > 0 && m > 0 {
@@ -106,7 +106,7 @@ func (b *batch) add(p *point) {
 		}
 		samples, distinct = samples[n:], distinct[m:]
 		if len(samples) == 0 && len(distinct) == 0 {
-			b.exemplars(p.trailing)
+			b.exemplars(p.exemplars)
 		}
 		b.end(p)
 	}
@@ -194,7 +194,7 @@ func (b *batch) sample(s sample) {
 		m = appendInt(m, 0x18, s.start)
 	}
 	b.message = appendBytes(b.message, 0x12, m)
-	b.see(s.time)
+	b.addTime(s.time)
 	b.samples++
 }
 
@@ -210,7 +210,7 @@ func (b *batch) histogram(h *record.Irregular) {
 	}
 	b.scratch = m
 	b.message = appendBytes(b.message, tag, m)
-	b.see(h.Time)
+	b.addTime(h.Time)
 	b.histograms++
 }
 
@@ -264,7 +264,7 @@ type request struct {
 	totals
 	from wal.Position // where the oldest block begins of which samples are in here
 
-	left totals // what the version of the request cannot carry, and was left out
+	omitted totals // what the version of the request cannot carry, and was left out
 }
 
 // all counts the samples and native histograms.

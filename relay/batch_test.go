@@ -47,7 +47,7 @@ func BenchmarkEncode(b *testing.B) {
 				}
 				dec.decode(e, &blk)
 			}
-			d.sender.size = newSize(1 << 30)
+			d.sender.size = newRequestSize(1 << 30)
 			d.packer.start(1)
 			s := d.packer.shards[0]
 			var size, packed int

@@ -102,7 +102,7 @@ func (c *client) current(now time.Time) *http.Client {
 }
 
 // stranger returns the client for hosts that the configuration does not name.
-func (c *client) stranger() (*http.Client, error) {
+func (c *client) withoutCredentials() (*http.Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.bare == nil {
@@ -143,9 +143,9 @@ func (c *client) exchange(ctx context.Context, r *request, attempt int) answer {
 		}
 		next := c.redirect(resp, to)
 		if next == nil {
-			return read(resp, time.Now())
+			return readAnswer(resp, time.Now())
 		}
-		read(resp, time.Now())
+		readAnswer(resp, time.Now())
 		if h, err = c.clientFor(next); err != nil {
 			return answer{err: err}
 		}
@@ -178,7 +178,7 @@ func (c *client) clientFor(to *url.URL) (*http.Client, error) {
 	if to.Scheme == c.url.Scheme && to.Host == c.url.Host {
 		return c.current(time.Now()), nil
 	}
-	return c.stranger()
+	return c.withoutCredentials()
 }
 
 // newRequest returns the request of HTTP. See "Protocol" in the specification.

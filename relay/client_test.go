@@ -217,7 +217,7 @@ func TestClientIsRenewed(t *testing.T) {
 	if first != c.current(start) || opened.Load() != 1 {
 		t.Fatalf("the client is another one before its time, or %d connections were opened", opened.Load())
 	}
-	bare, err := c.stranger()
+	bare, err := c.withoutCredentials()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestClientIsRenewed(t *testing.T) {
 	if second == first {
 		t.Fatal("the client is the same one after its time")
 	}
-	if again, err := c.stranger(); err != nil || again == bare {
+	if again, err := c.withoutCredentials(); err != nil || again == bare {
 		t.Errorf("the client for other hosts is the old one (%v)", err)
 	}
 	if c.current(start.Add(2*clientLife-1)) != second || c.current(start.Add(2*clientLife)) == second {

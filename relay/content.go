@@ -26,10 +26,10 @@ type timeSeries struct {
 	typ        byte
 	help, unit string
 
-	spare   []record.Irregular // exemplars that are not sent any more
+	unsentExemplars   []record.Irregular // exemplars that are not sent any more
 	older   *timeSeries        // samples that are not sent until it is known what becomes of these; nil for none
-	tickets []*ticket          // what holds the position back for it
-	held    int                // samples that triage holds for it
+	holds []*positionHold          // what holds the position back for it
+	heldSamples    int                // samples that triage holds for it
 }
 
 func (s *timeSeries) samples() int { return len(s.floats) + len(s.histograms) }
@@ -207,7 +207,7 @@ func encode(ts []*timeSeries, version int) *request {
 	for _, s := range ts {
 		p := point{
 			typ: s.typ, help: symbols.Intern([]byte(s.help)), unit: symbols.Intern([]byte(s.unit)),
-			samples: s.floats, distinct: s.histograms, trailing: s.exemplars,
+			samples: s.floats, histograms: s.histograms, exemplars: s.exemplars,
 		}
 		for _, l := range s.labels {
 			p.labels = append(p.labels, symbols.Intern([]byte(l)))
@@ -229,21 +229,21 @@ func merge(ts []*timeSeries) []*timeSeries {
 	c := contents{byHash: map[uint32][]*timeSeries{}}
 	merged := map[*timeSeries]bool{}
 	for _, s := range ts {
-		s.join()
+		s.restore()
 		o := c.of(s.labels)
 		if merged[o] {
 			o.floats, o.histograms = append(o.floats, s.floats...), append(o.histograms, s.histograms...)
-			o.exemplars, o.held = append(o.exemplars, s.exemplars...), o.held+s.held
-			for _, k := range s.tickets {
-				if slices.Contains(o.tickets, k) {
+			o.exemplars, o.heldSamples = append(o.exemplars, s.exemplars...), o.heldSamples+s.heldSamples
+			for _, k := range s.holds {
+				if slices.Contains(o.holds, k) {
 					k.release(s.id)
 				} else {
-					o.tickets = append(o.tickets, k)
+					o.holds = append(o.holds, k)
 				}
 			}
 		} else {
 			*o = *s
-			o.tickets = slices.Clone(s.tickets)
+			o.holds = slices.Clone(s.holds)
 			merged[o] = true
 		}
 	}

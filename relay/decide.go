@@ -15,9 +15,9 @@ const (
 	settle   action = iota // it is done: stored, but for what the decision counts
 	retry                  // the same again, later
 	hold                   // the same again, later, but a person must do something first
-	other                  // the same samples at once by the other version of remote write
+	otherVersion                  // the same samples at once by the other version of remote write
 	halve                  // in halves, one after the other
-	separate               // in parts, beside the live data, until what is refused is alone
+	split               // in parts, beside the live data, until what is refused is alone
 	drop                   // it is lost
 )
 
@@ -38,18 +38,18 @@ type sent struct {
 // known is what a decision needs to know of the destination.
 type known struct {
 	negotiate   bool  // the configuration leaves the version open
-	confirmed   bool  // 2.0 was answered with Written headers, and nothing since says otherwise
-	barren      bool  // confirmed, but nothing was taken for a while
-	taken       bool  // 1.0 was answered with 2xx
-	odd         int   // answers in a row that do not fit a confirmed 2.0
+	confirmed2   bool  // 2.0 was answered with Written headers, and nothing since says otherwise
+	onlyRefuses      bool  // confirmed, but nothing was taken for a while
+	accepted1       bool  // 1.0 was answered with 2xx
+	mismatches         int   // answers in a row that do not fit a confirmed 2.0
 	split       bool  // relay.split_refused
-	keep        bool  // relay.keep_unauthorized
+	keepUnauthorized        bool  // relay.keep_unauthorized
 	retryStatus []int // relay.retry_status_codes
 }
 
 // understood tells whether a message of this version was ever understood.
 func (k known) understood(version int) bool {
-	return version == version2 && k.confirmed || version == version1 && k.taken
+	return version == version2 && k.confirmed2 || version == version1 && k.accepted1
 }
 
 // decision is what an answer means for a request.
@@ -60,23 +60,23 @@ type decision struct {
 	confirms  bool          // 2.0
 	reason    string        // of the samples that are not stored
 	lost      int           // samples that are not stored
-	bound     bool          // lost is an upper bound
+	lostAtMost     bool          // lost is an upper bound
 	unclear   bool          // samples were refused, nobody can tell how many
 	exemplars int           // that are not stored
-	words     bool          // the receiver's words say that samples come too late
+	saysLate     bool          // the receiver's words say that samples come too late
 	late      bool          // and it has understood something before, so that they count
-	old       bool          // late, for their age
+	tooOld       bool          // late, for their age
 	tiny      bool          // found too large, which cannot be: the cause is outside of the data
 	err       error         // for a person: what was wrong, nil if nothing
 }
 
 const (
 	// oddAnswers is how many answers in a row a confirmed 2.0 survives that say it is not understood: a rollout gives such.
-	oddAnswers = 3
+	maxMismatches = 3
 	// patience is after how many tries an answer that means "later" is no longer taken at its word: it may be the version, or the size.
-	patience = 3
+	laterTries = 3
 	// ruleOdd is the rule that counts odd answers.
-	ruleOdd = "lone odd answer"
+	ruleMismatch = "lone odd answer"
 	// tinyBody is the size in bytes, before compression, below which no receiver finds a request too large.
 	tinyBody = 1024
 )
@@ -102,7 +102,7 @@ var rules = []rule{
 	// 2xx. "Required Written Response Headers": 2.0 is confirmed by the headers and by nothing else.
 	{
 		"2.0 written",
-		func(s sent, a answer, _ known) bool { return a.ok() && s.version == version2 && a.told },
+		func(s sent, a answer, _ known) bool { return a.ok() && s.version == version2 && a.hasCounts },
 		func(s sent, a answer, _ known) decision {
 			return decision{
 				action: settle, confirms: true, lost: max(s.samples-a.samples, 0), reason: dropNotWritten,
@@ -114,7 +114,7 @@ var rules = []rule{
 		"2.0 taken without a word",
 		func(s sent, a answer, k known) bool { return a.ok() && s.version == version2 && !k.negotiate },
 		func(s sent, _ answer, _ known) decision {
-			return decision{action: settle, lost: s.samples, bound: true, reason: dropNotWritten}
+			return decision{action: settle, lost: s.samples, lostAtMost: true, reason: dropNotWritten}
 		},
 	},
 	{
@@ -124,9 +124,9 @@ var rules = []rule{
 	},
 	// Doubt: 2.0 may not be understood. "Backward and forward compatibility", "Unsupported Request Content".
 	{
-		ruleOdd,
+		ruleMismatch,
 		func(s sent, a answer, k known) bool {
-			return s.version == version2 && k.negotiate && k.confirmed && (a.ok() || a.status == http.StatusUnsupportedMediaType) && k.odd < oddAnswers
+			return s.version == version2 && k.negotiate && k.confirmed2 && (a.ok() || a.status == http.StatusUnsupportedMediaType) && k.mismatches < maxMismatches
 		},
 		always(retry),
 	},
@@ -134,16 +134,16 @@ var rules = []rule{
 		"2.0 not understood",
 		func(s sent, a answer, k known) bool {
 			return s.version == version2 && k.negotiate && !s.otherTried &&
-				(a.ok() || a.status == http.StatusUnsupportedMediaType || k.barren && !a.told && !later(a, k) && !lateText.MatchString(a.text) && !oldText.MatchString(a.text) || !k.confirmed && (!later(a, k) || s.attempt >= patience-1 && a.status != http.StatusTooManyRequests))
+				(a.ok() || a.status == http.StatusUnsupportedMediaType || k.onlyRefuses && !a.hasCounts && !later(a, k) && !lateText.MatchString(a.text) && !oldText.MatchString(a.text) || !k.confirmed2 && (!later(a, k) || s.attempt >= laterTries-1 && a.status != http.StatusTooManyRequests))
 		},
-		always(other),
+		always(otherVersion),
 	},
 	{
 		"1.0 not understood",
 		func(s sent, a answer, k known) bool {
 			return s.version == version1 && k.negotiate && !s.otherTried && a.status == http.StatusUnsupportedMediaType
 		},
-		always(other),
+		always(otherVersion),
 	},
 	{
 		"2.0 not understood, nor 1.0",
@@ -154,7 +154,7 @@ var rules = []rule{
 	{
 		"too much at a time",
 		func(s sent, a answer, _ known) bool {
-			return a.status == http.StatusTooManyRequests && s.samples > 1 && s.attempt%(patience+1) == patience
+			return a.status == http.StatusTooManyRequests && s.samples > 1 && s.attempt%(laterTries+1) == laterTries
 		},
 		func(_ sent, a answer, _ known) decision { return decision{action: halve, after: a.retryAfter} },
 	},
@@ -168,7 +168,7 @@ var rules = []rule{
 		"too large",
 		func(_ sent, a answer, _ known) bool { return tooLarge(a) },
 		func(s sent, _ answer, _ known) decision {
-			return decision{action: separate, reason: dropTooLarge, tiny: s.size < tinyBody}
+			return decision{action: split, reason: dropTooLarge, tiny: s.size < tinyBody}
 		},
 	},
 	// Refused: the cause is in the data. "Partial Write", "Invalid Samples". The headers of a 2.0 answer say what was stored, but Cortex
@@ -176,7 +176,7 @@ var rules = []rule{
 	{
 		"refused in part",
 		func(s sent, a answer, k known) bool {
-			return refusal(a) && s.version == version2 && k.confirmed && a.told && a.samples > 0 && a.samples < s.samples
+			return refusal(a) && s.version == version2 && k.confirmed2 && a.hasCounts && a.samples > 0 && a.samples < s.samples
 		},
 		func(s sent, a answer, _ known) decision {
 			return decision{
@@ -187,7 +187,7 @@ var rules = []rule{
 	{
 		"exemplars refused",
 		func(s sent, a answer, k known) bool {
-			return refusal(a) && s.version == version2 && k.confirmed && a.told && a.samples >= s.samples && s.samples > 0 && a.exemplars < s.exemplars
+			return refusal(a) && s.version == version2 && k.confirmed2 && a.hasCounts && a.samples >= s.samples && s.samples > 0 && a.exemplars < s.exemplars
 		},
 		func(s sent, a answer, _ known) decision {
 			return decision{action: settle, exemplars: s.exemplars - a.exemplars}
@@ -196,7 +196,7 @@ var rules = []rule{
 	{
 		"refused, number unknown",
 		func(s sent, a answer, k known) bool {
-			return refusal(a) && s.version == version2 && k.confirmed && a.told && a.samples >= s.samples
+			return refusal(a) && s.version == version2 && k.confirmed2 && a.hasCounts && a.samples >= s.samples
 		},
 		func(sent, answer, known) decision { return decision{action: settle, unclear: true} },
 	},
@@ -206,20 +206,20 @@ var rules = []rule{
 		func(s sent, a answer, k known) decision {
 			old := oldText.MatchString(a.text)
 			words, understood := old || lateText.MatchString(a.text), k.understood(s.version)
-			return decision{action: separate, reason: dropRefused, words: words, late: words && understood, old: old && understood}
+			return decision{action: split, reason: dropRefused, saysLate: words, late: words && understood, tooOld: old && understood}
 		},
 	},
 	{
 		"refused, not to be split",
 		func(s sent, a answer, k known) bool { return refusal(a) && k.understood(s.version) },
 		func(s sent, _ answer, _ known) decision {
-			return decision{action: drop, lost: s.samples, bound: true, exemplars: s.exemplars, reason: dropRefused}
+			return decision{action: drop, lost: s.samples, lostAtMost: true, exemplars: s.exemplars, reason: dropRefused}
 		},
 	},
 	{
 		"unauthorized, not to be kept",
 		func(s sent, a answer, k known) bool {
-			return !k.keep && k.understood(s.version) && slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}, a.status)
+			return !k.keepUnauthorized && k.understood(s.version) && slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}, a.status)
 		},
 		func(s sent, _ answer, _ known) decision {
 			return decision{action: drop, lost: s.samples, exemplars: s.exemplars, reason: dropRefused}
@@ -240,7 +240,7 @@ func always(a action) func(sent, answer, known) decision {
 // decide says what an answer means. It is pure.
 func decide(s sent, a answer, k known) decision {
 	if !a.ok() && a.samples > s.samples {
-		a.told = false // headers that claim more than was sent tell nothing
+		a.hasCounts = false // headers that claim more than was sent tell nothing
 	}
 	for _, r := range rules {
 		if r.when(s, a, k) {
@@ -257,7 +257,7 @@ func decide(s sent, a answer, k known) decision {
 
 // complaint says what is wrong with a 2xx.
 func (r rule) complaint(s sent, a answer) string {
-	if a.told {
+	if a.hasCounts {
 		return fmt.Sprintf("the receiver says that it wrote %d of %d samples", a.samples, s.samples)
 	}
 	return "remote write 2.0 is answered without the headers that tell what was written"
@@ -269,7 +269,7 @@ func later(a answer, k known) bool {
 	case http.StatusTooManyRequests, http.StatusRequestTimeout, http.StatusTooEarly, 499:
 		return true
 	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
-		return !k.negotiate || k.confirmed || k.taken
+		return !k.negotiate || k.confirmed2 || k.accepted1
 	}
 	return a.status/100 == 5 || slices.Contains(k.retryStatus, a.status)
 }

@@ -21,29 +21,29 @@ func (d *delivery) try(ctx context.Context, attempt int) (pause time.Duration, d
 	if d.halve && d.inHalves(ctx) {
 		return 0, true
 	}
-	alone, ok := d.gate.wait(ctx)
+	alone, ok := d.breaker.wait(ctx)
 	if !ok {
 		return 0, true
 	}
 	d.request = d.young(d.request)
 	if d.request.all() == 0 {
-		d.gate.leave(alone)
+		d.breaker.release(alone)
 		return d.end(outcome{end: settled})
 	}
 	q, v := d.round(ctx, d.request, attempt)
 	if ctx.Err() != nil && v.action != settle {
-		d.gate.leave(alone)
+		d.breaker.release(alone)
 		return 0, true
 	}
 	switch v.action {
 	case settle, drop:
 		d.account(q, v)
 		return d.end(outcome{end: settled})
-	case separate:
+	case split:
 		if v.late {
-			d.gate.passed() // the receiver works: what it refuses comes too late
+			d.breaker.succeed() // the receiver works: what it refuses comes too late
 		}
-		d.gate.leave(alone)
+		d.breaker.release(alone)
 		return d.end(outcome{end: refused, request: d.request, decision: v})
 	case hold:
 		pause = d.hold.pause(v.after)
@@ -52,7 +52,7 @@ func (d *delivery) try(ctx context.Context, attempt int) (pause time.Duration, d
 	}
 	d.halve = v.action == halve
 	d.trouble(v, pause)
-	d.gate.fail(alone, pause)
+	d.breaker.fail(alone, pause)
 	return pause, false
 }
 

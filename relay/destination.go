@@ -25,19 +25,19 @@ import (
 type destination struct {
 	log     *zap.Logger
 	wal     *wal.WAL
-	mark    *wal.Destination
+	position    *wal.Destination
 	metrics *destinationMetrics
 	url     string          // without what may be secret
 	drain   <-chan struct{} // closed when the relay stops: nothing waits for more samples then
-	leave   <-chan struct{} // closed when the destination is to end with what is under way; set before run
-	broke   func(error)     // ends the destination; set by run before it starts a goroutine
+	quit   <-chan struct{} // closed when the destination is to end with what is under way; set before run
+	fail   func(error)     // ends the destination; set by run before it starts a goroutine
 
 	packer   *packer
 	governor *governor
 	progress *progress
 	sender   *sender
-	triage   *triage
-	meta     *metadataSender
+	splitter   *splitter
+	metadata     *metadataSender
 	ahead    *aheadStore
 }
 
@@ -54,21 +54,21 @@ func (r *Relay) newDestination(s Settings) (*destination, error) {
 	}
 	log := r.log.With(zap.String("destination", mark.Label()))
 	d := &destination{
-		log: log, wal: r.wal, mark: mark, metrics: r.metrics.of(mark.Label()),
+		log: log, wal: r.wal, position: mark, metrics: r.metrics.of(mark.Label()),
 		url: shown(cfg.URL.String()), drain: r.drain,
 	}
 	d.governor = newGovernor(cfg.QueueConfig, s.Relay.DrainFactor, r.pace.review)
 	d.sender = &sender{
-		cfg: cfg, relay: s.Relay, hold: r.pace.hold, log: log, metrics: d.metrics, tell: newTeller(log), client: c, governor: d.governor,
+		cfg: cfg, relay: s.Relay, hold: r.pace.hold, log: log, metrics: d.metrics, report: newReporter(log), client: c, governor: d.governor,
 		dialect: newDialect(d.url, cfg.Negotiate, configuredVersion(cfg), mark.Note(), mark.SetNote),
-		gate:    newGate(cfg.QueueConfig.MinShards), size: newSize(cfg.QueueConfig.MaxSamplesPerSend),
+		breaker:    newBreaker(cfg.QueueConfig.MinShards), size: newRequestSize(cfg.QueueConfig.MaxSamplesPerSend),
 	}
-	d.triage = newTriage(d.sender)
-	d.progress = &progress{mark: mark, triage: d.triage}
-	d.sender.triage, d.sender.progress = d.triage, d.progress
-	d.meta = newMetadataSender(d.sender, r.pace.tell)
+	d.splitter = newSplitter(d.sender)
+	d.progress = &progress{position: mark, splitter: d.splitter}
+	d.sender.splitter, d.sender.progress = d.splitter, d.progress
+	d.metadata = newMetadataSender(d.sender, r.pace.metadata)
 	d.packer = newPacker(d, newCatalog(s.ExternalLabels, cfg.WriteRelabelConfigs), &source{feed: r.feed})
-	d.ahead = &aheadStore{log: log, mark: mark, settings: labelSettings(d.packer.catalog.external, cfg.WriteRelabelConfigs)}
+	d.ahead = &aheadStore{log: log, position: mark, settings: labelSettings(d.packer.catalog.external, cfg.WriteRelabelConfigs)}
 	return d, nil
 }
 
@@ -85,7 +85,7 @@ func (d *destination) pump(ctx context.Context) (shards int) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	p := d.packer
-	for ctx.Err() == nil && !closed(d.leave) {
+	for ctx.Err() == nil && !closed(d.quit) {
 		now := time.Now()
 		if d.governor.due(now) {
 			if n := d.review(now); n != len(p.shards) {
@@ -97,11 +97,11 @@ func (d *destination) pump(ctx context.Context) (shards int) {
 		}
 		b, wake, err := p.source.next()
 		if b != nil {
-			p.take(ctx, b)
+			p.add(ctx, b)
 			continue
 		}
 		d.progress.acknowledge()
-		wait := p.patience(now, d.governor.every)
+		wait := p.batchWait(now, d.governor.every)
 		if err != nil {
 			d.log.Error("the log cannot be read", seeOperations, zap.NamedError("err", err))
 			wait = time.Second
@@ -112,7 +112,7 @@ func (d *destination) pump(ctx context.Context) (shards int) {
 		case <-wake:
 		case <-timer.C:
 		case <-p.draining():
-		case <-d.leave:
+		case <-d.quit:
 		}
 	}
 	return len(p.shards)
@@ -120,19 +120,19 @@ func (d *destination) pump(ctx context.Context) (shards int) {
 
 // review does what is due from time to time, and returns how many shards there should be.
 func (d *destination) review(now time.Time) (shards int) {
-	d.sender.tell.flush(now)
-	d.triage.prune(now)
-	return d.governor.review(now, d.mark.Position().Count)
+	d.sender.report.flush(now)
+	d.splitter.prune(now)
+	return d.governor.review(now, d.position.Position().Count)
 }
 
 // status returns what is known of the destination, with the head of the log.
 func (d *destination) status(head wal.Position) Status {
-	s := Status{Name: d.mark.Label(), URL: d.url, Aside: d.triage.asideSeries(), Position: d.mark.Position()}
+	s := Status{Name: d.position.Label(), URL: d.url, Aside: d.splitter.asideSeries(), Position: d.position.Position()}
 	s.Newest, s.Stored = d.sender.delivered()
 	s.Shards, s.Rate = d.governor.state()
 	s.Version, s.Reason = d.sender.dialect.inForce()
 	s.Confirmed = d.sender.dialect.understood()
-	d.sender.tell.fill(&s)
+	d.sender.report.fill(&s)
 	if s.Error != "" {
 		s.Rate = 0
 	}

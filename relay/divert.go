@@ -6,7 +6,7 @@ import (
 
 // divert takes the samples of members out of r. It waits while too many are held. A nil request has nothing left; false: ctx
 // has ended.
-func (t *triage) divert(ctx context.Context, r *request) (*request, bool) {
+func (t *splitter) divert(ctx context.Context, r *request) (*request, bool) {
 	if !t.active.Load() {
 		return r, true
 	}
@@ -37,13 +37,13 @@ func (t *triage) divert(ctx context.Context, r *request) (*request, bool) {
 }
 
 // tryDivert is divert where there is room for the samples; else the channel is closed when there may be.
-func (t *triage) tryDivert(r *request, ts []*timeSeries, rest *[]*timeSeries) (<-chan struct{}, bool) {
+func (t *splitter) tryDivert(r *request, ts []*timeSeries, rest *[]*timeSeries) (<-chan struct{}, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	*rest = nil
 	var waiting, aside []*timeSeries
 	for _, s := range ts {
-		switch m := t.members[s.hash]; {
+		switch m := t.series[s.hash]; {
 		case m == nil:
 			*rest = append(*rest, s)
 		case m.aside:
@@ -52,41 +52,41 @@ func (t *triage) tryDivert(r *request, ts []*timeSeries, rest *[]*timeSeries) (<
 			waiting = append(waiting, s)
 		}
 	}
-	if n, _ := count(waiting); t.held > 0 && n > 0 && t.held+n > triageBatches*t.sender.cfg.QueueConfig.MaxSamplesPerSend {
+	if n, _ := count(waiting); t.heldSamples > 0 && n > 0 && t.heldSamples+n > heldRequests*t.sender.cfg.QueueConfig.MaxSamplesPerSend {
 		return t.change, false
 	}
 	if len(waiting) > 0 {
 		t.holdLocked(r.from, waiting)
 	}
 	for _, s := range waiting {
-		m := t.members[s.hash]
+		m := t.series[s.hash]
 		m.waiting = append(m.waiting, s)
 	}
 	for _, s := range aside {
 		t.holdLocked(r.from, []*timeSeries{s})
-		t.keepAsideLocked(t.members[s.hash], s)
+		t.keepAsideLocked(t.series[s.hash], s)
 	}
 	if len(aside) > 0 {
-		t.changedLocked()
+		t.notifyLocked()
 	}
 	return nil, true
 }
 
 // keepAsideLocked keeps samples of a series that is set aside, and for them drops its oldest ones where there are too many in all.
-func (t *triage) keepAsideLocked(m *member, s *timeSeries) {
-	t.held -= s.held
-	s.held = 0
-	if !m.holds {
-		m.loosen(s)
+func (t *splitter) keepAsideLocked(m *seriesState, s *timeSeries) {
+	t.heldSamples -= s.heldSamples
+	s.heldSamples = 0
+	if !m.holdsPosition {
+		m.stopHolding(s)
 		t.releaseLocked(s)
 	}
 	m.waiting = append(m.waiting, s)
-	t.aside += s.samples()
-	for t.aside > asideSamples && len(m.waiting) > 0 {
+	t.asideSamples += s.samples()
+	for t.asideSamples > maxAsideSamples && len(m.waiting) > 0 {
 		oldest := m.waiting[0]
 		m.waiting = m.waiting[1:]
 		t.releaseLocked(oldest)
-		t.aside -= oldest.samples()
+		t.asideSamples -= oldest.samples()
 		t.sender.metrics.dropped.WithLabelValues(dropAside).Add(float64(oldest.samples()))
 	}
 }

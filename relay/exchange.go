@@ -10,9 +10,9 @@ import (
 // round sends r by the version that the destination speaks. Where the answer may mean that this is not understood, it sends r at once
 // by the other version. It returns the request whose answer counts, and what the answer means.
 func (s *sender) round(ctx context.Context, r *request, attempt int) (*request, decision) {
-	q, of := s.inVersion(r, s.dialect.speaks(time.Now())), sent{attempt: attempt}
+	q, of := s.inVersion(r, s.dialect.forNext(time.Now())), sent{attempt: attempt}
 	a, v := s.exchange(ctx, q, of, "")
-	if v.action != other {
+	if v.action != otherVersion {
 		return q, v
 	}
 	of.otherTried = true
@@ -55,7 +55,7 @@ func (s *sender) inVersion(r *request, version int) *request {
 		ts[i] = &c
 	}
 	q := r.with(ts, version)
-	q.left = left
+	q.omitted = left
 	return q
 }
 
@@ -75,18 +75,18 @@ func (s *sender) exchange(ctx context.Context, r *request, of sent, instead stri
 // learnVersion tells the dialect what an answer says of the version of r.
 func (s *sender) learnVersion(r *request, start time.Time, a answer, v decision, instead string) {
 	switch {
-	case v.confirms && s.dialect.confirm():
+	case v.confirms && s.dialect.confirm2():
 		s.log.Info("the destination accepts remote write 2.0")
-	case v.rule == ruleOdd:
-		s.dialect.doubt()
-	case r.version == version1 && a.ok() && s.dialect.took(start, instead):
+	case v.rule == ruleMismatch:
+		s.dialect.mismatch()
+	case r.version == version1 && a.ok() && s.dialect.accept1(start, instead):
 		s.log.Warn("remote write 1.0 is used, since the destination does not accept 2.0; it is asked again later", seeReceivers, zap.String("answer", instead))
 	}
 	switch {
-	case r.version == version2 && a.told && a.samples > 0 && v.action == settle:
-		s.dialect.heard()
-	case r.version == version2 && (v.action == hold || v.action == separate):
-		s.dialect.refusal(time.Now())
+	case r.version == version2 && a.hasCounts && a.samples > 0 && v.action == settle:
+		s.dialect.clearRefusals()
+	case r.version == version2 && (v.action == hold || v.action == split):
+		s.dialect.noteRefusal(time.Now())
 	}
 }
 
@@ -94,7 +94,7 @@ func (s *sender) learnVersion(r *request, start time.Time, a answer, v decision,
 func (s *sender) learnSize(r *request, v decision) {
 	switch {
 	case v.action == settle:
-		s.size.taken(r.all(), time.Now())
+		s.size.accepted(r.all(), time.Now())
 	case v.reason == dropTooLarge:
 		if n := s.size.tooLarge(r.all(), time.Now()); n > 0 {
 			s.log.Warn("the destination finds requests too large; they are smaller for a while", seeOperations, zap.Int("samples", n), zap.String("answer", v.err.Error()))
@@ -110,7 +110,7 @@ func describe(r *request, of sent) sent {
 
 // knows returns what a decision needs to know of the destination.
 func (s *sender) knows() known {
-	k := known{split: s.relay.SplitRefused, keep: s.relay.KeepUnauthorized, retryStatus: s.relay.RetryStatusCodes}
+	k := known{split: s.relay.SplitRefused, keepUnauthorized: s.relay.KeepUnauthorized, retryStatus: s.relay.RetryStatusCodes}
 	s.dialect.fill(&k, time.Now())
 	return k
 }

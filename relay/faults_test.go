@@ -42,10 +42,10 @@ func TestPanicLeavesNoMutexLocked(t *testing.T) {
 	w := newWorld(t, fake.Plain(), 20, "")
 	time.Sleep(200 * time.Millisecond)
 	d := w.relay.running[0].current.Load()
-	d.triage.mu.Lock()
-	d.triage.members[7] = &member{aside: true, waiting: []*timeSeries{nil}} // as a fault would
-	d.triage.changedLocked()
-	d.triage.mu.Unlock()
+	d.splitter.mu.Lock()
+	d.splitter.series[7] = &seriesState{aside: true, waiting: []*timeSeries{nil}} // as a fault would
+	d.splitter.notifyLocked()
+	d.splitter.mu.Unlock()
 	time.Sleep(time.Second)
 	done := make(chan int)
 	go func() { w.relay.Statuses(); close(done) }()

@@ -94,7 +94,7 @@ type feed struct {
 	mu     sync.Mutex
 	blocks []*block
 	bytes  int
-	tables map[*record.Table]heldTable // of blocks
+	tables map[*record.Table]tableUse // of blocks
 
 	tableBytes int
 	first      uint64       // number of blocks[0]; blocks are numbered in order
@@ -103,7 +103,7 @@ type feed struct {
 }
 
 func newFeed(w *wal.WAL, log *zap.Logger, m *metrics) *feed {
-	return &feed{wal: w, decoder: decoder{log: log, metrics: m}, from: w.Head(), limit: feedBytes, tables: map[*record.Table]heldTable{}, wake: make(chan struct{})}
+	return &feed{wal: w, decoder: decoder{log: log, metrics: m}, from: w.Head(), limit: feedBytes, tables: map[*record.Table]tableUse{}, wake: make(chan struct{})}
 }
 
 func (f *feed) run(ctx context.Context) error {
@@ -138,10 +138,10 @@ func (f *feed) push(b *block) {
 	defer f.mu.Unlock()
 	f.blocks = append(f.blocks, b)
 	f.bytes += b.size()
-	f.hold(b.table, 1)
+	f.countTable(b.table, 1)
 	for len(f.blocks) > 1 && (f.bytes > f.limit || f.tableBytes > feedTableBytes && f.blocks[0].start.Segment < b.start.Segment) {
 		f.bytes -= f.blocks[0].size()
-		f.hold(f.blocks[0].table, -1)
+		f.countTable(f.blocks[0].table, -1)
 		f.from = f.blocks[0].end
 		f.blocks[0] = nil
 		f.blocks = f.blocks[1:]
@@ -152,13 +152,13 @@ func (f *feed) push(b *block) {
 }
 
 // heldTable is a table that blocks need.
-type heldTable struct {
+type tableUse struct {
 	blocks int
 	bytes  int // when the first one came
 }
 
 // hold counts a block more that needs a table, or with -1 one less. The caller holds mu.
-func (f *feed) hold(t *record.Table, blocks int) {
+func (f *feed) countTable(t *record.Table, blocks int) {
 	if t == nil {
 		return
 	}

@@ -15,10 +15,10 @@ const idleReviews = 15
 type pace struct {
 	review time.Duration // how many shards it needs
 	hold   time.Duration // the longest pause where a person must do something first
-	tell   time.Duration // the first request with metadata, from the start on
+	metadata   time.Duration // the first request with metadata, from the start on
 }
 
-var usualPace = pace{review: 2 * time.Second, hold: 25 * time.Second, tell: 10 * time.Second}
+var defaultPace = pace{review: 2 * time.Second, hold: 25 * time.Second, metadata: 10 * time.Second}
 
 // governor decides how many shards a destination has, and how fast a backlog is sent.
 type governor struct {

@@ -9,19 +9,19 @@ import (
 
 const (
 	// wholeLife is how long it is believed that the receiver stores nothing of a request that it refuses.
-	wholeLife = 10 * time.Minute
+	allOrNothingLife = 10 * time.Minute
 	// seriesAsked is of how many series single samples are tried.
-	seriesAsked = 3
+	probedSeries = 3
 	// fewSeries are looked into one by one; of more some speak for all.
 	fewSeries = 16
 	// lateSpent is how much time, of all workers, may be spent on single samples that are late before the search hurries. One second of it is forgotten every lateForgotten seconds.
-	lateSpent, lateForgotten = 20 * time.Second, 6
+	maxLateSpent, lateDecay = 20 * time.Second, 6
 	// mostLatency is what an answer takes at the most from a receiver that is there.
-	mostLatency = 500 * time.Millisecond
+	maxLatency = 500 * time.Millisecond
 	// hurryAsked is how many series speak for all of many where the search hurries.
-	hurryAsked = 6
+	quickProbes = 6
 	// oldLife is how long it is believed that samples of an age are refused.
-	oldLife = 10 * time.Minute
+	tooOldLife = 10 * time.Minute
 )
 
 // late is about samples that the receiver may refuse because it has newer ones, since it stored what was good of the request or its
@@ -32,47 +32,47 @@ const (
 //
 // It asks with single samples of a few series, the oldest first: a receiver that takes them has no such time, and one that does not
 // loses nothing.
-func (f *search) late(ctx context.Context, ts []*timeSeries, v decision) (fresh, stale []*timeSeries, all bool) {
-	t := f.t
+func (f *search) splitLate(ctx context.Context, ts []*timeSeries, v decision) (fresh, stale []*timeSeries, all bool) {
+	t := f.splitter
 	times := allTimes(ts)
-	if v.reason == dropTooLarge || len(ts) == 1 && (len(times) < 2 || !v.late) || !v.late && (len(times) < 2 || t.storesWhole()) {
+	if v.reason == dropTooLarge || len(ts) == 1 && (len(times) < 2 || !v.late) || !v.late && (len(times) < 2 || t.allOrNothing()) {
 		return nil, nil, false
 	}
 	if !v.late && !t.othersPass(ctx, t.sender.passes.Load()) {
 		return nil, nil, false
 	}
-	ask := asker{t: t, late: v.late, strides: v.late && time.Since(f.begun) > lateSteps}
+	ask := prober{splitter: t, late: v.late, skips: v.late && time.Since(f.begun) > lateSearchSteps}
 	rest := slices.Clone(ts)
 	rand.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
-	few := rest[:min(seriesAsked, len(rest))]
+	few := rest[:min(probedSeries, len(rest))]
 	rest = rest[len(few):]
 	for _, s := range few {
-		if ask.takes(ctx, s, s.times()[0]) {
-			f.taken += ask.taken
-			t.learnWhole()
+		if ask.accepts(ctx, s, s.times()[0]) {
+			f.accepted += ask.accepted
+			t.noteAllOrNothing()
 			return nil, nil, false
 		}
 	}
 	// Some bad series, or nothing passes, or the receiver has newer ones.
-	from := ask.firstTaken(ctx, few, times)
-	f.taken += ask.taken
-	if ctx.Err() != nil || ask.strayed {
+	from := ask.firstAccepted(ctx, few, times)
+	f.accepted += ask.accepted
+	if ctx.Err() != nil || ask.otherRefusal {
 		return nil, nil, false
 	}
 	if from < 0 {
-		if len(ts) > fewSeries && ask.takesNewest(ctx, rest[:seriesAsked]) {
-			f.taken++
+		if len(ts) > fewSeries && ask.acceptsNewest(ctx, rest[:probedSeries]) {
+			f.accepted++
 		}
-		return nil, nil, v.late && (len(ts) == 1 || len(ts) > fewSeries && f.taken == 0 && !ask.strayed && !t.again(times))
+		return nil, nil, v.late && (len(ts) == 1 || len(ts) > fewSeries && f.accepted == 0 && !ask.otherRefusal && !t.readAgain(times))
 	}
 	for _, s := range ts {
 		own := s.times()
-		if own[0] < times[from] && t.again(times) && !slices.Contains(few, s) && ask.takes(ctx, s, own[0]) {
+		if own[0] < times[from] && t.readAgain(times) && !slices.Contains(few, s) && ask.accepts(ctx, s, own[0]) {
 			fresh = append(fresh, s)
 			continue
 		}
 		if own[len(own)-1] >= times[from] {
-			s.setApart(times[from])
+			s.withhold(times[from])
 			fresh = append(fresh, s)
 		} else {
 			stale = append(stale, s)
@@ -83,45 +83,45 @@ func (f *search) late(ctx context.Context, ts []*timeSeries, v decision) (fresh,
 
 // again tells whether samples are read again from the log, after a restart or a reload. Then series may differ in what the receiver has of
 // them: of those that were looked into before it has less.
-func (t *triage) again(times []int64) bool { return times[0] < t.begun.UnixMilli() }
+func (t *splitter) readAgain(times []int64) bool { return times[0] < t.started.UnixMilli() }
 
 // hurry is for late samples where it was found lately that many are: a long backlog that the receiver has already is passed over so. Where
 // some random series are refused alone, and so are their newest samples, all is late. It returns false where it is not to be used.
-func (f *search) hurry(ctx context.Context, ts []*timeSeries, v decision) bool {
-	t := f.t
-	if !v.late || !t.hasty(time.Now()) {
+func (f *search) dropLateQuickly(ctx context.Context, ts []*timeSeries, v decision) bool {
+	t := f.splitter
+	if !v.late || !t.manyLate(time.Now()) {
 		return false
 	}
 	if len(ts) > 1 && len(ts) <= fewSeries { // those that were divided may have late ones above the average
-		f.part(ts)
+		f.halveOrKeep(ts)
 		return true
 	}
-	ask := asker{t: t, late: true}
-	for i := range min(hurryAsked, len(ts)) {
+	ask := prober{splitter: t, late: true}
+	for i := range min(quickProbes, len(ts)) {
 		j := i + rand.IntN(len(ts)-i)
 		ts[i], ts[j] = ts[j], ts[i]
 		s := ts[i]
 		if len(ts) > 1 {
 			if r := t.send(ctx, []*timeSeries{s}); r == nil {
-				f.taken++
-				t.done([]*timeSeries{s}, true)
-				f.part(slices.Delete(ts, i, i+1))
+				f.accepted++
+				t.finish([]*timeSeries{s}, true)
+				f.halveOrKeep(slices.Delete(ts, i, i+1))
 				return true
 			}
 		}
 		times := s.times()
-		if ask.takes(ctx, s, times[len(times)-1]) || ask.strayed || ctx.Err() != nil {
-			f.part(ts)
+		if ask.accepts(ctx, s, times[len(times)-1]) || ask.otherRefusal || ctx.Err() != nil {
+			f.halveOrKeep(ts)
 			return true
 		}
 	}
-	t.giveUp(ts, v)
+	t.dropLate(ts, v)
 	return true
 }
 
 // part divides series for the next steps, if it can.
-func (f *search) part(ts []*timeSeries) {
-	if parts := f.t.halves(ts); parts != nil {
+func (f *search) halveOrKeep(ts []*timeSeries) {
+	if parts := f.splitter.halves(ts); parts != nil {
 		f.stack = append(f.stack, parts...)
 	} else {
 		f.stack = append(f.stack, ts)
@@ -129,42 +129,42 @@ func (f *search) part(ts []*timeSeries) {
 }
 
 // hasty tells whether to look no longer for each sample that may not be late.
-func (t *triage) hasty(now time.Time) bool {
+func (t *splitter) manyLate(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.hastyLocked(now)
+	return t.manyLateLocked(now)
 }
 
-func (t *triage) hastyLocked(now time.Time) bool {
-	return t.lateSpent-now.Sub(t.lateAt)/lateForgotten > lateSpent
+func (t *splitter) manyLateLocked(now time.Time) bool {
+	return t.lateSpent-now.Sub(t.lateSpentAt)/lateDecay > maxLateSpent
 }
 
 // spendLate counts the time of a question; what it waited for a receiver that was away is no part of it.
-func (t *triage) spendLate(took time.Duration) {
+func (t *splitter) noteLateTime(took time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
-	t.lateSpent = max(0, t.lateSpent-now.Sub(t.lateAt)/lateForgotten) + min(took, mostLatency)
-	t.lateAt = now
+	t.lateSpent = max(0, t.lateSpent-now.Sub(t.lateSpentAt)/lateDecay) + min(took, maxLatency)
+	t.lateSpentAt = now
 }
 
 // asker asks with single samples.
-type asker struct {
-	t       *triage
+type prober struct {
+	splitter       *splitter
 	late    bool // the receiver speaks of samples that come too late
-	strides bool // from the oldest on, it leaves out up to a fifth of those before the first one that is taken
-	taken   int  // samples
-	strayed bool // it did not each time: something else is wrong
+	skips bool // from the oldest on, it leaves out up to a fifth of those before the first one that is taken
+	accepted   int  // samples
+	otherRefusal bool // it did not each time: something else is wrong
 }
 
 // firstTaken returns the place among times of the first sample that is taken of series of which the oldest are not, -1 for none.
-func (a *asker) firstTaken(ctx context.Context, few []*timeSeries, times []int64) int {
+func (a *prober) firstAccepted(ctx context.Context, few []*timeSeries, times []int64) int {
 	for i := 1; i < len(times); i += a.step(i) {
-		if !a.takes(ctx, few[0], times[i]) {
+		if !a.accepts(ctx, few[0], times[i]) {
 			continue
 		}
 		for _, s := range few[1:] {
-			if a.takes(ctx, s, times[i-1]) {
+			if a.accepts(ctx, s, times[i-1]) {
 				return -1
 			}
 		}
@@ -174,34 +174,34 @@ func (a *asker) firstTaken(ctx context.Context, few []*timeSeries, times []int64
 }
 
 // step is how many samples to go on after the one at i.
-func (a *asker) step(i int) int {
-	if a.strides {
+func (a *prober) step(i int) int {
+	if a.skips {
 		return max(1, i/4)
 	}
 	return 1
 }
 
 // takesNewest tells whether the receiver takes the newest sample of one of some series.
-func (a *asker) takesNewest(ctx context.Context, ts []*timeSeries) bool {
+func (a *prober) acceptsNewest(ctx context.Context, ts []*timeSeries) bool {
 	return slices.ContainsFunc(ts, func(s *timeSeries) bool {
 		times := s.times()
-		return a.takes(ctx, s, times[len(times)-1])
+		return a.accepts(ctx, s, times[len(times)-1])
 	})
 }
 
 // takes tells whether the receiver takes the sample of a time alone. One that is taken is done, unless it is the last one.
-func (a *asker) takes(ctx context.Context, s *timeSeries, ms int64) bool {
+func (a *prober) accepts(ctx context.Context, s *timeSeries, ms int64) bool {
 	one := s.between(ms, ms+1)
-	if one.samples() == 0 || ctx.Err() != nil || a.strayed {
+	if one.samples() == 0 || ctx.Err() != nil || a.otherRefusal {
 		return false
 	}
 	begun := time.Now()
-	if v := a.t.send(ctx, []*timeSeries{one}); v != nil {
-		a.t.spendLate(time.Since(begun))
-		a.strayed = a.strayed || a.late && !v.late
+	if v := a.splitter.send(ctx, []*timeSeries{one}); v != nil {
+		a.splitter.noteLateTime(time.Since(begun))
+		a.otherRefusal = a.otherRefusal || a.late && !v.late
 		return false
 	}
-	a.taken++
+	a.accepted++
 	if s.samples() > one.samples() {
 		before, after := s.between(minTime, ms), s.between(ms+1, maxTime)
 		s.floats, s.histograms = append(before.floats, after.floats...), append(before.histograms, after.histograms...)
@@ -219,7 +219,7 @@ func allTimes(ts []*timeSeries) (out []int64) {
 }
 
 // setApart sets the samples before a time apart.
-func (s *timeSeries) setApart(before int64) {
+func (s *timeSeries) withhold(before int64) {
 	older, rest := s.between(minTime, before), s.between(before, maxTime)
 	if older.samples() == 0 {
 		return
@@ -231,8 +231,8 @@ func (s *timeSeries) setApart(before int64) {
 }
 
 // join brings back what was set apart.
-func (s *timeSeries) join() {
-	s.exemplars, s.spare = append(s.exemplars, s.spare...), nil
+func (s *timeSeries) restore() {
+	s.exemplars, s.unsentExemplars = append(s.exemplars, s.unsentExemplars...), nil
 	if s.older != nil {
 		s.floats, s.histograms = append(s.older.floats, s.floats...), append(s.older.histograms, s.histograms...)
 		s.older = nil
@@ -240,30 +240,30 @@ func (s *timeSeries) join() {
 }
 
 // storesWhole tells whether the receiver is known to store nothing of a request that it refuses.
-func (t *triage) storesWhole() bool {
+func (t *splitter) allOrNothing() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return time.Now().Before(t.wholeUntil)
+	return time.Now().Before(t.allOrNothingUntil)
 }
 
-func (t *triage) learnWhole() {
+func (t *splitter) noteAllOrNothing() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.wholeUntil = time.Now().Add(wholeLife)
+	t.allOrNothingUntil = time.Now().Add(allOrNothingLife)
 }
 
 // tooOld tells whether the receiver has refused younger samples than these for their age.
-func (t *triage) tooOld(ts []*timeSeries, v decision, now time.Time) bool {
+func (t *splitter) tooOld(ts []*timeSeries, v decision, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return v.old && now.Before(t.oldUntil) && now.Sub(time.UnixMilli(newest(ts))) >= t.oldAge
+	return v.tooOld && now.Before(t.tooOldUntil) && now.Sub(time.UnixMilli(newest(ts))) >= t.tooOldAge
 }
 
 // learnOld takes note that the receiver refuses all of these samples for their age.
-func (t *triage) learnOld(ts []*timeSeries, now time.Time) {
+func (t *splitter) noteTooOld(ts []*timeSeries, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.oldAge, t.oldUntil = now.Sub(time.UnixMilli(newest(ts))), now.Add(oldLife)
+	t.tooOldAge, t.tooOldUntil = now.Sub(time.UnixMilli(newest(ts))), now.Add(tooOldLife)
 }
 
 // newest returns the newest timestamp of some series, in milliseconds since the epoch.

@@ -67,10 +67,10 @@ func TestHurryCostsNoGoodSeries(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, fake.Atomic10(), 60, v1)
 				w.play(time.Second, 20*time.Second)
-				d := w.relay.running[0].current.Load().triage
+				d := w.relay.running[0].current.Load().splitter
 				if hasty {
 					d.mu.Lock()
-					d.lateSpent, d.lateAt = 30*time.Second, time.Now() // as a backlog that the receiver had leaves it
+					d.lateSpent, d.lateSpentAt = 30*time.Second, time.Now() // as a backlog that the receiver had leaves it
 					d.mu.Unlock()
 				}
 				w.receiver.Set(fake.Atomic10().With(fake.Accept(overtaken(2))))

@@ -37,12 +37,12 @@ func (p *packer) encode(ctx context.Context, b *block) bool {
 		p.collect(b, row, irregular[:n], oldest)
 		irregular = irregular[n:]
 		point := &p.point
-		if len(point.samples) == 0 && len(point.distinct) == 0 {
+		if len(point.samples) == 0 && len(point.histograms) == 0 {
 			continue
 		}
 		point.labels = p.catalog.series(v, rows, &p.cursor)
 		if len(point.labels) == 0 {
-			p.metrics.dropped.WithLabelValues(dropRelabel).Add(float64(len(point.samples) + len(point.distinct)))
+			p.metrics.dropped.WithLabelValues(dropRelabel).Add(float64(len(point.samples) + len(point.histograms)))
 			continue
 		}
 		if m := p.catalog.describe(v, b.table, row); p.cfg.MetadataConfig.Send {
@@ -68,7 +68,7 @@ func (p *packer) encode(ctx context.Context, b *block) bool {
 // collect sets p.point to the samples of a row.
 func (p *packer) collect(b *block, row int, irregular []record.Irregular, oldest int64) {
 	point, s := &p.point, &b.scrape
-	point.samples, point.distinct, point.trailing = point.samples[:0], point.distinct[:0], point.trailing[:0]
+	point.samples, point.histograms, point.exemplars = point.samples[:0], point.histograms[:0], point.exemplars[:0]
 	old := 0
 	if s.Present.Has(row) {
 		ms := s.Time
@@ -89,7 +89,7 @@ func (p *packer) collect(b *block, row int, irregular []record.Irregular, oldest
 		switch {
 		case e.Kind == record.Exemplar:
 			if sends(p.version, p.cfg.Exemplars) {
-				point.trailing = append(point.trailing, e)
+				point.exemplars = append(point.exemplars, e)
 			} else if p.cfg.Exemplars == nil {
 				p.metrics.droppedExemplars.WithLabelValues(dropVersion).Inc()
 			}
@@ -98,7 +98,7 @@ func (p *packer) collect(b *block, row int, irregular []record.Irregular, oldest
 		case e.Kind == record.Sample:
 			point.samples = append(point.samples, sample{e.Value, e.Time, e.Start})
 		case sends(p.version, p.cfg.NativeHistograms):
-			point.distinct = append(point.distinct, e)
+			point.histograms = append(point.histograms, e)
 		default:
 			p.metrics.dropped.WithLabelValues(dropHistogram).Inc()
 		}

@@ -18,13 +18,13 @@ const maxBody = 1 << 20
 type packer struct {
 	cfg      config.Destination
 	log      *zap.Logger
-	mark     *wal.Destination
+	position     *wal.Destination
 	metrics  *destinationMetrics
 	drain    <-chan struct{} // closed when nothing is to wait for more samples
 	progress *progress
 	governor *governor
 	sender   *sender
-	meta     *metadataSender
+	metadata     *metadataSender
 
 	source  *source
 	catalog *catalog
@@ -50,12 +50,12 @@ type shard struct {
 
 func newPacker(d *destination, c *catalog, from *source) *packer {
 	p := &packer{
-		cfg: d.sender.cfg, log: d.log, mark: d.mark, metrics: d.metrics, drain: d.drain,
-		progress: d.progress, governor: d.governor, sender: d.sender, meta: d.meta, source: from, catalog: c,
+		cfg: d.sender.cfg, log: d.log, position: d.position, metrics: d.metrics, drain: d.drain,
+		progress: d.progress, governor: d.governor, sender: d.sender, metadata: d.metadata, source: from, catalog: c,
 	}
 	p.version, _ = d.sender.dialect.inForce()
 	if p.cfg.Negotiate || p.version == version1 {
-		c.described = func(m description) { p.meta.learn(m, &c.symbols) }
+		c.described = func(m description) { p.metadata.learn(m, &c.symbols) }
 	}
 	return p
 }
@@ -80,7 +80,7 @@ func (p *packer) draining() <-chan struct{} {
 }
 
 // patience is how long the oldest batch may wait for more samples, most at the most.
-func (p *packer) patience(now time.Time, most time.Duration) time.Duration {
+func (p *packer) batchWait(now time.Time, most time.Duration) time.Duration {
 	wait := most
 	for _, s := range p.shards {
 		if !s.batch.empty() {
@@ -91,9 +91,9 @@ func (p *packer) patience(now time.Time, most time.Duration) time.Duration {
 }
 
 // take puts the samples of a block into batches, and hands over those that are full.
-func (p *packer) take(ctx context.Context, b *block) {
+func (p *packer) add(ctx context.Context, b *block) {
 	if b.lost > 0 {
-		p.mark.Skipped(b.start, b.gap)
+		p.position.Skipped(b.start, b.gap)
 		p.metrics.dropped.WithLabelValues(dropLost).Add(float64(b.lost))
 		p.log.Error("samples lost: damaged, or deleted before they were sent", seeOperations, zap.Uint64("samples", b.lost))
 	}
@@ -104,7 +104,7 @@ func (p *packer) take(ctx context.Context, b *block) {
 	if b.table == nil {
 		return
 	}
-	p.sender.sawTime(b.scrape.Time)
+	p.sender.noteTime(b.scrape.Time)
 	if p.source.behind() && p.governor.limiter != nil {
 		p.progress.acknowledge()
 		p.governor.limiter.wait(ctx, b.scrape.Time)
@@ -121,7 +121,7 @@ func (p *packer) pack(ctx context.Context, b *block) bool {
 	}
 	if b.start.Segment != p.segment {
 		p.catalog.reset()
-		p.meta.forget()
+		p.metadata.forget()
 		p.segment = b.start.Segment
 	}
 	return p.put(ctx, b)
@@ -174,6 +174,6 @@ func (p *packer) flushOld(ctx context.Context, now time.Time) bool {
 			return false
 		}
 	}
-	p.meta.offer(now)
+	p.metadata.offer(now)
 	return true
 }

@@ -9,8 +9,8 @@ import (
 // progress is how far a destination has come in the log: up to where it was read, and where the oldest samples of each request lie
 // that is not finished yet.
 type progress struct {
-	mark   *wal.Destination
-	triage *triage
+	position   *wal.Destination
+	splitter *splitter
 
 	mu         sync.Mutex // guards what follows
 	read       wal.Position
@@ -70,8 +70,8 @@ func (p *progress) finished() wal.Position {
 func (p *progress) acknowledge() {
 	at := p.finished()
 	// Triage is asked after that, since it has a request before its shard finishes it.
-	if held, ok := p.triage.oldest(); ok && held.Before(at) {
+	if held, ok := p.splitter.oldest(); ok && held.Before(at) {
 		at = held
 	}
-	p.mark.Acknowledge(at)
+	p.position.Acknowledge(at)
 }

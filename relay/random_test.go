@@ -190,15 +190,15 @@ func (w *world) trace(begin time.Time, from, to time.Duration) {
 // state tells what triage holds.
 func (w *world) state() {
 	for _, n := range w.relay.running {
-		t := n.current.Load().triage
+		t := n.current.Load().splitter
 		t.mu.Lock()
-		w.t.Logf("%d members, %d parts, %d tickets, held %d, aside %d", len(t.members), len(t.parts), len(t.tickets), t.held, t.aside)
-		for h, m := range t.members {
+		w.t.Logf("%d members, %d parts, %d tickets, held %d, aside %d", len(t.series), len(t.parts), len(t.holds), t.heldSamples, t.asideSamples)
+		for h, m := range t.series {
 			n, _ := count(m.waiting)
-			w.t.Logf("member %d: %d pieces, %d waiting, aside %v until %s", h, m.pieces, n, m.aside, time.Until(m.until))
+			w.t.Logf("member %d: %d pieces, %d waiting, aside %v until %s", h, m.pieces, n, m.aside, time.Until(m.retryAt))
 		}
-		for _, k := range t.tickets {
-			w.t.Logf("ticket %v: %d series left", k.from, len(k.left))
+		for _, k := range t.holds {
+			w.t.Logf("ticket %v: %d series left", k.from, len(k.pieces))
 		}
 		t.mu.Unlock()
 	}

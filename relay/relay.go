@@ -98,7 +98,7 @@ func New(o Options) (*Relay, error) {
 	}
 	log := o.Logger.Named("relay")
 	m := newMetrics(o.Registerer)
-	r := &Relay{wal: o.WAL, log: log, metrics: m, feed: newFeed(o.WAL, log, m), drain: make(chan struct{}), pace: usualPace}
+	r := &Relay{wal: o.WAL, log: log, metrics: m, feed: newFeed(o.WAL, log, m), drain: make(chan struct{}), pace: defaultPace}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(collector{r})
 	}
@@ -159,7 +159,7 @@ func (r *Relay) Apply(s Settings) error {
 			continue
 		}
 		for _, old := range r.running {
-			if was := old.current.Load(); was.mark.Label() == d.mark.Label() {
+			if was := old.current.Load(); was.position.Label() == d.position.Label() {
 				d.sender.inherit(was.sender)
 			}
 		}
@@ -199,15 +199,15 @@ func (r *Relay) find(own Settings) *runner {
 }
 
 // leaveTime is how long a destination that ends, since its settings changed, may take for what is under way.
-const leaveTime = time.Second
+const quitTime = time.Second
 
 // replace ends the destinations that are not among next, then starts those that are new.
 func (r *Relay) replace(next []*runner) {
 	old := slices.DeleteFunc(slices.Clone(r.running), func(d *runner) bool { return slices.Contains(next, d) })
 	for _, d := range old {
-		close(d.leave)
+		close(d.quit)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	ctx, cancel := context.WithTimeout(context.Background(), quitTime)
 	defer cancel()
 	for _, d := range old {
 		if d.stop != nil {
@@ -218,8 +218,8 @@ func (r *Relay) replace(next []*runner) {
 			d.stop()
 			<-d.done
 		}
-		label := d.current.Load().mark.Label()
-		if !slices.ContainsFunc(next, func(d *runner) bool { return d.current.Load().mark.Label() == label }) {
+		label := d.current.Load().position.Label()
+		if !slices.ContainsFunc(next, func(d *runner) bool { return d.current.Load().position.Label() == label }) {
 			r.metrics.forget(label)
 		}
 	}

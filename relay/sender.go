@@ -18,14 +18,14 @@ type sender struct {
 	hold     time.Duration // the longest pause where a person must do something first
 	log      *zap.Logger
 	metrics  *destinationMetrics
-	tell     *teller
+	report     *reporter
 	client   *client
 	dialect  *dialect
-	gate     *gate
-	size     *size
+	breaker     *breaker
+	size     *requestSize
 	governor *governor
 	progress *progress
-	triage   *triage
+	splitter   *splitter
 
 	passes     atomic.Uint64 // requests of which something was stored
 	lastPassed atomic.Pointer[request]
@@ -53,7 +53,7 @@ func (s *sender) delivered() (newest int64, stored time.Time) {
 
 // sawTime makes the time of a scrape stand for the newest sample that was stored, as long as none was since the start: what was
 // sent before the start is a little older.
-func (s *sender) sawTime(scrape int64) {
+func (s *sender) noteTime(scrape int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.newest == 0 {
@@ -85,7 +85,7 @@ func (s *sender) run(ctx context.Context, of *shard) {
 
 // forward sends a request without the series that triage has. What the receiver refuses of it goes to triage. False: ctx has ended.
 func (s *sender) forward(ctx context.Context, r *request) bool {
-	rest, ok := s.triage.divert(ctx, r)
+	rest, ok := s.splitter.divert(ctx, r)
 	if !ok || rest == nil {
 		return ok
 	}
@@ -96,7 +96,7 @@ func (s *sender) forward(ctx context.Context, r *request) bool {
 func (s *sender) deliverOrSplit(ctx context.Context, r *request) bool {
 	o := s.deliver(ctx, r)
 	if o.end == refused {
-		s.triage.refused(o.request, o.decision)
+		s.splitter.add(o.request, o.decision)
 	}
 	return o.end != cancelled
 }

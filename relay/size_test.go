@@ -45,12 +45,12 @@ func TestSize(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			now := time.Now()
-			s := newSize(tt.most)
+			s := newRequestSize(tt.most)
 			for i, st := range tt.steps {
 				before := s.samples()
 				now = now.Add(st.after)
 				if !st.large {
-					s.taken(st.n, now)
+					s.accepted(st.n, now)
 				} else if got := s.tooLarge(st.n, now); got != 0 && got == before || got != 0 && got != s.samples() || got == 0 && s.samples() != before {
 					t.Errorf("step %d: %d is told, from %d to %d", i, got, before, s.samples())
 				}

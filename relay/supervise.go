@@ -16,7 +16,7 @@ import (
 
 const (
 	// panicTellEvery is how often the log has the stack of a destination that panics again and again.
-	panicTellEvery = 10 * time.Minute
+	stackEvery = 10 * time.Minute
 	// panicsInPlace is how many panics in a row a block may cause that is sent in vain.
 	panicsInPlace = 5
 )
@@ -38,13 +38,13 @@ func (e *panicError) Error() string {
 type runner struct {
 	settings Settings // that it was made with, for this one destination
 	stop     context.CancelFunc
-	leave    chan struct{} // closed when what is under way is to be the last
+	quit    chan struct{} // closed when what is under way is to be the last
 	done     chan struct{}
 	current  atomic.Pointer[destination]
 }
 
 func newRunner(d *destination, s Settings) *runner {
-	r := &runner{settings: s, leave: make(chan struct{}), done: make(chan struct{})}
+	r := &runner{settings: s, quit: make(chan struct{}), done: make(chan struct{})}
 	r.current.Store(d)
 	return r
 }
@@ -59,7 +59,7 @@ func (r *Relay) supervise(ctx context.Context, n *runner) {
 	inPlace := 0        // panics there in a row
 	for {
 		d := n.current.Load()
-		d.leave = n.leave
+		d.quit = n.quit
 		begun := time.Now()
 		err := d.run(ctx)
 		if err == nil {
@@ -73,14 +73,14 @@ func (r *Relay) supervise(ctx context.Context, n *runner) {
 		if d.packer.packing {
 			pause = 0 // the next one is careful
 		}
-		if inPlace++; d.mark.Position() != at {
-			at, inPlace = d.mark.Position(), 1
+		if inPlace++; d.position.Position() != at {
+			at, inPlace = d.position.Position(), 1
 		}
-		if p := new(panicError); errors.As(err, &p) && time.Since(told) >= panicTellEvery {
+		if p := new(panicError); errors.As(err, &p) && time.Since(told) >= stackEvery {
 			told = time.Now()
 			d.log.Error("a destination panicked; it begins again at its position", seeOperations, zap.Any("panic", p.value), zap.Duration("pause", pause), zap.ByteString("stack", p.stack))
 		}
-		next := r.again(ctx, n, d, err, pause)
+		next := r.remake(ctx, n, d, err, pause)
 		if next == nil {
 			return
 		}
@@ -96,20 +96,20 @@ func (r *Relay) supervise(ctx context.Context, n *runner) {
 }
 
 // again makes the destination that follows one which panicked, after a pause. It returns nil when there is to be none.
-func (r *Relay) again(ctx context.Context, n *runner, d *destination, err error, pause time.Duration) *destination {
+func (r *Relay) remake(ctx context.Context, n *runner, d *destination, err error, pause time.Duration) *destination {
 	for {
-		d.sender.tell.trouble(decision{err: err, rule: "panic"}, pause, time.Now())
+		d.sender.report.wait(decision{err: err, rule: "panic"}, pause, time.Now())
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-n.leave:
+		case <-n.quit:
 			return nil
 		case <-time.After(pause):
 		}
 		next, made := r.newDestination(n.settings)
 		if made == nil {
 			next.sender.inherit(d.sender)
-			next.sender.tell = d.sender.tell
+			next.sender.report = d.sender.report
 			return next
 		}
 		err, pause = made, panicPause.max
@@ -120,7 +120,7 @@ func (r *Relay) again(ctx context.Context, n *runner, d *destination, err error,
 func (d *destination) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	d.broke = cancel
+	d.fail = cancel
 	d.safely(func() { d.work(ctx) })
 	if p := new(panicError); errors.As(context.Cause(ctx), &p) {
 		return p
@@ -132,10 +132,10 @@ func (d *destination) work(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p := d.packer
-	p.source = newSource(p.source.feed, d.mark.Position())
+	p.source = newSource(p.source.feed, d.position.Position())
 	defer p.source.close()
 	d.progress.moveTo(p.source.pos)
-	d.meta.start(time.Now())
+	d.metadata.start(time.Now())
 	p.ahead = d.ahead.load(d.wal.Head())
 	var beside sync.WaitGroup
 	defer func() {
@@ -143,10 +143,10 @@ func (d *destination) work(ctx context.Context) {
 		beside.Wait()
 		d.ahead.save(d.deliveredAhead())
 	}()
-	beside.Go(func() { d.safely(func() { d.triage.run(ctx, d.safely) }) })
-	beside.Go(func() { d.safely(func() { d.meta.run(ctx) }) })
+	beside.Go(func() { d.safely(func() { d.splitter.run(ctx, d.safely) }) })
+	beside.Go(func() { d.safely(func() { d.metadata.run(ctx) }) })
 	beside.Go(func() { d.safely(func() { d.ahead.run(ctx, d.deliveredAhead) }) })
-	for shards := d.governor.queue.MinShards; ctx.Err() == nil && !closed(d.leave); {
+	for shards := d.governor.queue.MinShards; ctx.Err() == nil && !closed(d.quit); {
 		shards = d.session(ctx, shards)
 	}
 }
@@ -160,7 +160,7 @@ func (d *destination) session(ctx context.Context, shards int) (next int) {
 	defer cancel()
 	p := d.packer
 	p.start(shards)
-	d.sender.gate.setLines(shards)
+	d.sender.breaker.setShards(shards)
 	d.governor.start(time.Now(), shards)
 	d.metrics.shards.Set(float64(shards))
 	for _, s := range p.shards {
@@ -180,7 +180,7 @@ func (d *destination) session(ctx context.Context, shards int) (next int) {
 func (d *destination) safely(part func()) {
 	defer func() {
 		if v := recover(); v != nil {
-			d.broke(&panicError{v, debug.Stack()})
+			d.fail(&panicError{v, debug.Stack()})
 		}
 	}()
 	part()

@@ -124,8 +124,8 @@ func TestReloadFinishesWhatIsUnderWay(t *testing.T) {
 		repeated bool
 	}{
 		"well": {fake.Plain().With(fake.Back(fake.Latency(300 * time.Millisecond))), time.Second, false},
-		"slow": {fake.Plain().With(fake.Back(fake.Latency(5 * time.Second))), leaveTime + time.Millisecond, true},
-		"away": {fake.Plain().With(fake.OnWire(fake.NoConnection())), leaveTime + time.Millisecond, false},
+		"slow": {fake.Plain().With(fake.Back(fake.Latency(5 * time.Second))), quitTime + time.Millisecond, true},
+		"away": {fake.Plain().With(fake.OnWire(fake.NoConnection())), quitTime + time.Millisecond, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

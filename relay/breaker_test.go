@@ -10,7 +10,7 @@ import (
 
 // through counts the requests that a gate lets pass, each of which waits in a goroutine.
 type through struct {
-	*gate
+	*breaker
 	ctx context.Context
 	n   atomic.Int32
 }
@@ -41,7 +41,7 @@ func TestGate(t *testing.T) {
 			g.want(t, 5)
 		},
 		"a few failures leave it open": func(t *testing.T, g *through) {
-			for range g.lines {
+			for range g.shards {
 				g.fail(false, time.Hour)
 			}
 			g.come(5)
@@ -50,7 +50,7 @@ func TestGate(t *testing.T) {
 		"a success between them counts anew": func(t *testing.T, g *through) {
 			for range 10 {
 				g.fail(false, time.Hour)
-				g.passed()
+				g.succeed()
 			}
 			g.come(1)
 			g.want(t, 1)
@@ -64,7 +64,7 @@ func TestGate(t *testing.T) {
 			g.want(t, 1)
 			time.Sleep(time.Hour)
 			g.want(t, 1)
-			g.leave(false) // one that was under way says nothing of the try
+			g.release(false) // one that was under way says nothing of the try
 			time.Sleep(time.Hour)
 			g.want(t, 1)
 			g.fail(true, time.Minute)
@@ -78,7 +78,7 @@ func TestGate(t *testing.T) {
 			g.come(5)
 			time.Sleep(time.Minute)
 			g.want(t, 1)
-			g.passed()
+			g.succeed()
 			g.want(t, 5)
 			g.come(3)
 			g.want(t, 8)
@@ -87,12 +87,12 @@ func TestGate(t *testing.T) {
 			g.shutFor(time.Hour)
 			g.come(5)
 			g.want(t, 0)
-			g.passed()
+			g.succeed()
 			g.want(t, 5)
 		},
 		"after it opened it takes as many failures to shut it": func(t *testing.T, g *through) {
 			g.shutFor(time.Minute)
-			g.passed()
+			g.succeed()
 			g.fail(false, time.Hour)
 			g.come(2)
 			g.want(t, 2)
@@ -102,13 +102,13 @@ func TestGate(t *testing.T) {
 			g.come(3)
 			time.Sleep(time.Minute)
 			g.want(t, 1)
-			g.leave(true)
+			g.release(true)
 			g.want(t, 2)
-			g.leave(true)
+			g.release(true)
 			g.want(t, 3)
 		},
 		"more lines bear more failures": func(t *testing.T, g *through) {
-			g.setLines(5)
+			g.setShards(5)
 			for range 5 {
 				g.fail(false, time.Hour)
 			}
@@ -133,7 +133,7 @@ func TestGate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
-				f(t, &through{gate: newGate(2), ctx: ctx})
+				f(t, &through{breaker: newBreaker(2), ctx: ctx})
 				cancel()
 				synctest.Wait() // nobody stays
 			})
@@ -142,15 +142,15 @@ func TestGate(t *testing.T) {
 }
 
 // shutFor lets so many requests fail that the gate is shut, with a pause.
-func (g *gate) shutFor(pause time.Duration) {
-	for range g.lines + 1 {
+func (g *breaker) shutFor(pause time.Duration) {
+	for range g.shards + 1 {
 		g.fail(false, pause)
 	}
 }
 
 func TestGateCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(0)
+		g := newBreaker(0)
 		g.fail(false, time.Hour)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -158,7 +158,7 @@ func TestGateCancelled(t *testing.T) {
 		if _, ok := g.wait(ctx); ok || time.Since(start) != time.Second {
 			t.Errorf("it waited %s", time.Since(start))
 		}
-		if _, ok := newGate(3).wait(ctx); ok {
+		if _, ok := newBreaker(3).wait(ctx); ok {
 			t.Error("an open gate lets one pass that is cancelled")
 		}
 	})

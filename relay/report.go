@@ -12,7 +12,7 @@ import (
 )
 
 // tellEvery is how often the log tells of the same kind of trouble or loss.
-const tellEvery = time.Minute
+const logEvery = time.Minute
 
 // Refusal is a kind of answers that cost samples, or after which it is not known what was stored.
 type Refusal struct {
@@ -25,40 +25,40 @@ type Refusal struct {
 }
 
 // teller tells of losses and trouble: in the log once, then with sums every minute, and to those who ask.
-type teller struct {
+type reporter struct {
 	log *zap.Logger
 
 	mu        sync.Mutex // guards what follows
 	kinds     map[string]*kind
 	waiting   string // why requests wait, empty if they do not
 	advice    string
-	told      map[string]time.Time // when trouble was told last, by rule
-	announced bool                 // the log says that requests wait
+	logged      map[string]time.Time // when trouble was told last, by rule
+	waitLogged bool                 // the log says that requests wait
 }
 
 // kind is a kind of answers.
 type kind struct {
 	Refusal
-	untold uint64 // samples since the log spoke of it
-	asked  bool   // something was added since
-	told   time.Time
+	unlogged uint64 // samples since the log spoke of it
+	pending  bool   // something was added since
+	logged   time.Time
 }
 
-func newTeller(log *zap.Logger) *teller {
-	return &teller{log: log, kinds: map[string]*kind{}, told: map[string]time.Time{}}
+func newReporter(log *zap.Logger) *reporter {
+	return &reporter{log: log, kinds: map[string]*kind{}, logged: map[string]time.Time{}}
 }
 
 // lost takes note of what an answer cost.
-func (t *teller) lost(v decision, now time.Time) {
+func (t *reporter) addLoss(v decision, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	key := v.reason + v.rule
 	k := t.kinds[key]
 	if k == nil {
-		if v.bound {
+		if v.lostAtMost {
 			v.reason += atMost
 		}
-		k = &kind{Refusal: Refusal{Reason: v.reason, AtMost: v.bound || strings.HasSuffix(v.reason, atMost)}}
+		k = &kind{Refusal: Refusal{Reason: v.reason, AtMost: v.lostAtMost || strings.HasSuffix(v.reason, atMost)}}
 		t.kinds[key] = k
 	}
 	k.Error, k.Advice, k.Last = v.err.Error(), advice(v.err.Error()), now
@@ -66,57 +66,57 @@ func (t *teller) lost(v decision, now time.Time) {
 		k.Reason, k.AtMost = unclear, true
 	}
 	k.Samples += uint64(v.lost)
-	k.untold += uint64(v.lost)
-	k.asked = true
-	if now.Sub(k.told) >= tellEvery {
-		t.sayLocked(k, now)
+	k.unlogged += uint64(v.lost)
+	k.pending = true
+	if now.Sub(k.logged) >= logEvery {
+		t.logLocked(k, now)
 	}
 }
 
 // flush tells what has added up.
-func (t *teller) flush(now time.Time) {
+func (t *reporter) flush(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, k := range t.kinds {
-		if k.asked && now.Sub(k.told) >= tellEvery {
-			t.sayLocked(k, now)
+		if k.pending && now.Sub(k.logged) >= logEvery {
+			t.logLocked(k, now)
 		}
 	}
 }
 
-func (t *teller) sayLocked(k *kind, now time.Time) {
-	t.log.Error("the destination does not store samples", seeOperations, zap.String("reason", k.Reason), zap.Uint64("samples", k.untold),
+func (t *reporter) logLocked(k *kind, now time.Time) {
+	t.log.Error("the destination does not store samples", seeOperations, zap.String("reason", k.Reason), zap.Uint64("samples", k.unlogged),
 		zap.Bool("at_most", k.AtMost), zap.String("advice", k.Advice), zap.String("answer", k.Error))
-	k.untold, k.asked, k.told = 0, false, now
+	k.unlogged, k.pending, k.logged = 0, false, now
 }
 
 // trouble takes note that requests wait.
-func (t *teller) trouble(v decision, pause time.Duration, now time.Time) {
+func (t *reporter) wait(v decision, pause time.Duration, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	text := v.err.Error()
 	t.waiting, t.advice = text, advice(text)
 	key := v.rule + text[:min(len(text), 3)] // and the status
-	if now.Sub(t.told[key]) < tellEvery {
+	if now.Sub(t.logged[key]) < logEvery {
 		return
 	}
-	t.told[key], t.announced = now, true
+	t.logged[key], t.waitLogged = now, true
 	t.log.Warn("the destination accepts nothing; the samples are kept and sent again", seeOperations, zap.Duration("pause", pause), zap.String("advice", t.advice), zap.String("answer", text))
 }
 
 // well takes note that a request was settled.
-func (t *teller) well() {
+func (t *reporter) recover() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.waiting, t.advice = "", ""
-	if t.announced {
-		t.announced = false
+	if t.waitLogged {
+		t.waitLogged = false
 		t.log.Info("the destination accepts samples again")
 	}
 }
 
 // fill sets what a status has of it.
-func (t *teller) fill(s *Status) {
+func (t *reporter) fill(s *Status) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s.Error, s.Advice = t.waiting, t.advice

@@ -16,9 +16,9 @@ import (
 	"promrelay/config"
 )
 
-func newTold() (*teller, *observer.ObservedLogs) {
+func newTold() (*reporter, *observer.ObservedLogs) {
 	core, logs := observer.New(zapcore.DebugLevel)
-	return newTeller(zap.New(core)), logs
+	return newReporter(zap.New(core)), logs
 }
 
 func refusedBecause(text string, lost int) decision {
@@ -43,13 +43,13 @@ func TestTellSums(t *testing.T) {
 	tell, logs := newTold()
 	now := time.Now()
 	for i := range 600 { // ten minutes, each answer with another id
-		tell.lost(refusedBecause(fmt.Sprintf("400 Bad Request: no, request %d", i), i%3), now)
+		tell.addLoss(refusedBecause(fmt.Sprintf("400 Bad Request: no, request %d", i), i%3), now)
 		now = now.Add(time.Second)
 	}
 	if got := sums(t, logs); len(got) != 10 || got[1] != 60 {
 		t.Errorf("%d lines in ten minutes: %d", len(got), got)
 	}
-	now = now.Add(tellEvery)
+	now = now.Add(logEvery)
 	tell.flush(now)
 	sum := uint64(0)
 	for _, n := range sums(t, logs) {
@@ -72,13 +72,13 @@ func TestTellSums(t *testing.T) {
 func TestTellFlush(t *testing.T) {
 	tell, logs := newTold()
 	now := time.Now()
-	tell.lost(refusedBecause("a", 1), now)
-	tell.lost(refusedBecause("b", 2), now.Add(time.Second))
-	tell.flush(now.Add(tellEvery - 1))
+	tell.addLoss(refusedBecause("a", 1), now)
+	tell.addLoss(refusedBecause("b", 2), now.Add(time.Second))
+	tell.flush(now.Add(logEvery - 1))
 	if got := sums(t, logs); len(got) != 1 || got[0] != 1 {
 		t.Errorf("%d before the minute is over", got)
 	}
-	tell.flush(now.Add(tellEvery))
+	tell.flush(now.Add(logEvery))
 	if got := sums(t, logs); len(got) != 2 || got[1] != 2 {
 		t.Errorf("%d when the minute is over", got)
 	}
@@ -92,11 +92,11 @@ func TestTellKinds(t *testing.T) {
 		{rule: "refused in part", reason: dropRefused, lost: 1, err: errors.New("first")},
 		{rule: "refused", reason: dropRefused, lost: 2, err: errors.New("second")},
 		{rule: "refused", reason: dropTooLarge, lost: 3, err: errors.New("413 third")},
-		{rule: "2.0 taken without a word", reason: dropNotWritten, lost: 4, bound: true, err: errors.New("fourth")},
+		{rule: "2.0 taken without a word", reason: dropNotWritten, lost: 4, lostAtMost: true, err: errors.New("fourth")},
 		{rule: "refused, number unknown", unclear: true, err: errors.New("fifth")},
 		{rule: "refused", reason: dropRefused, lost: 20, err: errors.New("sixth")},
 	} {
-		tell.lost(v, now.Add(time.Duration(i)*time.Second))
+		tell.addLoss(v, now.Add(time.Duration(i)*time.Second))
 	}
 	if got := sums(t, logs); len(got) != 5 {
 		t.Errorf("lines %d", got)
@@ -123,7 +123,7 @@ func TestTellTrouble(t *testing.T) {
 	status := func() (s Status) { tell.fill(&s); return s }
 	trouble := func(rule, text string, after time.Duration) {
 		now = now.Add(after)
-		tell.trouble(decision{rule: rule, err: errors.New(text)}, time.Second, now)
+		tell.wait(decision{rule: rule, err: errors.New(text)}, time.Second, now)
 	}
 	count := func(warnings, infos int) {
 		t.Helper()
@@ -133,7 +133,7 @@ func TestTellTrouble(t *testing.T) {
 			t.Fatalf("%d warnings and %d infos, want %d and %d", w, i, warnings, infos)
 		}
 	}
-	tell.well()
+	tell.recover()
 	count(0, 0)
 	trouble("later", "503 one", 0)
 	for range 58 {
@@ -150,17 +150,17 @@ func TestTellTrouble(t *testing.T) {
 	}
 	trouble("later", "503 three", time.Second)
 	count(3, 0)
-	tell.well()
-	tell.well()
+	tell.recover()
+	tell.recover()
 	count(3, 1)
 	if s := status(); s.Error != "" || s.Advice != "" {
 		t.Errorf("%q, %q when all is well", s.Error, s.Advice)
 	}
 	trouble("later", "503 four", time.Second) // which the log spoke of within the minute
 	count(3, 1)
-	tell.well()
+	tell.recover()
 	count(3, 1)
-	trouble("later", "503 five", tellEvery)
+	trouble("later", "503 five", logEvery)
 	count(4, 1)
 }
 
@@ -204,10 +204,10 @@ func TestTellAtOnce(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 100 {
-				tell.lost(refusedBecause("a", 1), time.Now())
-				tell.trouble(refusedBecause("a", 1), time.Second, time.Now())
+				tell.addLoss(refusedBecause("a", 1), time.Now())
+				tell.wait(refusedBecause("a", 1), time.Second, time.Now())
 				tell.flush(time.Now())
-				tell.well()
+				tell.recover()
 				tell.fill(&Status{})
 			}
 		})

@@ -6,23 +6,23 @@ import (
 )
 
 // work sends a part, and what it does not get rid of again, until ctx ends.
-func (t *triage) work(ctx context.Context, p *part) {
+func (t *splitter) work(ctx context.Context, p *part) {
 	if p.refusal == nil {
-		p.passes = t.sender.passes.Load()
+		p.passesBefore = t.sender.passes.Load()
 		v := t.send(ctx, p.series)
 		if v == nil {
-			t.done(p.series, true)
+			t.finish(p.series, true)
 			return
 		}
 		p.refusal = v
-		if !v.late && len(p.series) > 1 && t.apart(p) {
+		if !v.late && len(p.series) > 1 && t.splitOffRefused(p) {
 			return
 		}
 	}
 	open := p.series
 	switch {
 	case ctx.Err() != nil:
-		t.leaveOff(p, open)
+		t.countUnsent(p, open)
 		return
 	case p.rounds%3 == 2: // whether anything passes is asked with one request
 	default:
@@ -30,79 +30,79 @@ func (t *triage) work(ctx context.Context, p *part) {
 			return
 		}
 	}
-	t.postpone(ctx, p, open)
+	t.retryLater(ctx, p, open)
 }
 
 // apart makes parts of the series of a part that were refused before, and one of the others. False: there are none.
-func (t *triage) apart(p *part) bool {
+func (t *splitter) splitOffRefused(p *part) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	rest := t.suspectsFirstLocked(p.series)
+	rest := t.separateRefusedLocked(p.series)
 	if len(rest) == len(p.series) {
 		return false
 	}
-	t.partsLocked(rest, nil)
-	t.changedLocked()
+	t.addPartsLocked(rest, nil)
+	t.notifyLocked()
 	return true
 }
 
 // leaveOff is for the end of ctx: samples of a series that is set aside, for which the position does not wait, are lost with it.
-func (t *triage) leaveOff(p *part, open []*timeSeries) {
+func (t *splitter) countUnsent(p *part, open []*timeSeries) {
 	if !p.aside {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range open {
-		if len(s.tickets) == 0 {
+		if len(s.holds) == 0 {
 			t.sender.metrics.dropped.WithLabelValues(dropAside).Add(float64(s.all()))
 		}
 	}
 }
 
 // postpone tries series again after a pause, with what has come meanwhile: nothing passes, so the cause is not in the data.
-func (t *triage) postpone(ctx context.Context, p *part, open []*timeSeries) {
+func (t *splitter) retryLater(ctx context.Context, p *part, open []*timeSeries) {
 	pause := p.pause.pause(0)
 	t.sender.trouble(*p.refusal, pause)
-	t.sender.gate.fail(false, pause)
+	t.sender.breaker.fail(false, pause)
 	if !sleep(ctx, pause) {
-		t.leaveOff(p, open)
+		t.countUnsent(p, open)
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p.aside {
-		t.backAsideLocked(open)
+		t.keepAllAsideLocked(open)
 		return
 	}
 	all := open
 	for _, s := range open {
-		m := t.members[s.hash]
+		m := t.series[s.hash]
 		all = append(all, m.waiting...)
 		m.waiting = nil
 	}
-	t.pushLocked(merge(all), p)
+	t.requeueLocked(merge(all), p)
 }
 
 // backAsideLocked keeps series aside of which nothing was learnt.
-func (t *triage) backAsideLocked(ts []*timeSeries) {
+func (t *splitter) keepAllAsideLocked(ts []*timeSeries) {
 	for _, s := range ts {
-		m := t.members[s.hash]
-		m.pieces, m.until = 0, time.Now().Add(asideFirst)
+		m := t.series[s.hash]
+		m.pieces, m.retryAt = 0, time.Now().Add(minAside)
 		later := m.waiting
 		m.waiting = nil
 		n, _ := count(later)
-		t.aside -= n
+		t.asideSamples -= n
 		for _, w := range append([]*timeSeries{s}, later...) {
 			t.keepAsideLocked(m, w)
 		}
 	}
-	t.changedLocked()
+	t.notifyLocked()
 }
 
 // send delivers series in one request. It returns nil when that is settled, else why it was refused, or anything when ctx has ended.
-func (t *triage) send(ctx context.Context, ts []*timeSeries) *decision {
-	if t.budget.Wait(ctx) != nil {
+func (t *splitter) send(ctx context.Context, ts []*timeSeries) *decision {
+	if t.limiter.Wait(ctx) != nil {
 		return &decision{}
 	}
 	version, _ := t.sender.dialect.inForce()

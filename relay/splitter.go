@@ -14,13 +14,13 @@ import (
 
 const (
 	// triageWorkers is how many parts are sent at a time, hastyWorkers how many more where many samples were found to be late.
-	triageWorkers, hastyWorkers = 4, 12
+	splitWorkers, extraWorkers = 4, 12
 	// triageRate and triageBurst bound the requests that look for what is refused: a second, and at once.
-	triageRate, triageBurst = 100, 400
+	splitRate, splitBurst = 100, 400
 	// triageBatches is how many full requests are held while parts of them are looked into. Then the live data waits.
-	triageBatches = 10
+	heldRequests = 10
 	// asideSamples is how many samples of series that are set aside are kept for when they are tried again.
-	asideSamples = 20000
+	maxAsideSamples = 20000
 )
 
 // triage looks into requests that were refused, beside the live data: it sends them in parts until what the receiver does not take
@@ -29,48 +29,48 @@ const (
 //
 // Nothing is dropped as long as nothing of the destination passes: then the cause is not in the data, and all of it is tried
 // again. A series whose samples are refused a second time is set aside for some seconds, then twice as long, and so on.
-type triage struct {
+type splitter struct {
 	sender *sender
-	begun  time.Time // what was scraped before may have been sent before, by an earlier run
-	budget *rate.Limiter
+	started  time.Time // what was scraped before may have been sent before, by an earlier run
+	limiter *rate.Limiter
 	active atomic.Bool // there are members
 
 	mu      sync.Mutex         // guards what follows
-	members map[uint32]*member // by the hash of the labels
+	series map[uint32]*seriesState // by the hash of the labels
 	parts   []*part            // to be worked off
-	held    int                // samples in parts and waiting, without those set aside
-	aside   int                // samples of series that are set aside
-	tickets []*ticket
-	strikes map[uint32]strike
+	heldSamples    int                // samples in parts and waiting, without those set aside
+	asideSamples   int                // samples of series that are set aside
+	holds []*positionHold
+	refusals map[uint32]refusalCount
 	change  chan struct{}
 
-	wholeUntil  time.Time     // until when it is believed that the receiver stores nothing of a request that it refuses
-	oldAge      time.Duration // of samples that the receiver refused for their age
-	oldUntil    time.Time     // until when that is believed
+	allOrNothingUntil  time.Time     // until when it is believed that the receiver stores nothing of a request that it refuses
+	tooOldAge      time.Duration // of samples that the receiver refused for their age
+	tooOldUntil    time.Time     // until when that is believed
 	lateSpent   time.Duration // on such searches, at lateAt
-	lateAt      time.Time
-	fickleUntil time.Time // until when it is believed that the receiver refuses what it could take
+	lateSpentAt      time.Time
+	inconsistentUntil time.Time // until when it is believed that the receiver refuses what it could take
 }
 
 // member is a series that is looked into, or set aside.
-type member struct {
+type seriesState struct {
 	pieces  int           // of it in parts
 	waiting []*timeSeries // samples that come after those
 	aside   bool          // set aside
-	until   time.Time     // when a series that is set aside is tried again
-	holds   bool          // the position waits for it all the same
+	retryAt   time.Time     // when a series that is set aside is tried again
+	holdsPosition   bool          // the position waits for it all the same
 
-	loose map[uint64]wal.Position // where the samples begin for which the position does not wait, by the id of their series
+	unheld map[uint64]wal.Position // where the samples begin for which the position does not wait, by the id of their series
 }
 
 // loosen records where the samples of s begin, since the position no longer waits for them.
-func (m *member) loosen(s *timeSeries) {
-	for _, k := range s.tickets {
-		if from, ok := m.loose[s.id]; !ok || k.from.Before(from) {
-			if m.loose == nil {
-				m.loose = map[uint64]wal.Position{}
+func (m *seriesState) stopHolding(s *timeSeries) {
+	for _, k := range s.holds {
+		if from, ok := m.unheld[s.id]; !ok || k.from.Before(from) {
+			if m.unheld == nil {
+				m.unheld = map[uint64]wal.Position{}
 			}
-			m.loose[s.id] = k.from
+			m.unheld[s.id] = k.from
 		}
 	}
 }
@@ -79,47 +79,47 @@ func (m *member) loosen(s *timeSeries) {
 type part struct {
 	series  []*timeSeries
 	refusal *decision // for which it is sent in parts; nil: it was not sent yet
-	passes  uint64    // how many requests of the destination had passed when it was refused
+	passesBefore  uint64    // how many requests of the destination had passed when it was refused
 	aside   bool      // a series that was set aside
 	pause   backoff   // before it is tried again where nothing passes
 	alone   bool      // a series that was refused before: others are not to join it
 	rounds  int       // in which nothing passed
-	since   time.Time // when it was refused first
+	refusedAt   time.Time // when it was refused first
 }
 
 // ticket keeps the position from moving past a request of which series are here.
-type ticket struct {
+type positionHold struct {
 	from wal.Position
-	left map[uint64]int // pieces that are here, by the id of their series
+	pieces map[uint64]int // pieces that are here, by the id of their series
 }
 
 // release forgets one piece of a series.
-func (k *ticket) release(id uint64) {
-	if k.left[id]--; k.left[id] <= 0 {
-		delete(k.left, id)
+func (k *positionHold) release(id uint64) {
+	if k.pieces[id]--; k.pieces[id] <= 0 {
+		delete(k.pieces, id)
 	}
 }
 
 // strike counts how often new samples of a series were refused.
-type strike struct {
+type refusalCount struct {
 	count  int
-	by     *part // that counted last: once for each part
+	part     *part // that counted last: once for each part
 	newest int64 // timestamp of the last one that counted, milliseconds since the epoch
 	at     time.Time
 }
 
-func newTriage(s *sender) *triage {
-	return &triage{
-		sender: s, begun: time.Now(), budget: rate.NewLimiter(triageRate, triageBurst), members: map[uint32]*member{}, strikes: map[uint32]strike{},
+func newSplitter(s *sender) *splitter {
+	return &splitter{
+		sender: s, started: time.Now(), limiter: rate.NewLimiter(splitRate, splitBurst), series: map[uint32]*seriesState{}, refusals: map[uint32]refusalCount{},
 		change: make(chan struct{}),
 	}
 }
 
 // run works until ctx ends. Each worker runs within safely.
-func (t *triage) run(ctx context.Context, safely func(func())) {
+func (t *splitter) run(ctx context.Context, safely func(func())) {
 	var wg sync.WaitGroup
-	for i := range triageWorkers + hastyWorkers {
-		hasty := i >= triageWorkers
+	for i := range splitWorkers + extraWorkers {
+		hasty := i >= splitWorkers
 		wg.Go(func() {
 			safely(func() {
 				for p := t.next(ctx, hasty); p != nil; p = t.next(ctx, hasty) {
@@ -131,9 +131,9 @@ func (t *triage) run(ctx context.Context, safely func(func())) {
 	wg.Wait()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, m := range t.members {
+	for _, m := range t.series {
 		for _, s := range m.waiting {
-			if len(s.tickets) == 0 { // for the others the position waits
+			if len(s.holds) == 0 { // for the others the position waits
 				t.sender.metrics.dropped.WithLabelValues(dropAside).Add(float64(s.samples()))
 			}
 		}
@@ -141,7 +141,7 @@ func (t *triage) run(ctx context.Context, safely func(func())) {
 }
 
 // refused takes a request that the receiver refuses.
-func (t *triage) refused(r *request, v decision) {
+func (t *splitter) add(r *request, v decision) {
 	ts, err := r.content()
 	if err != nil {
 		t.sender.lose(decision{lost: r.all(), reason: dropRefused, err: err})
@@ -151,27 +151,27 @@ func (t *triage) refused(r *request, v decision) {
 	defer t.mu.Unlock()
 	t.holdLocked(r.from, ts)
 	for _, s := range ts {
-		if t.members[s.hash] == nil {
-			t.members[s.hash] = &member{}
+		if t.series[s.hash] == nil {
+			t.series[s.hash] = &seriesState{}
 		}
-		t.members[s.hash].pieces++
+		t.series[s.hash].pieces++
 	}
 	rest := ts
 	if !v.late { // else it is about the samples, and not about the series
-		rest = t.suspectsFirstLocked(ts)
+		rest = t.separateRefusedLocked(ts)
 	}
 	if len(rest) == len(ts) {
 		t.parts = append(t.parts, t.newPart(ts, &v))
 	} else {
-		t.partsLocked(rest, nil)
+		t.addPartsLocked(rest, nil)
 	}
-	t.changedLocked()
+	t.notifyLocked()
 }
 
 // suspectsFirstLocked makes a part of each series that was refused before, and returns the others: they may pass together.
-func (t *triage) suspectsFirstLocked(ts []*timeSeries) (rest []*timeSeries) {
+func (t *splitter) separateRefusedLocked(ts []*timeSeries) (rest []*timeSeries) {
 	for _, s := range ts {
-		if t.strikes[s.hash].count == 0 {
+		if t.refusals[s.hash].count == 0 {
 			rest = append(rest, s)
 		} else {
 			p := t.newPart([]*timeSeries{s}, nil)
@@ -182,57 +182,57 @@ func (t *triage) suspectsFirstLocked(ts []*timeSeries) (rest []*timeSeries) {
 	return rest
 }
 
-func (t *triage) newPart(ts []*timeSeries, v *decision) *part {
+func (t *splitter) newPart(ts []*timeSeries, v *decision) *part {
 	q := t.sender.cfg.QueueConfig
-	return &part{series: ts, since: time.Now(), refusal: v, passes: t.sender.passes.Load(), pause: backoff{min: time.Duration(q.MinBackoff), max: time.Duration(q.MaxBackoff)}}
+	return &part{series: ts, refusedAt: time.Now(), refusal: v, passesBefore: t.sender.passes.Load(), pause: backoff{min: time.Duration(q.MinBackoff), max: time.Duration(q.MaxBackoff)}}
 }
 
 // holdLocked keeps the position before from until all of ts are done.
-func (t *triage) holdLocked(from wal.Position, ts []*timeSeries) {
-	k := &ticket{from: from, left: make(map[uint64]int, len(ts))}
-	t.tickets = append(t.tickets, k)
+func (t *splitter) holdLocked(from wal.Position, ts []*timeSeries) {
+	k := &positionHold{from: from, pieces: make(map[uint64]int, len(ts))}
+	t.holds = append(t.holds, k)
 	for _, s := range ts {
 		s.id = seriesID(s.labels)
-		k.left[s.id]++
-		s.tickets = append(s.tickets, k)
-		s.held = s.samples()
-		t.held += s.held
+		k.pieces[s.id]++
+		s.holds = append(s.holds, k)
+		s.heldSamples = s.samples()
+		t.heldSamples += s.heldSamples
 	}
 }
 
 // releaseLocked is the end of holdLocked for s.
-func (t *triage) releaseLocked(s *timeSeries) {
-	for _, k := range s.tickets {
+func (t *splitter) releaseLocked(s *timeSeries) {
+	for _, k := range s.holds {
 		k.release(s.id)
 	}
-	t.held -= s.held
-	s.tickets, s.held = nil, 0
+	t.heldSamples -= s.heldSamples
+	s.holds, s.heldSamples = nil, 0
 }
 
 // oldest returns the position that holds the acknowledged one back. False: there is none.
-func (t *triage) oldest() (at wal.Position, ok bool) {
+func (t *splitter) oldest() (at wal.Position, ok bool) {
 	if !t.active.Load() {
 		return at, false
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.tickets = slices.DeleteFunc(t.tickets, func(k *ticket) bool { return len(k.left) == 0 })
-	for i, k := range t.tickets {
+	t.holds = slices.DeleteFunc(t.holds, func(k *positionHold) bool { return len(k.pieces) == 0 })
+	for i, k := range t.holds {
 		if i == 0 || k.from.Before(at) {
 			at = k.from
 		}
 	}
-	return at, len(t.tickets) > 0
+	return at, len(t.holds) > 0
 }
 
-func (t *triage) changedLocked() {
+func (t *splitter) notifyLocked() {
 	close(t.change)
 	t.change = make(chan struct{})
-	t.active.Store(len(t.members) > 0)
+	t.active.Store(len(t.series) > 0)
 }
 
 // next returns what is to be done, nil when ctx has ended. A hasty worker waits until many samples were found to be late.
-func (t *triage) next(ctx context.Context, hasty bool) *part {
+func (t *splitter) next(ctx context.Context, hasty bool) *part {
 	for ctx.Err() == nil {
 		p, wait, change := t.tryNext(hasty)
 		if p != nil {
@@ -249,34 +249,34 @@ func (t *triage) next(ctx context.Context, hasty bool) *part {
 	return nil
 }
 
-func (t *triage) tryNext(hasty bool) (p *part, wait time.Duration, change <-chan struct{}) {
+func (t *splitter) tryNext(hasty bool) (p *part, wait time.Duration, change <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now := time.Now(); !hasty || t.hastyLocked(now) {
+	if now := time.Now(); !hasty || t.manyLateLocked(now) {
 		p, wait = t.nextLocked(now)
 		return p, wait, t.change
 	}
 	return nil, time.Hour, t.change
 }
 
-func (t *triage) nextLocked(now time.Time) (p *part, wait time.Duration) {
+func (t *splitter) nextLocked(now time.Time) (p *part, wait time.Duration) {
 	if len(t.parts) > 0 {
 		p, t.parts = t.parts[0], t.parts[1:]
 		return p, 0
 	}
 	wait = time.Hour
-	for _, m := range t.members {
+	for _, m := range t.series {
 		if !m.aside || m.pieces > 0 || len(m.waiting) == 0 {
 			continue
 		}
-		if d := m.until.Sub(now); d > 0 {
+		if d := m.retryAt.Sub(now); d > 0 {
 			wait = min(wait, d)
 			continue
 		}
 		p = t.newPart(merge(m.waiting), nil)
 		p.aside, m.pieces = true, len(p.series)
 		n, _ := count(p.series)
-		t.aside -= n
+		t.asideSamples -= n
 		m.waiting = nil
 		return p, 0
 	}
@@ -284,22 +284,22 @@ func (t *triage) nextLocked(now time.Time) (p *part, wait time.Duration) {
 }
 
 // pushLocked makes parts of ts, which are all the pieces of their members. After is the part that they were in, if nothing of it passed.
-func (t *triage) pushLocked(ts []*timeSeries, after *part) {
+func (t *splitter) requeueLocked(ts []*timeSeries, after *part) {
 	for _, s := range ts {
-		t.members[s.hash].pieces = 0
+		t.series[s.hash].pieces = 0
 	}
 	for _, s := range ts {
-		t.members[s.hash].pieces++
+		t.series[s.hash].pieces++
 	}
-	t.partsLocked(ts, after)
-	t.changedLocked()
+	t.addPartsLocked(ts, after)
+	t.notifyLocked()
 }
 
 // partsLocked makes parts of ts, none larger than a request may be.
-func (t *triage) partsLocked(ts []*timeSeries, after *part) {
+func (t *splitter) addPartsLocked(ts []*timeSeries, after *part) {
 	most := t.sender.size.samples()
 	if after == nil {
-		ts = t.joinPartLocked(ts, most)
+		ts = t.fillLastPartLocked(ts, most)
 	}
 	for len(ts) > 0 {
 		n, samples := 0, 0
@@ -309,7 +309,7 @@ func (t *triage) partsLocked(ts []*timeSeries, after *part) {
 		}
 		p := t.newPart(ts[:n:n], nil)
 		if after != nil {
-			p.pause, p.rounds, p.since = after.pause, after.rounds+1, after.since
+			p.pause, p.rounds, p.refusedAt = after.pause, after.rounds+1, after.refusedAt
 		}
 		t.parts = append(t.parts, p)
 		ts = ts[n:]
@@ -318,7 +318,7 @@ func (t *triage) partsLocked(ts []*timeSeries, after *part) {
 
 // joinPartLocked adds series to the last part, if it was not sent yet and has room, and returns the others: or else series that were
 // looked into one by one would go on one by one.
-func (t *triage) joinPartLocked(ts []*timeSeries, most int) []*timeSeries {
+func (t *splitter) fillLastPartLocked(ts []*timeSeries, most int) []*timeSeries {
 	if len(t.parts) == 0 {
 		return ts
 	}
@@ -335,21 +335,21 @@ func (t *triage) joinPartLocked(ts []*timeSeries, most int) []*timeSeries {
 }
 
 // prune forgets old strikes.
-func (t *triage) prune(now time.Time) {
+func (t *splitter) prune(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for h, k := range t.strikes {
-		if now.Sub(k.at) > strikeLife && (t.members[h] == nil || !t.members[h].aside) {
-			delete(t.strikes, h)
+	for h, k := range t.refusals {
+		if now.Sub(k.at) > refusalLife && (t.series[h] == nil || !t.series[h].aside) {
+			delete(t.refusals, h)
 		}
 	}
 }
 
 // asideSeries is how many series are set aside.
-func (t *triage) asideSeries() (n int) {
+func (t *splitter) asideSeries() (n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, m := range t.members {
+	for _, m := range t.series {
 		if m.aside {
 			n++
 		}
@@ -358,20 +358,20 @@ func (t *triage) asideSeries() (n int) {
 }
 
 // eachHeld calls add for each series of which samples are here. False: for none of them the position waits.
-func (t *triage) eachHeld(add func(id uint64, from wal.Position)) (held bool) {
+func (t *splitter) eachHeld(add func(id uint64, from wal.Position)) (held bool) {
 	if !t.active.Load() {
 		return false
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, k := range t.tickets {
-		for id := range k.left {
+	for _, k := range t.holds {
+		for id := range k.pieces {
 			add(id, k.from)
 			held = true
 		}
 	}
-	for _, m := range t.members {
-		for id, from := range m.loose {
+	for _, m := range t.series {
+		for id, from := range m.unheld {
 			add(id, from)
 		}
 	}
