@@ -10,7 +10,7 @@ import (
 // account counts how a request ended.
 func (s *sender) account(r *request, v decision) {
 	s.breaker.succeed()
-	s.report.recover()
+	s.report.recovered()
 	stored := r.all() - v.lost
 	if v.lostAtMost {
 		stored = 0
@@ -28,30 +28,30 @@ func (s *sender) account(r *request, v decision) {
 		s.metrics.dropped.WithLabelValues(dropHistogram).Add(float64(n))
 	}
 	s.metrics.droppedExemplars.WithLabelValues(dropVersion).Add(float64(r.omitted.exemplars))
-	s.lose(v)
+	s.lose(v.loss)
 }
 
-// lose counts and reports what a decision says is lost.
-func (s *sender) lose(v decision) {
-	s.metrics.droppedExemplars.WithLabelValues(dropRefused).Add(float64(v.exemplars))
-	if v.unclear {
+// lose counts and reports a loss.
+func (s *sender) lose(l loss) {
+	s.metrics.droppedExemplars.WithLabelValues(dropRefused).Add(float64(l.exemplars))
+	if l.unclear {
 		s.metrics.unclear.Inc()
 	}
-	if v.lost > 0 {
-		reason := v.reason
-		if v.lostAtMost {
+	if l.lost > 0 {
+		reason := l.reason
+		if l.lostAtMost {
 			reason += atMost
 		}
-		s.metrics.dropped.WithLabelValues(reason).Add(float64(v.lost))
+		s.metrics.dropped.WithLabelValues(reason).Add(float64(l.lost))
 	}
-	if v.err == nil {
+	if l.err == nil {
 		return
 	}
 	switch {
-	case v.lost > 0 || v.unclear:
-		s.report.addLoss(v, time.Now())
-	case v.exemplars > 0:
-		s.log.Debug("the destination refuses exemplars", zap.Int("exemplars", v.exemplars), zap.NamedError("err", v.err))
+	case l.lost > 0 || l.unclear:
+		s.report.lost(l, time.Now())
+	case l.exemplars > 0:
+		s.log.Debug("the destination refuses exemplars", zap.Int("exemplars", l.exemplars), zap.NamedError("err", l.err))
 	}
 }
 
@@ -59,8 +59,9 @@ func (s *sender) lose(v decision) {
 func (s *sender) trouble(v decision, pause time.Duration) {
 	s.metrics.retries.Inc()
 	s.governor.noteRetry()
-	if v.err == nil {
-		v.err = errors.New("no request is taken")
+	err := v.err
+	if err == nil {
+		err = errors.New("no request is accepted")
 	}
-	s.report.wait(v, pause, time.Now())
+	s.report.waits(pause, v.rule, err, time.Now())
 }

@@ -14,14 +14,15 @@ import (
 	"promrelay/wal"
 )
 
-// aheadEvery is how often the record of what was delivered beyond the position is written.
+// aheadEvery is how often the record of what was delivered ahead of the position is written.
 const aheadEvery = time.Second
 
-// beyond records what was delivered beyond the position: everything before upTo, except for some series. While parts of a request are looked
-// into, the position stays where that request begins, and the other series go on. Without this record a kill would send them again.
+// ahead is what was delivered ahead of the position: everything before upTo, except for some series. While the splitter has a part of a
+// request, the position stays where that request begins, and the other series go on. After a kill, the next run would send those
+// again, if it did not have this record.
 type ahead struct {
 	upTo   wal.Position
-	series map[uint64]wal.Position // those series by seriesID, and from where on their samples may not have been delivered
+	series map[uint64]wal.Position // by seriesID: from where on the samples of such a series may be undelivered
 }
 
 // seriesID identifies a series across restarts. If two series share an ID, both are sent again, and nothing is lost.
@@ -108,7 +109,7 @@ func labelSettings(external []labels.Label, rules []*relabel.Config) uint64 {
 // aheadStore keeps the record of what was delivered ahead of the position, beside the position.
 type aheadStore struct {
 	log      *zap.Logger
-	position     *wal.Destination
+	position *wal.Destination
 	settings uint64 // labelSettings of the destination
 	stored   bool   // there is a record
 }

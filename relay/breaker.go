@@ -6,38 +6,37 @@ import (
 	"time"
 )
 
-// gate holds requests back while a destination takes none. It shuts when more requests in a row have failed than there are
-// lines of them; then one request at a time tries, and the first one that is taken opens it for all. So a request that fails
-// alone does not stop the others, and a receiver that comes back is not met by all of them at once.
+// breaker is a circuit breaker for the requests of a destination. It trips when more requests in a row have failed than there are
+// shards. Then one request at a time is a trial. The first request that succeeds closes the circuit for all. So a request that fails
+// alone does not stop the others, and a receiver that comes back does not get all of them at once.
 type breaker struct {
-	shards int // of requests
-
-	mu     sync.Mutex // guards what follows
-	failed int        // requests in a row
-	tripped   bool
-	trial bool
-	until  time.Time // when the next one may try
-	change chan struct{}
+	mu      sync.Mutex // guards what follows
+	shards  int
+	failed  int           // requests in a row
+	tripped bool          // only trials are sent
+	trial   bool          // one is under way
+	until   time.Time     // when the next trial may start
+	change  chan struct{} // closed at the next change of the above
 }
 
-func newBreaker(lines int) *breaker { return &breaker{shards: lines, change: make(chan struct{})} }
+func newBreaker(shards int) *breaker { return &breaker{shards: shards, change: make(chan struct{})} }
 
-// wait returns when a request may be sent; with try, it is the one that tries. Not ok: ctx has ended.
-func (g *breaker) wait(ctx context.Context) (try, ok bool) {
+// wait returns when a request may be sent, and whether that is a trial. Not ok: ctx has ended.
+func (b *breaker) wait(ctx context.Context) (trial, ok bool) {
 	for ctx.Err() == nil {
-		g.mu.Lock()
-		pause := time.Until(g.until)
-		if !g.tripped || !g.trial && pause <= 0 {
-			g.trial = g.tripped
-			try = g.tripped
-			g.mu.Unlock()
-			return try, true
+		b.mu.Lock()
+		pause := time.Until(b.until)
+		if !b.tripped || !b.trial && pause <= 0 {
+			b.trial = b.tripped
+			trial = b.tripped
+			b.mu.Unlock()
+			return trial, true
 		}
-		change := g.change
-		if g.trial {
-			pause = time.Hour // its end is a change
+		change := b.change
+		if b.trial {
+			pause = time.Hour // the end of the trial is a change
 		}
-		g.mu.Unlock()
+		b.mu.Unlock()
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
@@ -49,43 +48,43 @@ func (g *breaker) wait(ctx context.Context) (try, ok bool) {
 	return false, false
 }
 
-// passed opens the gate.
-func (g *breaker) succeed() {
-	g.mu.Lock()
-	g.failed = 0
-	if g.tripped {
-		g.tripped, g.trial = false, false
-		g.notifyLocked()
+// succeed records that the receiver has accepted a request.
+func (b *breaker) succeed() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failed = 0
+	if b.tripped {
+		b.tripped, b.trial = false, false
+		b.notifyLocked()
 	}
-	g.mu.Unlock()
 }
 
-// fail takes note that a request is to be sent again after a pause. Try is what wait has said of it.
-func (g *breaker) fail(try bool, pause time.Duration) {
-	g.mu.Lock()
-	g.failed++
-	g.tripped = g.tripped || g.failed > g.shards
-	g.trial = g.trial && !try
-	g.until = time.Now().Add(pause)
-	g.notifyLocked()
-	g.mu.Unlock()
+// fail records that a request is to be sent again after a pause. Trial is what wait returned for it.
+func (b *breaker) fail(trial bool, pause time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failed++
+	b.tripped = b.tripped || b.failed > b.shards
+	b.trial = b.trial && !trial
+	b.until = time.Now().Add(pause)
+	b.notifyLocked()
 }
 
-// leave is for a request that was cancelled, or of which the answer says nothing about others.
-func (g *breaker) release(try bool) {
-	g.mu.Lock()
-	g.trial = g.trial && !try
-	g.notifyLocked()
-	g.mu.Unlock()
+// release is for a request that was cancelled, or whose answer says nothing about other requests.
+func (b *breaker) release(trial bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.trial = b.trial && !trial
+	b.notifyLocked()
 }
 
-func (g *breaker) notifyLocked() {
-	close(g.change)
-	g.change = make(chan struct{})
+func (b *breaker) notifyLocked() {
+	close(b.change)
+	b.change = make(chan struct{})
 }
 
-func (g *breaker) setShards(n int) {
-	g.mu.Lock()
-	g.shards = n
-	g.mu.Unlock()
+func (b *breaker) setShards(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shards = n
 }

@@ -22,15 +22,15 @@ import (
 )
 
 const (
-	// clientLife is how long connections are used: a name may resolve to other addresses by then.
+	// clientLife is how long connections are used. After that, a name may resolve to other addresses.
 	clientLife = 3 * time.Minute
 	// maxRedirects is how many redirects a request follows.
 	maxRedirects = 10
-	// maxAttempt is the highest number of a try that is told: Mimir asks for longer pauses the higher it is.
+	// maxAttempt is the highest number of a try that the receiver sees. Mimir demands longer pauses the higher it is.
 	maxAttempt = 3
 )
 
-// client is one destination's end of HTTP.
+// client exchanges HTTP requests with one destination.
 type client struct {
 	cfg       config.Destination
 	hosts     []string // to which requests may be redirected, beside the URL's own
@@ -74,8 +74,8 @@ func (c *client) newHTTPClient(d config.Destination) (*http.Client, error) {
 	return rc.Client, nil
 }
 
-// withoutCredentials is d as far as a host may know of it that the configuration does not name.
-func withoutCredentials(d config.Destination) config.Destination {
+// bareConfig is d without everything that only the configured host may know.
+func bareConfig(d config.Destination) config.Destination {
 	rw := *d.RemoteWriteConfig
 	h := config_util.DefaultHTTPClientConfig
 	h.ProxyConfig, h.FollowRedirects, h.EnableHTTP2 = rw.HTTPClientConfig.ProxyConfig, rw.HTTPClientConfig.FollowRedirects, rw.HTTPClientConfig.EnableHTTP2
@@ -101,12 +101,12 @@ func (c *client) current(now time.Time) *http.Client {
 	return c.http
 }
 
-// stranger returns the client for hosts that the configuration does not name.
+// withoutCredentials returns the client for hosts that the configuration does not name.
 func (c *client) withoutCredentials() (*http.Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.bare == nil {
-		h, err := c.newHTTPClient(withoutCredentials(c.cfg))
+		h, err := c.newHTTPClient(bareConfig(c.cfg))
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +117,7 @@ func (c *client) withoutCredentials() (*http.Client, error) {
 
 var userAgent = "promrelay/" + cmp.Or(version.Version, "dev")
 
-// post sends r once. The answer's words are fit to be shown: a receiver or a proxy may repeat credentials in them.
+// post sends r once. The texts of the answer have no credentials, which a receiver or a proxy may repeat.
 func (c *client) post(ctx context.Context, r *request, attempt int) answer {
 	a := c.exchange(ctx, r, attempt)
 	a.text, a.location, a.err = c.secrets.Text(a.text), c.secrets.Text(a.location), c.secrets.Error(a.err)
@@ -155,7 +155,7 @@ func (c *client) exchange(ctx context.Context, r *request, attempt int) answer {
 }
 
 // redirect returns where a request is to be sent again. Only 307 and 308 say that a POST stays one: after 301, 302 and 303 a
-// login page would be read, and its 200 taken for success. To another host samples go where the configuration names it.
+// login page would be read, and its 200 would count as success. Samples go to another host only where the configuration names it.
 func (c *client) redirect(resp *http.Response, from *url.URL) *url.URL {
 	if resp.StatusCode != http.StatusTemporaryRedirect && resp.StatusCode != http.StatusPermanentRedirect || !c.cfg.HTTPClientConfig.FollowRedirects {
 		return nil
@@ -165,7 +165,7 @@ func (c *client) redirect(resp *http.Response, from *url.URL) *url.URL {
 		return nil
 	}
 	if from.Scheme == "https" && to.Scheme == "http" {
-		return nil // what was secret stays so
+		return nil // what was encrypted stays encrypted
 	}
 	if to.Hostname() != c.url.Hostname() && !slices.Contains(c.hosts, to.Hostname()) {
 		return nil

@@ -10,11 +10,11 @@ import (
 
 // What is known of destinations, in the tests of decide.
 var (
-	asked  = known{negotiate: true, split: true, keepUnauthorized: true}                  // for the first time
+	asked  = known{negotiate: true, split: true, keepUnauthorized: true}                   // for the first time
 	by20   = known{negotiate: true, confirmed2: true, split: true, keepUnauthorized: true} // 2.0 was confirmed
-	by10   = known{negotiate: true, accepted1: true, split: true, keepUnauthorized: true}     // 1.0 was taken
-	forced = known{split: true, keepUnauthorized: true}                                   // the configuration names the version, nothing was taken yet
-	proven = known{confirmed2: true, accepted1: true, split: true, keepUnauthorized: true}     // the same later
+	by10   = known{negotiate: true, accepted1: true, split: true, keepUnauthorized: true}  // 1.0 was taken
+	forced = known{split: true, keepUnauthorized: true}                                    // the configuration names the version, nothing was taken yet
+	proven = known{confirmed2: true, accepted1: true, split: true, keepUnauthorized: true} // the same later
 )
 
 // with returns k changed by f.
@@ -72,9 +72,9 @@ func TestDecide(t *testing.T) {
 		"more than all is written":         {"2.0 written", is20, said20(200, 107, 11, ""), asked, want{action: settle, confirms: true, reason: dropNotWritten}},
 		"half is written":                  {"2.0 written", is20, said20(204, 50, 3, ""), by20, want{action: settle, confirms: true, lost: 50, exemplars: 7, reason: dropNotWritten}},
 		"nothing is written":               {"2.0 written", is20, said20(200, 0, 0, ""), forced, want{action: settle, confirms: true, lost: 100, exemplars: 10, reason: dropNotWritten}},
-		"2.0 forced on one of 1.0":         {"2.0 taken without a word", is20, answer{status: 200}, forced, want{action: settle, lost: 100, bound: true, reason: dropNotWritten}},
-		"1.0 to one of 1.0":                {"1.0 taken", is10, answer{status: 204}, forced, want{action: settle}},
-		"1.0 to one that has headers":      {"1.0 taken", is10, said20(200, 0, 0, ""), by10, want{action: settle}},
+		"2.0 forced on one of 1.0":         {"2.0 accepted without headers", is20, answer{status: 200}, forced, want{action: settle, lost: 100, bound: true, reason: dropNotWritten}},
+		"1.0 to one of 1.0":                {"1.0 accepted", is10, answer{status: 204}, forced, want{action: settle}},
+		"1.0 to one that has headers":      {"1.0 accepted", is10, said20(200, 0, 0, ""), by10, want{action: settle}},
 		"no headers once, after a 2.0":     {ruleMismatch, is20, answer{status: 204}, by20, want{action: retry}},
 		"415 once, after a 2.0":            {ruleMismatch, is20, answer{status: 415}, by20.with(func(k *known) { k.mismatches = maxMismatches - 1 }), want{action: retry}},
 		"no headers at last, after a 2.0":  {"2.0 not understood", is20, answer{status: 204}, by20.with(func(k *known) { k.mismatches = maxMismatches }), want{action: otherVersion}},
@@ -263,7 +263,7 @@ func TestDecideSpace(t *testing.T) {
 		"2.0 after 1.0": {version2, known{negotiate: true, accepted1: true}},
 		"2.0 forced":    {version2, known{}},
 		"1.0 asked":     {version1, known{negotiate: true}},
-		"1.0 taken":     {version1, known{negotiate: true, accepted1: true}},
+		"1.0 accepted":  {version1, known{negotiate: true, accepted1: true}},
 		"1.0 forced":    {version1, known{}},
 	}
 	headers := map[string]answer{

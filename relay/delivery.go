@@ -91,6 +91,6 @@ func (s *sender) young(r *request) *request {
 		ts[i] = series.between(oldest, math.MaxInt64)
 	}
 	y := r.with(ts, r.version)
-	s.lose(decision{lost: r.all() - y.all(), reason: dropOld, exemplars: r.exemplars - y.exemplars})
+	s.lose(loss{lost: r.all() - y.all(), reason: dropOld, exemplars: r.exemplars - y.exemplars})
 	return y
 }

@@ -12,36 +12,39 @@ import (
 
 // destination sends the log to one receiver:
 //
-//	log ─► packer ─requests, by hash of the labels─► shards ─► sender ◄─► receiver
-//	         ▲                                                 │    ▲
-//	         │ number of shards, speed of a backlog    refused │    │ parts
-//	         │                                         requests▼    │
-//	      governor ◄───────── busy, retried ────────────────── triage
+//	log ──► packer ──requests──► shards ──► sender ◄──────► receiver
+//	           ▲                              │  ▲
+//	           │ number of shards,    refused │  │ parts of
+//	           │ speed of a backlog  requests │  │ these
+//	           │                              ▼  │
+//	        governor ◄── load, retries ───── splitter
 //
-// Pump is the goroutine of packer and governor. Each shard has a goroutine that uses sender, so that the samples of one series
-// are sent one after the other. Triage has workers that use sender too. Progress knows what of the log is read and what is sent;
-// from it and from what triage holds follows the position that the log may acknowledge. The metadata of remote write 1.0 has a
-// goroutine of its own, and so has the record of what was delivered ahead of the position.
+// One goroutine, pump, uses packer and governor. The packer chooses the shard by the hash of the labels. Each shard has a goroutine
+// that uses sender, so that the samples of one series are sent one after the other. The splitter has workers that use sender.
+//
+// Progress knows what was read of the log and which requests are not finished. From it, and from what the splitter has, follows the
+// position that is acknowledged to the log. Two more goroutines send the metadata of remote write 1.0, and write the record of what
+// was delivered ahead of the position.
 type destination struct {
-	log     *zap.Logger
-	wal     *wal.WAL
-	position    *wal.Destination
-	metrics *destinationMetrics
-	url     string          // without what may be secret
-	drain   <-chan struct{} // closed when the relay stops: nothing waits for more samples then
-	quit   <-chan struct{} // closed when the destination is to end with what is under way; set before run
-	fail   func(error)     // ends the destination; set by run before it starts a goroutine
+	log      *zap.Logger
+	wal      *wal.WAL
+	position *wal.Destination
+	metrics  *destinationMetrics
+	url      string          // without what may be secret
+	drain    <-chan struct{} // closed when the relay stops: nothing waits for more samples then
+	quit     <-chan struct{} // closed when the destination is to end with what is under way; set before run
+	fail     func(error)     // ends the destination; set by run before it starts a goroutine
 
 	packer   *packer
 	governor *governor
 	progress *progress
 	sender   *sender
-	splitter   *splitter
-	metadata     *metadataSender
+	splitter *splitter
+	metadata *metadataSender
 	ahead    *aheadStore
 }
 
-// newDestination makes a destination of settings that have this one alone.
+// newDestination makes the one destination that the settings have.
 func (r *Relay) newDestination(s Settings) (*destination, error) {
 	cfg := s.Destinations[0]
 	c, err := newClient(cfg, s.Relay.RedirectHosts, r.transport)
@@ -61,7 +64,7 @@ func (r *Relay) newDestination(s Settings) (*destination, error) {
 	d.sender = &sender{
 		cfg: cfg, relay: s.Relay, hold: r.pace.hold, log: log, metrics: d.metrics, report: newReporter(log), client: c, governor: d.governor,
 		dialect: newDialect(d.url, cfg.Negotiate, configuredVersion(cfg), mark.Note(), mark.SetNote),
-		breaker:    newBreaker(cfg.QueueConfig.MinShards), size: newRequestSize(cfg.QueueConfig.MaxSamplesPerSend),
+		breaker: newBreaker(cfg.QueueConfig.MinShards), size: newRequestSize(cfg.QueueConfig.MaxSamplesPerSend),
 	}
 	d.splitter = newSplitter(d.sender)
 	d.progress = &progress{position: mark, splitter: d.splitter}

@@ -10,34 +10,34 @@ import (
 )
 
 const (
-	// askAgain is after how long a destination that takes 1.0 is asked for 2.0 again.
+	// maxAskPause is after how long 2.0 is tried again with a destination that gets 1.0.
 	maxAskPause = time.Hour
-	// askSoon is that time where the destination took 2.0 before: it doubles, up to askAgain.
+	// minAskPause is that time where the destination has understood 2.0 before. It doubles each time, up to maxAskPause.
 	minAskPause = time.Minute
-	// barrenAfter is after how long of refusals, with no sample taken, a confirmed 2.0 is doubted: another receiver may stand there now.
+	// doubtAfter is after how long with nothing but refusals a confirmed 2.0 is no longer sure: another receiver may have the URL now.
 	doubtAfter = 10 * time.Second
 )
 
-// dialect knows which version of remote write a destination speaks. Where the configuration leaves it open, that is 2.0
-// until the destination shows that it takes 1.0 instead.
+// dialect knows which version of remote write a destination understands. Where the configuration leaves the version open, it is 2.0
+// until answers show that the destination understands only 1.0.
 type dialect struct {
 	negotiate bool
-	url       string             // whose answers it knows
-	store      func(string) error // stores what was learnt beside the position; may be nil
+	url       string             // without what may be secret
+	store     func(string) error // stores a note beside the position; may be nil
 
-	mu          sync.Mutex
-	version     int
-	confirmed2   bool // 2.0
-	accepted1       bool // 1.0
-	mismatches         int  // answers in a row that do not fit a confirmed 2.0
-	confirmedAt time.Time
-	refusedSince     time.Time // when the first refusal came since 2.0 was confirmed last, zero for none
-	askPause       time.Duration
-	askAt       time.Time // when 2.0 is asked for again, while the version is 1.0
-	reason      string    // the answer to 2.0 for which it is
+	mu           sync.Mutex // guards what follows
+	version      int
+	confirmed2   bool          // see known
+	accepted1    bool          // see known
+	mismatches   int           // see known
+	confirmedAt  time.Time     // when 2.0 was confirmed last
+	refusedSince time.Time     // the first refusal since then, zero for none
+	askPause     time.Duration // until askAt, the last time
+	askAt        time.Time     // when 2.0 is tried again, while the version is 1.0
+	reason       string        // why the version is 1.0: the answer to 2.0
 }
 
-// learnt is what a dialect stores.
+// learnt is the note that a dialect stores.
 type learnt struct {
 	URL     string    `json:"url"` // without what may be secret
 	Version int       `json:"version"`
@@ -45,13 +45,13 @@ type learnt struct {
 	AskAt   time.Time `json:"ask_at,omitzero"`
 }
 
-// maxReason bounds what is stored of an answer, in bytes: it stands beside a position, where there is little room.
+// maxReason bounds what is stored of an answer, in bytes. There is little room beside a position.
 const maxReason = 300
 
-// newDialect returns what is known of a destination, note being what an earlier one has stored. Version is that of
-// the configuration, which holds where negotiate is false.
-func newDialect(url string, negotiate bool, version int, note string, keep func(string) error) *dialect {
-	d := &dialect{negotiate: negotiate, url: url, store: keep, version: version, askPause: maxAskPause}
+// newDialect returns what is known of a destination. Note is what an earlier dialect has stored. Version is the configured one where
+// negotiate is false, else 2.0.
+func newDialect(url string, negotiate bool, version int, note string, store func(string) error) *dialect {
+	d := &dialect{negotiate: negotiate, url: url, store: store, version: version, askPause: maxAskPause}
 	var l learnt
 	if json.Unmarshal([]byte(note), &l) != nil || l.URL != url || !negotiate && l.Version != version {
 		return d
@@ -59,8 +59,8 @@ func newDialect(url string, negotiate bool, version int, note string, keep func(
 	switch l.Version {
 	case version1:
 		d.version, d.accepted1, d.reason, d.askAt = version1, true, l.Reason, l.AskAt
-		if most := time.Now().Add(maxAskPause); d.askAt.After(most) { // the clock was ahead
-			d.askAt = most
+		if latest := time.Now().Add(maxAskPause); d.askAt.After(latest) { // the clock was ahead
+			d.askAt = latest
 		}
 	case version2:
 		d.confirmed2 = true
@@ -68,7 +68,7 @@ func newDialect(url string, negotiate bool, version int, note string, keep func(
 	return d
 }
 
-// speaks returns the version for the next request. Where it is time to ask for 2.0 again, one request does.
+// forNext returns the version for the next request. When it is time to try 2.0 again, one request gets 2.0.
 func (d *dialect) forNext(now time.Time) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -80,14 +80,14 @@ func (d *dialect) forNext(now time.Time) int {
 	return d.version
 }
 
-// inForce returns the version that is not being tried.
+// inForce returns the version of all requests that are no such try, and why it is 1.0.
 func (d *dialect) inForce() (version int, reason string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.version, d.reason
 }
 
-// understood tells whether an answer has shown that the version in force is understood.
+// understood reports whether an answer has shown that the version in force is understood.
 func (d *dialect) understood() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -102,7 +102,7 @@ func (d *dialect) fill(k *known, now time.Time) {
 	k.onlyRefuses = k.confirmed2 && !d.refusedSince.IsZero() && now.Sub(d.refusedSince) > doubtAfter
 }
 
-// confirm takes note that 2.0 was understood. Changed tells that it is news.
+// confirm2 records that 2.0 was understood. Changed: that was not known.
 func (d *dialect) confirm2() (changed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -116,21 +116,21 @@ func (d *dialect) confirm2() (changed bool) {
 	return changed
 }
 
-// doubt takes note of an answer that does not fit a confirmed 2.0.
+// mismatch records an answer that does not fit a confirmed 2.0.
 func (d *dialect) mismatch() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.mismatches++
 }
 
-// heard takes note of an answer that shows that a confirmed 2.0 is understood, though it refuses something.
+// clearRefusals records that a request of 2.0 was accepted in part at least.
 func (d *dialect) clearRefusals() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.refusedSince = time.Time{}
 }
 
-// refusal takes note of a refusal by 2.0.
+// noteRefusal records that a request of 2.0 was refused.
 func (d *dialect) noteRefusal(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -139,8 +139,8 @@ func (d *dialect) noteRefusal(now time.Time) {
 	}
 }
 
-// took takes note that 1.0 was understood by a request that was sent at a time, which 2.0 was not for the reason; empty where 2.0 was not
-// tried. Changed tells that the version has changed.
+// accept1 records that a 1.0 request was accepted, which was sent at a time. Reason is the answer to the same samples by 2.0; it is
+// empty where 2.0 was not tried. Changed: the version is 1.0 from now on.
 func (d *dialect) accept1(sent time.Time, reason string) (changed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -161,7 +161,7 @@ func (d *dialect) accept1(sent time.Time, reason string) (changed bool) {
 	}
 	d.askAt = sent.Add(d.askPause)
 	if d.confirmed2 && !d.refusedSince.IsZero() {
-		d.askAt = sent // it may be that the receiver is well since a moment ago, by 2.0 too
+		d.askAt = sent // the receiver may work again since a moment ago, also by 2.0
 	}
 	d.version, d.mismatches, d.refusedSince = version1, 0, time.Time{}
 	d.reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")
@@ -169,7 +169,7 @@ func (d *dialect) accept1(sent time.Time, reason string) (changed bool) {
 	return true
 }
 
-// storeLocked stores what is known; the caller holds mu. A note that does not fit is stored without the reason.
+// storeLocked stores what is known. A note that does not fit is stored without the reason.
 func (d *dialect) storeLocked() {
 	if d.store == nil {
 		return

@@ -4,48 +4,49 @@ import (
 	"context"
 )
 
-// divert takes the samples of members out of r. It waits while too many are held. A nil request has nothing left; false: ctx
-// has ended.
-func (t *splitter) divert(ctx context.Context, r *request) (*request, bool) {
+// divert takes those samples out of r whose series the splitter has. It waits while the splitter holds too many samples.
+// Rest is nil where nothing is left of r. False: ctx has ended.
+func (t *splitter) divert(ctx context.Context, r *request) (rest *request, ok bool) {
 	if !t.active.Load() {
 		return r, true
 	}
 	ts, err := r.content()
 	if err != nil {
-		return r, true // which is not of ours, then
+		return r, true // the receiver says what is wrong with it
 	}
-	var rest []*timeSeries
+	var others []*timeSeries
 	for {
-		change, ok := t.tryDivert(r, ts, &rest)
+		change, ok := t.tryDivert(r, ts, &others)
 		if ok {
 			break
 		}
-		t.sender.governor.noteRetry() // or there would be more shards
+		t.sender.governor.noteRetry() // more shards would not help
 		select {
 		case <-ctx.Done():
 			return nil, false
 		case <-change:
 		}
 	}
-	switch len(rest) {
+	switch len(others) {
 	case len(ts):
 		return r, true
 	case 0:
 		return nil, true
 	}
-	return r.with(rest, r.version), true
+	return r.with(others, r.version), true
 }
 
-// tryDivert is divert where there is room for the samples; else the channel is closed when there may be.
-func (t *splitter) tryDivert(r *request, ts []*timeSeries, rest *[]*timeSeries) (<-chan struct{}, bool) {
+// tryDivert does what divert does where there is room for the samples. Else it returns false, and a channel that is closed at the
+// next change.
+func (t *splitter) tryDivert(r *request, ts []*timeSeries, others *[]*timeSeries) (<-chan struct{}, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	*rest = nil
+	*others = nil
 	var waiting, aside []*timeSeries
 	for _, s := range ts {
 		switch m := t.series[s.hash]; {
 		case m == nil:
-			*rest = append(*rest, s)
+			*others = append(*others, s)
 		case m.aside:
 			aside = append(aside, s)
 		default:
@@ -72,7 +73,8 @@ func (t *splitter) tryDivert(r *request, ts []*timeSeries, rest *[]*timeSeries) 
 	return nil, true
 }
 
-// keepAsideLocked keeps samples of a series that is set aside, and for them drops its oldest ones where there are too many in all.
+// keepAsideLocked adds samples to a series that is set aside. Where there are too many of such samples in all, it drops the oldest
+// ones of this series.
 func (t *splitter) keepAsideLocked(m *seriesState, s *timeSeries) {
 	t.heldSamples -= s.heldSamples
 	s.heldSamples = 0

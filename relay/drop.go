@@ -8,44 +8,35 @@ import (
 )
 
 const (
-	// asideFirst is how long a series is set aside the first time, asideMost the longest.
-	minAside, maxAside = 2 * time.Second, 5 * time.Minute
-	// asideHolds is how long a series may be set aside with the position waiting for it.
-	maxAsideHold = 10 * time.Second
-	// strikesAllowed is how often new samples of a series may be refused before it is set aside.
+	// refusalsAllowed is how often new samples of a series may be refused alone before the series is set aside.
 	refusalsAllowed = 2
-	// strikesForgiven is how many are left at the most when its samples are taken again.
+	// maxRefusalsKept is how many refusals of a series count at most after its samples were accepted again.
 	maxRefusalsKept = 3
-	// strikeLife is after how long refusals of a series are forgotten.
+	// refusalLife is after how long refusals of a series are forgotten.
 	refusalLife = 2 * maxAside
-	// tinyHold is how long a tiny request that is found too large is tried again before that is believed.
+	// minAside is how long a series is set aside the first time, maxAside the longest.
+	minAside, maxAside = 2 * time.Second, 5 * time.Minute
+	// maxAsideHold is how long a series may be set aside with the position waiting for it.
+	maxAsideHold = 10 * time.Second
+	// tinyRetryTime is how long a tiny request that is found too large is tried again before its samples are dropped.
 	tinyRetryTime = 2 * time.Minute
-	// confirmations is how often a suspect is sent again before it is convicted: one backend of several may refuse everything.
-	// A receiver that was seen to take what it had refused is asked more often for a while, and what it takes is sent to it again as often.
+	// confirmTries is how often a sample that was refused alone is tried again before it is dropped: one backend of several may refuse
+	// everything. An inconsistent receiver gets it more often.
 	confirmTries, inconsistentTries = 2, 8
-	// fickleLife is how long a receiver is fickle after that.
-	inconsistentLife = 10 * time.Minute
 )
 
-// suspect is a sample that was refused alone.
-type suspect struct {
-	series  *timeSeries
-	refusal decision
-	passesBefore  uint64 // how many requests of the destination had passed then
-}
-
-// judge convicts suspects, and returns those of which it cannot be said that the cause is in them: nothing passes, or they do after all.
+// dropConfirmed drops the suspects that are the cause of their refusal: the receiver accepts other samples, and refuses these again.
+// It returns the others. What comes too late is dropped without that: the receiver has said the cause.
 func (t *splitter) dropConfirmed(ctx context.Context, p *part, f *search) (open []*timeSeries) {
-	tried := map[uint32]bool{} // what became of the first suspect of a series: whether it is bad
+	bad := map[uint32]bool{} // whether a series is the cause, by its first suspect
 	for _, s := range f.suspects {
 		h := s.series.hash
-		_, ok := tried[h]
-		if (!ok || tried[h] && t.inconsistent()) && !s.refusal.late {
-			bad := t.othersPass(ctx, s.passesBefore) && !(s.refusal.tiny && time.Since(p.refusedAt) < tinyRetryTime) && t.refusedAgain(ctx, s.series)
-			tried[h] = bad && ctx.Err() == nil
+		_, known := bad[h]
+		if (!known || bad[h] && t.inconsistent()) && !s.refusal.late {
+			bad[h] = t.isCause(ctx, p, s)
 		}
-		if tried[h] || s.refusal.late {
-			t.dropSample(p, s.series, s.refusal, f.accepted > 0 && 4*len(f.run) <= len(p.series))
+		if bad[h] || s.refusal.late {
+			t.dropSuspect(p, s.series, s.refusal, f.accepted > 0 && 4*len(f.run) <= len(p.series))
 		} else {
 			open = append(open, s.series)
 		}
@@ -53,33 +44,31 @@ func (t *splitter) dropConfirmed(ctx context.Context, p *part, f *search) (open 
 	return open
 }
 
-// confirm sends a suspect again, and tells whether it is refused each time. What is taken is sent once more, with what else there is of
-// the series.
-func (t *splitter) refusedAgain(ctx context.Context, s *timeSeries) bool {
+// isCause reports whether the samples of a suspect are the cause of their refusal.
+func (t *splitter) isCause(ctx context.Context, p *part, s suspect) bool {
+	if !t.othersPass(ctx, s.passesBefore) || s.refusal.tiny && time.Since(p.refusedAt) < tinyRetryTime {
+		return false
+	}
+	return t.tryAgain(ctx, s.series) == refused
+}
+
+// tryAgain sends samples that were refused alone several times. Refused: each time.
+func (t *splitter) tryAgain(ctx context.Context, s *timeSeries) end {
 	for n := 0; n < confirmTries || n < inconsistentTries && t.inconsistent(); n++ {
-		if t.send(ctx, []*timeSeries{s}) == nil {
+		switch t.send(ctx, []*timeSeries{s}).end {
+		case settled:
 			t.noteInconsistent()
-			return false
+			return settled
+		case cancelled:
+			return cancelled
+		case refused:
 		}
 	}
-	return ctx.Err() == nil
+	return refused
 }
 
-// fickle tells whether the receiver took something lately that it had refused.
-func (t *splitter) inconsistent() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return time.Now().Before(t.inconsistentUntil)
-}
-
-func (t *splitter) noteInconsistent() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.inconsistentUntil = time.Now().Add(inconsistentLife)
-}
-
-// othersPass tells whether the receiver has taken something since so many requests had passed. If there was nothing that it could
-// take, what it took last is sent to it once more: a sample that it has does no harm.
+// othersPass reports whether the receiver has accepted a request since sender.passes was since. If it has not, the sample that it
+// accepted last is sent to it once more. It does no harm to send a sample that the receiver has.
 func (t *splitter) othersPass(ctx context.Context, since uint64) bool {
 	if t.sender.passes.Load() > since {
 		return true
@@ -102,32 +91,36 @@ func (t *splitter) othersPass(ctx context.Context, since uint64) bool {
 	return false
 }
 
-// convict drops what was refused alone while others pass. A series of which that happens again is set aside. Where its samples come too
-// late it is not bad: it is only sent apart, so that it does not spoil the requests of others; that is so where it was alone in that.
-func (t *splitter) dropSample(p *part, s *timeSeries, v decision, alone bool) {
+// dropSuspect drops samples that were refused alone. A series to which this happens again is set aside. A series whose samples come
+// too late is set aside for a short time, so that they do not spoil the requests of other series, and only if few series were refused.
+func (t *splitter) dropSuspect(p *part, s *timeSeries, v decision, few bool) {
 	reason := v.reason
 	if v.late {
 		reason = dropOutOfOrder
 	}
 	t.sender.log.Debug("samples dropped: refused alone", zap.Strings("series", s.labels), zap.Int64s("times", s.times()), zap.NamedError("err", v.err))
-	t.sender.lose(decision{lost: s.all(), reason: reason, rule: v.rule, exemplars: len(s.exemplars) + len(s.unsentExemplars), err: v.err})
+	t.sender.lose(loss{lost: s.all(), reason: reason, rule: v.rule, exemplars: len(s.exemplars) + len(s.unsentExemplars), err: v.err})
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var k refusalCount
-	if alone || !v.late {
+	if few || !v.late {
 		k = t.countRefusalLocked(p, s, time.Now())
 	}
-	m := t.series[s.hash]
 	t.releaseLocked(s)
 	if k.count < refusalsAllowed {
 		t.removeLocked([]*timeSeries{s})
 		return
 	}
-	m.pieces--
 	delay := minAside
 	if !v.late {
 		delay = min(minAside<<min(k.count-refusalsAllowed, 20), maxAside)
 	}
+	t.setAsideLocked(t.series[s.hash], delay)
+}
+
+// setAsideLocked sets a series aside, with the samples that wait. It has one piece less, which was dropped.
+func (t *splitter) setAsideLocked(m *seriesState, delay time.Duration) {
+	m.pieces--
 	m.retryAt, m.holdsPosition = time.Now().Add(delay), delay <= maxAsideHold
 	waiting := m.waiting
 	m.waiting = nil
@@ -142,7 +135,7 @@ func (t *splitter) dropSample(p *part, s *timeSeries, v decision, alone bool) {
 	t.notifyLocked()
 }
 
-// strikeLocked counts the refusal of new samples of a series, once for each part.
+// countRefusalLocked counts the refusal of new samples of a series, once for each part.
 func (t *splitter) countRefusalLocked(p *part, s *timeSeries, now time.Time) refusalCount {
 	k := t.refusals[s.hash]
 	if now.Sub(k.at) > refusalLife {
@@ -158,52 +151,62 @@ func (t *splitter) countRefusalLocked(p *part, s *timeSeries, now time.Time) ref
 	return k
 }
 
-// giveUp ends series of which the receiver says that their samples come too late.
+// uncountRefusalLocked counts one refusal less, since samples of the series were accepted.
+func (t *splitter) uncountRefusalLocked(s *timeSeries) {
+	if k, ok := t.refusals[s.hash]; k.count > 1 {
+		k.count = min(k.count-1, maxRefusalsKept)
+		t.refusals[s.hash] = k
+	} else if ok {
+		delete(t.refusals, s.hash)
+	}
+}
+
+// dropLate drops series of which the receiver says that their samples come too late.
 func (t *splitter) dropLate(ts []*timeSeries, v decision) {
 	n, exemplars := 0, 0
 	for _, s := range ts {
 		n, exemplars = n+s.all(), exemplars+len(s.exemplars)+len(s.unsentExemplars)
 	}
 	t.sender.log.Debug("samples dropped: they come too late", zap.Int("samples", n), zap.Int("series", len(ts)), zap.NamedError("err", v.err))
-	t.sender.lose(decision{lost: n, reason: dropOutOfOrder, rule: v.rule, exemplars: exemplars, err: v.err})
+	t.sender.lose(loss{lost: n, reason: dropOutOfOrder, rule: v.rule, exemplars: exemplars, err: v.err})
 	t.sender.breaker.succeed()
-	t.sender.report.recover()
+	t.sender.report.recovered()
 	t.finish(ts, false)
 }
 
-// lastTry sends series that it took too long to look into, then their newest samples alone, then each half of them, and gives up single
-// series that are refused even so.
+// tryOnceMore is for series whose search took too long. It sends them, then only their newest samples, then each half of the
+// series in the same way. Single series that are refused even then are dropped as late.
 func (t *splitter) tryOnceMore(ctx context.Context, ts []*timeSeries, v decision) {
-	got := t.send(ctx, ts)
-	if got != nil && ctx.Err() == nil {
+	o := t.send(ctx, ts)
+	if o.end == refused && ctx.Err() == nil {
 		for _, s := range ts {
 			times := s.times()
 			s.withhold(times[len(times)-1])
 		}
-		got = t.send(ctx, ts)
+		o = t.send(ctx, ts)
 	}
 	switch {
-	case got == nil:
+	case o.end == settled:
 		t.finish(ts, true)
-	case ctx.Err() == nil && len(ts) > 1: // one that is late is not to cost the others
-		for _, s := range ts {
-			s.restore()
-		}
+	case ctx.Err() != nil:
+	case len(ts) > 1: // a late series is not to cost the others
+		restored(ts)
 		t.tryOnceMore(ctx, ts[:len(ts)/2], v)
 		t.tryOnceMore(ctx, ts[len(ts)/2:], v)
-	case ctx.Err() == nil:
+	default:
 		t.dropLate(ts, v)
 	}
 }
 
-// done ends the business with series: what waited for them is sent, and those for which nothing waits are members no more.
-func (t *splitter) finish(ts []*timeSeries, taken bool) {
+// finish is for series that were accepted, or dropped. What waits for them is sent next. A series for which nothing waits leaves the
+// splitter.
+func (t *splitter) finish(ts []*timeSeries, accepted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	late, exemplars := 0, 0
 	for _, s := range ts {
 		t.releaseLocked(s)
-		if !taken {
+		if !accepted {
 			continue
 		}
 		t.uncountRefusalLocked(s)
@@ -217,16 +220,7 @@ func (t *splitter) finish(ts []*timeSeries, taken bool) {
 	t.removeLocked(ts)
 }
 
-// forgiveLocked takes one strike back.
-func (t *splitter) uncountRefusalLocked(s *timeSeries) {
-	if k, ok := t.refusals[s.hash]; k.count > 1 {
-		k.count = min(k.count-1, maxRefusalsKept)
-		t.refusals[s.hash] = k
-	} else if ok {
-		delete(t.refusals, s.hash)
-	}
-}
-
+// removeLocked takes a piece off each of ts, and sends what waits for series without further pieces.
 func (t *splitter) removeLocked(ts []*timeSeries) {
 	var next []*timeSeries
 	for _, s := range ts {

@@ -17,7 +17,7 @@ func (s *sender) round(ctx context.Context, r *request, attempt int) (*request, 
 	}
 	of.otherTried = true
 	q2 := s.inVersion(r, version1+version2-q.version)
-	v2 := decision{action: retry, err: v.err}
+	v2 := decision{action: retry, loss: loss{err: v.err}}
 	if q2.all() > 0 { // else 1.0 cannot carry any of it
 		_, v2 = s.exchange(ctx, q2, of, v.err.Error())
 	}
@@ -31,7 +31,7 @@ func (s *sender) round(ctx context.Context, r *request, attempt int) (*request, 
 	return q, v
 }
 
-// inVersion returns r as a message of this version. What 1.0 is not to have is left out and counted in left.
+// inVersion returns r as a message of a version. What 1.0 does not carry is left out, and counted in omitted.
 func (s *sender) inVersion(r *request, version int) *request {
 	if r.version == version {
 		return r
@@ -41,25 +41,26 @@ func (s *sender) inVersion(r *request, version int) *request {
 		s.log.Error("a request cannot be read back", seeOperations, zap.NamedError("err", err))
 		return r
 	}
-	var left totals
+	var omitted totals
 	for i := range ts {
 		c := *ts[i]
 		if !sends(version, s.cfg.NativeHistograms) {
-			left.histograms += len(c.histograms)
+			omitted.histograms += len(c.histograms)
 			c.histograms = nil
 		}
 		if !sends(version, s.cfg.Exemplars) {
-			left.exemplars += len(c.exemplars)
+			omitted.exemplars += len(c.exemplars)
 			c.exemplars = nil
 		}
 		ts[i] = &c
 	}
 	q := r.with(ts, version)
-	q.omitted = left
+	q.omitted = omitted
 	return q
 }
 
-// exchange sends r once and says what the answer means. Instead is why the other version is not used, empty if it was not tried.
+// exchange sends r once, and returns the answer and what it means. Instead is the answer by the other version to the same samples, empty
+// if that was not tried.
 func (s *sender) exchange(ctx context.Context, r *request, of sent, instead string) (answer, decision) {
 	start := time.Now()
 	a := s.client.post(ctx, r, of.attempt)
@@ -72,7 +73,7 @@ func (s *sender) exchange(ctx context.Context, r *request, of sent, instead stri
 	return a, v
 }
 
-// learnVersion tells the dialect what an answer says of the version of r.
+// learnVersion records what an answer says about the version of r.
 func (s *sender) learnVersion(r *request, start time.Time, a answer, v decision, instead string) {
 	switch {
 	case v.confirms && s.dialect.confirm2():
@@ -90,13 +91,13 @@ func (s *sender) learnVersion(r *request, start time.Time, a answer, v decision,
 	}
 }
 
-// learnSize notes whether the receiver finds r too large.
+// learnSize records whether the receiver finds r too large.
 func (s *sender) learnSize(r *request, v decision) {
 	switch {
 	case v.action == settle:
 		s.size.accepted(r.all(), time.Now())
 	case v.reason == dropTooLarge:
-		if n := s.size.tooLarge(r.all(), time.Now()); n > 0 {
+		if n, changed := s.size.tooLarge(r.all(), time.Now()); changed {
 			s.log.Warn("the destination finds requests too large; they are smaller for a while", seeOperations, zap.Int("samples", n), zap.String("answer", v.err.Error()))
 		}
 	}

@@ -14,11 +14,11 @@ import (
 	"promrelay/wal"
 )
 
-// block is one scrape as it stands in the log, decoded. It does not change, but that a destination's own
-// reader uses its memory again.
+// block is one decoded scrape of the log. It does not change. A source that reads the log by itself uses the memory of its block
+// again.
 type block struct {
 	start, end wal.Position
-	table      *record.Table // nil where nothing but lost is told
+	table      *record.Table // nil: there is no scrape, only lost samples
 	scrape     record.Scrape
 	lost       uint64 // samples that are missing before end: damaged, or deleted before they were read
 	gap        uint64 // those of them that are missing before start
@@ -41,7 +41,7 @@ type decoder struct {
 	segment uint64
 }
 
-// decode returns false for an entry that is no block.
+// decode sets b to an entry of the log. False: the entry has no scrape, and nothing is lost.
 func (d *decoder) decode(e wal.Entry, b *block) bool {
 	if e.Start.Segment != d.segment {
 		d.segment, d.tables = e.Start.Segment, record.Tables{}
@@ -55,7 +55,7 @@ func (d *decoder) decode(e wal.Entry, b *block) bool {
 	return b.table != nil || b.lost > 0
 }
 
-// read reads the record of an entry. A panic is a fault of the reader that this record brings out, and costs it alone.
+// read decodes the record of an entry. Where that panics, only this record is lost.
 func (d *decoder) read(e wal.Entry, b *block) (err error) {
 	lost := b.lost
 	defer func() {
@@ -79,12 +79,12 @@ func (d *decoder) read(e wal.Entry, b *block) (err error) {
 	return err
 }
 
-// feedBytes bounds the blocks that the feed holds for destinations which are not quite at the head, feedTableBytes the tables of past
-// segments that these blocks need.
+// feedBytes bounds the blocks that the feed keeps for destinations that are not quite at the head. feedTableBytes bounds the tables of
+// past segments that these blocks need.
 const feedBytes, feedTableBytes = 2 << 20, 64 << 20
 
-// feed decodes the log's head once for all destinations that are there. It holds the last blocks; a
-// destination that falls behind them reads on by itself.
+// feed decodes the head of the log once for all destinations that are there. It keeps the last blocks. A destination that falls behind
+// them reads the log by itself.
 type feed struct {
 	wal *wal.WAL
 	decoder
@@ -151,13 +151,13 @@ func (f *feed) push(b *block) {
 	f.wake = make(chan struct{})
 }
 
-// heldTable is a table that blocks need.
+// tableUse is how many blocks need a table.
 type tableUse struct {
 	blocks int
 	bytes  int // when the first one came
 }
 
-// hold counts a block more that needs a table, or with -1 one less. The caller holds mu.
+// countTable counts a block more that needs a table, or one less with -1. The caller holds mu.
 func (f *feed) countTable(t *record.Table, blocks int) {
 	if t == nil {
 		return
@@ -190,7 +190,7 @@ func (f *feed) find(pos wal.Position) (uint64, bool) {
 	return f.first + uint64(len(f.blocks)), true
 }
 
-// get returns block n, or a channel that is closed when there is more to get. Gone tells that n is no longer held.
+// get returns block n, or a channel that is closed when there are more blocks. Gone: the feed no longer has n.
 func (f *feed) get(n uint64) (b *block, wake <-chan struct{}, gone bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -203,7 +203,7 @@ func (f *feed) get(n uint64) (b *block, wake <-chan struct{}, gone bool) {
 	return nil, f.wake, false
 }
 
-// source is where a destination reads: from the feed at the head, else from the log with a reader of its own.
+// source gives the blocks of the log to one destination: at the head from the feed, else with a reader of its own.
 type source struct {
 	feed     *feed
 	pos      wal.Position // behind what was returned
@@ -221,18 +221,18 @@ func newSource(f *feed, pos wal.Position) *source {
 	return s
 }
 
-// seek makes pos the place to read from.
+// seek continues from pos.
 func (s *source) seek(pos wal.Position) {
 	s.close()
 	s.pos = pos
 	s.at, s.attached = s.feed.find(pos)
 }
 
-// behind tells whether the source reads from the log.
+// behind reports whether the source reads the log by itself.
 func (s *source) behind() bool { return !s.attached }
 
-// next returns the next block, which is good until the following call. Where there is none yet it returns a channel
-// that is closed when that may have changed.
+// next returns the next block, which is valid until the following call. Where there is none yet, it returns a channel that is closed when
+// there may be one.
 func (s *source) next() (*block, <-chan struct{}, error) {
 	if s.attached {
 		b, wake, gone := s.feed.get(s.at)

@@ -11,11 +11,11 @@ import (
 // idleReviews is how many reviews in a row must find shards idle before there are fewer.
 const idleReviews = 15
 
-// pace is how often a destination does what is not due to samples.
+// pace is how long a destination waits for some things. Tests have shorter times.
 type pace struct {
-	review time.Duration // how many shards it needs
-	hold   time.Duration // the longest pause where a person must do something first
-	metadata   time.Duration // the first request with metadata, from the start on
+	review   time.Duration // between reviews of the number of shards
+	hold     time.Duration // the longest pause where a person must do something first
+	metadata time.Duration // from the start to the first request with metadata
 }
 
 var defaultPace = pace{review: 2 * time.Second, hold: 25 * time.Second, metadata: 10 * time.Second}
@@ -34,7 +34,7 @@ type governor struct {
 	mu      sync.Mutex // guards what follows
 	shards  int
 	busy    time.Duration // of the shards together, since the last review
-	retried bool          // a request was retried since the last review, or triage was full
+	retried bool          // a request was retried since the last review, or the splitter was full
 	rate    liveRate      // of the acknowledged position
 }
 
@@ -115,14 +115,14 @@ type load struct {
 
 // wantedShards doubles the shards while requests wait for them more than half of the time, and halves them while they idle. A
 // receiver that fails does not get more.
-func wantedShards(now, least, most int, l load) int {
+func wantedShards(now, lower, upper int, l load) int {
 	switch {
 	case l.retried:
 		return now
 	case l.blocked > l.window/2:
-		return min(2*now, most)
+		return min(2*now, upper)
 	case l.busy < time.Duration(now)*l.window/5:
-		return max(now/2, least)
+		return max(now/2, lower)
 	}
 	return now
 }

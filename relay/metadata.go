@@ -104,8 +104,8 @@ func (m *metadataSender) send(ctx context.Context, r *request) (err error) {
 	return err
 }
 
-// metadataRequests makes requests of at most so many families.
-func metadataRequests(families map[string]family, most int) (out []*request) {
+// metadataRequests makes requests of up to limit families.
+func metadataRequests(families map[string]family, limit int) (out []*request) {
 	var body []byte
 	n := 0
 	seal := func() {
@@ -120,7 +120,7 @@ func metadataRequests(families map[string]family, most int) (out []*request) {
 		m = appendBytes(m, 0x22, []byte(f.help))
 		m = appendBytes(m, 0x2a, []byte(f.unit))
 		body = appendBytes(body, 0x1a, m)
-		if n++; n >= most {
+		if n++; n >= limit {
 			seal()
 		}
 	}

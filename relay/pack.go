@@ -19,7 +19,7 @@ func (p *packer) encode(ctx context.Context, b *block) bool {
 	p.irregular = append(p.irregular[:0], s.Irregular...)
 	slices.SortStableFunc(p.irregular, func(a, b record.Irregular) int { return cmp.Compare(a.Row, b.Row) })
 	irregular := p.irregular
-	oldest, most := oldestSent(p.cfg, time.Now()), p.sender.size.samples()
+	oldest, limit := oldestSent(p.cfg, time.Now()), p.sender.size.samples()
 	again := p.ahead != nil && b.start.Before(p.ahead.upTo)
 	p.cursor.Reset(rows)
 	for row := 0; row < len(s.Values) && p.cursor.Next(); row++ {
@@ -56,7 +56,7 @@ func (p *packer) encode(ctx context.Context, b *block) bool {
 			p.open(to, b)
 		}
 		to.batch.add(point)
-		if to.batch.all() >= most || len(to.batch.body) >= maxBody {
+		if to.batch.all() >= limit || len(to.batch.body) >= maxBody {
 			if !p.flush(ctx, to) {
 				return false
 			}

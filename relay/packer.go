@@ -18,13 +18,13 @@ const maxBody = 1 << 20
 type packer struct {
 	cfg      config.Destination
 	log      *zap.Logger
-	position     *wal.Destination
+	position *wal.Destination
 	metrics  *destinationMetrics
 	drain    <-chan struct{} // closed when nothing is to wait for more samples
 	progress *progress
 	governor *governor
 	sender   *sender
-	metadata     *metadataSender
+	metadata *metadataSender
 
 	source  *source
 	catalog *catalog
@@ -41,10 +41,10 @@ type packer struct {
 	isolation
 }
 
-// shard has the requests of some series. Its goroutine sends them one after the other.
+// shard is a queue for the requests of some series. Its goroutine sends them one after the other.
 type shard struct {
 	number int
-	batch  batch // of packer
+	batch  batch // that the packer fills
 	queue  chan *request
 }
 
@@ -60,7 +60,7 @@ func newPacker(d *destination, c *catalog, from *source) *packer {
 	return p
 }
 
-// start makes a number of shards without requests.
+// start makes a number of new shards.
 func (p *packer) start(shards int) {
 	p.shards = make([]*shard, shards)
 	for i := range p.shards {
@@ -79,9 +79,9 @@ func (p *packer) draining() <-chan struct{} {
 	return nil
 }
 
-// patience is how long the oldest batch may wait for more samples, most at the most.
-func (p *packer) batchWait(now time.Time, most time.Duration) time.Duration {
-	wait := most
+// batchWait is how long the oldest batch may still wait for more samples, limit at the longest.
+func (p *packer) batchWait(now time.Time, limit time.Duration) time.Duration {
+	wait := limit
 	for _, s := range p.shards {
 		if !s.batch.empty() {
 			wait = min(wait, s.batch.opened.Add(time.Duration(p.cfg.QueueConfig.BatchSendDeadline)).Sub(now))
@@ -90,7 +90,7 @@ func (p *packer) batchWait(now time.Time, most time.Duration) time.Duration {
 	return max(wait, 0)
 }
 
-// take puts the samples of a block into batches, and hands over those that are full.
+// add puts the samples of a block into batches, and hands over those that are full.
 func (p *packer) add(ctx context.Context, b *block) {
 	if b.lost > 0 {
 		p.position.Skipped(b.start, b.gap)

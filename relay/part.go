@@ -5,35 +5,58 @@ import (
 	"time"
 )
 
-// work sends a part, and what it does not get rid of again, until ctx ends.
+// work sends a part. What the receiver does not accept is split; what remains undecided is tried again later.
 func (t *splitter) work(ctx context.Context, p *part) {
 	if p.refusal == nil {
 		p.passesBefore = t.sender.passes.Load()
-		v := t.send(ctx, p.series)
-		if v == nil {
+		switch o := t.send(ctx, p.series); o.end {
+		case settled:
 			t.finish(p.series, true)
 			return
-		}
-		p.refusal = v
-		if !v.late && len(p.series) > 1 && t.splitOffRefused(p) {
+		case cancelled:
+			t.leave(p, p.series)
 			return
+		case refused:
+			p.refusal = &o.decision
+			if !p.refusal.late && len(p.series) > 1 && t.splitOffRefused(p) {
+				return
+			}
 		}
+	}
+	if ctx.Err() != nil {
+		t.leave(p, p.series)
+		return
 	}
 	open := p.series
-	switch {
-	case ctx.Err() != nil:
-		t.countUnsent(p, open)
-		return
-	case p.rounds%3 == 2: // whether anything passes is asked with one request
-	default:
-		if open = t.resolve(ctx, p); len(open) == 0 {
-			return
-		}
+	if p.rounds%3 != 2 { // each third time, one request shows whether the receiver accepts something again
+		open = t.resolve(ctx, p)
 	}
-	t.retryLater(ctx, p, open)
+	if len(open) > 0 {
+		t.retryLater(ctx, p, open)
+	}
 }
 
-// apart makes parts of the series of a part that were refused before, and one of the others. False: there are none.
+// send delivers series in one request.
+func (t *splitter) send(ctx context.Context, ts []*timeSeries) outcome {
+	if t.limiter.Wait(ctx) != nil {
+		return outcome{end: cancelled}
+	}
+	version, _ := t.sender.dialect.inForce()
+	r := encode(ts, version)
+	o := t.sender.deliver(ctx, r)
+	if o.end == refused && o.request.oldest > r.oldest { // some became too old meanwhile, and are accounted for
+		for _, s := range ts {
+			young := s.between(o.request.oldest, maxTime)
+			if young.samples() == 0 { // a series keeps its last samples, and they are counted again
+				continue
+			}
+			s.floats, s.histograms = young.floats, young.histograms
+		}
+	}
+	return o
+}
+
+// splitOffRefused makes parts of the series of a part that were refused before, and one of the others. False: there are none.
 func (t *splitter) splitOffRefused(p *part) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -46,27 +69,24 @@ func (t *splitter) splitOffRefused(p *part) bool {
 	return true
 }
 
-// leaveOff is for the end of ctx: samples of a series that is set aside, for which the position does not wait, are lost with it.
-func (t *splitter) countUnsent(p *part, open []*timeSeries) {
+// leave is for the end of ctx, with series of a part that are not delivered.
+func (t *splitter) leave(p *part, open []*timeSeries) {
 	if !p.aside {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, s := range open {
-		if len(s.holds) == 0 {
-			t.sender.metrics.dropped.WithLabelValues(dropAside).Add(float64(s.all()))
-		}
-	}
+	t.countUnsent(open)
 }
 
-// postpone tries series again after a pause, with what has come meanwhile: nothing passes, so the cause is not in the data.
+// retryLater tries series again after a pause, with the samples that have come meanwhile. The receiver refuses everything, so the
+// cause is not in the data.
 func (t *splitter) retryLater(ctx context.Context, p *part, open []*timeSeries) {
 	pause := p.pause.pause(0)
 	t.sender.trouble(*p.refusal, pause)
 	t.sender.breaker.fail(false, pause)
 	if !sleep(ctx, pause) {
-		t.countUnsent(p, open)
+		t.leave(p, open)
 		return
 	}
 	t.mu.Lock()
@@ -84,7 +104,7 @@ func (t *splitter) retryLater(ctx context.Context, p *part, open []*timeSeries) 
 	t.requeueLocked(merge(all), p)
 }
 
-// backAsideLocked keeps series aside of which nothing was learnt.
+// keepAllAsideLocked keeps series set aside about which nothing was found out.
 func (t *splitter) keepAllAsideLocked(ts []*timeSeries) {
 	for _, s := range ts {
 		m := t.series[s.hash]
@@ -98,30 +118,4 @@ func (t *splitter) keepAllAsideLocked(ts []*timeSeries) {
 		}
 	}
 	t.notifyLocked()
-}
-
-// send delivers series in one request. It returns nil when that is settled, else why it was refused, or anything when ctx has ended.
-func (t *splitter) send(ctx context.Context, ts []*timeSeries) *decision {
-	if t.limiter.Wait(ctx) != nil {
-		return &decision{}
-	}
-	version, _ := t.sender.dialect.inForce()
-	r := encode(ts, version)
-	o := t.sender.deliver(ctx, r)
-	switch o.end {
-	case settled:
-		return nil
-	case refused:
-		if o.request.oldest > r.oldest { // what became too old meanwhile is accounted for
-			for _, s := range ts {
-				young := s.between(o.request.oldest, maxTime)
-				if young.samples() == 0 { // the last one stays, to be counted once more
-					continue
-				}
-				s.floats, s.histograms = young.floats, young.histograms
-			}
-		}
-		return &o.decision
-	}
-	return &decision{}
 }

@@ -9,7 +9,7 @@ import (
 // progress is how far a destination has come in the log: up to where it was read, and where the oldest samples of each request lie
 // that is not finished yet.
 type progress struct {
-	position   *wal.Destination
+	position *wal.Destination
 	splitter *splitter
 
 	mu         sync.Mutex // guards what follows
@@ -38,7 +38,7 @@ func (p *progress) begin(shard int, from wal.Position) {
 	p.unfinished[shard] = append(p.unfinished[shard], from)
 }
 
-// finish records that the oldest request of a shard is delivered, or is in triage.
+// finish records that the oldest request of a shard is delivered, or that the splitter has what is left of it.
 func (p *progress) finish(shard int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -53,7 +53,7 @@ func (p *progress) discard(shard int) {
 	p.unfinished[shard] = of[:len(of)-1]
 }
 
-// finished is the position before which everything was delivered or is in triage.
+// finished is the position before which everything was delivered, or the splitter has it.
 func (p *progress) finished() wal.Position {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,7 +69,7 @@ func (p *progress) finished() wal.Position {
 // acknowledge moves the position to before which everything was delivered.
 func (p *progress) acknowledge() {
 	at := p.finished()
-	// Triage is asked after that, since it has a request before its shard finishes it.
+	// The splitter comes second, since it has a request before the shard finishes it.
 	if held, ok := p.splitter.oldest(); ok && held.Before(at) {
 		at = held
 	}

@@ -1,10 +1,13 @@
-// Package relay brings the log to the receivers: for each destination it reads the WAL from the acknowledged
-// position, puts remote-write requests together, sends them, and acknowledges what was taken.
+// Package relay sends the log to the receivers. For each destination it reads the WAL from the acknowledged position, makes
+// remote-write requests, sends them, and acknowledges what was delivered.
 //
-// Promises: the samples of one series arrive in order. What was not taken is sent again, also by the next process; a
-// restart repeats at most the scrapes of which not everything was taken. A receiver that is slow or dead costs disk and not memory, and
-// does not slow another one. What a destination does not get is counted, with the reason.
-// Not promised: that a receiver gets nothing twice.
+// It promises:
+//   - The samples of one series arrive in order.
+//   - What was not delivered is sent again, also by the next process. A restart repeats only scrapes of which something was undelivered.
+//   - A receiver that is slow or dead costs disk space and no memory, and does not slow another one down.
+//   - What a destination does not get is counted, with the reason.
+//
+// It does not promise that a receiver gets nothing twice.
 package relay
 
 import (
@@ -40,7 +43,7 @@ type Options struct {
 	Registerer prometheus.Registerer // nil means none
 }
 
-// Settings are what a Relay is to do; Apply changes them.
+// Settings are what a Relay does; Apply changes them.
 type Settings struct {
 	Destinations []config.Destination
 	// ExternalLabels are given to every series that lacks them.
@@ -56,17 +59,17 @@ type Status struct {
 	Reason   string // for which it is 1 though the configuration leaves it open: the answer to 2.0
 	Position wal.Position
 	Behind   uint64    // samples between the position and the head of the log
-	Newest   int64     // timestamp of the newest sample that was taken, milliseconds since the epoch, 0 for none
-	Rate     float64   // samples a second that were taken or passed over lately, 0 while requests wait
+	Newest   int64     // timestamp of the newest sample that was stored, milliseconds since the epoch, 0 for none
+	Rate     float64   // samples a second that were acknowledged recently, 0 while requests wait
 	Shards   int       // requests that may be under way at a time
 	Error    string    // why requests wait; empty if they do not
 	Advice   string    // what a person can do about it, empty for nothing
 	Aside    int       // series that are set aside, since the receiver refuses them
 	Refusals []Refusal // kinds of answers that cost samples, the last one first
 
-	// Confirmed tells that the receiver has understood Version, now or before a restart.
+	// Confirmed: the receiver has understood Version, now or before a restart.
 	Confirmed bool
-	// Stored is when a request was taken last of which something was stored; zero if none was since the start.
+	// Stored is when something was stored last; zero if nothing was since the start.
 	Stored time.Time
 }
 
@@ -135,8 +138,9 @@ func (r *Relay) start(d *runner) {
 	})
 }
 
-// Apply makes the relay serve the settings' destinations: one that stays the same is not disturbed, one that was edited goes on
-// from its position, a new one starts at the head of the log, a removed one finds its position again within the grace of the log. After an error nothing has changed.
+// Apply makes the relay serve the destinations of the settings. One that stays the same is not disturbed. One that was edited continues
+// from its position. A new one starts at the head of the log. A removed one finds its position again within the grace of the log. After
+// an error nothing has changed.
 func (r *Relay) Apply(s Settings) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -173,7 +177,7 @@ func (r *Relay) Apply(s Settings) error {
 	return r.wal.Keep(ids)
 }
 
-// Check tells what Apply would refuse.
+// Check returns the error that Apply would return for settings that it refuses.
 func Check(s Settings) error {
 	var errs []error
 	for i, cfg := range s.Destinations {
@@ -198,7 +202,7 @@ func (r *Relay) find(own Settings) *runner {
 	return nil
 }
 
-// leaveTime is how long a destination that ends, since its settings changed, may take for what is under way.
+// quitTime is how long a destination whose settings changed may take to finish what is under way.
 const quitTime = time.Second
 
 // replace ends the destinations that are not among next, then starts those that are new.
@@ -231,8 +235,8 @@ func (r *Relay) replace(next []*runner) {
 	r.running = next
 }
 
-// Drain makes destinations send what they have without waiting for more, and returns when all of them have delivered everything
-// that is in the log, or with an error when ctx ends. Nothing may be appended meanwhile.
+// Drain makes destinations send what they have without waiting for more samples. It returns when all of them have delivered the whole
+// log, or with an error when ctx ends. Nothing may be appended meanwhile.
 func (r *Relay) Drain(ctx context.Context) error {
 	r.mu.Lock()
 	select {

@@ -11,21 +11,21 @@ import (
 	"promrelay/config"
 )
 
-// sender sends requests to the receiver, for the shards and for triage. What the receiver refuses goes to triage.
+// sender sends requests to the receiver, for the shards and for the splitter. It hands refused requests to the splitter.
 type sender struct {
 	cfg      config.Destination
 	relay    config.Relay
 	hold     time.Duration // the longest pause where a person must do something first
 	log      *zap.Logger
 	metrics  *destinationMetrics
-	report     *reporter
+	report   *reporter
 	client   *client
 	dialect  *dialect
-	breaker     *breaker
+	breaker  *breaker
 	size     *requestSize
 	governor *governor
 	progress *progress
-	splitter   *splitter
+	splitter *splitter
 
 	passes     atomic.Uint64 // requests of which something was stored
 	lastPassed atomic.Pointer[request]
@@ -35,7 +35,7 @@ type sender struct {
 	stored time.Time  // when a request was sent last of which something was stored
 }
 
-// inherit takes over what another configuration of the same destination has learnt.
+// inherit copies what the sender of an earlier configuration of the same destination knows.
 func (s *sender) inherit(old *sender) {
 	s.lastPassed.Store(old.lastPassed.Load())
 	newest, stored := old.delivered()
@@ -51,7 +51,7 @@ func (s *sender) delivered() (newest int64, stored time.Time) {
 	return s.newest, s.stored
 }
 
-// sawTime makes the time of a scrape stand for the newest sample that was stored, as long as none was since the start: what was
+// noteTime makes the time of a scrape stand for the newest sample that was stored, as long as none was since the start: what was
 // sent before the start is a little older.
 func (s *sender) noteTime(scrape int64) {
 	s.mu.Lock()
@@ -83,7 +83,7 @@ func (s *sender) run(ctx context.Context, of *shard) {
 	}
 }
 
-// forward sends a request without the series that triage has. What the receiver refuses of it goes to triage. False: ctx has ended.
+// forward sends a request, without the series that the splitter has. False: ctx has ended.
 func (s *sender) forward(ctx context.Context, r *request) bool {
 	rest, ok := s.splitter.divert(ctx, r)
 	if !ok || rest == nil {
@@ -92,7 +92,7 @@ func (s *sender) forward(ctx context.Context, r *request) bool {
 	return s.deliverOrSplit(ctx, rest)
 }
 
-// deliverOrSplit sends a request, or hands it to triage. False: ctx has ended.
+// deliverOrSplit sends a request, and hands it to the splitter if it is refused. False: ctx has ended.
 func (s *sender) deliverOrSplit(ctx context.Context, r *request) bool {
 	o := s.deliver(ctx, r)
 	if o.end == refused {
@@ -111,7 +111,7 @@ type outcome struct {
 type end int
 
 const (
-	settled   end = iota + 1 // the request is done and accounted for
+	settled   end = iota + 1 // the request is done, and what is lost of it is counted
 	refused                  // the request is to be sent in parts
 	cancelled                // ctx has ended; nothing is known
 )

@@ -51,8 +51,8 @@ func TestSize(t *testing.T) {
 				now = now.Add(st.after)
 				if !st.large {
 					s.accepted(st.n, now)
-				} else if got := s.tooLarge(st.n, now); got != 0 && got == before || got != 0 && got != s.samples() || got == 0 && s.samples() != before {
-					t.Errorf("step %d: %d is told, from %d to %d", i, got, before, s.samples())
+				} else if got, changed := s.tooLarge(st.n, now); got != s.samples() || changed != (got != before) {
+					t.Errorf("step %d: %d, changed %t, from %d to %d", i, got, changed, before, s.samples())
 				}
 				if got := s.samples(); got != st.want {
 					t.Fatalf("step %d: %d samples, want %d", i, got, st.want)

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// panicTellEvery is how often the log has the stack of a destination that panics again and again.
+	// stackEvery is how often the log has the stack of a destination that panics repeatedly.
 	stackEvery = 10 * time.Minute
-	// panicsInPlace is how many panics in a row a block may cause that is sent in vain.
+	// panicsInPlace is how many panics in a row there may be at one position before a block is passed over.
 	panicsInPlace = 5
 )
 
@@ -38,7 +38,7 @@ func (e *panicError) Error() string {
 type runner struct {
 	settings Settings // that it was made with, for this one destination
 	stop     context.CancelFunc
-	quit    chan struct{} // closed when what is under way is to be the last
+	quit     chan struct{} // closed when what is under way is to be the last
 	done     chan struct{}
 	current  atomic.Pointer[destination]
 }
@@ -49,12 +49,12 @@ func newRunner(d *destination, s Settings) *runner {
 	return r
 }
 
-// supervise runs a destination until ctx ends. Where one of its goroutines panics, the destination is made anew and goes on from its
-// position after a pause; so a fault that one receiver's answer brings out costs that destination some time, and no other one anything.
-// A block of the log that cannot be put into requests without a panic, or that is in the way of all that follow, is passed over.
+// supervise runs a destination until ctx ends. When one of its goroutines panics, a new destination continues from the position after a
+// pause. So a fault that the answer of one receiver causes delays that destination, and no other one. A block of the log that causes a
+// panic each time, or behind which nothing is delivered, is passed over.
 func (r *Relay) supervise(ctx context.Context, n *runner) {
 	b := panicPause
-	var told time.Time
+	var logged time.Time
 	var at wal.Position // at which it panicked last
 	inPlace := 0        // panics there in a row
 	for {
@@ -76,8 +76,8 @@ func (r *Relay) supervise(ctx context.Context, n *runner) {
 		if inPlace++; d.position.Position() != at {
 			at, inPlace = d.position.Position(), 1
 		}
-		if p := new(panicError); errors.As(err, &p) && time.Since(told) >= stackEvery {
-			told = time.Now()
+		if p := new(panicError); errors.As(err, &p) && time.Since(logged) >= stackEvery {
+			logged = time.Now()
 			d.log.Error("a destination panicked; it begins again at its position", seeOperations, zap.Any("panic", p.value), zap.Duration("pause", pause), zap.ByteString("stack", p.stack))
 		}
 		next := r.remake(ctx, n, d, err, pause)
@@ -95,10 +95,10 @@ func (r *Relay) supervise(ctx context.Context, n *runner) {
 	}
 }
 
-// again makes the destination that follows one which panicked, after a pause. It returns nil when there is to be none.
+// remake makes the destination that follows one which panicked, after a pause. Nil: ctx has ended, or the destination is to end.
 func (r *Relay) remake(ctx context.Context, n *runner, d *destination, err error, pause time.Duration) *destination {
 	for {
-		d.sender.report.wait(decision{err: err, rule: "panic"}, pause, time.Now())
+		d.sender.report.waits(pause, "panic", err, time.Now())
 		select {
 		case <-ctx.Done():
 			return nil
