@@ -20,7 +20,7 @@ import (
 	"github.com/klauspost/compress/snappy"
 )
 
-// visits is a server that remembers who came.
+// visits is a server that remembers its requests.
 type visits struct {
 	*httptest.Server
 	mu   sync.Mutex
@@ -96,7 +96,7 @@ func TestRetryAttempt(t *testing.T) {
 	}
 }
 
-// TestNoAnswer is what a person is told where there was none. The URL's query is not among it.
+// TestNoAnswer is what the status says where there was no answer. It does not have the query of the URL.
 func TestNoAnswer(t *testing.T) {
 	hang := func(_ http.ResponseWriter, r *http.Request) {
 		select {

@@ -318,8 +318,8 @@ func TestParts(t *testing.T) {
 // TestMergeTickets: what holds the position back for several parts of a series does so for the whole, once.
 func TestMergeTickets(t *testing.T) {
 	one, two := &positionHold{pieces: map[uint64]int{7: 2}}, &positionHold{pieces: map[uint64]int{7: 1}}
-	part := func(ms int64, tickets ...*positionHold) *timeSeries {
-		return &timeSeries{labels: []string{"a", "b"}, id: 7, floats: []sample{{1, ms, 0}}, holds: tickets, heldSamples: 1}
+	part := func(ms int64, holds ...*positionHold) *timeSeries {
+		return &timeSeries{labels: []string{"a", "b"}, id: 7, floats: []sample{{1, ms, 0}}, holds: holds, heldSamples: 1}
 	}
 	got := merge([]*timeSeries{part(2, one), part(1, one), part(3, two)})
 	if len(got) != 1 || got[0].heldSamples != 3 || !slices.Equal(got[0].holds, []*positionHold{one, two}) || one.pieces[7] != 1 || two.pieces[7] != 1 {

@@ -12,8 +12,8 @@ import (
 var (
 	asked  = known{negotiate: true, split: true, keepUnauthorized: true}                   // for the first time
 	by20   = known{negotiate: true, confirmed2: true, split: true, keepUnauthorized: true} // 2.0 was confirmed
-	by10   = known{negotiate: true, accepted1: true, split: true, keepUnauthorized: true}  // 1.0 was taken
-	forced = known{split: true, keepUnauthorized: true}                                    // the configuration names the version, nothing was taken yet
+	by10   = known{negotiate: true, accepted1: true, split: true, keepUnauthorized: true}  // 1.0 was accepted
+	forced = known{split: true, keepUnauthorized: true}                                    // the configuration names the version, nothing was accepted yet
 	proven = known{confirmed2: true, accepted1: true, split: true, keepUnauthorized: true} // the same later
 )
 
@@ -22,7 +22,7 @@ func (k known) with(f func(*known)) known { f(&k); return k }
 
 func noSplit(k *known) { k.split = false }
 
-func barren(k *known) { k.onlyRefuses = true }
+func onlyRefuses(k *known) { k.onlyRefuses = true }
 
 func noKeep(k *known) { k.keepUnauthorized = false }
 
@@ -86,10 +86,10 @@ func TestDecide(t *testing.T) {
 		"500 to the first 2.0, thrice":     {"2.0 not understood", is20.with(attempt(2)), answer{status: 500}, asked, want{action: otherVersion}},
 		"501 to the first 2.0":             {"2.0 not understood", is20, answer{status: 501}, asked, want{action: otherVersion}},
 		"404 to 2.0 in the hourly try":     {"2.0 not understood", is20, answer{status: 404}, by10, want{action: otherVersion}},
-		"400 for long, after a 2.0":        {"2.0 not understood", is20, answer{status: 400}, by20.with(barren), want{action: otherVersion}},
-		"404 for long, after a 2.0":        {"2.0 not understood", is20, answer{status: 404}, by20.with(barren), want{action: otherVersion}},
-		"503 for long, after a 2.0":        {"later", is20, answer{status: 503}, by20.with(barren), want{action: retry}},
-		"partly refused for long":          {"refused in part", is20, said20(400, 50, 10, ""), by20.with(barren), want{action: settle, lost: 50, reason: dropRefused}},
+		"400 for long, after a 2.0":        {"2.0 not understood", is20, answer{status: 400}, by20.with(onlyRefuses), want{action: otherVersion}},
+		"404 for long, after a 2.0":        {"2.0 not understood", is20, answer{status: 404}, by20.with(onlyRefuses), want{action: otherVersion}},
+		"503 for long, after a 2.0":        {"later", is20, answer{status: 503}, by20.with(onlyRefuses), want{action: retry}},
+		"partly refused for long":          {"refused in part", is20, said20(400, 50, 10, ""), by20.with(onlyRefuses), want{action: settle, lost: 50, reason: dropRefused}},
 		"415 to 1.0":                       {"1.0 not understood", is10, answer{status: 415}, by10, want{action: otherVersion}},
 		"415 to forced 1.0":                {"outside of the data", is10, answer{status: 415}, forced, want{action: hold}},
 		"415 to both":                      {"outside of the data", is10.with(tried), answer{status: 415}, asked, want{action: hold}},
@@ -148,7 +148,7 @@ func TestDecide(t *testing.T) {
 				t.Errorf("rule %q: %+v, want %q: %+v", d.rule, got, tt.rule, tt.want)
 			}
 			if wrong := d.lost > 0 || d.action != settle || !tt.answer.ok(); wrong != (d.err != nil) {
-				t.Errorf("the person is told %v", d.err)
+				t.Errorf("error %v", d.err)
 			}
 		})
 	}
@@ -164,7 +164,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestDecideComplaint is what a person is told of a 2xx that costs samples.
+// TestDecideComplaint is the error of a 2xx by which samples are lost.
 func TestDecideComplaint(t *testing.T) {
 	tests := map[string]struct {
 		answer answer
@@ -250,7 +250,7 @@ func TestDecideReceivers(t *testing.T) {
 	}
 }
 
-// TestDecideSpace goes through every status, whatever is known and told: what no decision may do.
+// TestDecideSpace goes through every status, with all that may be known, for what no decision may do.
 func TestDecideSpace(t *testing.T) {
 	states := map[string]struct {
 		version int
@@ -258,8 +258,8 @@ func TestDecideSpace(t *testing.T) {
 	}{
 		"2.0 asked":     {version2, known{negotiate: true}},
 		"2.0 confirmed": {version2, known{negotiate: true, confirmed2: true}},
-		"2.0 barren":    {version2, known{negotiate: true, confirmed2: true, onlyRefuses: true}},
-		"2.0 odd":       {version2, known{negotiate: true, confirmed2: true, mismatches: maxMismatches}},
+		"2.0 refusing":  {version2, known{negotiate: true, confirmed2: true, onlyRefuses: true}},
+		"2.0 mismatch":  {version2, known{negotiate: true, confirmed2: true, mismatches: maxMismatches}},
 		"2.0 after 1.0": {version2, known{negotiate: true, accepted1: true}},
 		"2.0 forced":    {version2, known{}},
 		"1.0 asked":     {version1, known{negotiate: true}},
@@ -292,7 +292,7 @@ func TestDecideSpace(t *testing.T) {
 	}
 }
 
-// forbidden tells what is wrong with a decision, whatever it is about.
+// forbidden says what is wrong with a decision, whatever it is about.
 func forbidden(s sent, a answer, k known, d decision) (wrong []string) {
 	ends := d.action == drop || d.action == settle
 	no := func(b bool, format string, args ...any) {
@@ -312,7 +312,7 @@ func forbidden(s sent, a answer, k known, d decision) (wrong []string) {
 	no(d.lost < 0 || d.exemplars < 0 || d.lost > s.samples || d.exemplars > s.exemplars, "%d samples and %d exemplars of the request are lost", d.lost, d.exemplars)
 	no(d.lost > 0 && !ends, "samples count as lost that are sent again")
 	no(d.lost > 0 && d.reason == "", "samples are lost without a reason")
-	no((d.lost > 0 || d.action != settle || d.unclear) && d.err == nil, "nothing is told of it")
+	no((d.lost > 0 || d.action != settle || d.unclear) && d.err == nil, "it has no error")
 	no(d.action == drop && k.split && k.keepUnauthorized, "dropped by the default configuration")
 	no(d.action == split && d.reason == "", "divided without a reason")
 	no(d.rule == "" || strings.TrimSpace(d.rule) != d.rule, "no rule")

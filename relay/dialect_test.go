@@ -32,9 +32,9 @@ func (s *slot) dialect() *dialect { return newDialect(here, true, version2, s.no
 // TestDialectNote stores what was learnt and reads it in the next life.
 func TestDialectNote(t *testing.T) {
 	type want struct {
-		version          int
-		confirmed, taken bool
-		reason           string
+		version             int
+		confirmed, accepted bool
+		reason              string
 	}
 	tests := map[string]struct {
 		room  int
@@ -61,7 +61,7 @@ func TestDialectNote(t *testing.T) {
 			var k known
 			got.version, got.reason = d.inForce()
 			d.fill(&k, time.Now())
-			got.confirmed, got.taken = k.confirmed2, k.accepted1
+			got.confirmed, got.accepted = k.confirmed2, k.accepted1
 			if got != tt.want {
 				t.Errorf("%+v, want %+v, of %s", got, tt.want, s.note)
 			}
@@ -197,10 +197,10 @@ func TestDialectAsks(t *testing.T) {
 	}
 }
 
-// TestDialectOdd: odd answers count in a row.
-func TestDialectOdd(t *testing.T) {
+// TestDialectMismatches: mismatches count in a row.
+func TestDialectMismatches(t *testing.T) {
 	d := (&slot{room: 1000}).dialect()
-	odd := func() int {
+	mismatches := func() int {
 		var k known
 		d.fill(&k, time.Now())
 		return k.mismatches
@@ -211,15 +211,15 @@ func TestDialectOdd(t *testing.T) {
 	for range maxMismatches {
 		d.mismatch()
 	}
-	if odd() != maxMismatches {
-		t.Errorf("%d odd answers", odd())
+	if mismatches() != maxMismatches {
+		t.Errorf("%d mismatches", mismatches())
 	}
-	if d.confirm2(); odd() != 0 {
-		t.Errorf("%d odd answers after one that fits", odd())
+	if d.confirm2(); mismatches() != 0 {
+		t.Errorf("%d mismatches after one that fits", mismatches())
 	}
 	d.mismatch()
-	if !d.accept1(time.Now(), "415") || odd() != 0 {
-		t.Errorf("%d odd answers after the change to 1.0", odd())
+	if !d.accept1(time.Now(), "415") || mismatches() != 0 {
+		t.Errorf("%d mismatches after the change to 1.0", mismatches())
 	}
 	var k known
 	if d.fill(&k, time.Now()); k.confirmed2 {
@@ -251,7 +251,7 @@ func TestDialectUnderstood(t *testing.T) {
 		want  bool
 	}{
 		"nothing answered":      {func(*dialect) {}, false},
-		"an odd answer to 2.0":  {func(d *dialect) { d.mismatch() }, false},
+		"a mismatch of 2.0":     {func(d *dialect) { d.mismatch() }, false},
 		"2.0 confirmed":         {func(d *dialect) { d.confirm2() }, true},
 		"1.0 taken after 2.0":   {func(d *dialect) { d.accept1(time.Now(), "415") }, true},
 		"1.0 taken, 2.0 before": {func(d *dialect) { d.confirm2(); d.accept1(time.Now(), "415") }, true},
@@ -272,30 +272,30 @@ func TestDialectUnderstood(t *testing.T) {
 func TestDialectBarren(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := (&slot{room: 1000}).dialect()
-		barren := func() bool {
+		onlyRefuses := func() bool {
 			var k known
 			d.fill(&k, time.Now())
 			return k.onlyRefuses
 		}
 		d.noteRefusal(time.Now())
 		time.Sleep(2 * doubtAfter)
-		if barren() {
+		if onlyRefuses() {
 			t.Error("2.0 is doubted before it was confirmed")
 		}
 		d.confirm2()
 		time.Sleep(time.Hour)
 		d.noteRefusal(time.Now())
-		if barren() {
+		if onlyRefuses() {
 			t.Error("one refusal after an hour without requests is enough")
 		}
 		time.Sleep(doubtAfter / 2)
 		d.noteRefusal(time.Now())
 		time.Sleep(doubtAfter/2 + time.Second)
-		if !barren() {
+		if !onlyRefuses() {
 			t.Error("refusals for a while are not enough")
 		}
-		if d.confirm2(); barren() {
-			t.Error("2.0 is doubted though a sample was taken")
+		if d.confirm2(); onlyRefuses() {
+			t.Error("2.0 is doubted though a sample was accepted")
 		}
 	})
 }

@@ -16,8 +16,8 @@ import (
 	"promrelay/wal"
 )
 
-// A panic in a lane while the pump waits for a lane.
-func TestPanicInLaneCostsNoBlock(t *testing.T) {
+// A panic in a shard while pump waits for a shard.
+func TestPanicInShardCostsNoBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, fake.Plain().With(fake.Back(fake.Latency(300*time.Millisecond))), 60,
 			"queue_config: {batch_send_deadline: 500ms, min_shards: 1, max_shards: 1, max_samples_per_send: 20}\n")
@@ -32,7 +32,7 @@ func TestPanicInLaneCostsNoBlock(t *testing.T) {
 		b := w.audit()
 		t.Logf("%v panics; scraped %d, missing %d, counted lost %d", panics, b.scraped, b.missing, lost)
 		if b.missing > 0 {
-			t.Errorf("%d good samples are missing after a panic in a lane", b.missing)
+			t.Errorf("%d good samples are missing after a panic in a shard", b.missing)
 		}
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/prometheus/model/value"
+
 	"promrelay/config"
 	"promrelay/record"
 )
@@ -123,3 +125,5 @@ func sends(version int, configured *bool) bool {
 	}
 	return version == version2
 }
+
+func isStale(v float64) bool { return math.Float64bits(v) == value.StaleNaN }

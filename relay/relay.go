@@ -14,16 +14,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/model/value"
 	"go.uber.org/zap"
 
 	"promrelay/config"
@@ -84,11 +81,12 @@ type Relay struct {
 
 	transport http.RoundTripper // of all destinations; nil but in tests
 
-	mu       sync.Mutex // guards what follows
-	settings Settings
-	running  []*runner
-	life     context.Context // nil until Run
+	applying sync.Mutex    // held while destinations are started or ended, which takes time; guards launch
+	launch   func(*runner) // starts a destination; nil until Run
 	wg       sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows; never held for long, since pages and metrics need it
+	running []*runner
 }
 
 // New returns a relay without destinations.
@@ -110,129 +108,33 @@ func New(o Options) (*Relay, error) {
 
 // Run sends until ctx ends.
 func (r *Relay) Run(ctx context.Context) error {
-	r.mu.Lock()
-	r.life = ctx
-	for _, d := range r.running {
-		r.start(d)
+	r.applying.Lock()
+	r.launch = func(n *runner) {
+		ctx, stop := context.WithCancel(ctx)
+		n.stop = stop
+		r.wg.Go(func() {
+			defer close(n.done)
+			defer stop()
+			r.supervise(ctx, n)
+		})
 	}
-	r.mu.Unlock()
+	for _, n := range r.runners() {
+		r.launch(n)
+	}
+	r.applying.Unlock()
 	err := r.feed.run(ctx)
 	<-ctx.Done()
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.applying.Lock()
+	defer r.applying.Unlock()
 	r.wg.Wait()
 	return err
 }
 
-// start lets d run; the caller holds mu.
-func (r *Relay) start(d *runner) {
-	if r.life == nil {
-		return
-	}
-	ctx, stop := context.WithCancel(r.life)
-	d.stop = stop
-	r.wg.Go(func() {
-		defer close(d.done)
-		defer stop()
-		r.supervise(ctx, d)
-	})
-}
-
-// Apply makes the relay serve the destinations of the settings. One that stays the same is not disturbed. One that was edited continues
-// from its position. A new one starts at the head of the log. A removed one finds its position again within the grace of the log. After
-// an error nothing has changed.
-func (r *Relay) Apply(s Settings) error {
+// runners returns the destinations that are served.
+func (r *Relay) runners() []*runner {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := Check(s); err != nil {
-		return err
-	}
-	var next []*runner
-	var ids []string
-	var errs []error
-	for _, cfg := range s.Destinations {
-		own := Settings{Destinations: []config.Destination{cfg}, ExternalLabels: s.ExternalLabels, Relay: s.Relay}
-		ids = append(ids, cfg.ID())
-		if old := r.find(own); old != nil {
-			next = append(next, old)
-			continue
-		}
-		d, err := r.newDestination(own)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("remote_write %q: %w", cfg.Shown(), err))
-			continue
-		}
-		for _, old := range r.running {
-			if was := old.current.Load(); was.position.Label() == d.position.Label() {
-				d.sender.inherit(was.sender)
-			}
-		}
-		next = append(next, newRunner(d, own))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	r.replace(next)
-	r.settings = s
-	return r.wal.Keep(ids)
-}
-
-// Check returns the error that Apply would return for settings that it refuses.
-func Check(s Settings) error {
-	var errs []error
-	for i, cfg := range s.Destinations {
-		if slices.ContainsFunc(s.Destinations[:i], func(d config.Destination) bool { return d.ID() == cfg.ID() }) {
-			errs = append(errs, fmt.Errorf("remote_write %q: another one has the same name or URL; give each a name", cfg.Shown()))
-		} else if scheme := cfg.URL.Scheme; scheme != "http" && scheme != "https" || cfg.URL.Host == "" {
-			errs = append(errs, fmt.Errorf("remote_write %q: url must begin with http:// or https:// and name a host", cfg.Shown()))
-		} else if _, err := newClient(cfg, nil, nil); err != nil {
-			errs = append(errs, fmt.Errorf("remote_write %q: %w", cfg.Shown(), err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// find returns the destination that was made with these settings.
-func (r *Relay) find(own Settings) *runner {
-	for _, old := range r.running {
-		if reflect.DeepEqual(old.settings, own) {
-			return old
-		}
-	}
-	return nil
-}
-
-// quitTime is how long a destination whose settings changed may take to finish what is under way.
-const quitTime = time.Second
-
-// replace ends the destinations that are not among next, then starts those that are new.
-func (r *Relay) replace(next []*runner) {
-	old := slices.DeleteFunc(slices.Clone(r.running), func(d *runner) bool { return slices.Contains(next, d) })
-	for _, d := range old {
-		close(d.quit)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), quitTime)
-	defer cancel()
-	for _, d := range old {
-		if d.stop != nil {
-			select {
-			case <-d.done:
-			case <-ctx.Done():
-			}
-			d.stop()
-			<-d.done
-		}
-		label := d.current.Load().position.Label()
-		if !slices.ContainsFunc(next, func(d *runner) bool { return d.current.Load().position.Label() == label }) {
-			r.metrics.forget(label)
-		}
-	}
-	for _, d := range next {
-		if !slices.Contains(r.running, d) {
-			r.start(d)
-		}
-	}
-	r.running = next
+	return slices.Clone(r.running)
 }
 
 // Drain makes destinations send what they have without waiting for more samples. It returns when all of them have delivered the whole
@@ -265,44 +167,11 @@ func (r *Relay) Drain(ctx context.Context) error {
 
 // Statuses returns what is known of the destinations, in the order of the configuration.
 func (r *Relay) Statuses() []Status {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	head := r.wal.Head()
-	out := make([]Status, 0, len(r.running))
-	for _, n := range r.running {
+	running := r.runners()
+	out := make([]Status, 0, len(running))
+	for _, n := range running {
 		out = append(out, n.current.Load().status(head))
 	}
 	return out
-}
-
-func isStale(v float64) bool { return math.Float64bits(v) == value.StaleNaN }
-
-// collector gives the metrics that are read off the destinations' state.
-type collector struct{ r *Relay }
-
-var (
-	behindDesc = prometheus.NewDesc("promrelay_relay_behind_samples", "Samples in the log that the destination has not taken yet.", []string{"destination"}, nil)
-	newestDesc = prometheus.NewDesc("promrelay_relay_newest_sample_timestamp_seconds", "Timestamp of the newest sample that the destination took.", []string{"destination"}, nil)
-	asideDesc  = prometheus.NewDesc("promrelay_relay_set_aside_series", "Series that are not sent for a while, since the destination refuses them.", []string{"destination"}, nil)
-	brokenDesc = prometheus.NewDesc("promrelay_relay_waiting", "1 while the destination takes nothing and requests wait, else 0.", []string{"destination"}, nil)
-)
-
-func (collector) Describe(ch chan<- *prometheus.Desc) {
-	ch <- behindDesc
-	ch <- newestDesc
-	ch <- asideDesc
-	ch <- brokenDesc
-}
-
-func (c collector) Collect(ch chan<- prometheus.Metric) {
-	for _, s := range c.r.Statuses() {
-		waiting := 0.0
-		if s.Error != "" {
-			waiting = 1
-		}
-		ch <- prometheus.MustNewConstMetric(behindDesc, prometheus.GaugeValue, float64(s.Behind), s.Name)
-		ch <- prometheus.MustNewConstMetric(newestDesc, prometheus.GaugeValue, float64(s.Newest)/1000, s.Name)
-		ch <- prometheus.MustNewConstMetric(asideDesc, prometheus.GaugeValue, float64(s.Aside), s.Name)
-		ch <- prometheus.MustNewConstMetric(brokenDesc, prometheus.GaugeValue, waiting, s.Name)
-	}
 }

@@ -25,7 +25,7 @@ func refusedBecause(text string, lost int) loss {
 	return loss{rule: "refused in part", reason: dropRefused, lost: lost, err: errors.New(text)}
 }
 
-// sums returns the sums that the log tells of losses.
+// sums returns the numbers of lost samples that the log has.
 func sums(t *testing.T, logs *observer.ObservedLogs) (out []uint64) {
 	t.Helper()
 	for _, e := range logs.FilterMessage("the destination does not store samples").All() {
@@ -38,7 +38,7 @@ func sums(t *testing.T, logs *observer.ObservedLogs) (out []uint64) {
 	return out
 }
 
-// TestReportSums: each sample that is lost is told of once, and by one line a minute for each kind.
+// TestReportSums: each lost sample is logged once, with one line a minute for each kind.
 func TestReportSums(t *testing.T) {
 	r, logs := newTestReporter()
 	now := time.Now()
@@ -65,7 +65,7 @@ func TestReportSums(t *testing.T) {
 	before := logs.Len()
 	r.flush(now.Add(time.Hour))
 	if logs.Len() != before {
-		t.Error("it tells of what it told of")
+		t.Error("it logs the same again")
 	}
 }
 
@@ -116,7 +116,7 @@ func TestReportKinds(t *testing.T) {
 	}
 }
 
-// TestReportTrouble: that requests wait is told of by rule once a minute, and its end once.
+// TestReportTrouble: that requests wait is logged once a minute for each rule, and the end of it once.
 func TestReportTrouble(t *testing.T) {
 	r, logs := newTestReporter()
 	now := time.Now()
@@ -219,7 +219,7 @@ func TestReportAtOnce(t *testing.T) {
 	}
 }
 
-// A status tells when something was stored last: an answer by which everything is lost does not count.
+// A status says when something was stored last: an answer by which everything is lost does not count.
 func TestStatusStored(t *testing.T) {
 	tr := try(t, by2, whole(func(r *config.Relay) { r.SplitRefused = false }), 5, func(_ int, p *posted, w http.ResponseWriter) int {
 		p.written(w, 0, 0)
@@ -228,7 +228,7 @@ func TestStatusStored(t *testing.T) {
 	})
 	first := tr.Statuses()[0]
 	if first.Stored.IsZero() || !first.Confirmed || len(first.Refusals) == 0 {
-		t.Fatalf("after a scrape that was taken and one that was refused: %+v", first)
+		t.Fatalf("after a scrape that was accepted and one that was refused: %+v", first)
 	}
 	if !first.Stored.Before(first.Refusals[0].Last) {
 		t.Errorf("stored at %s, after what was refused at %s", first.Stored, first.Refusals[0].Last)

@@ -64,7 +64,7 @@ func TestPanicInSending(t *testing.T) {
 					t.Error("no panic is counted")
 				}
 				if n := w.logs.FilterMessage("a destination panicked; it begins again at its position").Len(); n != 1 {
-					t.Errorf("the log tells of panics %d times, want once", n)
+					t.Errorf("the log has panics %d times, want once", n)
 				}
 				b := w.audit()
 				for name, n := range b.missingOf {
