@@ -21,18 +21,18 @@ func (d *delivery) try(ctx context.Context, attempt int) (pause time.Duration, d
 	if d.halve && d.inHalves(ctx) {
 		return 0, true
 	}
-	alone, ok := d.breaker.wait(ctx)
+	trial, ok := d.breaker.wait(ctx)
 	if !ok {
 		return 0, true
 	}
 	d.request = d.young(d.request)
 	if d.request.all() == 0 {
-		d.breaker.release(alone)
+		d.breaker.release(trial)
 		return d.end(outcome{end: settled})
 	}
 	q, v := d.round(ctx, d.request, attempt)
 	if ctx.Err() != nil && v.action != settle {
-		d.breaker.release(alone)
+		d.breaker.release(trial)
 		return 0, true
 	}
 	switch v.action {
@@ -43,7 +43,7 @@ func (d *delivery) try(ctx context.Context, attempt int) (pause time.Duration, d
 		if v.late {
 			d.breaker.succeed() // the receiver works: what it refuses comes too late
 		}
-		d.breaker.release(alone)
+		d.breaker.release(trial)
 		return d.end(outcome{end: refused, request: d.request, decision: v})
 	case hold:
 		pause = d.hold.pause(v.after)
@@ -52,7 +52,7 @@ func (d *delivery) try(ctx context.Context, attempt int) (pause time.Duration, d
 	}
 	d.halve = v.action == halve
 	d.trouble(v, pause)
-	d.breaker.fail(alone, pause)
+	d.breaker.fail(trial, pause)
 	return pause, false
 }
 

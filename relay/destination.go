@@ -28,10 +28,9 @@ import (
 type destination struct {
 	log      *zap.Logger
 	wal      *wal.WAL
-	position *wal.Destination
+	position *wal.Destination // the acknowledged one, and what is stored beside it
 	metrics  *destinationMetrics
 	url      string          // without what may be secret
-	drain    <-chan struct{} // closed when the relay stops: nothing waits for more samples then
 	quit     <-chan struct{} // closed when the destination is to end with what is under way; set before run
 	fail     func(error)     // ends the destination; set by run before it starts a goroutine
 
@@ -51,27 +50,26 @@ func (r *Relay) newDestination(s Settings) (*destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	mark, err := r.wal.Destination(cfg.ID())
+	position, err := r.wal.Destination(cfg.ID())
 	if err != nil {
 		return nil, err
 	}
-	log := r.log.With(zap.String("destination", mark.Label()))
+	log := r.log.With(zap.String("destination", position.Label()))
 	d := &destination{
-		log: log, wal: r.wal, position: mark, metrics: r.metrics.of(mark.Label()),
-		url: shown(cfg.URL.String()), drain: r.drain,
+		log: log, wal: r.wal, position: position, metrics: r.metrics.of(position.Label()), url: shown(cfg.URL.String()),
 	}
 	d.governor = newGovernor(cfg.QueueConfig, s.Relay.DrainFactor, r.pace.review)
 	d.sender = &sender{
 		cfg: cfg, relay: s.Relay, hold: r.pace.hold, log: log, metrics: d.metrics, report: newReporter(log), client: c, governor: d.governor,
-		dialect: newDialect(d.url, cfg.Negotiate, configuredVersion(cfg), mark.Note(), mark.SetNote),
+		dialect: newDialect(d.url, cfg.Negotiate, configuredVersion(cfg), position.Note(), position.SetNote),
 		breaker: newBreaker(cfg.QueueConfig.MinShards), size: newRequestSize(cfg.QueueConfig.MaxSamplesPerSend),
 	}
 	d.splitter = newSplitter(d.sender)
-	d.progress = &progress{position: mark, splitter: d.splitter}
+	d.progress = &progress{position: position, splitter: d.splitter}
 	d.sender.splitter, d.sender.progress = d.splitter, d.progress
 	d.metadata = newMetadataSender(d.sender, r.pace.metadata)
-	d.packer = newPacker(d, newCatalog(s.ExternalLabels, cfg.WriteRelabelConfigs), &source{feed: r.feed})
-	d.ahead = &aheadStore{log: log, position: mark, settings: labelSettings(d.packer.catalog.external, cfg.WriteRelabelConfigs)}
+	d.packer = newPacker(d, newCatalog(s.ExternalLabels, cfg.WriteRelabelConfigs), &source{feed: r.feed}, r.drain)
+	d.ahead = &aheadStore{log: log, position: position, settings: labelSettings(d.packer.catalog.external, cfg.WriteRelabelConfigs)}
 	return d, nil
 }
 
@@ -145,6 +143,7 @@ func (d *destination) status(head wal.Position) Status {
 	return s
 }
 
+// closed reports whether a channel is closed, on which nothing is sent.
 func closed(c <-chan struct{}) bool {
 	select {
 	case <-c:

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -68,13 +67,6 @@ func (g *governor) noteRetry() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.retried = true
-}
-
-// limit waits as long as a backlog must, after a scrape of it with this timestamp.
-func (g *governor) limit(ctx context.Context, scrape int64) {
-	if g.limiter != nil {
-		g.limiter.wait(ctx, scrape)
-	}
 }
 
 // review returns how many shards there should be. Count is that of the acknowledged position.

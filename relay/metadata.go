@@ -86,7 +86,7 @@ func (m *metadataSender) run(ctx context.Context) {
 // send sends a request with metadata. It returns why the receiver does not have it.
 func (m *metadataSender) send(ctx context.Context, r *request) (err error) {
 	s := m.sender
-	b := s.backoff()
+	b := s.newBackoff()
 	tryUntilDone(ctx, func(ctx context.Context, attempt int) (pause time.Duration, done bool) {
 		if attempt == metadataTries {
 			return 0, true

@@ -20,7 +20,7 @@ type packer struct {
 	log      *zap.Logger
 	position *wal.Destination
 	metrics  *destinationMetrics
-	drain    <-chan struct{} // closed when nothing is to wait for more samples
+	drain    <-chan struct{} // closed when the relay stops: batches wait for no more samples then
 	progress *progress
 	governor *governor
 	sender   *sender
@@ -48,9 +48,9 @@ type shard struct {
 	queue  chan *request
 }
 
-func newPacker(d *destination, c *catalog, from *source) *packer {
+func newPacker(d *destination, c *catalog, from *source, drain <-chan struct{}) *packer {
 	p := &packer{
-		cfg: d.sender.cfg, log: d.log, position: d.position, metrics: d.metrics, drain: d.drain,
+		cfg: d.sender.cfg, log: d.log, position: d.position, metrics: d.metrics, drain: drain,
 		progress: d.progress, governor: d.governor, sender: d.sender, metadata: d.metadata, source: from, catalog: c,
 	}
 	p.version, _ = d.sender.dialect.inForce()

@@ -195,7 +195,7 @@ func TestPackerDeadline(t *testing.T) {
 		if p.flushOld(t.Context(), time.Now()); queued(p) != nil {
 			t.Error("a batch is sent before the deadline")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if p.flushOld(t.Context(), time.Now()); len(queued(p)) != 1 {
 			t.Error("a batch is not sent at the deadline")
 		}

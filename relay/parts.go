@@ -6,7 +6,7 @@ import (
 )
 
 func (t *splitter) newPart(ts []*timeSeries, v *decision) *part {
-	return &part{series: ts, refusedAt: time.Now(), refusal: v, passesBefore: t.sender.passes.Load(), pause: t.sender.backoff()}
+	return &part{series: ts, refusedAt: time.Now(), refusal: v, passesBefore: t.sender.passes.Load(), pause: t.sender.newBackoff()}
 }
 
 // next returns the next part to send, nil when ctx has ended. Extra workers get none unless many samples come too late.

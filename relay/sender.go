@@ -118,12 +118,15 @@ const (
 
 // deliver sends r until the destination has answered for good, or ctx ends.
 func (s *sender) deliver(ctx context.Context, r *request) outcome {
-	d := &delivery{sender: s, request: r, backoff: s.backoff(), hold: backoff{min: min(s.hold, time.Second), max: s.hold}, outcome: outcome{end: cancelled}}
+	d := &delivery{
+		sender: s, request: r, outcome: outcome{end: cancelled},
+		backoff: s.newBackoff(), hold: backoff{min: min(s.hold, time.Second), max: s.hold},
+	}
 	tryUntilDone(ctx, d.try)
 	return d.outcome
 }
 
-// backoff returns the pauses between tries, by the configuration.
-func (s *sender) backoff() backoff {
+// newBackoff returns the pauses between tries, by the configuration.
+func (s *sender) newBackoff() backoff {
 	return backoff{min: time.Duration(s.cfg.QueueConfig.MinBackoff), max: time.Duration(s.cfg.QueueConfig.MaxBackoff)}
 }
