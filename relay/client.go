@@ -45,8 +45,8 @@ type client struct {
 	renewed time.Time    // when http was made
 }
 
-// newClient makes the HTTP client with storage/remote: authentication, TLS and proxy are Prometheus's. The exchange
-// is ours, for its status and headers.
+// newClient makes the HTTP client with storage/remote, so that authentication, TLS and proxy work as in Prometheus. The exchange is
+// ours, since storage/remote hides the status and the headers.
 func newClient(d config.Destination, hosts []string, transport http.RoundTripper) (*client, error) {
 	c := &client{cfg: d, hosts: hosts, secrets: redact.Of(d.RemoteWriteConfig), url: d.URL.URL, timeout: time.Duration(d.RemoteTimeout), transport: transport, renewed: time.Now()}
 	var err error
@@ -86,9 +86,8 @@ func bareConfig(d config.Destination) config.Destination {
 	return d
 }
 
-// current returns the HTTP client, a new one if the present one is old. (A transport keeps its connections as long as they
-// are used, whatever the name of the host resolves to since.) Where a new one cannot be made, for a file that is missing,
-// the old one stays.
+// current returns the HTTP client, and replaces it when it is old. (A transport keeps connections as long as they are used, whatever
+// the name of the host resolves to by then.) Where no new client can be made, because a file is missing, the old one stays.
 func (c *client) current(now time.Time) *http.Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
