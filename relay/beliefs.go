@@ -19,7 +19,8 @@ const (
 	maxLatency = 500 * time.Millisecond
 )
 
-// beliefs are what the splitter has found out about the receiver. They are forgotten after a while, since receivers change.
+// beliefs are what the splitter has found out about the receiver. They are forgotten after a while, since receivers change. Their lock
+// may be taken while that of the splitter is held.
 type beliefs struct {
 	mu                sync.Mutex    // guards what follows
 	allOrNothingUntil time.Time     // until then: it stores nothing of a request that it refuses
