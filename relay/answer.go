@@ -17,16 +17,16 @@ import (
 	"unicode"
 )
 
-// answer is what came back for a request.
+// answer is what the receiver answered to a request.
 type answer struct {
 	status     int // of HTTP, 0 if there was no answer
 	err        error
-	retryAfter time.Duration // 0 if nothing was said
+	retryAfter time.Duration // of the header, 0 if there is none
 	location   string        // of a redirect that is not followed
 	text       string        // of the body, fit for a person
 
-	// told tells that there were headers which say what was stored: samples and histograms, and exemplars.
-	told               bool
+	// hasCounts: headers say how many samples, histograms included, and exemplars were stored.
+	hasCounts          bool
 	samples, exemplars int
 }
 
@@ -36,7 +36,7 @@ func (a answer) statusText() string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", a.status, http.StatusText(a.status)))
 }
 
-// problem is what is wrong with the answer, for a person; nil for 2xx.
+// problem says for a person what is wrong with the answer; nil for 2xx.
 func (a answer) problem() error {
 	switch {
 	case a.err != nil:
@@ -51,19 +51,19 @@ func (a answer) problem() error {
 	return errors.New(a.statusText())
 }
 
-// bodyTime is how long the body of an answer is waited for.
+// bodyTime is how long the relay waits for the body of an answer.
 const bodyTime = 2 * time.Second
 
 // maxText bounds what is read and shown of an answer's body, in bytes.
 const maxText = 512
 
-// read makes an answer of resp, and closes its body.
-func read(resp *http.Response, now time.Time) answer {
+// readAnswer makes an answer of resp, and closes its body.
+func readAnswer(resp *http.Response, now time.Time) answer {
 	defer resp.Body.Close()
-	late := time.AfterFunc(bodyTime, func() { _ = resp.Body.Close() }) // what is said by then will do
+	late := time.AfterFunc(bodyTime, func() { _ = resp.Body.Close() }) // what was read by then is enough
 	defer late.Stop()
 	a := answer{status: resp.StatusCode, retryAfter: retryAfter(resp.Header.Get("Retry-After"), now)}
-	a.told, a.samples, a.exemplars = written(resp.Header)
+	a.hasCounts, a.samples, a.exemplars = written(resp.Header)
 	if a.status/100 == 3 {
 		a.location = shown(resp.Header.Get("Location"))
 	}
@@ -76,21 +76,21 @@ func read(resp *http.Response, now time.Time) answer {
 }
 
 // written returns what the answer's headers say was stored. See "Required Written Response Headers" in the specification of 2.0.
-func written(h http.Header) (told bool, samples, exemplars int) {
+func written(h http.Header) (hasCounts bool, samples, exemplars int) {
 	for _, name := range [...]string{"Samples", "Histograms", "Exemplars"} {
 		v, err := strconv.Atoi(h.Get("X-Prometheus-Remote-Write-" + name + "-Written"))
 		if err != nil || v < 0 {
 			continue
 		}
 		v = min(v, math.MaxInt32)
-		told = true
+		hasCounts = true
 		if name == "Exemplars" {
 			exemplars = v
 		} else {
 			samples += v
 		}
 	}
-	return told, samples, exemplars
+	return hasCounts, samples, exemplars
 }
 
 var (
@@ -156,8 +156,8 @@ func withoutURL(err error) error {
 	return err
 }
 
-// maxRetryAfter bounds how long a destination may keep the relay waiting by Retry-After: Mimir asks for more the more often
-// it was asked, and is well again long before.
+// maxRetryAfter bounds how long the relay waits because of Retry-After. Mimir demands longer pauses with each retry, and works again
+// long before they are over.
 const maxRetryAfter = time.Minute
 
 // retryAfter reads the header Retry-After, which is a time or a number of seconds.

@@ -42,7 +42,7 @@ func TestReadable(t *testing.T) {
 		"other spaces":              {[]byte("a\u2028b\u00a0c\vd\u0085"), "", "", "a b c d"},
 		"invalid UTF-8":             {[]byte("a\xff\xfeb"), "", "", "a?b"},
 		"gzip":                      {packed, "gzip", "", words},
-		"gzip that nobody tells of": {packed, "", "", words},
+		"gzip without a header":     {packed, "", "", words},
 		"gzip that is none":         {[]byte(words), "gzip", "", words},
 		"HTML with a title":         {[]byte(page), "", "text/html; charset=utf-8", "502 Bad & Gateway nginx"},
 		"HTML that is plain text":   {[]byte("  \n" + page), "", "text/plain", "502 Bad & Gateway nginx"},
@@ -194,7 +194,7 @@ func TestRetryAfter(t *testing.T) {
 
 func TestWritten(t *testing.T) {
 	type want struct {
-		told               bool
+		hasCounts          bool
 		samples, exemplars int
 	}
 	tests := map[string]struct {
@@ -224,7 +224,7 @@ func TestWritten(t *testing.T) {
 				}
 			}
 			var got want
-			got.told, got.samples, got.exemplars = written(h)
+			got.hasCounts, got.samples, got.exemplars = written(h)
 			if got != tt.want {
 				t.Errorf("%+v, want %+v", got, tt.want)
 			}
@@ -251,7 +251,7 @@ func (e *endless) Close() error { e.closed = true; return nil }
 func TestReadEndlessBody(t *testing.T) {
 	for _, status := range []int{200, 500} {
 		e := &endless{}
-		a := read(&http.Response{StatusCode: status, Header: http.Header{}, Body: e}, time.Now())
+		a := readAnswer(&http.Response{StatusCode: status, Header: http.Header{}, Body: e}, time.Now())
 		if !e.closed || e.read > 2<<20 || len(a.text) > maxText+3 || (a.text == "") != a.ok() {
 			t.Errorf("%d: %d bytes were read, closed %t, text of %d bytes", status, e.read, e.closed, len(a.text))
 		}
@@ -265,7 +265,7 @@ func TestProblem(t *testing.T) {
 		want   string
 	}{
 		"no answer":    {answer{err: io.EOF}, "EOF"},
-		"taken":        {answer{status: 204}, "<nil>"},
+		"accepted":     {answer{status: 204}, "<nil>"},
 		"words":        {answer{status: 400, text: "no"}, "400 Bad Request: no"},
 		"no words":     {answer{status: 502}, "502 Bad Gateway"},
 		"not a status": {answer{status: 599}, "599"},

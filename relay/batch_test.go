@@ -32,7 +32,7 @@ func BenchmarkEncode(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			d, err := r.destination(settings, clients[0])
+			d, err := r.newDestination(settings, clients[0])
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -52,18 +52,18 @@ func BenchmarkEncode(b *testing.B) {
 				}
 				dec.decode(e, &blk)
 			}
-			d.size = newSize(1 << 30)
-			s := &shard{batch: batch{version: d.version, symbols: &d.catalog.symbols}, queue: make(chan *request, 1)}
-			d.shards = []*shard{s}
+			d.sender.size = newRequestSize(1 << 30)
+			d.packer.start(1)
+			s := d.packer.shards[0]
 			var size, packed int
 			for b.Loop() {
-				d.encode(context.Background(), &blk)
+				d.packer.encode(context.Background(), &blk)
 				if len(s.queue) > 0 {
 					b.Fatal("sealed early")
 				}
 				q := s.batch.seal()
 				size, packed = q.size, len(q.payload)
-				s.from = nil
+				d.progress.start(1)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*2500), "ns/sample")
 			b.ReportMetric(float64(size)/2500, "bytes/sample")

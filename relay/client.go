@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -23,15 +22,15 @@ import (
 )
 
 const (
-	// clientLife is how long connections are used: a name may resolve to other addresses by then.
+	// clientLife is how long connections are used. After that, a name may resolve to other addresses.
 	clientLife = 3 * time.Minute
 	// maxRedirects is how many redirects a request follows.
 	maxRedirects = 10
-	// maxAttempt is the highest number of a try that is told: Mimir asks for longer pauses the higher it is.
+	// maxAttempt is the highest number of a try that the receiver sees. Mimir demands longer pauses the higher it is.
 	maxAttempt = 3
 )
 
-// client is one destination's end of HTTP.
+// client exchanges HTTP requests with one destination.
 type client struct {
 	cfg       config.Destination
 	hosts     []string // to which requests may be redirected, beside the URL's own
@@ -46,8 +45,8 @@ type client struct {
 	renewed time.Time    // when http was made
 }
 
-// newClient makes the HTTP client with storage/remote: authentication, TLS and proxy are Prometheus's. The exchange
-// is ours, for its status and headers.
+// newClient makes the HTTP client with storage/remote, so that authentication, TLS and proxy work as in Prometheus. The exchange is
+// ours, since storage/remote hides the status and the headers.
 func newClient(d config.Destination, hosts []string, transport http.RoundTripper) (*client, error) {
 	c := &client{cfg: d, hosts: hosts, secrets: redact.Of(d.RemoteWriteConfig), url: d.URL.URL, timeout: time.Duration(d.RemoteTimeout), transport: transport, renewed: time.Now()}
 	var err error
@@ -75,8 +74,8 @@ func (c *client) newHTTPClient(d config.Destination) (*http.Client, error) {
 	return rc.Client, nil
 }
 
-// withoutCredentials is d as far as a host may know of it that the configuration does not name.
-func withoutCredentials(d config.Destination) config.Destination {
+// bareConfig is d without everything that only the configured host may know.
+func bareConfig(d config.Destination) config.Destination {
 	rw := *d.RemoteWriteConfig
 	h := config_util.DefaultHTTPClientConfig
 	h.ProxyConfig, h.FollowRedirects, h.EnableHTTP2 = rw.HTTPClientConfig.ProxyConfig, rw.HTTPClientConfig.FollowRedirects, rw.HTTPClientConfig.EnableHTTP2
@@ -87,9 +86,8 @@ func withoutCredentials(d config.Destination) config.Destination {
 	return d
 }
 
-// current returns the HTTP client, a new one if the present one is old. (A transport keeps its connections as long as they
-// are used, whatever the name of the host resolves to since.) Where a new one cannot be made, for a file that is missing,
-// the old one stays.
+// current returns the HTTP client, and replaces it when it is old. (A transport keeps connections as long as they are used, whatever
+// the name of the host resolves to by then.) Where no new client can be made, because a file is missing, the old one stays.
 func (c *client) current(now time.Time) *http.Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -102,12 +100,12 @@ func (c *client) current(now time.Time) *http.Client {
 	return c.http
 }
 
-// stranger returns the client for hosts that the configuration does not name.
-func (c *client) stranger() (*http.Client, error) {
+// withoutCredentials returns the client for hosts that the configuration does not name.
+func (c *client) withoutCredentials() (*http.Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.bare == nil {
-		h, err := c.newHTTPClient(withoutCredentials(c.cfg))
+		h, err := c.newHTTPClient(bareConfig(c.cfg))
 		if err != nil {
 			return nil, err
 		}
@@ -118,7 +116,7 @@ func (c *client) stranger() (*http.Client, error) {
 
 var userAgent = "promrelay/" + cmp.Or(version.Version, "dev")
 
-// post sends r once. The answer's words are fit to be shown: a receiver or a proxy may repeat credentials in them.
+// post sends r once. The texts of the answer have no credentials, which a receiver or a proxy may repeat.
 func (c *client) post(ctx context.Context, r *request, attempt int) answer {
 	a := c.exchange(ctx, r, attempt)
 	a.text, a.location, a.err = c.secrets.Text(a.text), c.secrets.Text(a.location), c.secrets.Error(a.err)
@@ -144,9 +142,9 @@ func (c *client) exchange(ctx context.Context, r *request, attempt int) answer {
 		}
 		next := c.redirect(resp, to)
 		if next == nil {
-			return read(resp, time.Now())
+			return readAnswer(resp, time.Now())
 		}
-		read(resp, time.Now())
+		readAnswer(resp, time.Now())
 		if h, err = c.clientFor(next); err != nil {
 			return answer{err: err}
 		}
@@ -156,7 +154,7 @@ func (c *client) exchange(ctx context.Context, r *request, attempt int) answer {
 }
 
 // redirect returns where a request is to be sent again. Only 307 and 308 say that a POST stays one: after 301, 302 and 303 a
-// login page would be read, and its 200 taken for success. To another host samples go where the configuration names it.
+// login page would be read, and its 200 would count as success. Samples go to another host only where the configuration names it.
 func (c *client) redirect(resp *http.Response, from *url.URL) *url.URL {
 	if resp.StatusCode != http.StatusTemporaryRedirect && resp.StatusCode != http.StatusPermanentRedirect || !c.cfg.HTTPClientConfig.FollowRedirects {
 		return nil
@@ -166,7 +164,7 @@ func (c *client) redirect(resp *http.Response, from *url.URL) *url.URL {
 		return nil
 	}
 	if from.Scheme == "https" && to.Scheme == "http" {
-		return nil // what was secret stays so
+		return nil // what was encrypted stays encrypted
 	}
 	if to.Hostname() != c.url.Hostname() && !slices.Contains(c.hosts, to.Hostname()) {
 		return nil
@@ -179,7 +177,7 @@ func (c *client) clientFor(to *url.URL) (*http.Client, error) {
 	if to.Scheme == c.url.Scheme && to.Host == c.url.Host {
 		return c.current(time.Now()), nil
 	}
-	return c.stranger()
+	return c.withoutCredentials()
 }
 
 // newRequest returns the request of HTTP. See "Protocol" in the specification.
@@ -202,22 +200,4 @@ func newRequest(ctx context.Context, to *url.URL, r *request, attempt int) (*htt
 		h.Set("Retry-Attempt", strconv.Itoa(min(attempt, maxAttempt)))
 	}
 	return req, nil
-}
-
-// backoff is the pause before a retry: it doubles from one to the next, and no two relays take the same.
-type backoff struct {
-	min, max time.Duration
-	next     time.Duration
-}
-
-// pause returns how long to wait now; after is what the destination asked for. Chance only adds to it.
-func (b *backoff) pause(after time.Duration) time.Duration {
-	if b.next = 2 * b.next; b.next == 0 {
-		b.next = b.min
-	}
-	b.next = min(b.next, b.max)
-	if after > b.next {
-		return after + rand.N(after/10+1)
-	}
-	return b.next + rand.N(b.next/5+1)
 }

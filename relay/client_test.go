@@ -20,7 +20,7 @@ import (
 	"github.com/klauspost/compress/snappy"
 )
 
-// visits is a server that remembers who came.
+// visits is a server that remembers its requests.
 type visits struct {
 	*httptest.Server
 	mu   sync.Mutex
@@ -96,7 +96,7 @@ func TestRetryAttempt(t *testing.T) {
 	}
 }
 
-// TestNoAnswer is what a person is told where there was none. The URL's query is not among it.
+// TestNoAnswer is what the status says where there was no answer. It does not have the query of the URL.
 func TestNoAnswer(t *testing.T) {
 	hang := func(_ http.ResponseWriter, r *http.Request) {
 		select {
@@ -217,7 +217,7 @@ func TestClientIsRenewed(t *testing.T) {
 	if first != c.current(start) || opened.Load() != 1 {
 		t.Fatalf("the client is another one before its time, or %d connections were opened", opened.Load())
 	}
-	bare, err := c.stranger()
+	bare, err := c.withoutCredentials()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestClientIsRenewed(t *testing.T) {
 	if second == first {
 		t.Fatal("the client is the same one after its time")
 	}
-	if again, err := c.stranger(); err != nil || again == bare {
+	if again, err := c.withoutCredentials(); err != nil || again == bare {
 		t.Errorf("the client for other hosts is the old one (%v)", err)
 	}
 	if c.current(start.Add(2*clientLife-1)) != second || c.current(start.Add(2*clientLife)) == second {

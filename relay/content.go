@@ -14,29 +14,29 @@ import (
 	"promrelay/record"
 )
 
-// timeSeries is one series of a request, read back. Requests are read back only when something is wrong with them: to send
-// their samples by another version, in parts, or without what is too old.
+// timeSeries is one series of a request, read back. A request is read back only when it cannot be sent as it is: its samples
+// are sent by another version, in parts, or without those that are too old.
 type timeSeries struct {
 	labels     []string // names and values in turn, sorted by name
 	hash       uint32   // of the labels, as catalog.hash gives it
-	id         uint64   // seriesID of the labels, of what triage holds
+	id         uint64   // seriesID of the labels, set by the splitter
 	floats     []sample
 	histograms []record.Irregular
 	exemplars  []record.Irregular
 	typ        byte
 	help, unit string
 
-	spare   []record.Irregular // exemplars that are not sent any more
-	older   *timeSeries        // samples that are not sent until it is known what becomes of these; nil for none
-	tickets []*ticket          // what holds the position back for it
-	held    int                // samples that triage holds for it
+	unsentExemplars []record.Irregular // exemplars that are no longer sent
+	older           *timeSeries        // samples that are withheld until these are accepted or refused; nil for none
+	holds           []*positionHold    // that keep the position back for it
+	heldSamples     int                // samples that count as held by the splitter
 }
 
 func (s *timeSeries) samples() int { return len(s.floats) + len(s.histograms) }
 
 const minTime, maxTime = math.MinInt64, math.MaxInt64
 
-// between returns s with the samples whose timestamps lie in [from, to), and all the exemplars. Samples that were set apart stay with s.
+// between returns a copy of s with the samples whose timestamps lie in [from, to), and with all exemplars. Withheld samples stay with s.
 func (s *timeSeries) between(from, to int64) *timeSeries {
 	c := *s
 	c.floats, c.histograms, c.older = nil, nil, nil
@@ -66,12 +66,33 @@ func (s *timeSeries) times() []int64 {
 	return out
 }
 
-// all counts the samples, those set apart too.
+// all counts the samples, with those that are withheld.
 func (s *timeSeries) all() int {
 	if s.older == nil {
 		return s.samples()
 	}
 	return s.samples() + s.older.samples()
+}
+
+// withhold sets the samples before a time apart: they are not sent with s.
+func (s *timeSeries) withhold(before int64) {
+	older, rest := s.between(minTime, before), s.between(before, maxTime)
+	if older.samples() == 0 {
+		return
+	}
+	if s.older != nil {
+		older.floats, older.histograms = append(s.older.floats, older.floats...), append(s.older.histograms, older.histograms...)
+	}
+	s.older, s.floats, s.histograms = older, rest.floats, rest.histograms
+}
+
+// restore brings back the samples and exemplars that were not sent.
+func (s *timeSeries) restore() {
+	s.exemplars, s.unsentExemplars = append(s.exemplars, s.unsentExemplars...), nil
+	if s.older != nil {
+		s.floats, s.histograms = append(s.older.floats, s.floats...), append(s.older.histograms, s.histograms...)
+		s.older = nil
+	}
 }
 
 func count(ts []*timeSeries) (samples, exemplars int) {
@@ -82,7 +103,7 @@ func count(ts []*timeSeries) (samples, exemplars int) {
 	return samples, exemplars
 }
 
-// content reads a request back. Series that stand in it several times, since floats and histograms cannot be in one, become one.
+// content reads a request back. A series that stands in it several times, for its floats and its histograms, becomes one.
 func (r *request) content() ([]*timeSeries, error) {
 	body, err := snappy.Decode(nil, r.payload)
 	if err != nil {
@@ -100,12 +121,13 @@ func (r *request) content() ([]*timeSeries, error) {
 	return c.list, nil
 }
 
+// contents collects series by their labels.
 type contents struct {
 	list   []*timeSeries
 	byHash map[uint32][]*timeSeries
 }
 
-// of returns the series with these labels, which it has already or is new.
+// of returns the series with these labels, a new one if there is none yet.
 func (c *contents) of(labels []string) *timeSeries {
 	h := hashLabels(labels)
 	for _, s := range c.byHash[h] {
@@ -119,7 +141,7 @@ func (c *contents) of(labels []string) *timeSeries {
 	return s
 }
 
-// hashLabels is catalog.hash of labels that are no symbols.
+// hashLabels is catalog.hash for labels as strings.
 func hashLabels(labels []string) uint32 {
 	var h contentHash
 	for _, l := range labels {
@@ -207,7 +229,7 @@ func encode(ts []*timeSeries, version int) *request {
 	for _, s := range ts {
 		p := point{
 			typ: s.typ, help: symbols.Intern([]byte(s.help)), unit: symbols.Intern([]byte(s.unit)),
-			samples: s.floats, distinct: s.histograms, trailing: s.exemplars,
+			samples: s.floats, histograms: s.histograms, exemplars: s.exemplars,
 		}
 		for _, l := range s.labels {
 			p.labels = append(p.labels, symbols.Intern([]byte(l)))
@@ -224,26 +246,26 @@ func (r *request) with(ts []*timeSeries, version int) *request {
 	return q
 }
 
-// merge makes one of the series with the same labels.
+// merge returns ts with one series for those that have the same labels.
 func merge(ts []*timeSeries) []*timeSeries {
 	c := contents{byHash: map[uint32][]*timeSeries{}}
 	merged := map[*timeSeries]bool{}
 	for _, s := range ts {
-		s.join()
+		s.restore()
 		o := c.of(s.labels)
 		if merged[o] {
 			o.floats, o.histograms = append(o.floats, s.floats...), append(o.histograms, s.histograms...)
-			o.exemplars, o.held = append(o.exemplars, s.exemplars...), o.held+s.held
-			for _, k := range s.tickets {
-				if slices.Contains(o.tickets, k) {
+			o.exemplars, o.heldSamples = append(o.exemplars, s.exemplars...), o.heldSamples+s.heldSamples
+			for _, k := range s.holds {
+				if slices.Contains(o.holds, k) {
 					k.release(s.id)
 				} else {
-					o.tickets = append(o.tickets, k)
+					o.holds = append(o.holds, k)
 				}
 			}
 		} else {
 			*o = *s
-			o.tickets = slices.Clone(s.tickets)
+			o.holds = slices.Clone(s.holds)
 			merged[o] = true
 		}
 	}

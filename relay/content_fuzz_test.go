@@ -10,7 +10,7 @@ import (
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 )
 
-// wellFormed tells whether a message has no reference that leads nowhere, and only whole labels: requests are of this process.
+// wellFormed reports whether a message has no reference that leads nowhere, and only whole labels: requests are of this process.
 func wellFormed(body []byte, version int) bool {
 	if version == version1 {
 		return true
@@ -22,11 +22,11 @@ func wellFormed(body []byte, version int) bool {
 	refs := []uint32{}
 	for _, t := range m.Timeseries {
 		refs = append(append(refs, t.LabelsRefs...), t.Metadata.HelpRef, t.Metadata.UnitRef)
-		odd := len(t.LabelsRefs)
+		parity := len(t.LabelsRefs)
 		for _, e := range t.Exemplars {
-			refs, odd = append(refs, e.LabelsRefs...), odd|len(e.LabelsRefs)
+			refs, parity = append(refs, e.LabelsRefs...), parity|len(e.LabelsRefs)
 		}
-		if odd%2 != 0 || t.Metadata.Type < 0 || t.Metadata.Type > 127 {
+		if parity%2 != 0 || t.Metadata.Type < 0 || t.Metadata.Type > 127 {
 			return false
 		}
 	}

@@ -195,7 +195,7 @@ func TestInVersion(t *testing.T) {
 	}
 	for more, tt := range tests {
 		t.Run(more, func(t *testing.T) {
-			d := &destination{cfg: dest(t, "http://host/", more)}
+			s := &sender{cfg: dest(t, "http://host/", more)}
 			everySeed(t, func(t *testing.T, m *maker) {
 				ts := m.series(5)
 				for _, s := range ts { // exemplars go beside samples
@@ -204,10 +204,10 @@ func TestInVersion(t *testing.T) {
 					}
 				}
 				r := encode(ts, version2)
-				if d.inVersion(r, version2) != r {
+				if s.inVersion(r, version2) != r {
 					t.Error("the version that it is has another request")
 				}
-				q := d.inVersion(r, version1)
+				q := s.inVersion(r, version1)
 				var want []*timeSeries
 				var left totals
 				for _, s := range ts {
@@ -224,8 +224,8 @@ func TestInVersion(t *testing.T) {
 						want = append(want, &c)
 					}
 				}
-				if q.left != left || q.all()+q.left.histograms != r.all() || q.exemplars+q.left.exemplars != r.exemplars {
-					t.Errorf("%+v of %+v, left %+v, want %+v", q.totals, r.totals, q.left, left)
+				if q.omitted != left || q.all()+q.omitted.histograms != r.all() || q.exemplars+q.omitted.exemplars != r.exemplars {
+					t.Errorf("%+v of %+v, left %+v, want %+v", q.totals, r.totals, q.omitted, left)
 				}
 				if got, want := text(mustRead(t, q), version1), text(want, version1); got != want {
 					t.Errorf("%s\nwant\n%s", got, want)
@@ -240,7 +240,7 @@ func points(lists ...[]*timeSeries) (out []string) {
 	for _, ts := range lists {
 		for _, s := range ts {
 			c := *s
-			c.join()
+			c.restore()
 			for _, f := range c.floats {
 				out = append(out, fmt.Sprintf("%q %d %x %d", c.labels, f.time, math.Float64bits(f.value), f.start))
 			}
@@ -300,14 +300,14 @@ func TestParts(t *testing.T) {
 			}
 			before, times := s.all(), s.times()
 			at := times[m.IntN(len(times))]
-			s.setApart(at)
+			s.withhold(at)
 			if s.all() != before || s.samples() > 0 && s.times()[0] < at || s.older != nil && s.older.times()[len(s.older.times())-1] >= at {
 				t.Errorf("set apart before %d: %d of %d samples", at, s.all(), before)
 			}
 		}
 		same(t, "set apart", points(merged), all)
 		for _, s := range merged {
-			if s.join(); s.older != nil || !inTime(s) {
+			if s.restore(); s.older != nil || !inTime(s) {
 				t.Errorf("%q joined is not in order of time", s.labels)
 			}
 		}
@@ -317,12 +317,12 @@ func TestParts(t *testing.T) {
 
 // TestMergeTickets: what holds the position back for several parts of a series does so for the whole, once.
 func TestMergeTickets(t *testing.T) {
-	one, two := &ticket{left: map[uint64]int{7: 2}}, &ticket{left: map[uint64]int{7: 1}}
-	part := func(ms int64, tickets ...*ticket) *timeSeries {
-		return &timeSeries{labels: []string{"a", "b"}, id: 7, floats: []sample{{1, ms, 0}}, tickets: tickets, held: 1}
+	one, two := &positionHold{pieces: map[uint64]int{7: 2}}, &positionHold{pieces: map[uint64]int{7: 1}}
+	part := func(ms int64, holds ...*positionHold) *timeSeries {
+		return &timeSeries{labels: []string{"a", "b"}, id: 7, floats: []sample{{1, ms, 0}}, holds: holds, heldSamples: 1}
 	}
 	got := merge([]*timeSeries{part(2, one), part(1, one), part(3, two)})
-	if len(got) != 1 || got[0].held != 3 || !slices.Equal(got[0].tickets, []*ticket{one, two}) || one.left[7] != 1 || two.left[7] != 1 {
+	if len(got) != 1 || got[0].heldSamples != 3 || !slices.Equal(got[0].holds, []*positionHold{one, two}) || one.pieces[7] != 1 || two.pieces[7] != 1 {
 		t.Errorf("%+v; %+v, %+v", got[0], one, two)
 	}
 }

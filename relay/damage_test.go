@@ -116,7 +116,7 @@ func TestDamagedFrames(t *testing.T) {
 	if lost != 0 {
 		t.Fatalf("%d samples of a sound log are lost", lost)
 	}
-	for i, f := range frames[:len(frames)-1] { // that the last one is missing is told by what comes behind it
+	for i, f := range frames[:len(frames)-1] { // a missing last frame shows only by what follows it
 		damaged := t.TempDir()
 		b := append([]byte(nil), sound...)
 		b[f.End.Offset-1] ^= 1

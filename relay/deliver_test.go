@@ -134,6 +134,8 @@ func TestLag(t *testing.T) {
 	w, recv := setup(t)
 	slow := newReceiver(t)
 	release := make(chan struct{})
+	answer := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(answer) // before the receiver closes, which waits for its requests
 	slow.answer = func(int, http.ResponseWriter, []string) int { <-release; return 0 }
 	r := start(t, w, Settings{Destinations: []config.Destination{dest(t, recv.URL, "name: fast\n"), dest(t, slow.URL, "name: slow\n")}},
 		func(r *Relay) { r.feed.limit = 64 << 10 })
@@ -148,7 +150,7 @@ func TestLag(t *testing.T) {
 	if gone == 0 {
 		t.Error("the feed holds everything; the test shows nothing")
 	}
-	close(release)
+	answer()
 	r.drain(t)
 	n, twice := slow.count()
 	if n != wr.samples || twice != 0 {

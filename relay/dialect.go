@@ -10,34 +10,34 @@ import (
 )
 
 const (
-	// askAgain is after how long a destination that takes 1.0 is asked for 2.0 again.
-	askAgain = time.Hour
-	// askSoon is that time where the destination took 2.0 before: it doubles, up to askAgain.
-	askSoon = time.Minute
-	// barrenAfter is after how long of refusals, with no sample taken, a confirmed 2.0 is doubted: another receiver may stand there now.
-	barrenAfter = 10 * time.Second
+	// maxAskPause is after how long 2.0 is tried again with a destination that gets 1.0.
+	maxAskPause = time.Hour
+	// minAskPause is that time where the destination has understood 2.0 before. It doubles each time, up to maxAskPause.
+	minAskPause = time.Minute
+	// doubtAfter is after how long with nothing but refusals a confirmed 2.0 is no longer sure: another receiver may have the URL now.
+	doubtAfter = 10 * time.Second
 )
 
-// dialect knows which version of remote write a destination speaks. Where the configuration leaves it open, that is 2.0
-// until the destination shows that it takes 1.0 instead.
+// dialect knows which version of remote write a destination understands. Where the configuration leaves the version open, it is 2.0
+// until answers show that the destination understands only 1.0.
 type dialect struct {
 	negotiate bool
-	url       string             // whose answers it knows
-	keep      func(string) error // stores what was learnt beside the position; may be nil
+	url       string             // without what may be secret
+	store     func(string) error // stores a note beside the position; may be nil
 
-	mu          sync.Mutex
-	version     int
-	confirmed   bool // 2.0
-	taken       bool // 1.0
-	odd         int  // answers in a row that do not fit a confirmed 2.0
-	confirmedAt time.Time
-	refused     time.Time // when the first refusal came since 2.0 was confirmed last, zero for none
-	again       time.Duration
-	askAt       time.Time // when 2.0 is asked for again, while the version is 1.0
-	reason      string    // the answer to 2.0 for which it is
+	mu           sync.Mutex // guards what follows
+	version      int
+	confirmed2   bool          // see known
+	accepted1    bool          // see known
+	mismatches   int           // see known
+	confirmedAt  time.Time     // when 2.0 was confirmed last
+	refusedSince time.Time     // the first refusal since then, zero for none
+	askPause     time.Duration // until askAt, the last time
+	askAt        time.Time     // when 2.0 is tried again, while the version is 1.0
+	reason       string        // why the version is 1.0: the answer to 2.0
 }
 
-// learnt is what a dialect stores.
+// learnt is the note that a dialect stores.
 type learnt struct {
 	URL     string    `json:"url"` // without what may be secret
 	Version int       `json:"version"`
@@ -45,107 +45,107 @@ type learnt struct {
 	AskAt   time.Time `json:"ask_at,omitzero"`
 }
 
-// maxReason bounds what is stored of an answer, in bytes: it stands beside a position, where there is little room.
+// maxReason bounds what is stored of an answer, in bytes. There is little room beside a position.
 const maxReason = 300
 
-// newDialect returns what is known of a destination, note being what an earlier one has stored. Version is that of
-// the configuration, which holds where negotiate is false.
-func newDialect(url string, negotiate bool, version int, note string, keep func(string) error) *dialect {
-	d := &dialect{negotiate: negotiate, url: url, keep: keep, version: version, again: askAgain}
+// newDialect returns what is known of a destination. Note is what an earlier dialect has stored. Version is the configured one where
+// negotiate is false, else 2.0.
+func newDialect(url string, negotiate bool, version int, note string, store func(string) error) *dialect {
+	d := &dialect{negotiate: negotiate, url: url, store: store, version: version, askPause: maxAskPause}
 	var l learnt
 	if json.Unmarshal([]byte(note), &l) != nil || l.URL != url || !negotiate && l.Version != version {
 		return d
 	}
 	switch l.Version {
 	case version1:
-		d.version, d.taken, d.reason, d.askAt = version1, true, l.Reason, l.AskAt
-		if most := time.Now().Add(askAgain); d.askAt.After(most) { // the clock was ahead
-			d.askAt = most
+		d.version, d.accepted1, d.reason, d.askAt = version1, true, l.Reason, l.AskAt
+		if latest := time.Now().Add(maxAskPause); d.askAt.After(latest) { // the clock was ahead
+			d.askAt = latest
 		}
 	case version2:
-		d.confirmed = true
+		d.confirmed2 = true
 	}
 	return d
 }
 
-// speaks returns the version for the next request. Where it is time to ask for 2.0 again, one request does.
-func (d *dialect) speaks(now time.Time) int {
+// forNext returns the version for the next request. When it is time to try 2.0 again, one request gets 2.0.
+func (d *dialect) forNext(now time.Time) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.version == version1 && d.negotiate && !now.Before(d.askAt) {
-		d.again = min(2*d.again, askAgain)
-		d.askAt = now.Add(d.again)
+		d.askPause = min(2*d.askPause, maxAskPause)
+		d.askAt = now.Add(d.askPause)
 		return version2
 	}
 	return d.version
 }
 
-// inForce returns the version that is not being tried.
+// inForce returns the version of all requests that are no such try, and why it is 1.0.
 func (d *dialect) inForce() (version int, reason string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.version, d.reason
 }
 
-// understood tells whether an answer has shown that the version in force is understood.
+// understood reports whether an answer has shown that the version in force is understood.
 func (d *dialect) understood() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.version == version2 && d.confirmed || d.version == version1 && d.taken
+	return d.version == version2 && d.confirmed2 || d.version == version1 && d.accepted1
 }
 
 // fill sets what a decision needs to know.
 func (d *dialect) fill(k *known, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	k.negotiate, k.confirmed, k.taken, k.odd = d.negotiate, d.confirmed && d.version == version2, d.taken, d.odd
-	k.barren = k.confirmed && !d.refused.IsZero() && now.Sub(d.refused) > barrenAfter
+	k.negotiate, k.confirmed2, k.accepted1, k.mismatches = d.negotiate, d.confirmed2 && d.version == version2, d.accepted1, d.mismatches
+	k.onlyRefuses = k.confirmed2 && !d.refusedSince.IsZero() && now.Sub(d.refusedSince) > doubtAfter
 }
 
-// confirm takes note that 2.0 was understood. Changed tells that it is news.
-func (d *dialect) confirm() (changed bool) {
+// confirm2 records that 2.0 was understood. Changed: that was not known.
+func (d *dialect) confirm2() (changed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	changed = !d.confirmed || d.version != version2
-	d.odd, d.refused, d.confirmedAt = 0, time.Time{}, time.Now()
+	changed = !d.confirmed2 || d.version != version2
+	d.mismatches, d.refusedSince, d.confirmedAt = 0, time.Time{}, time.Now()
 	if !changed {
 		return false
 	}
-	d.version, d.confirmed, d.reason = version2, true, ""
+	d.version, d.confirmed2, d.reason = version2, true, ""
 	d.storeLocked()
 	return changed
 }
 
-// doubt takes note of an answer that does not fit a confirmed 2.0.
-func (d *dialect) doubt() {
+// mismatch records an answer that does not fit a confirmed 2.0.
+func (d *dialect) mismatch() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.odd++
+	d.mismatches++
 }
 
-// heard takes note of an answer that shows that a confirmed 2.0 is understood, though it refuses something.
-func (d *dialect) heard() {
+// clearRefusals records that a request of 2.0 was accepted in part at least.
+func (d *dialect) clearRefusals() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.refused = time.Time{}
+	d.refusedSince = time.Time{}
 }
 
-// refusal takes note of a refusal by 2.0.
-func (d *dialect) refusal(now time.Time) {
+// noteRefusal records that a request of 2.0 was refused.
+func (d *dialect) noteRefusal(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.refused.IsZero() {
-		d.refused = now
+	if d.refusedSince.IsZero() {
+		d.refusedSince = now
 	}
 }
 
-// took takes note that 1.0 was understood by a request that was sent at a time, which 2.0 was not for the reason; empty where 2.0 was not
-// tried. Changed tells that the version has changed.
-func (d *dialect) took(sent time.Time, reason string) (changed bool) {
+// accept1 records that a 1.0 request was accepted, which was sent at a time. Reason is the answer to the same samples by 2.0; it is
+// empty where 2.0 was not tried. Changed: the version is 1.0 from now on.
+func (d *dialect) accept1(sent time.Time, reason string) (changed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	news := !d.taken
-	d.taken = true
+	news := !d.accepted1
+	d.accepted1 = true
 	if !d.negotiate || reason == "" || d.version == version1 {
 		if news && d.version == version1 {
 			d.storeLocked()
@@ -155,23 +155,23 @@ func (d *dialect) took(sent time.Time, reason string) (changed bool) {
 	if d.confirmedAt.After(sent) {
 		return false
 	}
-	d.again = askAgain
-	if d.confirmed {
-		d.again = askSoon
+	d.askPause = maxAskPause
+	if d.confirmed2 {
+		d.askPause = minAskPause
 	}
-	d.askAt = sent.Add(d.again)
-	if d.confirmed && !d.refused.IsZero() {
-		d.askAt = sent // it may be that the receiver is well since a moment ago, by 2.0 too
+	d.askAt = sent.Add(d.askPause)
+	if d.confirmed2 && !d.refusedSince.IsZero() {
+		d.askAt = sent // the receiver may work again since a moment ago, also by 2.0
 	}
-	d.version, d.odd, d.refused = version1, 0, time.Time{}
+	d.version, d.mismatches, d.refusedSince = version1, 0, time.Time{}
 	d.reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")
 	d.storeLocked()
 	return true
 }
 
-// storeLocked stores what is known; the caller holds mu. A note that does not fit is stored without the reason.
+// storeLocked stores what is known. A note that does not fit is stored without the reason.
 func (d *dialect) storeLocked() {
-	if d.keep == nil {
+	if d.store == nil {
 		return
 	}
 	l := learnt{URL: d.url, Version: d.version, Reason: d.reason, AskAt: d.askAt}
@@ -181,7 +181,7 @@ func (d *dialect) storeLocked() {
 	for _, reason := range slices.Compact([]string{l.Reason, ""}) {
 		l.Reason = reason
 		text, err := json.Marshal(l)
-		if errors.Join(err, d.keep(string(text))) == nil {
+		if errors.Join(err, d.store(string(text))) == nil {
 			return
 		}
 	}

@@ -32,9 +32,9 @@ func (s *slot) dialect() *dialect { return newDialect(here, true, version2, s.no
 // TestDialectNote stores what was learnt and reads it in the next life.
 func TestDialectNote(t *testing.T) {
 	type want struct {
-		version          int
-		confirmed, taken bool
-		reason           string
+		version             int
+		confirmed, accepted bool
+		reason              string
 	}
 	tests := map[string]struct {
 		room  int
@@ -42,15 +42,15 @@ func TestDialectNote(t *testing.T) {
 		want  want
 	}{
 		"nothing":                          {1000, func(*dialect) {}, want{version2, false, false, ""}},
-		"2.0":                              {1000, func(d *dialect) { d.confirm() }, want{version2, true, false, ""}},
-		"1.0":                              {1000, func(d *dialect) { d.took(time.Now(), "415: no") }, want{version1, false, true, "415: no"}},
-		"1.0 and then 2.0":                 {1000, func(d *dialect) { d.took(time.Now(), "415: no"); d.confirm() }, want{version2, true, false, ""}},
-		"2.0 and then 1.0":                 {1000, func(d *dialect) { d.confirm(); d.took(time.Now(), "415: no") }, want{version1, false, true, "415: no"}},
-		"1.0 that was not asked for":       {1000, func(d *dialect) { d.took(time.Now(), "") }, want{version2, false, false, ""}},
-		"a reason that is too long":        {1000, func(d *dialect) { d.took(time.Now(), strings.Repeat("x", 2*maxReason)) }, want{version1, false, true, strings.Repeat("x", maxReason)}},
-		"a reason that has no room":        {200, func(d *dialect) { d.took(time.Now(), strings.Repeat("x", maxReason)) }, want{version1, false, true, ""}},
-		"no room at all":                   {3, func(d *dialect) { d.took(time.Now(), "415: no") }, want{version2, false, false, ""}},
-		"a reason that JSON writes longer": {1000, func(d *dialect) { d.took(time.Now(), strings.Repeat("<", maxReason)) }, want{version1, false, true, ""}},
+		"2.0":                              {1000, func(d *dialect) { d.confirm2() }, want{version2, true, false, ""}},
+		"1.0":                              {1000, func(d *dialect) { d.accept1(time.Now(), "415: no") }, want{version1, false, true, "415: no"}},
+		"1.0 and then 2.0":                 {1000, func(d *dialect) { d.accept1(time.Now(), "415: no"); d.confirm2() }, want{version2, true, false, ""}},
+		"2.0 and then 1.0":                 {1000, func(d *dialect) { d.confirm2(); d.accept1(time.Now(), "415: no") }, want{version1, false, true, "415: no"}},
+		"1.0 that was not asked for":       {1000, func(d *dialect) { d.accept1(time.Now(), "") }, want{version2, false, false, ""}},
+		"a reason that is too long":        {1000, func(d *dialect) { d.accept1(time.Now(), strings.Repeat("x", 2*maxReason)) }, want{version1, false, true, strings.Repeat("x", maxReason)}},
+		"a reason that has no room":        {200, func(d *dialect) { d.accept1(time.Now(), strings.Repeat("x", maxReason)) }, want{version1, false, true, ""}},
+		"no room at all":                   {3, func(d *dialect) { d.accept1(time.Now(), "415: no") }, want{version2, false, false, ""}},
+		"a reason that JSON writes longer": {1000, func(d *dialect) { d.accept1(time.Now(), strings.Repeat("<", maxReason)) }, want{version1, false, true, ""}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestDialectNote(t *testing.T) {
 			var k known
 			got.version, got.reason = d.inForce()
 			d.fill(&k, time.Now())
-			got.confirmed, got.taken = k.confirmed, k.taken
+			got.confirmed, got.accepted = k.confirmed2, k.accepted1
 			if got != tt.want {
 				t.Errorf("%+v, want %+v, of %s", got, tt.want, s.note)
 			}
@@ -77,14 +77,14 @@ func TestDialectForced(t *testing.T) {
 	for _, version := range []int{version1, version2} {
 		s := &slot{room: 1000, note: `{"url":"` + here + `","version":1,"reason":"of another life"}`}
 		d := newDialect(here, false, version, s.note, s.keep)
-		d.took(time.Now(), "415: no")
-		for range 2 * oddAnswers {
-			d.doubt()
+		d.accept1(time.Now(), "415: no")
+		for range 2 * maxMismatches {
+			d.mismatch()
 		}
-		if got := d.speaks(time.Now().Add(2 * askAgain)); got != version || s.tries > 0 {
+		if got := d.forNext(time.Now().Add(2 * maxAskPause)); got != version || s.tries > 0 {
 			t.Errorf("%d instead of %d; %d notes", got, version, s.tries)
 		}
-		if d.took(time.Now(), "415") {
+		if d.accept1(time.Now(), "415") {
 			t.Error("the version has changed")
 		}
 	}
@@ -108,7 +108,7 @@ func TestDialectStrangeNotes(t *testing.T) {
 			var k known
 			d := (&slot{note: note}).dialect()
 			d.fill(&k, time.Now())
-			if version, reason := d.inForce(); version != version2 || reason != "" || k.confirmed || k.taken {
+			if version, reason := d.inForce(); version != version2 || reason != "" || k.confirmed2 || k.accepted1 {
 				t.Errorf("version %d for %q, %+v", version, reason, k)
 			}
 		})
@@ -121,7 +121,7 @@ func TestDialectAsks(t *testing.T) {
 	asks := func(d *dialect, within time.Duration) (at []time.Duration) {
 		start := time.Now()
 		for end := start.Add(within); !time.Now().After(end); time.Sleep(time.Second) {
-			if d.speaks(time.Now()) == version2 {
+			if d.forNext(time.Now()) == version2 {
 				at = append(at, time.Since(start))
 			}
 		}
@@ -141,48 +141,48 @@ func TestDialectAsks(t *testing.T) {
 	tests := map[string]func(*testing.T, *slot){
 		"once an hour": func(t *testing.T, s *slot) {
 			d := s.dialect()
-			d.took(time.Now(), "415")
+			d.accept1(time.Now(), "415")
 			same(t, asks(d, 3*time.Hour), time.Hour, 2*time.Hour, 3*time.Hour)
 		},
 		"doubling where 2.0 was confirmed": func(t *testing.T, s *slot) {
 			d := s.dialect()
-			d.confirm()
-			d.took(time.Now(), "415")
+			d.confirm2()
+			d.accept1(time.Now(), "415")
 			m := time.Minute
 			same(t, asks(d, 4*time.Hour), m, 3*m, 7*m, 15*m, 31*m, 63*m, 123*m, 183*m)
 		},
 		"anew after it was confirmed again": func(t *testing.T, s *slot) {
 			d := s.dialect()
-			d.confirm()
-			d.took(time.Now(), "415")
+			d.confirm2()
+			d.accept1(time.Now(), "415")
 			asks(d, 30*time.Minute)
-			d.confirm()
-			if got := d.speaks(time.Now()); got != version2 {
+			d.confirm2()
+			if got := d.forNext(time.Now()); got != version2 {
 				t.Fatalf("version %d", got)
 			}
-			d.took(time.Now(), "415")
+			d.accept1(time.Now(), "415")
 			same(t, asks(d, 4*time.Minute), time.Minute, 3*time.Minute)
 		},
 		"what it takes by 1.0 does not put it off": func(t *testing.T, s *slot) {
 			d := s.dialect()
-			d.took(time.Now(), "415")
+			d.accept1(time.Now(), "415")
 			time.Sleep(time.Hour - time.Second)
-			d.took(time.Now(), "415 again")
-			d.took(time.Now(), "")
+			d.accept1(time.Now(), "415 again")
+			d.accept1(time.Now(), "")
 			same(t, asks(d, 10*time.Second), time.Second)
 		},
 		"a restart does not put it off": func(t *testing.T, s *slot) {
-			s.dialect().took(time.Now(), "415")
+			s.dialect().accept1(time.Now(), "415")
 			time.Sleep(50 * time.Minute)
 			same(t, asks(s.dialect(), 20*time.Minute), 10*time.Minute)
 		},
 		"after a restart that took long at once": func(t *testing.T, s *slot) {
-			s.dialect().took(time.Now(), "415")
+			s.dialect().accept1(time.Now(), "415")
 			time.Sleep(5 * time.Hour)
 			same(t, asks(s.dialect(), time.Hour), 0, time.Hour)
 		},
 		"within the hour where the clock was ahead": func(t *testing.T, s *slot) {
-			s.dialect().took(time.Now().AddDate(1, 0, 0), "415")
+			s.dialect().accept1(time.Now().AddDate(1, 0, 0), "415")
 			same(t, asks(s.dialect(), 90*time.Minute), time.Hour)
 		},
 		"a note without a time at once": func(t *testing.T, s *slot) {
@@ -197,35 +197,35 @@ func TestDialectAsks(t *testing.T) {
 	}
 }
 
-// TestDialectOdd: odd answers count in a row.
-func TestDialectOdd(t *testing.T) {
+// TestDialectMismatches: mismatches count in a row.
+func TestDialectMismatches(t *testing.T) {
 	d := (&slot{room: 1000}).dialect()
-	odd := func() int {
+	mismatches := func() int {
 		var k known
 		d.fill(&k, time.Now())
-		return k.odd
+		return k.mismatches
 	}
-	if !d.confirm() || d.confirm() {
+	if !d.confirm2() || d.confirm2() {
 		t.Error("the first confirmation is news, and no other")
 	}
-	for range oddAnswers {
-		d.doubt()
+	for range maxMismatches {
+		d.mismatch()
 	}
-	if odd() != oddAnswers {
-		t.Errorf("%d odd answers", odd())
+	if mismatches() != maxMismatches {
+		t.Errorf("%d mismatches", mismatches())
 	}
-	if d.confirm(); odd() != 0 {
-		t.Errorf("%d odd answers after one that fits", odd())
+	if d.confirm2(); mismatches() != 0 {
+		t.Errorf("%d mismatches after one that fits", mismatches())
 	}
-	d.doubt()
-	if !d.took(time.Now(), "415") || odd() != 0 {
-		t.Errorf("%d odd answers after the change to 1.0", odd())
+	d.mismatch()
+	if !d.accept1(time.Now(), "415") || mismatches() != 0 {
+		t.Errorf("%d mismatches after the change to 1.0", mismatches())
 	}
 	var k known
-	if d.fill(&k, time.Now()); k.confirmed {
+	if d.fill(&k, time.Now()); k.confirmed2 {
 		t.Error("2.0 counts as confirmed while 1.0 is in force")
 	}
-	if !d.confirm() {
+	if !d.confirm2() {
 		t.Error("the way back is no news")
 	}
 }
@@ -234,7 +234,7 @@ func TestDialectOdd(t *testing.T) {
 func TestDialectNoteIsText(t *testing.T) {
 	for _, reason := range []string{"no \xff\xfe", strings.Repeat("x", maxReason-1) + "ü", `"quoted" \ and`, "a\nb"} {
 		s := &slot{room: 4000}
-		s.dialect().took(time.Now(), reason)
+		s.dialect().accept1(time.Now(), reason)
 		if !json.Valid([]byte(s.note)) {
 			t.Errorf("%q", s.note)
 		}
@@ -251,10 +251,10 @@ func TestDialectUnderstood(t *testing.T) {
 		want  bool
 	}{
 		"nothing answered":      {func(*dialect) {}, false},
-		"an odd answer to 2.0":  {func(d *dialect) { d.doubt() }, false},
-		"2.0 confirmed":         {func(d *dialect) { d.confirm() }, true},
-		"1.0 taken after 2.0":   {func(d *dialect) { d.took(time.Now(), "415") }, true},
-		"1.0 taken, 2.0 before": {func(d *dialect) { d.confirm(); d.took(time.Now(), "415") }, true},
+		"a mismatch of 2.0":     {func(d *dialect) { d.mismatch() }, false},
+		"2.0 confirmed":         {func(d *dialect) { d.confirm2() }, true},
+		"1.0 taken after 2.0":   {func(d *dialect) { d.accept1(time.Now(), "415") }, true},
+		"1.0 taken, 2.0 before": {func(d *dialect) { d.confirm2(); d.accept1(time.Now(), "415") }, true},
 	} {
 		s := &slot{room: 1000}
 		d := s.dialect()
@@ -272,30 +272,30 @@ func TestDialectUnderstood(t *testing.T) {
 func TestDialectBarren(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := (&slot{room: 1000}).dialect()
-		barren := func() bool {
+		onlyRefuses := func() bool {
 			var k known
 			d.fill(&k, time.Now())
-			return k.barren
+			return k.onlyRefuses
 		}
-		d.refusal(time.Now())
-		time.Sleep(2 * barrenAfter)
-		if barren() {
+		d.noteRefusal(time.Now())
+		time.Sleep(2 * doubtAfter)
+		if onlyRefuses() {
 			t.Error("2.0 is doubted before it was confirmed")
 		}
-		d.confirm()
+		d.confirm2()
 		time.Sleep(time.Hour)
-		d.refusal(time.Now())
-		if barren() {
+		d.noteRefusal(time.Now())
+		if onlyRefuses() {
 			t.Error("one refusal after an hour without requests is enough")
 		}
-		time.Sleep(barrenAfter / 2)
-		d.refusal(time.Now())
-		time.Sleep(barrenAfter/2 + time.Second)
-		if !barren() {
+		time.Sleep(doubtAfter / 2)
+		d.noteRefusal(time.Now())
+		time.Sleep(doubtAfter/2 + time.Second)
+		if !onlyRefuses() {
 			t.Error("refusals for a while are not enough")
 		}
-		if d.confirm(); barren() {
-			t.Error("2.0 is doubted though a sample was taken")
+		if d.confirm2(); onlyRefuses() {
+			t.Error("2.0 is doubted though a sample was accepted")
 		}
 	})
 }

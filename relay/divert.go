@@ -4,89 +4,91 @@ import (
 	"context"
 )
 
-// divert takes the samples of members out of r. It waits while too many are held. A nil request has nothing left; false: ctx
-// has ended.
-func (t *triage) divert(ctx context.Context, r *request) (*request, bool) {
+// divert takes those samples out of r whose series the splitter has. It waits while the splitter holds too many samples.
+// Rest is nil where nothing is left of r. False: ctx has ended.
+func (t *splitter) divert(ctx context.Context, r *request) (rest *request, ok bool) {
 	if !t.active.Load() {
 		return r, true
 	}
 	ts, err := r.content()
 	if err != nil {
-		return r, true // which is not of ours, then
+		return r, true // the receiver says what is wrong with it
 	}
-	var rest []*timeSeries
+	var others []*timeSeries
 	for {
-		change, ok := t.tryDivert(r, ts, &rest)
+		change, ok := t.tryDivert(r, ts, &others)
 		if ok {
 			break
 		}
-		t.full.Store(true)
+		t.sender.governor.noteRetry() // more shards would not help
 		select {
 		case <-ctx.Done():
 			return nil, false
 		case <-change:
 		}
 	}
-	switch len(rest) {
+	switch len(others) {
 	case len(ts):
 		return r, true
 	case 0:
 		return nil, true
 	}
-	return r.with(rest, r.version), true
+	return r.with(others, r.version), true
 }
 
-// tryDivert is divert where there is room for the samples; else the channel is closed when there may be.
-func (t *triage) tryDivert(r *request, ts []*timeSeries, rest *[]*timeSeries) (<-chan struct{}, bool) {
+// tryDivert does what divert does where there is room for the samples. Else it returns false, and a channel that is closed at the
+// next change.
+func (t *splitter) tryDivert(r *request, ts []*timeSeries, others *[]*timeSeries) (<-chan struct{}, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	*rest = nil
+	*others = nil
 	var waiting, aside []*timeSeries
 	for _, s := range ts {
-		switch m := t.members[s.hash]; {
+		switch m := t.series[s.hash]; {
 		case m == nil:
-			*rest = append(*rest, s)
+			*others = append(*others, s)
 		case m.aside:
 			aside = append(aside, s)
 		default:
 			waiting = append(waiting, s)
 		}
 	}
-	if n, _ := count(waiting); t.held > 0 && n > 0 && t.held+n > triageBatches*t.d.cfg.QueueConfig.MaxSamplesPerSend {
+	if n, _ := count(waiting); t.heldSamples > 0 && n > 0 && t.heldSamples+n > heldRequests*t.sender.cfg.QueueConfig.MaxSamplesPerSend {
 		return t.change, false
 	}
 	if len(waiting) > 0 {
 		t.holdLocked(r.from, waiting)
 	}
 	for _, s := range waiting {
-		m := t.members[s.hash]
+		m := t.series[s.hash]
 		m.waiting = append(m.waiting, s)
 	}
 	for _, s := range aside {
 		t.holdLocked(r.from, []*timeSeries{s})
-		t.keepAsideLocked(t.members[s.hash], s)
+		t.keepAsideLocked(t.series[s.hash], s)
 	}
 	if len(aside) > 0 {
-		t.changedLocked()
+		t.notifyLocked()
 	}
 	return nil, true
 }
 
-// keepAsideLocked keeps samples of a series that is set aside, and for them drops its oldest ones where there are too many in all.
-func (t *triage) keepAsideLocked(m *member, s *timeSeries) {
-	t.held -= s.held
-	s.held = 0
-	if !m.holds {
-		m.loosen(s)
+// keepAsideLocked adds samples to a series that is set aside. Where there are too many of such samples in all, it drops the oldest
+// ones of this series.
+func (t *splitter) keepAsideLocked(m *seriesState, s *timeSeries) {
+	t.heldSamples -= s.heldSamples
+	s.heldSamples = 0
+	if !m.holdsPosition {
+		m.stopHolding(s)
 		t.releaseLocked(s)
 	}
 	m.waiting = append(m.waiting, s)
-	t.aside += s.samples()
-	for t.aside > asideSamples && len(m.waiting) > 0 {
+	t.asideSamples += s.samples()
+	for t.asideSamples > maxAsideSamples && len(m.waiting) > 0 {
 		oldest := m.waiting[0]
 		m.waiting = m.waiting[1:]
 		t.releaseLocked(oldest)
-		t.aside -= oldest.samples()
-		t.d.metrics.dropped.WithLabelValues(dropAside).Add(float64(oldest.samples()))
+		t.asideSamples -= oldest.samples()
+		t.sender.metrics.dropped.WithLabelValues(dropAside).Add(float64(oldest.samples()))
 	}
 }

@@ -194,7 +194,7 @@ func (r *receiver) count() (n, twice int) {
 	return n, twice
 }
 
-// inOrder tells the series whose samples, repeated ones left out, did not come in order of time.
+// inOrder reports the series whose samples did not come in order of time. Repeated samples do not count.
 func (r *receiver) inOrder(t *testing.T) {
 	t.Helper()
 	r.mu.Lock()

@@ -16,8 +16,8 @@ import (
 	"promrelay/wal"
 )
 
-// A panic in a lane while the pump waits for a lane.
-func TestPanicInLaneCostsNoBlock(t *testing.T) {
+// A panic in a shard while pump waits for a shard.
+func TestPanicInShardCostsNoBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, fake.Plain().With(fake.Back(fake.Latency(300*time.Millisecond))), 60,
 			"queue_config: {batch_send_deadline: 500ms, min_shards: 1, max_shards: 1, max_samples_per_send: 20}\n")
@@ -32,7 +32,7 @@ func TestPanicInLaneCostsNoBlock(t *testing.T) {
 		b := w.audit()
 		t.Logf("%v panics; scraped %d, missing %d, counted lost %d", panics, b.scraped, b.missing, lost)
 		if b.missing > 0 {
-			t.Errorf("%d good samples are missing after a panic in a lane", b.missing)
+			t.Errorf("%d good samples are missing after a panic in a shard", b.missing)
 		}
 	})
 }
@@ -42,10 +42,10 @@ func TestPanicLeavesNoMutexLocked(t *testing.T) {
 	w := newWorld(t, fake.Plain(), 20, "")
 	time.Sleep(200 * time.Millisecond)
 	d := w.relay.running[0].current.Load()
-	d.triage.mu.Lock()
-	d.triage.members[7] = &member{aside: true, waiting: []*timeSeries{nil}} // as a fault would
-	d.triage.changedLocked()
-	d.triage.mu.Unlock()
+	d.splitter.mu.Lock()
+	d.splitter.series[7] = &seriesState{aside: true, waiting: []*timeSeries{nil}} // as a fault would
+	d.splitter.notifyLocked()
+	d.splitter.mu.Unlock()
 	time.Sleep(time.Second)
 	done := make(chan int)
 	go func() { w.relay.Statuses(); close(done) }()

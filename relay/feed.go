@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -14,77 +13,12 @@ import (
 	"promrelay/wal"
 )
 
-// block is one scrape as it stands in the log, decoded. It does not change, but that a destination's own
-// reader uses its memory again.
-type block struct {
-	start, end wal.Position
-	table      *record.Table // nil where nothing but lost is told
-	scrape     record.Scrape
-	lost       uint64 // samples that are missing before end: damaged, or deleted before they were read
-	gap        uint64 // those of them that are missing before start
-}
-
-// size is about the bytes of memory that the block holds beside its table.
-func (b *block) size() int {
-	n := 128 + 8*len(b.scrape.Values) + 8*len(b.scrape.Times) + 8*len(b.scrape.Present)
-	for i := range b.scrape.Irregular {
-		n += 96 + len(b.scrape.Irregular[i].Histogram) + 32*len(b.scrape.Irregular[i].Labels)
-	}
-	return n
-}
-
-// decoder turns the log's entries into blocks. It knows the tables of one segment.
-type decoder struct {
-	log     *zap.Logger
-	metrics *metrics
-	tables  record.Tables
-	segment uint64
-}
-
-// decode returns false for an entry that is no block.
-func (d *decoder) decode(e wal.Entry, b *block) bool {
-	if e.Start.Segment != d.segment {
-		d.segment, d.tables = e.Start.Segment, record.Tables{}
-	}
-	b.start, b.end, b.lost, b.gap, b.table = e.Start, e.End, e.Lost, e.Lost, nil
-	if err := d.read(e, b); err != nil {
-		b.table = nil
-		d.metrics.undecodable.Inc()
-		d.log.Warn("pass over a record", zap.Uint64("segment", e.Start.Segment), zap.Int64("offset", e.Start.Offset), zap.Error(err))
-	}
-	return b.table != nil || b.lost > 0
-}
-
-// read reads the record of an entry. A panic is a fault of the reader that this record brings out, and costs it alone.
-func (d *decoder) read(e wal.Entry, b *block) (err error) {
-	lost := b.lost
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v at %s", v, debug.Stack())
-		}
-		if err != nil {
-			b.lost = lost + uint64(e.Count)
-		}
-	}()
-	switch e.Type {
-	case record.FrameTable:
-		_, err = d.tables.Apply(e.Payload)
-	case record.FrameScrape:
-		var missing int
-		b.table, missing, err = d.tables.Scrape(e.Payload, &b.scrape)
-		b.lost += uint64(missing)
-	default:
-		err = fmt.Errorf("frame of unknown type %d", e.Type)
-	}
-	return err
-}
-
-// feedBytes bounds the blocks that the feed holds for destinations which are not quite at the head, feedTableBytes the tables of past
-// segments that these blocks need.
+// feedBytes bounds the blocks that the feed keeps for destinations that are not quite at the head. feedTableBytes bounds the tables of
+// past segments that these blocks need.
 const feedBytes, feedTableBytes = 2 << 20, 64 << 20
 
-// feed decodes the log's head once for all destinations that are there. It holds the last blocks; a
-// destination that falls behind them reads on by itself.
+// feed decodes the head of the log once for all destinations that are there. It keeps the last blocks. A destination that falls behind
+// them reads the log by itself.
 type feed struct {
 	wal *wal.WAL
 	decoder
@@ -94,7 +28,7 @@ type feed struct {
 	mu     sync.Mutex
 	blocks []*block
 	bytes  int
-	tables map[*record.Table]heldTable // of blocks
+	tables map[*record.Table]tableUse // of blocks
 
 	tableBytes int
 	first      uint64       // number of blocks[0]; blocks are numbered in order
@@ -103,7 +37,7 @@ type feed struct {
 }
 
 func newFeed(w *wal.WAL, log *zap.Logger, m *metrics) *feed {
-	return &feed{wal: w, decoder: decoder{log: log, metrics: m}, from: w.Head(), limit: feedBytes, tables: map[*record.Table]heldTable{}, wake: make(chan struct{})}
+	return &feed{wal: w, decoder: decoder{log: log, metrics: m}, from: w.Head(), limit: feedBytes, tables: map[*record.Table]tableUse{}, wake: make(chan struct{})}
 }
 
 func (f *feed) run(ctx context.Context) error {
@@ -118,11 +52,8 @@ func (f *feed) run(ctx context.Context) error {
 		case errors.Is(err, wal.ErrClosed) || ctx.Err() != nil:
 			return nil
 		case err != nil: // the reader stands where it stood
-			f.log.Error("read the log", zap.Error(err))
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Second):
-			}
+			f.log.Error("the log cannot be read", seeOperations, zap.NamedError("err", err))
+			sleep(ctx, time.Second)
 			continue
 		}
 		b := new(block)
@@ -141,10 +72,10 @@ func (f *feed) push(b *block) {
 	defer f.mu.Unlock()
 	f.blocks = append(f.blocks, b)
 	f.bytes += b.size()
-	f.hold(b.table, 1)
+	f.countTable(b.table, 1)
 	for len(f.blocks) > 1 && (f.bytes > f.limit || f.tableBytes > feedTableBytes && f.blocks[0].start.Segment < b.start.Segment) {
 		f.bytes -= f.blocks[0].size()
-		f.hold(f.blocks[0].table, -1)
+		f.countTable(f.blocks[0].table, -1)
 		f.from = f.blocks[0].end
 		f.blocks[0] = nil
 		f.blocks = f.blocks[1:]
@@ -154,14 +85,14 @@ func (f *feed) push(b *block) {
 	f.wake = make(chan struct{})
 }
 
-// heldTable is a table that blocks need.
-type heldTable struct {
+// tableUse is how many blocks need a table.
+type tableUse struct {
 	blocks int
 	bytes  int // when the first one came
 }
 
-// hold counts a block more that needs a table, or with -1 one less. The caller holds mu.
-func (f *feed) hold(t *record.Table, blocks int) {
+// countTable counts a block more that needs a table, or one less with -1. The caller holds mu.
+func (f *feed) countTable(t *record.Table, blocks int) {
 	if t == nil {
 		return
 	}
@@ -193,7 +124,7 @@ func (f *feed) find(pos wal.Position) (uint64, bool) {
 	return f.first + uint64(len(f.blocks)), true
 }
 
-// get returns block n, or a channel that is closed when there is more to get. Gone tells that n is no longer held.
+// get returns block n, or a channel that is closed when there are more blocks. Gone: the feed no longer has n.
 func (f *feed) get(n uint64) (b *block, wake <-chan struct{}, gone bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -204,88 +135,6 @@ func (f *feed) get(n uint64) (b *block, wake <-chan struct{}, gone bool) {
 		return f.blocks[n-f.first], nil, false
 	}
 	return nil, f.wake, false
-}
-
-// source is where a destination reads: from the feed at the head, else from the log with a reader of its own.
-type source struct {
-	feed     *feed
-	pos      wal.Position // behind what was returned
-	attached bool         // to the feed
-	at       uint64       // number of the next block there
-
-	reader *wal.Reader // nil while attached
-	decoder
-	own block
-}
-
-func newSource(f *feed, pos wal.Position) *source {
-	s := &source{feed: f, decoder: decoder{log: f.log, metrics: f.metrics}}
-	s.seek(pos)
-	return s
-}
-
-// seek makes pos the place to read from.
-func (s *source) seek(pos wal.Position) {
-	s.close()
-	s.pos = pos
-	s.at, s.attached = s.feed.find(pos)
-}
-
-// behind tells whether the source reads from the log.
-func (s *source) behind() bool { return !s.attached }
-
-// next returns the next block, which is good until the following call. Where there is none yet it returns a channel
-// that is closed when that may have changed.
-func (s *source) next() (*block, <-chan struct{}, error) {
-	if s.attached {
-		b, wake, gone := s.feed.get(s.at)
-		if b != nil {
-			s.at++
-			s.pos = b.end
-		}
-		if !gone {
-			return b, wake, nil
-		}
-		s.attached = false
-	}
-	if s.reader == nil {
-		r, err := s.feed.wal.NewReader(s.pos)
-		if err != nil {
-			return nil, nil, fmt.Errorf("read the log: %w", err)
-		}
-		s.reader = r
-	}
-	for {
-		if at, ok := s.feed.find(s.pos); ok { // caught up
-			s.close()
-			s.at, s.attached = at, true
-			return s.next()
-		}
-		e, ok, err := s.reader.TryNext()
-		if err != nil {
-			return nil, nil, fmt.Errorf("read the log: %w", err)
-		}
-		if !ok { // the feed has not read it either
-			_, wake, _ := s.feed.get(s.feed.end())
-			return nil, wake, nil
-		}
-		got := s.decode(e, &s.own)
-		if e.Replay {
-			continue
-		}
-		s.pos = e.End
-		if got {
-			return &s.own, nil, nil
-		}
-	}
-}
-
-func (s *source) close() {
-	if s.reader != nil {
-		s.reader.Close()
-		s.reader = nil
-		s.tables, s.segment = record.Tables{}, 0
-	}
 }
 
 // end returns the number of the block that the feed will have next.

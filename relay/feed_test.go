@@ -20,7 +20,7 @@ func TestFeedLetsTablesGo(t *testing.T) {
 		"large tables": {40 << 20, []uint64{4, 4, 4}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := &feed{limit: feedBytes, tables: map[*record.Table]heldTable{}, wake: make(chan struct{})}
+			f := &feed{limit: feedBytes, tables: map[*record.Table]tableUse{}, wake: make(chan struct{})}
 			for segment := uint64(1); segment <= 4; segment++ {
 				table := record.NewTable(segment)
 				for range 4 { // labels cannot be larger than 16 MB

@@ -30,15 +30,13 @@ func (h *heartbeat) last() time.Time {
 	return h.at
 }
 
-// Turned tells when each destination advanced last, by name: it read the log, sent a request or decided to wait. A time may lie ahead:
+// Turned returns when each destination advanced last, by name: it read the log, sent a request or decided to wait. A time may lie ahead:
 // until then the destination waits on purpose. It is zero before Run.
 func (r *Relay) Turned() map[string]time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	out := map[string]time.Time{}
-	for _, n := range r.running {
+	for _, n := range r.runners() {
 		d := n.current.Load()
-		out[d.mark.Label()] = d.beat.last()
+		out[d.position.Label()] = d.sender.heartbeat.last()
 	}
 	return out
 }

@@ -8,205 +8,146 @@ import (
 )
 
 const (
-	// wholeLife is how long it is believed that the receiver stores nothing of a request that it refuses.
-	wholeLife = 10 * time.Minute
-	// seriesAsked is of how many series single samples are tried.
-	seriesAsked = 3
-	// fewSeries are looked into one by one; of more some speak for all.
+	// probedSeries is of how many series single samples are tried.
+	probedSeries = 3
+	// fewSeries is up to how many series each one is tried. Of more series, some stand for all.
 	fewSeries = 16
-	// lateSpent is how much time, of all workers, may be spent on single samples that are late before the search hurries. One second of it is forgotten every lateForgotten seconds.
-	lateSpent, lateForgotten = 20 * time.Second, 6
-	// mostLatency is what an answer takes at the most from a receiver that is there.
-	mostLatency = 500 * time.Millisecond
-	// hurryAsked is how many series speak for all of many where the search hurries.
-	hurryAsked = 6
-	// oldLife is how long it is believed that samples of an age are refused.
-	oldLife = 10 * time.Minute
+	// quickProbes is how many series stand for all where late samples are dropped in a hurry.
+	quickProbes = 6
 )
 
-// late is about samples that the receiver may refuse because it has newer ones, since it stored what was good of the request or its
-// answer was lost, or because they are too old by now. Then every part would be refused again down to single samples. Late looks
-// for the time from which on samples are taken, and sets those before apart: if the others are taken, these are there already,
-// or will never be wanted. It returns the series with samples from that time on, and those without; or, with all, that it takes none of
-// them; or nothing where it found no such time.
-//
-// It asks with single samples of a few series, the oldest first: a receiver that takes them has no such time, and one that does not
-// loses nothing.
-func (f *search) late(ctx context.Context, ts []*timeSeries, v decision) (fresh, stale []*timeSeries, all bool) {
-	t := f.t
-	times := allTimes(ts)
-	if v.reason == dropTooLarge || len(ts) == 1 && (len(times) < 2 || !v.late) || !v.late && (len(times) < 2 || t.storesWhole()) {
-		return nil, nil, false
-	}
-	if !v.late && !t.othersPass(ctx, t.d.passes.Load()) {
-		return nil, nil, false
-	}
-	ask := asker{t: t, late: v.late, strides: v.late && time.Since(f.begun) > lateSteps}
-	rest := slices.Clone(ts)
-	rand.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
-	few := rest[:min(seriesAsked, len(rest))]
-	rest = rest[len(few):]
-	for _, s := range few {
-		if ask.takes(ctx, s, s.times()[0]) {
-			f.taken += ask.taken
-			t.learnWhole()
-			return nil, nil, false
-		}
-	}
-	// Some bad series, or nothing passes, or the receiver has newer ones.
-	from := ask.firstTaken(ctx, few, times)
-	f.taken += ask.taken
-	if ctx.Err() != nil || ask.strayed {
-		return nil, nil, false
-	}
-	if from < 0 {
-		if len(ts) > fewSeries && ask.takesNewest(ctx, rest[:seriesAsked]) {
-			f.taken++
-		}
-		return nil, nil, v.late && (len(ts) == 1 || len(ts) > fewSeries && f.taken == 0 && !ask.strayed && !t.again(times))
-	}
-	for _, s := range ts {
-		own := s.times()
-		if own[0] < times[from] && t.again(times) && !slices.Contains(few, s) && ask.takes(ctx, s, own[0]) {
-			fresh = append(fresh, s)
-			continue
-		}
-		if own[len(own)-1] >= times[from] {
-			s.setApart(times[from])
-			fresh = append(fresh, s)
-		} else {
-			stale = append(stale, s)
-		}
-	}
-	return fresh, stale, false
+// lateness is which samples of some series come too late.
+type lateness struct {
+	kind         lateKind
+	fresh, stale []*timeSeries // for lateSome
 }
 
-// again tells whether samples are read again from the log, after a restart or a reload. Then series may differ in what the receiver has of
-// them: of those that were looked into before it has less.
-func (t *triage) again(times []int64) bool { return times[0] < t.d.begun.UnixMilli() }
+type lateKind int
 
-// hurry is for late samples where it was found lately that many are: a long backlog that the receiver has already is passed over so. Where
-// some random series are refused alone, and so are their newest samples, all is late. It returns false where it is not to be used.
-func (f *search) hurry(ctx context.Context, ts []*timeSeries, v decision) bool {
-	t := f.t
-	if !v.late || !t.hasty(time.Now()) {
+const (
+	lateNone lateKind = iota + 1 // none, as far as is known
+	lateSome                     // those of stale, and those that are withheld of fresh
+	lateAll                      // all of them
+)
+
+// splitLate finds out which samples come too late. A receiver refuses a sample when it has a newer one of the series, or when the sample
+// is too old. Both happen after the receiver stored a part of a request and refused the rest, or after its answer was lost. Then dividing
+// alone would end at each single sample.
+//
+// So splitLate looks for the time from which on the receiver accepts samples, and withholds the samples before that time. When the
+// newer ones are accepted, the receiver has the withheld ones already, or will never want them.
+//
+// It probes with single samples of a few series, the oldest samples first. If the receiver accepts the oldest, samples are not
+// late. If it refuses them, the probes do no harm.
+func (f *search) splitLate(ctx context.Context, ts []*timeSeries, v decision) lateness {
+	t, none := f.splitter, lateness{kind: lateNone}
+	times := allTimes(ts)
+	if v.reason == dropTooLarge || len(ts) == 1 && (len(times) < 2 || !v.late) || !v.late && (len(times) < 2 || t.allOrNothing()) {
+		return none
+	}
+	if !v.late && !t.othersPass(ctx, t.sender.passes.Load()) {
+		return none
+	}
+	probe := prober{splitter: t, late: v.late, skips: v.late && time.Since(f.begun) > lateSearchSteps}
+	rest := slices.Clone(ts)
+	rand.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
+	few := rest[:min(probedSeries, len(rest))]
+	rest = rest[len(few):]
+	for _, s := range few {
+		if probe.accepts(ctx, s, s.times()[0]) {
+			f.accepted += probe.accepted
+			t.noteAllOrNothing()
+			return none
+		}
+	}
+	// Some series are bad, or the receiver refuses everything, or it has newer samples.
+	from, found := probe.firstAccepted(ctx, few, times)
+	f.accepted += probe.accepted
+	if ctx.Err() != nil || probe.otherRefusal {
+		return none
+	}
+	if found && t.readAgain(times) {
+		return f.splitAt(ctx, ts, few, times[from], &probe)
+	}
+	if found {
+		return f.splitAt(ctx, ts, few, times[from], nil)
+	}
+	if len(ts) > fewSeries && probe.acceptsNewest(ctx, rest[:probedSeries]) {
+		f.accepted++
+	}
+	all := len(ts) == 1 || len(ts) > fewSeries && f.accepted == 0 && !probe.otherRefusal && ctx.Err() == nil && !t.readAgain(times)
+	if v.late && all {
+		return lateness{kind: lateAll}
+	}
+	return none
+}
+
+// splitAt withholds samples from before a time, and returns which series have others. Few were probed already. With a probe, the
+// other series are probed one by one: where the log is read again, the receiver may have less of them.
+func (f *search) splitAt(ctx context.Context, ts, few []*timeSeries, from int64, probe *prober) lateness {
+	l := lateness{kind: lateSome}
+	for _, s := range ts {
+		times := s.times()
+		if probe != nil && times[0] < from && !slices.Contains(few, s) && probe.accepts(ctx, s, times[0]) {
+			l.fresh = append(l.fresh, s)
+			continue
+		}
+		if times[len(times)-1] >= from {
+			s.withhold(from)
+			l.fresh = append(l.fresh, s)
+		} else {
+			l.stale = append(l.stale, s)
+		}
+	}
+	if len(l.fresh) == 0 { // the only newer samples were those that the probes have delivered
+		return lateness{kind: lateNone}
+	}
+	return l
+}
+
+// readAgain reports whether samples are read again from the log, after a restart or a reload. Then series differ in what the
+// receiver has of them: it has less of those that the splitter of the earlier run had.
+func (t *splitter) readAgain(times []int64) bool { return times[0] < t.started.UnixMilli() }
+
+// dropLateQuickly drops late samples without a search where many came too late recently: a long backlog that the receiver has already.
+// All of them count as late if some random series are refused alone, and their newest samples too. False: there is no such hurry.
+func (f *search) dropLateQuickly(ctx context.Context, ts []*timeSeries, v decision) bool {
+	t := f.splitter
+	if !v.late || !t.manyLate(time.Now()) {
 		return false
 	}
-	if len(ts) > 1 && len(ts) <= fewSeries { // those that were divided may have late ones above the average
-		f.part(ts)
+	if len(ts) > 1 && len(ts) <= fewSeries { // after some divisions, more of a part may be late than of all
+		f.halveOrKeep(ts)
 		return true
 	}
-	ask := asker{t: t, late: true}
-	for i := range min(hurryAsked, len(ts)) {
+	probe := prober{splitter: t, late: true}
+	for i := range min(quickProbes, len(ts)) {
 		j := i + rand.IntN(len(ts)-i)
 		ts[i], ts[j] = ts[j], ts[i]
 		s := ts[i]
-		if len(ts) > 1 {
-			if r := t.send(ctx, []*timeSeries{s}); r == nil {
-				f.taken++
-				t.done([]*timeSeries{s}, true)
-				f.part(slices.Delete(ts, i, i+1))
-				return true
-			}
+		if len(ts) > 1 && t.send(ctx, []*timeSeries{s}).end == settled {
+			f.accepted++
+			t.finish([]*timeSeries{s}, true)
+			f.halveOrKeep(slices.Delete(ts, i, i+1))
+			return true
 		}
 		times := s.times()
-		if ask.takes(ctx, s, times[len(times)-1]) || ask.strayed || ctx.Err() != nil {
-			f.part(ts)
+		if probe.accepts(ctx, s, times[len(times)-1]) || probe.otherRefusal || ctx.Err() != nil {
+			f.halveOrKeep(ts)
 			return true
 		}
 	}
-	t.giveUp(ts, v)
+	t.dropLate(ts, v)
 	return true
 }
 
-// part divides series for the next steps, if it can.
-func (f *search) part(ts []*timeSeries) {
-	if parts := f.t.halves(ts); parts != nil {
+// halveOrKeep divides series for the next steps, if they can be divided.
+func (f *search) halveOrKeep(ts []*timeSeries) {
+	if parts := f.splitter.halves(ts); parts != nil {
 		f.stack = append(f.stack, parts...)
 	} else {
 		f.stack = append(f.stack, ts)
 	}
-}
-
-// hasty tells whether to look no longer for each sample that may not be late.
-func (t *triage) hasty(now time.Time) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.hastyLocked(now)
-}
-
-func (t *triage) hastyLocked(now time.Time) bool {
-	return t.lateSpent-now.Sub(t.lateAt)/lateForgotten > lateSpent
-}
-
-// spendLate counts the time of a question; what it waited for a receiver that was away is no part of it.
-func (t *triage) spendLate(took time.Duration) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := time.Now()
-	t.lateSpent = max(0, t.lateSpent-now.Sub(t.lateAt)/lateForgotten) + min(took, mostLatency)
-	t.lateAt = now
-}
-
-// asker asks with single samples.
-type asker struct {
-	t       *triage
-	late    bool // the receiver speaks of samples that come too late
-	strides bool // from the oldest on, it leaves out up to a fifth of those before the first one that is taken
-	taken   int  // samples
-	strayed bool // it did not each time: something else is wrong
-}
-
-// firstTaken returns the place among times of the first sample that is taken of series of which the oldest are not, -1 for none.
-func (a *asker) firstTaken(ctx context.Context, few []*timeSeries, times []int64) int {
-	for i := 1; i < len(times); i += a.step(i) {
-		if !a.takes(ctx, few[0], times[i]) {
-			continue
-		}
-		for _, s := range few[1:] {
-			if a.takes(ctx, s, times[i-1]) {
-				return -1
-			}
-		}
-		return i
-	}
-	return -1
-}
-
-// step is how many samples to go on after the one at i.
-func (a *asker) step(i int) int {
-	if a.strides {
-		return max(1, i/4)
-	}
-	return 1
-}
-
-// takesNewest tells whether the receiver takes the newest sample of one of some series.
-func (a *asker) takesNewest(ctx context.Context, ts []*timeSeries) bool {
-	return slices.ContainsFunc(ts, func(s *timeSeries) bool {
-		times := s.times()
-		return a.takes(ctx, s, times[len(times)-1])
-	})
-}
-
-// takes tells whether the receiver takes the sample of a time alone. One that is taken is done, unless it is the last one.
-func (a *asker) takes(ctx context.Context, s *timeSeries, ms int64) bool {
-	one := s.between(ms, ms+1)
-	if one.samples() == 0 || ctx.Err() != nil || a.strayed {
-		return false
-	}
-	begun := time.Now()
-	if v := a.t.send(ctx, []*timeSeries{one}); v != nil {
-		a.t.spendLate(time.Since(begun))
-		a.strayed = a.strayed || a.late && !v.late
-		return false
-	}
-	a.taken++
-	if s.samples() > one.samples() {
-		before, after := s.between(minTime, ms), s.between(ms+1, maxTime)
-		s.floats, s.histograms = append(before.floats, after.floats...), append(before.histograms, after.histograms...)
-	}
-	return true
 }
 
 // allTimes returns the timestamps of the samples of all series, sorted, each once.
@@ -216,63 +157,4 @@ func allTimes(ts []*timeSeries) (out []int64) {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-// setApart sets the samples before a time apart.
-func (s *timeSeries) setApart(before int64) {
-	older, rest := s.between(minTime, before), s.between(before, maxTime)
-	if older.samples() == 0 {
-		return
-	}
-	if s.older != nil {
-		older.floats, older.histograms = append(s.older.floats, older.floats...), append(s.older.histograms, older.histograms...)
-	}
-	s.older, s.floats, s.histograms = older, rest.floats, rest.histograms
-}
-
-// join brings back what was set apart.
-func (s *timeSeries) join() {
-	s.exemplars, s.spare = append(s.exemplars, s.spare...), nil
-	if s.older != nil {
-		s.floats, s.histograms = append(s.older.floats, s.floats...), append(s.older.histograms, s.histograms...)
-		s.older = nil
-	}
-}
-
-// storesWhole tells whether the receiver is known to store nothing of a request that it refuses.
-func (t *triage) storesWhole() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return time.Now().Before(t.wholeUntil)
-}
-
-func (t *triage) learnWhole() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.wholeUntil = time.Now().Add(wholeLife)
-}
-
-// tooOld tells whether the receiver has refused younger samples than these for their age.
-func (t *triage) tooOld(ts []*timeSeries, v decision, now time.Time) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return v.old && now.Before(t.oldUntil) && now.Sub(time.UnixMilli(newest(ts))) >= t.oldAge
-}
-
-// learnOld takes note that the receiver refuses all of these samples for their age.
-func (t *triage) learnOld(ts []*timeSeries, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.oldAge, t.oldUntil = now.Sub(time.UnixMilli(newest(ts))), now.Add(oldLife)
-}
-
-// newest returns the newest timestamp of some series, in milliseconds since the epoch.
-func newest(ts []*timeSeries) int64 {
-	at := int64(minTime)
-	for _, s := range ts {
-		for _, ms := range s.times() {
-			at = max(at, ms)
-		}
-	}
-	return at
 }

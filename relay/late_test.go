@@ -10,7 +10,7 @@ import (
 	fake "promrelay/test/receiver"
 )
 
-// Too old a backlog, told in words without headers, by 2.0.
+// A backlog that is too old, refused in words without headers, by 2.0.
 func TestTooOldAfterAnOutage(t *testing.T) {
 	for name, h := range map[string]fake.Written{"no headers": fake.Absent, "zero": fake.Zero} {
 		t.Run(name, func(t *testing.T) {
@@ -60,20 +60,20 @@ func TestReceiverHasNewer(t *testing.T) {
 	}
 }
 
-// The same without latency, with and without haste.
+// The same without latency, while many samples come too late and while not.
 func TestHurryCostsNoGoodSeries(t *testing.T) {
-	for _, hasty := range []bool{false, true} {
-		t.Run(fmt.Sprint(hasty), func(t *testing.T) {
+	for _, many := range []bool{false, true} {
+		t.Run(fmt.Sprint(many), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, fake.Atomic10(), 60, v1)
 				w.play(time.Second, 20*time.Second)
-				d := w.relay.running[0].current.Load().triage
-				if hasty {
+				d := w.relay.running[0].current.Load().splitter
+				if many {
 					d.mu.Lock()
-					d.lateSpent, d.lateAt = 30*time.Second, time.Now() // as a backlog that the receiver had leaves it
+					d.lateSpent, d.lateSpentAt = 30*time.Second, time.Now() // as a backlog that the receiver had leaves it
 					d.mu.Unlock()
 				}
-				w.receiver.Set(fake.Atomic10().With(fake.Accept(overtaken(2))))
+				w.receiver.Set(fake.Atomic10().With(fake.Accept(refusesLate(2))))
 				w.play(time.Second, 2*time.Minute)
 				w.drain()
 				b := w.audit()
@@ -83,7 +83,7 @@ func TestHurryCostsNoGoodSeries(t *testing.T) {
 						good += n
 					}
 				}
-				t.Logf("hasty %v: %d of %d samples of good series are missing", hasty, good, 58*140)
+				t.Logf("many late %v: %d of %d samples of good series are missing", many, good, 58*140)
 				if good > 0 {
 					t.Error("samples of good series are missing")
 				}

@@ -8,91 +8,104 @@ import (
 
 	"github.com/klauspost/compress/snappy"
 	"go.uber.org/zap"
+
+	"promrelay/record"
 )
 
-// family is what a remote write 1.0 request tells of a metric family.
+// metadataTries is how often a request with metadata is sent where the receiver fails. The next requests say the same.
+const metadataTries = 3
+
+// family is what remote write 1.0 says of a metric family.
 type family struct {
 	typ        byte
 	help, unit string
 }
 
-// learn takes note of the metadata that a row has.
-func (d *destination) learn(m description) {
-	if d.families == nil {
-		d.families = map[string]family{}
+// metadataSender sends the metadata of remote write 1.0, which has requests of its own for it. They go beside the samples: whatever
+// the receiver answers to metadata, the samples do not wait.
+type metadataSender struct {
+	sender *sender
+	queue  chan map[string]family
+	first  time.Duration // from the start to the first request
+
+	// Of pump alone.
+	families map[string]family // of the segment that is read
+	offered  time.Time         // when they were handed over last
+}
+
+func newMetadataSender(s *sender, first time.Duration) *metadataSender {
+	return &metadataSender{sender: s, queue: make(chan map[string]family), first: first}
+}
+
+// start makes the first request due some time from now.
+func (m *metadataSender) start(now time.Time) {
+	m.offered = now.Add(m.first - time.Duration(m.sender.cfg.MetadataConfig.SendInterval))
+}
+
+// learn adds the metadata that a row has.
+func (m *metadataSender) learn(d description, symbols *record.Symbols) {
+	if m.families == nil {
+		m.families = map[string]family{}
 	}
-	s := &d.catalog.symbols
-	d.families[string(s.Bytes(m.family))] = family{m.typ, string(s.Bytes(m.help)), string(s.Bytes(m.unit))}
+	m.families[string(symbols.Bytes(d.family))] = family{d.typ, string(symbols.Bytes(d.help)), string(symbols.Bytes(d.unit))}
 }
 
-// metadataTries is how often a request with metadata is sent where it is not taken. The next ones tell the same.
-const metadataTries = 3
+// forget is for the end of a segment: the next one has the metadata that still holds.
+func (m *metadataSender) forget() { m.families = nil }
 
-// metadataLine sends the metadata of remote write 1.0, which has requests of its own for it, beside the samples: whatever the receiver
-// makes of it, they do not wait.
-type metadataLine struct {
-	d     *destination
-	queue chan map[string]family
-}
-
-func newMetadataLine(d *destination) *metadataLine {
-	return &metadataLine{d: d, queue: make(chan map[string]family)}
-}
-
-// offer hands over what the segment at hand knows of families. False: the line is busy, or there is nothing.
-func (l *metadataLine) offer(families map[string]family) bool {
-	if len(families) == 0 {
-		return false
+// offer hands over what is known of families, if that is due. While an earlier request is under way, it stays due.
+func (m *metadataSender) offer(now time.Time) {
+	c := m.sender.cfg.MetadataConfig
+	if version, _ := m.sender.dialect.inForce(); version != version1 || !c.Send || now.Sub(m.offered) < time.Duration(c.SendInterval) || len(m.families) == 0 {
+		return
 	}
 	select {
-	case l.queue <- maps.Clone(families):
-		return true
+	case m.queue <- maps.Clone(m.families):
+		m.offered = now
 	default:
-		return false
 	}
 }
 
 // run sends what is offered until ctx ends.
-func (l *metadataLine) run(ctx context.Context) {
+func (m *metadataSender) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case families := <-l.queue:
-			for _, r := range metadataRequests(families, l.d.cfg.MetadataConfig.MaxSamplesPerSend) {
-				if err := l.send(ctx, r); err != nil && ctx.Err() == nil {
-					l.d.metrics.metadataFailures.Inc()
-					l.d.log.Debug("the destination does not take metadata", zap.Error(err))
+		case families := <-m.queue:
+			for _, r := range metadataRequests(families, m.sender.cfg.MetadataConfig.MaxSamplesPerSend) {
+				if err := m.send(ctx, r); err != nil && ctx.Err() == nil {
+					m.sender.metrics.metadataFailures.Inc()
+					m.sender.log.Debug("the destination does not accept metadata", zap.NamedError("err", err))
 				}
 			}
 		}
 	}
 }
 
-func (l *metadataLine) send(ctx context.Context, r *request) (err error) {
-	q := l.d.cfg.QueueConfig
-	b := backoff{min: time.Duration(q.MinBackoff), max: time.Duration(q.MaxBackoff)}
-	for attempt := range metadataTries {
-		a := l.d.client.post(ctx, r, attempt)
-		l.d.metrics.request(a)
-		l.d.metrics.bytes.Add(float64(len(r.payload)))
+// send sends a request with metadata. It returns why the receiver does not have it.
+func (m *metadataSender) send(ctx context.Context, r *request) (err error) {
+	s := m.sender
+	b := s.newBackoff()
+	tryUntilDone(ctx, func(ctx context.Context, attempt int) (pause time.Duration, done bool) {
+		if attempt == metadataTries {
+			return 0, true
+		}
+		a := s.client.post(ctx, r, attempt)
+		s.metrics.request(a)
+		s.metrics.bytes.Add(float64(len(r.payload)))
 		if a.ok() {
-			return nil
+			err = nil
+			return 0, true
 		}
-		if err = fmt.Errorf("after %d tries: %w", attempt+1, a.problem()); a.status != 0 && !later(a, l.d.knows()) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(b.pause(a.retryAfter)):
-		}
-	}
+		err = fmt.Errorf("after %d tries: %w", attempt+1, a.problem())
+		return b.pause(a.retryAfter), a.status != 0 && !later(a, s.knows())
+	})
 	return err
 }
 
-// metadataRequests makes requests of at most so many families.
-func metadataRequests(families map[string]family, most int) (out []*request) {
+// metadataRequests makes requests of up to limit families.
+func metadataRequests(families map[string]family, limit int) (out []*request) {
 	var body []byte
 	n := 0
 	seal := func() {
@@ -107,7 +120,7 @@ func metadataRequests(families map[string]family, most int) (out []*request) {
 		m = appendBytes(m, 0x22, []byte(f.help))
 		m = appendBytes(m, 0x2a, []byte(f.unit))
 		body = appendBytes(body, 0x1a, m)
-		if n++; n >= most {
+		if n++; n >= limit {
 			seal()
 		}
 	}

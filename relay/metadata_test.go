@@ -10,7 +10,7 @@ import (
 func TestMetadata(t *testing.T) {
 	w, recv := setup(t)
 	r := start(t, w, Settings{Destinations: []config.Destination{dest(t, recv.URL, "protobuf_message: prometheus.WriteRequest\nmetadata_config: {send_interval: 30ms, max_samples_per_send: 3}\n")}},
-		func(r *Relay) { r.pace.tell = 0 })
+		func(r *Relay) { r.pace.metadata = 0 })
 	wr := newWriter(t, w, 1, 20)
 	wr.scrape()
 	wait(t, "metadata", func() bool {

@@ -6,20 +6,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Reasons for which a destination does not get samples.
+// Reasons why a destination does not get samples.
 const (
-	dropLost       = "lost"                 // damaged in the log, or deleted by its bounds
+	dropLost       = "lost"                 // damaged in the log, or deleted there
 	dropRelabel    = "relabel"              // by write_relabel_configs
-	dropRefused    = "refused"              // by the receiver, for good
-	dropAside      = "set_aside"            // of a series that the receiver refuses, while it is not tried again
-	dropTooLarge   = "too_large"            // alone, for the receiver
-	dropNotWritten = "not_written"          // by the receiver's own words, though it answered 2xx
-	dropOutOfOrder = "out_of_order_at_most" // older than what the receiver has of the series, or there already
+	dropRefused    = "refused"              // by the receiver, finally
+	dropAside      = "set_aside"            // of a series that is set aside, since the receiver refuses it
+	dropTooLarge   = "too_large"            // a sample alone, for the receiver
+	dropNotWritten = "not_written"          // as the receiver says, although it answered 2xx
+	dropOutOfOrder = "out_of_order_at_most" // the receiver has them, or has newer ones
 	dropOld        = "too_old"              // by sample_age_limit
-	dropHistogram  = "native_histogram"     // which the destination is not to get
+	dropHistogram  = "native_histogram"     // that the destination does not get
 	dropVersion    = "version"              // exemplars: 1.0 does not carry them
 
-	// atMost ends a reason where the receiver does not tell how many samples it did not store: some may be there.
+	// atMost ends a reason where the number is an upper bound: the receiver does not say how many samples it did not store.
 	atMost = "_at_most"
 )
 
@@ -106,7 +106,7 @@ func (m *metrics) of(label string) *destinationMetrics {
 	return d
 }
 
-// forget drops the metrics of a destination that is no more.
+// forget drops the metrics of a removed destination.
 func (m *metrics) forget(label string) {
 	for _, v := range m.vectors() {
 		v.DeletePartialMatch(prometheus.Labels{"destination": label})

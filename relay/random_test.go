@@ -18,7 +18,7 @@ import (
 )
 
 // TestRandomReceivers draws what a receiver does from all that the scenarios have, changing over time, over kills and reloads. Every
-// sample that it would have taken in the end is there, dropped ones are those that it refused, the counters equal the books, and live
+// sample that it would have accepted in the end is there, dropped ones are those that it refused, the counters equal the books, and live
 // data flows within 30 s of the receiver being well.
 //
 // What is found out by asking can be found out wrongly where answers change while it is asked. So one seed in a hundred may lose some
@@ -187,18 +187,18 @@ func (w *world) trace(begin time.Time, from, to time.Duration) {
 	}
 }
 
-// state tells what triage holds.
+// state logs what the splitter holds.
 func (w *world) state() {
 	for _, n := range w.relay.running {
-		t := n.current.Load().triage
+		t := n.current.Load().splitter
 		t.mu.Lock()
-		w.t.Logf("%d members, %d parts, %d tickets, held %d, aside %d", len(t.members), len(t.parts), len(t.tickets), t.held, t.aside)
-		for h, m := range t.members {
+		w.t.Logf("%d series, %d parts, %d position holds, %d samples held, %d aside", len(t.series), len(t.parts), len(t.holds), t.heldSamples, t.asideSamples)
+		for h, m := range t.series {
 			n, _ := count(m.waiting)
-			w.t.Logf("member %d: %d pieces, %d waiting, aside %v until %s", h, m.pieces, n, m.aside, time.Until(m.until))
+			w.t.Logf("series %d: %d pieces, %d waiting, aside %v until %s", h, m.pieces, n, m.aside, time.Until(m.retryAt))
 		}
-		for _, k := range t.tickets {
-			w.t.Logf("ticket %v: %d series left", k.from, len(k.left))
+		for _, k := range t.holds {
+			w.t.Logf("hold at %v: %d series left", k.from, len(k.pieces))
 		}
 		t.mu.Unlock()
 	}

@@ -285,7 +285,7 @@ type scenario struct {
 	unclear  bool          // missing ones count as sent, since the receiver says so
 	repeated bool          // samples may be stored twice
 	version  int           // that must be spoken at the end, 0 for either
-	told     string        // words that the status must have had
+	status   string        // words that the status must have had
 }
 
 func (s scenario) run(t *testing.T) {
@@ -326,8 +326,8 @@ func (s scenario) run(t *testing.T) {
 		if s.version != 0 && state.Version != s.version {
 			t.Errorf("version %d, want %d", state.Version, s.version)
 		}
-		if text := fmt.Sprintf("%+v", state); !strings.Contains(text, s.told) {
-			t.Errorf("the status does not say %q: %s", s.told, text)
+		if text := fmt.Sprintf("%+v", state); !strings.Contains(text, s.status) {
+			t.Errorf("the status does not say %q: %s", s.status, text)
 		}
 		if t.Failed() {
 			t.Log(w)

@@ -18,7 +18,7 @@ func silentOrder() fake.Profile {
 }
 
 // overtaken refuses the samples of the first n series as late.
-func overtaken(n int) fake.Rule {
+func refusesLate(n int) fake.Rule {
 	return fake.Rule{Name: "another writer", Judge: func(_ *fake.View, i fake.Item) fake.Verdict {
 		if i.Series.Name < fmt.Sprintf("{__name__=\"m\", i=\"%04d\"}", n) {
 			return fake.Verdict{Reason: fake.OutOfOrder}
@@ -33,7 +33,7 @@ func scenarios() []scenario {
 	for _, status := range []int{400, 405, 406, 411, 413, 422, 501, 500, 403, 404, 301, 302, 303, 415} {
 		out = append(out, scenario{
 			number: fmt.Sprintf("1, %d", status), receiver: fmt.Sprintf("takes 1.0, answers %d to 2.0", status), profile: only10(status),
-			live: 2 * time.Second, version: version1, told: fmt.Sprint(status),
+			live: 2 * time.Second, version: version1, status: fmt.Sprint(status),
 		})
 	}
 	ok := fake.Plain()
@@ -41,7 +41,7 @@ func scenarios() []scenario {
 	return append(out, []scenario{
 		{
 			number: "1, silent", receiver: "takes 1.0, answers 204 to 2.0 and stores nothing", profile: fake.VictoriaMetrics(),
-			live: time.Second, version: version1, told: "without the headers",
+			live: time.Second, version: version1, status: "without the headers",
 		},
 		{
 			number: "2", receiver: "1.0; down for 20 s, then one request is stored and its answer lost; refuses whole requests of which a sample is older than the last one of its series",
@@ -69,7 +69,7 @@ func scenarios() []scenario {
 		},
 		{
 			number: "2, another writer", receiver: "Prometheus by 1.0; another sender writes newer samples of 40 of 400 series", more: v1, series: 400, interval: time.Second,
-			profile: fake.Atomic10().With(fake.Accept(overtaken(40))), bad: func(name string) bool { return name < `{__name__="m", i="0040"}` },
+			profile: fake.Atomic10().With(fake.Accept(refusesLate(40))), bad: func(name string) bool { return name < `{__name__="m", i="0040"}` },
 			live: 15 * time.Second, length: 60 * time.Second, reason: dropOutOfOrder, upTo: true, repeated: true,
 		},
 		{
@@ -82,7 +82,7 @@ func scenarios() []scenario {
 		},
 		{
 			number: "3, another receiver", receiver: "takes 2.0 for 5 s; then one stands there that takes 1.0 alone, and answers 400 to 2.0",
-			profile: ok, trouble: 5 * time.Second, after: only10(400), live: 20 * time.Second, repeated: true, version: version1, told: "400",
+			profile: ok, trouble: 5 * time.Second, after: only10(400), live: 20 * time.Second, repeated: true, version: version1, status: "400",
 		},
 		{
 			number: "4", receiver: "1.0; refuses one sample of one series once, and with it the request", more: v1,
@@ -112,15 +112,15 @@ func scenarios() []scenario {
 		},
 		{
 			number: "7", receiver: "2.0; answers 204, the headers say that nothing was written", profile: ok.With(fake.Fault(fake.StatusClaiming(204, "", fake.Zero))),
-			trouble: 5 * time.Second, after: ok, live: time.Second, lost: 60 * 26, reason: dropNotWritten, version: version2, told: "wrote 0 of 60",
+			trouble: 5 * time.Second, after: ok, live: time.Second, lost: 60 * 26, reason: dropNotWritten, version: version2, status: "wrote 0 of 60",
 		},
 		{
 			number: "7, forced", receiver: "answers 200 to 2.0, which the configuration demands, and stores nothing", more: "protobuf_message: io.prometheus.write.v2.Request\n",
-			profile: fake.Silent200(), trouble: 5 * time.Second, after: ok, live: time.Second, lost: 60 * 26, reason: dropNotWritten + atMost, told: "without the headers",
+			profile: fake.Silent200(), trouble: 5 * time.Second, after: ok, live: time.Second, lost: 60 * 26, reason: dropNotWritten + atMost, status: "without the headers",
 		},
 		{
 			number: "8", receiver: "1.0; a redirect by 302 to a page to log in at", more: v1, profile: ok.With(fake.Fault(fake.Login(), fake.Redirect(302, "/login", "/login"))),
-			trouble: 5 * time.Second, after: ok, live: 10 * time.Second, told: "",
+			trouble: 5 * time.Second, after: ok, live: 10 * time.Second, status: "",
 		},
 		{
 			number: "9", receiver: "1.0; metadata is answered 500", more: v1, profile: ok.With(fake.Fault(fake.Status(500, "no metadata").When(fake.MetadataOnly()))),
@@ -151,7 +151,7 @@ func scenarios() []scenario {
 		},
 		{
 			number: "22, Mimir", receiver: "Mimir refuses one series and says that all was written", profile: fake.Mimir().With(fake.Accept(fake.Bad("bad", isSeries(3)))),
-			bad: isSeries(3), live: 2 * time.Second, unclear: true, repeated: true, told: unclear,
+			bad: isSeries(3), live: 2 * time.Second, unclear: true, repeated: true, status: unclear,
 		},
 		{
 			number: "23", receiver: "Cortex finds requests too large, by 400, for 10 s", series: 600, profile: fake.CortexTakes20().With(fake.Limit(fake.CortexTooLarge(3000))),

@@ -9,196 +9,242 @@ import (
 )
 
 const (
-	// badRun is after how many refused samples in a row the others of a series are not tried one by one.
+	// badRun is after how many refused samples in a row the other samples of a series are not tried one by one.
 	badRun = 3
-	// lateTime is how long samples are looked into of which the receiver says that they come too late. After lateSteps not each one is
-	// asked for any more.
-	lateTime, lateSteps = 20 * time.Second, 4 * time.Second
-	// wordsAsked is how many samples of a series are tried in turn for the first one that is not too late.
-	wordsAsked = 30
+	// lateSearchTime bounds the search of samples that the receiver says come too late. After lateSearchSteps, samples are left out.
+	lateSearchTime, lateSearchSteps = 20 * time.Second, 4 * time.Second
+	// lateProbes is how many samples of a series are tried in turn for the first one that does not come too late.
+	lateProbes = 30
 )
 
-// search is the way through a part that was refused, down to single samples.
+// search is the work on one refused part: it divides the series, down to single samples, until what is refused is alone.
 type search struct {
+	splitter *splitter
+	part     *part
 	begun    time.Time
-	t        *triage
-	p        *part
-	limit    int // refusals in a row that show that nothing passes
-	refusals int
-	taken    int
-	last     decision // the last refusal
-	allLate  bool     // in the receiver's words, each refusal is because of samples that come too late
-	stack    [][]*timeSeries
+	stack    [][]*timeSeries // series to be sent together; the last ones come first
+	accepted int             // requests
+	refusals int             // requests, without those of further samples of one series
+	limit    int             // refusals without anything accepted, after which the receiver seems to refuse everything
+	last     decision        // the last refusal
+	allLate  bool            // the receiver says of each refusal that samples come too late
+	run      map[uint32]int  // single samples in a row that were refused, by the hash of the labels
 	suspects []suspect
-	open     []*timeSeries  // that cannot be looked into now
-	run      map[uint32]int // single samples in a row that were refused, by series
+	open     []*timeSeries // series that nothing can be found out about now
 }
 
-// resolve sends a part that was refused in smaller ones, until what is refused is alone, and drops that. It returns what
-// it could not judge, since nothing passes.
-func (t *triage) resolve(ctx context.Context, p *part) (open []*timeSeries) {
+// suspect is samples that were refused alone. They are dropped where the receiver accepts others.
+type suspect struct {
+	series       *timeSeries
+	refusal      decision
+	passesBefore uint64 // sender.passes at that time
+}
+
+// resolve sends a refused part in smaller parts, until what is refused is alone, and drops that. It returns the series about which it
+// could not decide, since the receiver refuses everything.
+func (t *splitter) resolve(ctx context.Context, p *part) (open []*timeSeries) {
 	if t.tooOld(p.series, *p.refusal, time.Now()) {
-		t.giveUp(p.series, *p.refusal)
+		t.dropLate(p.series, *p.refusal)
 		return nil
 	}
-	if t.stripExemplars(ctx, p) {
+	switch t.sendWithoutExemplars(ctx, p) {
+	case settled:
 		return nil
+	case cancelled:
+		return restored(p.series)
+	case refused:
 	}
-	limit := bits.Len(uint(len(p.series))) + 2 // down to one series and its neighbour
-	if p.rounds > 0 && !p.refusal.late && !t.othersPass(ctx, p.passes) && !t.tryNewest(ctx, p) {
-		limit = 2 // nothing passes, it seems
+	limit := bits.Len(uint(len(p.series))) + 2 // enough to come to one series and its neighbour
+	if p.rounds > 0 && !p.refusal.late && !t.othersPass(ctx, p.passesBefore) && !t.newestAccepted(ctx, p) {
+		limit = 2 // the receiver still seems to refuse everything
 	}
-	f := &search{t: t, p: p, begun: time.Now(), last: *p.refusal, limit: limit, allLate: p.refusal.late, run: map[uint32]int{}}
+	f := &search{splitter: t, part: p, begun: time.Now(), last: *p.refusal, limit: limit, allLate: p.refusal.late, run: map[uint32]int{}}
 	f.divide(ctx, p.series, *p.refusal)
-	for len(f.stack) > 0 && f.goesOn(ctx) {
-		ts := f.stack[len(f.stack)-1]
-		f.stack = f.stack[:len(f.stack)-1]
-		f.step(ctx, ts)
+	for len(f.stack) > 0 && f.mayContinue(ctx) {
+		f.step(ctx, f.pop())
 	}
-	for n := len(f.stack); n > 0 && f.overdue() && ctx.Err() == nil; n = len(f.stack) {
-		ts := f.stack[n-1]
-		f.stack = f.stack[:n-1]
-		t.lastTry(ctx, ts, f.last)
+	for len(f.stack) > 0 && f.overdue() && ctx.Err() == nil {
+		t.tryOnceMore(ctx, f.pop(), f.last)
 	}
-	open = append(f.open, t.judge(ctx, p, f)...)
+	open = append(f.open, t.dropConfirmed(ctx, p, f)...)
 	for _, ts := range f.stack {
 		open = append(open, ts...)
 	}
-	for _, s := range open {
-		s.join()
-	}
-	return open
+	return restored(open)
 }
 
-// tryNewest asks whether anything passes with the newest sample of one series, the one that has the fewest. A receiver that has newer
-// samples than those of the part, and says nothing of that, refuses all else. As it may cost that series its older samples, if an outage
-// ends just now, it is not done in each round, and not where the receiver's words lead to a sample that is not too late.
-func (t *triage) tryNewest(ctx context.Context, p *part) bool {
+// restored returns ts, each one with all that it had.
+func restored(ts []*timeSeries) []*timeSeries {
+	for _, s := range ts {
+		s.restore()
+	}
+	return ts
+}
+
+// sendWithoutExemplars sends a part without its exemplars, if it has some: the receiver may refuse only those. Anything but settled
+// leaves the part to be divided.
+func (t *splitter) sendWithoutExemplars(ctx context.Context, p *part) end {
+	if _, n := count(p.series); n == 0 {
+		return refused
+	}
+	for _, s := range p.series {
+		s.unsentExemplars, s.exemplars = s.exemplars, nil
+	}
+	o := t.send(ctx, p.series)
+	switch o.end {
+	case settled:
+		t.finish(p.series, true)
+	case refused:
+		p.refusal = &o.decision
+	case cancelled:
+	}
+	return o.end
+}
+
+// newestAccepted tries the newest sample of the series that has the fewest. A receiver that has newer samples than all others of the
+// part, and does not say so, accepts nothing else. The try can cost that series its older samples, if an outage ends at this moment. So
+// it is not made in each round. Before it, the oldest samples are tried: the outage may have ended a moment ago, and where the
+// receiver speaks of late samples, one of them may be the first that is not.
+func (t *splitter) newestAccepted(ctx context.Context, p *part) bool {
 	if p.rounds%4 != 1 {
 		return false
 	}
 	s := slices.MinFunc(p.series, func(a, b *timeSeries) int { return cmp.Compare(a.samples(), b.samples()) })
 	times := s.times()
-	older := 1 // as the outage may have ended a moment ago
-	if p.refusal.words {
-		older = wordsAsked
+	older := 1
+	if p.refusal.saysLate {
+		older = lateProbes
 	}
-	ask := asker{t: t}
-	if slices.ContainsFunc(times[:min(len(times), older)], func(ms int64) bool { return ask.takes(ctx, s, ms) }) {
+	probe := prober{splitter: t}
+	if slices.ContainsFunc(times[:min(len(times), older)], func(ms int64) bool { return probe.accepts(ctx, s, ms) }) {
 		return true
 	}
-	return t.send(ctx, []*timeSeries{s.between(times[len(times)-1], maxTime)}) == nil
+	return t.send(ctx, []*timeSeries{s.between(times[len(times)-1], maxTime)}).end == settled
 }
 
-// goesOn tells whether there is hope that something passes, or that the receiver has what it refuses.
-func (f *search) goesOn(ctx context.Context) bool {
-	return ctx.Err() == nil && !f.overdue() && (f.refusals <= f.limit || f.taken > 0 || f.allLate || f.t.othersPass(ctx, f.p.passes))
+// pop returns the series that are to be sent next.
+func (f *search) pop() []*timeSeries {
+	n := len(f.stack) - 1
+	ts := f.stack[n]
+	f.stack = f.stack[:n]
+	return ts
 }
 
-// overdue tells whether samples that come too late were looked into for long enough.
-func (f *search) overdue() bool { return f.last.late && time.Since(f.begun) > lateTime }
+// mayContinue reports whether there is hope that the receiver accepts something, or that it has what it refuses.
+func (f *search) mayContinue(ctx context.Context) bool {
+	return ctx.Err() == nil && !f.overdue() && (f.refusals <= f.limit || f.accepted > 0 || f.allLate || f.splitter.othersPass(ctx, f.part.passesBefore))
+}
+
+// overdue reports whether the search of samples that come too late has taken long enough.
+func (f *search) overdue() bool { return f.last.late && time.Since(f.begun) > lateSearchTime }
 
 // step sends series together, and divides them where they are refused.
 func (f *search) step(ctx context.Context, ts []*timeSeries) {
-	v := f.t.send(ctx, ts)
+	o := f.splitter.send(ctx, ts)
 	switch {
-	case ctx.Err() != nil && v != nil:
-		f.stack = append(f.stack, ts)
-	case v == nil:
-		f.taken++
+	case o.end == settled:
+		f.accepted++
 		delete(f.run, ts[0].hash)
-		f.t.done(ts, true)
+		f.splitter.finish(ts, true)
+	case ctx.Err() != nil:
+		f.stack = append(f.stack, ts)
 	default:
 		if len(ts) > 1 || f.run[ts[0].hash] == 0 {
 			f.refusals++
 		}
-		f.last, f.allLate = *v, f.allLate && v.late
-		f.divide(ctx, ts, *v)
+		f.last, f.allLate = o.decision, f.allLate && o.decision.late
+		f.divide(ctx, ts, o.decision)
 	}
 }
 
 // divide prepares the next steps for series that were refused together.
 func (f *search) divide(ctx context.Context, ts []*timeSeries, v decision) {
-	if f.hurry(ctx, ts, v) {
+	if f.dropLateQuickly(ctx, ts, v) {
 		return
 	}
-	fresh, stale, all := f.late(ctx, ts, v)
-	if all {
-		if v.old {
-			f.t.learnOld(ts, time.Now())
+	switch late := f.splitLate(ctx, ts, v); late.kind {
+	case lateAll:
+		if v.tooOld {
+			f.splitter.noteTooOld(ts, time.Now())
 		}
-		f.t.giveUp(ts, v)
+		f.splitter.dropLate(ts, v)
 		return
-	}
-	if len(fresh) > 0 {
-		if len(stale) > 0 {
-			f.stack = append(f.stack, stale)
+	case lateSome:
+		if len(late.stale) > 0 {
+			f.stack = append(f.stack, late.stale)
 		}
-		f.stack = append(f.stack, fresh)
+		f.stack = append(f.stack, late.fresh)
 		return
+	case lateNone:
 	}
-	if parts := f.t.halves(ts); parts != nil {
+	if parts := f.splitter.halves(ts); parts != nil {
 		f.stack = append(f.stack, parts...)
 		return
 	}
-	if h := ts[0].hash; !v.late && f.hasNewer(h) {
-		// Newer samples must not overtake this one because an outage ends just now.
-		if !f.t.othersPass(ctx, f.t.d.passes.Load()) {
-			f.open = append(f.open, ts[0])
-			for ; f.hasNewer(h); f.stack = f.stack[:len(f.stack)-1] {
-				f.open = append(f.open, f.stack[len(f.stack)-1]...)
+	f.refusedAlone(ctx, ts[0], v)
+}
+
+// refusedAlone is about samples of one series and time, which cannot be divided any more.
+func (f *search) refusedAlone(ctx context.Context, s *timeSeries, v decision) {
+	h := s.hash
+	if !v.late && f.hasNewer(h) {
+		// It is tried again before the newer samples are sent. Else, where an outage ends at this moment, they would overtake it.
+		if !f.splitter.othersPass(ctx, f.splitter.sender.passes.Load()) {
+			f.open = append(f.open, s)
+			for f.hasNewer(h) {
+				f.open = append(f.open, f.pop()...)
 			}
 			return
 		}
-		if !f.t.confirm(ctx, ts[0]) && ctx.Err() == nil {
-			f.taken++
-			f.t.done(ts, true)
+		if f.splitter.tryAgain(ctx, s) == settled {
+			f.accepted++
+			f.splitter.finish([]*timeSeries{s}, true)
 			return
 		}
 	}
-	f.suspect(ts[0], v)
-	if h := ts[0].hash; f.run[h] >= badRun && !v.late && !v.tiny && f.hasNewer(h) {
-		f.skip(ctx, h, v)
+	f.addSuspect(s, v)
+	if f.run[h] >= badRun && !v.late && !v.tiny && f.hasNewer(h) {
+		f.skipSeries(ctx, h, v)
 	}
 }
 
-// skip ends the way through the samples of one series after some were refused in a row: the newest one tells whether the series is
-// bad, or was late so far.
-func (f *search) skip(ctx context.Context, hash uint32, v decision) {
+// skipSeries ends the search in a series of which some samples were refused in a row. It tries the newest sample. Where that is
+// accepted, the samples before it came too late; else the series is bad.
+func (f *search) skipSeries(ctx context.Context, hash uint32, v decision) {
 	var rest []*timeSeries
-	for ; f.hasNewer(hash); f.stack = f.stack[:len(f.stack)-1] {
-		rest = append(rest, f.stack[len(f.stack)-1]...)
+	for f.hasNewer(hash) {
+		rest = append(rest, f.pop()...)
 	}
 	newest := rest[len(rest)-1]
 	times := newest.times()
-	newest.setApart(times[len(times)-1])
-	if f.t.send(ctx, []*timeSeries{newest}) != nil {
-		newest.join()
+	newest.withhold(times[len(times)-1])
+	if f.splitter.send(ctx, []*timeSeries{newest}).end != settled {
+		newest.restore()
 		for _, s := range rest {
-			f.suspect(s, v)
+			f.addSuspect(s, v)
 		}
 		return
 	}
-	f.taken++
-	f.t.done([]*timeSeries{newest}, true)
+	f.accepted++
+	f.splitter.finish([]*timeSeries{newest}, true)
 	if rest = rest[:len(rest)-1]; len(rest) > 0 {
-		f.t.giveUp(rest, v)
+		f.splitter.dropLate(rest, v)
 	}
 }
 
-// hasNewer tells whether newer samples of a series are to be sent next.
+// hasNewer reports whether newer samples of a series are to be sent next.
 func (f *search) hasNewer(hash uint32) bool {
 	n := len(f.stack)
 	return n > 0 && len(f.stack[n-1]) == 1 && f.stack[n-1][0].hash == hash
 }
 
-func (f *search) suspect(s *timeSeries, v decision) {
+func (f *search) addSuspect(s *timeSeries, v decision) {
 	f.run[s.hash]++
-	f.suspects = append(f.suspects, suspect{s, v, f.t.d.passes.Load()})
+	f.suspects = append(f.suspects, suspect{s, v, f.splitter.sender.passes.Load()})
 }
 
-// halves splits series in two, one alone by time; the first one to send comes last. It returns nil for what cannot be split.
-func (t *triage) halves(ts []*timeSeries) [][]*timeSeries {
+// halves splits series in two, a single one by time. What is to be sent first comes last. It returns nil for what cannot be split.
+func (t *splitter) halves(ts []*timeSeries) [][]*timeSeries {
 	if n := len(ts); n > 1 {
 		return [][]*timeSeries{ts[n/2:], ts[:n/2]}
 	}
@@ -214,28 +260,10 @@ func (t *triage) halves(ts []*timeSeries) [][]*timeSeries {
 	older, newer := s.between(minTime, at), s.between(at, maxTime)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	older.held, older.older = 0, s.older
-	for _, k := range older.tickets {
-		k.left[s.id]++
+	older.heldSamples, older.older = 0, s.older
+	for _, h := range older.holds {
+		h.pieces[s.id]++
 	}
-	t.members[s.hash].pieces++
+	t.series[s.hash].pieces++
 	return [][]*timeSeries{{newer}, {older}}
-}
-
-// stripExemplars sends a part without its exemplars. True: that was all, or ctx has ended.
-func (t *triage) stripExemplars(ctx context.Context, p *part) bool {
-	_, n := count(p.series)
-	if n == 0 {
-		return false
-	}
-	for _, s := range p.series {
-		s.spare, s.exemplars = s.exemplars, nil
-	}
-	v := t.send(ctx, p.series)
-	if v == nil {
-		t.done(p.series, true)
-		return true
-	}
-	p.refusal = v
-	return false
 }

@@ -6,55 +6,55 @@ import (
 )
 
 const (
-	// leastSend is how many samples a request may always have.
-	leastSend = 50
-	// shrinkAfter is how many requests in a row must be too large before all become smaller: one alone may hold one large sample.
+	// minSamples is how many samples a request may always have.
+	minSamples = 50
+	// shrinkAfter is how many requests in a row must be too large before all become smaller. A single one may have one large sample.
 	shrinkAfter = 2
-	// growAfter is how long requests must be taken before they become larger again.
+	// growAfter is how long requests must be accepted before they become larger again.
 	growAfter = 2 * time.Second
 )
 
-// size is how many samples a request may have. It shrinks while the receiver finds requests too large, and grows back.
-type size struct {
-	most int // by the configuration
+// requestSize is how many samples a request may have. It shrinks while the receiver finds requests too large, and grows back.
+type requestSize struct {
+	max int // by the configuration
 
 	mu      sync.Mutex // guards what follows
-	now     int
+	current int
 	refused int       // requests of this size in a row that were too large
-	changed time.Time // when now was
+	changed time.Time // when current was
 }
 
-func newSize(most int) *size { return &size{most: most, now: most} }
+func newRequestSize(limit int) *requestSize { return &requestSize{max: limit, current: limit} }
 
 // samples returns how many samples a request may have.
-func (s *size) samples() int {
+func (s *requestSize) samples() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.now
+	return s.current
 }
 
-// tooLarge takes note that a request of n samples was. It returns the new size, 0 where it stays.
-func (s *size) tooLarge(n int, now time.Time) int {
+// tooLarge records that the receiver found a request of n samples too large. It returns the size, and whether that has changed.
+func (s *requestSize) tooLarge(n int, now time.Time) (size int, changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if 2*n < s.now { // an old or a small one says nothing of this size
-		return 0
+	if 2*n < s.current { // an old or a small request says nothing of this size
+		return s.current, false
 	}
-	if s.refused++; s.refused < shrinkAfter || s.now <= leastSend {
-		return 0
+	if s.refused++; s.refused < shrinkAfter || s.current <= minSamples {
+		return s.current, false
 	}
-	s.now, s.refused, s.changed = max(s.now/2, min(leastSend, s.most)), 0, now
-	return s.now
+	s.current, s.refused, s.changed = max(s.current/2, min(minSamples, s.max)), 0, now
+	return s.current, true
 }
 
-// taken takes note that a request of n samples was.
-func (s *size) taken(n int, now time.Time) {
+// accepted records that the receiver accepted a request of n samples.
+func (s *requestSize) accepted(n int, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if 2*n >= s.now {
+	if 2*n >= s.current {
 		s.refused = 0
 	}
-	if s.now < s.most && 2*n >= s.now && now.Sub(s.changed) >= growAfter {
-		s.now, s.changed = min(2*s.now, s.most), now
+	if s.current < s.max && 2*n >= s.current && now.Sub(s.changed) >= growAfter {
+		s.current, s.changed = min(2*s.current, s.max), now
 	}
 }

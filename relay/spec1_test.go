@@ -306,7 +306,7 @@ func inOrder(t *testing.T, x *wire) {
 		for _, s := range p.series {
 			for _, v := range slices.Concat(s.samples, s.histograms) {
 				one := fmt.Sprintf("%s %+v", s.name(), v)
-				if !p.taken || seen[one] { // the same one again is a retry
+				if !p.accepted || seen[one] { // the same one again is a retry
 					continue
 				}
 				if old, ok := last[s.name()]; ok && v.ms < old {

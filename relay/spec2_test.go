@@ -162,7 +162,7 @@ func TestSpec2_NoWrittenHeadersTo1MeanNothing(t *testing.T) {
 	}
 }
 
-// TestSpec2_MissingHeaderMeansNone: where one category is told and another is not, nothing of that one was written.
+// TestSpec2_MissingHeaderMeansNone: where a header names one category, nothing of the others was written.
 func TestSpec2_MissingHeaderMeansNone(t *testing.T) {
 	tr := try(t, by2, whole(nil), 20, func(n int, p *posted, w http.ResponseWriter) int {
 		w.Header().Set("X-Prometheus-Remote-Write-Exemplars-Written", "0")
@@ -176,7 +176,7 @@ func TestSpec2_MissingHeaderMeansNone(t *testing.T) {
 	}
 }
 
-// counted tells whether some counter with a reason has n.
+// counted reports whether some counter with a reason has n.
 func counted(t *testing.T, tr *trial, n float64) bool {
 	for name, v := range counters(t, tr.reg) {
 		if strings.Contains(name, " reason=") && v == n {

@@ -80,7 +80,7 @@ func TestDeviation_MetadataIsNotKept(t *testing.T) {
 		}
 		w := openSpec(t)
 		r := start(t, w, Settings{Destinations: destinations(t, x.URL, by1+"metadata_config: {send_interval: 10ms}\n"), Relay: whole(nil)},
-			func(r *Relay) { r.pace.tell = 0 })
+			func(r *Relay) { r.pace.metadata = 0 })
 		wr := newWriter(t, w, 1, 20)
 		wr.scrape()
 		wait(t, "metadata to be refused", func() bool { wr.scrape(); return refused.Load() > 0 })

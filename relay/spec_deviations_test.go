@@ -19,7 +19,7 @@ import (
 
 // What docs/remote-write.md lists as deliberate deviations.
 
-// bad tells whether p holds samples of the one series that the receivers below do not take.
+// bad reports whether p has samples of the one series that the receivers below refuse.
 func bad(p *posted) bool {
 	return slices.ContainsFunc(p.series, func(s wireSeries) bool { return s.label("n") == "33" })
 }
@@ -170,7 +170,7 @@ func TestDeviation_FallsBackBeforeAnythingIsConfirmed(t *testing.T) {
 	}
 }
 
-// TestDeviation_ConfirmedSurvivesALoneAnswer: one odd answer, of a proxy say, does not end 2.0.
+// TestDeviation_ConfirmedSurvivesALoneAnswer: one answer that does not fit, of a proxy say, does not end 2.0.
 func TestDeviation_ConfirmedSurvivesALoneAnswer(t *testing.T) {
 	for _, code := range []int{415, 204} {
 		tr := try(t, "", whole(nil), 20, func(n int, _ *posted, _ http.ResponseWriter) int { return []int{code, 0}[min(n, 1)] })
@@ -231,7 +231,7 @@ func TestDeviation_RedirectsToAGetAreNotFollowed(t *testing.T) {
 			})
 			tr.once(t, tr.wr.samples)
 			if log := logged(tr.logs); !strings.Contains(log, "/login") {
-				t.Errorf("%d: the log does not tell where to:\n%s", code, log)
+				t.Errorf("%d: the log does not say where to:\n%s", code, log)
 			}
 		}
 	}

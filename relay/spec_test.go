@@ -56,7 +56,7 @@ type posted struct {
 	series      []wireSeries
 	at          time.Time
 	answered    time.Time
-	taken       bool
+	accepted    bool
 }
 
 // wireSeries is a TimeSeries of either version.
@@ -103,7 +103,7 @@ func (x *wire) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		status = x.answer(n, p, w)
 	}
 	x.mu.Lock()
-	p.taken, p.answered = status == 0, time.Now()
+	p.accepted, p.answered = status == 0, time.Now()
 	x.mu.Unlock()
 	if status == 0 {
 		p.written(w, p.count(), -1)
@@ -242,9 +242,9 @@ func (x *wire) all() []*posted {
 	return slices.Clone(x.posts)
 }
 
-// stored returns how often each point came in a request that was taken, sent how often in any.
+// stored returns how often each point came in a request that was accepted, sent how often in any.
 func (x *wire) stored() map[string]int {
-	return x.tally(func(p *posted) bool { return p.taken })
+	return x.tally(func(p *posted) bool { return p.accepted })
 }
 
 func (x *wire) sent() map[string]int {
@@ -364,5 +364,5 @@ func conform(t *testing.T, where string, b []byte, s schema) {
 	}
 }
 
-// framed tells whether b is of Snappy's framed format, which begins with this identifier.
+// framed reports whether b is of Snappy's framed format, which begins with this identifier.
 func framed(b []byte) bool { return bytes.HasPrefix(b, []byte("\xff\x06\x00\x00sNaPpY")) }

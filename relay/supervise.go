@@ -15,11 +15,9 @@ import (
 )
 
 const (
-	// panicTellEvery is how often the log has the stack of a destination that panics again and again.
-	panicTellEvery = 10 * time.Minute
-	// carefulFor is how long each block of the log gets requests of its own after a panic.
-	carefulFor = 10 * time.Minute
-	// panicsInPlace is how many panics in a row a block may cause that is sent in vain.
+	// stackEvery is how often the log has the stack of a destination that panics repeatedly.
+	stackEvery = 10 * time.Minute
+	// panicsInPlace is how many panics in a row there may be at one position before a block is passed over.
 	panicsInPlace = 5
 )
 
@@ -40,28 +38,28 @@ func (e *panicError) Error() string {
 type runner struct {
 	settings Settings // that it was made with, for this one destination
 	stop     context.CancelFunc
-	leave    chan struct{} // closed when what is under way is to be the last
+	quit     chan struct{} // closed when what is under way is to be the last
 	done     chan struct{}
 	current  atomic.Pointer[destination]
 }
 
 func newRunner(d *destination, s Settings) *runner {
-	r := &runner{settings: s, leave: make(chan struct{}), done: make(chan struct{})}
+	r := &runner{settings: s, quit: make(chan struct{}), done: make(chan struct{})}
 	r.current.Store(d)
 	return r
 }
 
-// supervise runs a destination until ctx ends. Where one of its goroutines panics, the destination is made anew and goes on from its
-// position after a pause; so a fault that one receiver's answer brings out costs that destination some time, and no other one anything.
-// A block of the log that cannot be put into requests without a panic, or that is in the way of all that follow, is passed over.
+// supervise runs a destination until ctx ends. When one of its goroutines panics, a new destination continues from the position after a
+// pause. So a fault that the answer of one receiver causes delays that destination, and no other one. A block of the log that causes a
+// panic each time, or behind which nothing is delivered, is passed over.
 func (r *Relay) supervise(ctx context.Context, n *runner) {
 	b := panicPause
-	var told time.Time
+	var logged time.Time
 	var at wal.Position // at which it panicked last
 	inPlace := 0        // panics there in a row
 	for {
 		d := n.current.Load()
-		d.leave = n.leave
+		d.quit = n.quit
 		begun := time.Now()
 		err := d.run(ctx)
 		if err == nil {
@@ -72,106 +70,62 @@ func (r *Relay) supervise(ctx context.Context, n *runner) {
 			b = panicPause
 		}
 		pause := b.pause(0)
-		if d.taking {
+		if d.packer.packing {
 			pause = 0 // the next one is careful
 		}
-		if inPlace++; d.mark.Position() != at {
-			at, inPlace = d.mark.Position(), 1
+		if inPlace++; d.position.Position() != at {
+			at, inPlace = d.position.Position(), 1
 		}
-		if p := new(panicError); errors.As(err, &p) && time.Since(told) >= panicTellEvery {
-			told = time.Now()
-			d.log.Error("a destination panicked; it begins again at its position", zap.Any("panic", p.value), zap.Duration("pause", pause), zap.ByteString("stack", p.stack))
+		if p := new(panicError); errors.As(err, &p) && time.Since(logged) >= stackEvery {
+			logged = time.Now()
+			d.log.Error("a destination panicked; it begins again at its position", seeOperations, zap.Any("panic", p.value), zap.Duration("pause", pause), zap.ByteString("stack", p.stack))
 		}
-		next := r.again(ctx, n, d, err, pause)
+		next := r.remake(ctx, n, d, err, pause)
 		if next == nil {
 			return
 		}
-		next.carefulUntil = d.carefulUntil
-		if d.taking || inPlace > 1 {
-			next.carefulUntil = time.Now().Add(carefulFor)
+		next.packer.carefulUntil = d.packer.carefulUntil
+		if d.packer.packing || inPlace > 1 {
+			next.packer.carefulUntil = time.Now().Add(carefulFor)
 		}
 		if inPlace >= panicsInPlace {
-			next.skip, inPlace = true, 0
+			next.packer.skip, inPlace = true, 0
 		}
 		n.current.Store(next)
 	}
 }
 
-// again makes the destination that follows one which panicked, after a pause. It returns nil when there is to be none.
-func (r *Relay) again(ctx context.Context, n *runner, d *destination, err error, pause time.Duration) *destination {
+// remake makes the destination that follows one which panicked, after a pause. Nil: ctx has ended, or the destination is to end.
+func (r *Relay) remake(ctx context.Context, n *runner, d *destination, err error, pause time.Duration) *destination {
 	for {
-		d.beat.until(pause)
-		d.tell.trouble(decision{err: err, rule: "panic"}, pause, time.Now())
+		d.sender.heartbeat.until(pause)
+		d.sender.report.waits(pause, "panic", err, time.Now())
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-n.leave:
+		case <-n.quit:
 			return nil
 		case <-time.After(pause):
 		}
 		c, made := newClient(n.settings.Destinations[0], n.settings.Relay.RedirectHosts, r.transport)
 		var next *destination
 		if made == nil {
-			next, made = r.destination(n.settings, c)
+			next, made = r.newDestination(n.settings, c)
 		}
 		if made == nil {
-			next.inherit(d)
-			next.tell = d.tell
+			next.sender.inherit(d.sender)
+			next.sender.report = d.sender.report
 			return next
 		}
 		err, pause = made, panicPause.max
 	}
 }
 
-// careful tells whether each block of the log gets requests of its own, so that one over which the destination panics can be passed over alone.
-func (d *destination) careful() bool { return time.Now().Before(d.carefulUntil) }
-
-// put adds a block to the batches. A block over which that panics is passed over, at the second time. False: ctx has ended.
-func (d *destination) put(ctx context.Context, b *block) (ok bool) {
-	if d.skip {
-		d.skip = false
-		d.passOver(b, "in sending")
-		return true
-	}
-	if !d.careful() {
-		d.taking = true
-		ok = d.encode(ctx, b)
-		d.taking = false
-		return ok
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			d.carefulUntil = time.Now().Add(carefulFor)
-			d.metrics.panics.Inc()
-			d.passOver(b, v)
-			ok = true
-		}
-	}()
-	return d.encode(ctx, b)
-}
-
-// passOver drops what the batches have of a block, and counts all of it as lost.
-func (d *destination) passOver(b *block, v any) {
-	for _, s := range d.shards {
-		if s.batch.empty() {
-			continue
-		}
-		s.batch.reset()
-		d.mu.Lock()
-		s.from = s.from[:len(s.from)-1]
-		d.mu.Unlock()
-	}
-	d.catalog.reset()
-	n := b.scrape.Samples()
-	d.metrics.dropped.WithLabelValues(dropLost).Add(float64(n))
-	d.log.Error("samples are lost: the relay panics over them", zap.Int("samples", n), zap.Uint64("segment", b.start.Segment), zap.Int64("offset", b.start.Offset), zap.Any("panic", v))
-}
-
 // run sends until ctx ends. It returns an error when one of its goroutines has panicked.
 func (d *destination) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	d.broke = cancel
+	d.fail = cancel
 	d.safely(func() { d.work(ctx) })
 	if p := new(panicError); errors.As(context.Cause(ctx), &p) {
 		return p
@@ -182,60 +136,44 @@ func (d *destination) run(ctx context.Context) error {
 func (d *destination) work(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d.src = newSource(d.src.feed, d.mark.Position())
-	defer d.src.close()
-	d.mu.Lock()
-	d.read = d.src.pos
-	d.mu.Unlock()
-	d.told = time.Now().Add(d.pace.tell - time.Duration(d.cfg.MetadataConfig.SendInterval))
+	p := d.packer
+	p.source = newSource(p.source.feed, d.position.Position())
+	defer p.source.close()
+	d.progress.moveTo(p.source.pos)
+	d.metadata.start(time.Now())
+	p.ahead = d.ahead.load(d.wal.Head())
 	var beside sync.WaitGroup
-	d.loadBeyond()
 	defer func() {
 		cancel()
 		beside.Wait()
-		d.keepBeyond(d.deliveredBeyond())
+		d.ahead.save(d.deliveredAhead())
 	}()
-	beside.Go(func() { d.safely(func() { d.triage.run(ctx) }) })
-	beside.Go(func() { d.safely(func() { d.meta.run(ctx) }) })
-	beside.Go(func() { d.safely(func() { d.saveBeyond(ctx) }) })
-	for shards := d.cfg.QueueConfig.MinShards; ctx.Err() == nil && !d.leaving(); {
+	beside.Go(func() { d.safely(func() { d.splitter.run(ctx, d.safely) }) })
+	beside.Go(func() { d.safely(func() { d.metadata.run(ctx) }) })
+	beside.Go(func() { d.safely(func() { d.ahead.run(ctx, d.deliveredAhead) }) })
+	for shards := d.governor.queue.MinShards; ctx.Err() == nil && !closed(d.quit); {
 		shards = d.session(ctx, shards)
 	}
 }
 
-// leaving tells whether the destination is to end with what is under way.
-func (d *destination) leaving() bool {
-	select {
-	case <-d.leave:
-		return true
-	default:
-		return false
-	}
-}
-
-// session sends with a given number of shards. It returns another number when that should be, with everything delivered that was
-// put together, or when ctx has ended.
+// session sends with a given number of shards, until there should be another number, which it returns, or ctx ends. Where ctx has
+// not ended, all that was packed is delivered.
 func (d *destination) session(ctx context.Context, shards int) (next int) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	lines := make([]*shard, shards)
-	for i := range lines {
-		lines[i] = &shard{batch: batch{symbols: &d.catalog.symbols}, queue: make(chan *request, 1)}
-	}
-	d.mu.Lock()
-	d.shards = lines
-	d.mu.Unlock()
-	d.gate.setLines(shards)
-	for _, s := range lines {
-		wg.Go(func() { d.safely(func() { d.lane(ctx, s) }) })
-	}
+	p := d.packer
+	p.start(shards)
+	d.sender.breaker.setShards(shards)
+	d.governor.start(time.Now(), shards)
 	d.metrics.shards.Set(float64(shards))
-	d.reviewed, d.blocked = time.Now(), 0
+	for _, s := range p.shards {
+		wg.Go(func() { d.safely(func() { d.sender.run(ctx, s) }) })
+	}
 	d.safely(func() { next = d.pump(ctx) })
-	if ctx.Err() == nil && d.flushAll(ctx) {
-		for _, s := range lines {
+	if ctx.Err() == nil && p.flushAll(ctx) {
+		for _, s := range p.shards {
 			close(s.queue)
 		}
 		wg.Wait()
@@ -247,7 +185,7 @@ func (d *destination) session(ctx context.Context, shards int) (next int) {
 func (d *destination) safely(part func()) {
 	defer func() {
 		if v := recover(); v != nil {
-			d.broke(&panicError{v, debug.Stack()})
+			d.fail(&panicError{v, debug.Stack()})
 		}
 	}()
 	part()

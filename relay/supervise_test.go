@@ -64,7 +64,7 @@ func TestPanicInSending(t *testing.T) {
 					t.Error("no panic is counted")
 				}
 				if n := w.logs.FilterMessage("a destination panicked; it begins again at its position").Len(); n != 1 {
-					t.Errorf("the log tells of panics %d times, want once", n)
+					t.Errorf("the log has panics %d times, want once", n)
 				}
 				b := w.audit()
 				for name, n := range b.missingOf {
@@ -124,8 +124,8 @@ func TestReloadFinishesWhatIsUnderWay(t *testing.T) {
 		repeated bool
 	}{
 		"well": {fake.Plain().With(fake.Back(fake.Latency(300 * time.Millisecond))), time.Second, false},
-		"slow": {fake.Plain().With(fake.Back(fake.Latency(5 * time.Second))), leaveTime + time.Millisecond, true},
-		"away": {fake.Plain().With(fake.OnWire(fake.NoConnection())), leaveTime + time.Millisecond, false},
+		"slow": {fake.Plain().With(fake.Back(fake.Latency(5 * time.Second))), quitTime + time.Millisecond, true},
+		"away": {fake.Plain().With(fake.OnWire(fake.NoConnection())), quitTime + time.Millisecond, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

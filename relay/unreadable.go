@@ -11,10 +11,10 @@ import (
 	"promrelay/config"
 )
 
-// unreadableWords begin what is said of a file that cannot be read.
+// unreadableWords begin the error of a file that cannot be read.
 const unreadableWords = "the relay cannot read"
 
-// unreadable is an error of a request for which a file that the destination names cannot be read. No receiver was asked.
+// unreadable is the error of a request that was not sent, since a file that the configuration names cannot be read.
 type unreadable struct {
 	of  string // the destination, and the key that names the file
 	err *fs.PathError
@@ -30,7 +30,7 @@ func (u *unreadable) Error() string {
 
 func (u *unreadable) Unwrap() error { return u.err }
 
-// ofFile makes an unreadable of an error about a file that d names, and leaves any other error as it is.
+// ofFile makes an unreadable of an error about a file that d names. It returns other errors as they are.
 func ofFile(d config.Destination, err error) error {
 	var file *fs.PathError
 	if !errors.As(err, &file) {

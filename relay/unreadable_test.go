@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestUnreadableFiles: of a file that is missing when a request is to be sent the relay names the key, and no receiver is blamed. It is taken
-// in when it is there.
+// TestUnreadableFiles: where a file is missing when a request is to be sent, the relay names the key, and does not blame the receiver. The
+// file is used as soon as it is there.
 func TestUnreadableFiles(t *testing.T) {
 	for key, more := range map[string]string{
 		"basic_auth.password_file":       "basic_auth: {username: u, password_file: FILE}",

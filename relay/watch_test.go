@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// watch tells of each request that holds a series, for the one who looks for what went wrong.
+// watch notes each request that has a series, to find out what went wrong.
 type watch struct {
 	http.RoundTripper
 	series string // what the labels must hold

@@ -199,7 +199,7 @@ remote_write:
 		})
 	}
 	// The relay must say that it fell back.
-	if tail := relay.Process().Tail(1000); !strings.Contains(tail, "remote write 1.0") || strings.Count(tail, "send by remote write 1.0") != 1 {
+	if tail := relay.Process().Tail(1000); !strings.Contains(tail, "remote write 1.0") || strings.Count(tail, "remote write 1.0 is used") != 1 {
 		t.Errorf("the log does not tell once of one destination that was sent remote write 1.0:\n%s", tail)
 	}
 }

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"cmp"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,10 +11,10 @@ import (
 	"go.uber.org/zap"
 )
 
-// tellEvery is how often the log tells of the same kind of trouble or loss.
-const tellEvery = time.Minute
+// logEvery is how often the log has the same kind of failure or loss.
+const logEvery = time.Minute
 
-// Refusal is a kind of answers that cost samples, or after which it is not known what was stored.
+// Refusal is a kind of answers after which samples are lost, or nobody knows whether they are stored.
 type Refusal struct {
 	Reason  string // of promrelay_relay_dropped_samples_total
 	Error   string // the last answer of the kind
@@ -25,109 +24,111 @@ type Refusal struct {
 	Last    time.Time
 }
 
-// teller tells of losses and trouble: in the log once, then with sums every minute, and to those who ask.
-type teller struct {
+// reporter reports losses, and why requests wait: in the log at once, then every minute with sums, and in the status.
+type reporter struct {
 	log *zap.Logger
 
-	mu        sync.Mutex // guards what follows
-	kinds     map[string]*kind
-	waiting   string // why requests wait, empty if they do not
-	advice    string
-	told      map[string]time.Time // when trouble was told last, by rule
-	announced bool                 // the log says that requests wait
+	mu         sync.Mutex // guards what follows
+	kinds      map[string]*kind
+	waiting    string // why requests wait, empty if they do not
+	advice     string
+	logged     map[string]time.Time // when the log said last why requests wait, by rule and status
+	waitLogged bool                 // the log says that requests wait
 }
 
-// kind is a kind of answers.
+// kind is a kind of answers, by reason and rule.
 type kind struct {
 	Refusal
-	untold uint64 // samples since the log spoke of it
-	asked  bool   // something was added since
-	told   time.Time
+	logged   time.Time // when it was logged last
+	pending  bool      // something was added since then
+	unlogged uint64    // samples since then
 }
 
-func newTeller(log *zap.Logger) *teller {
-	return &teller{log: log, kinds: map[string]*kind{}, told: map[string]time.Time{}}
+func newReporter(log *zap.Logger) *reporter {
+	return &reporter{log: log, kinds: map[string]*kind{}, logged: map[string]time.Time{}}
 }
 
-// lost takes note of what an answer cost.
-func (t *teller) lost(v decision, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	key := v.reason + v.rule
-	k := t.kinds[key]
+// lost adds what an answer cost.
+func (r *reporter) lost(l loss, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := l.reason + l.rule
+	k := r.kinds[key]
 	if k == nil {
-		if v.bound {
-			v.reason += atMost
+		reason := l.reason
+		if l.lostAtMost {
+			reason += atMost
 		}
-		k = &kind{Refusal: Refusal{Reason: v.reason, AtMost: v.bound || strings.HasSuffix(v.reason, atMost)}}
-		t.kinds[key] = k
+		k = &kind{Refusal: Refusal{Reason: reason, AtMost: strings.HasSuffix(reason, atMost)}}
+		r.kinds[key] = k
 	}
-	k.Error, k.Advice, k.Last = v.err.Error(), advice(v.err.Error()), now
-	if v.unclear {
+	k.Error, k.Advice, k.Last = l.err.Error(), advice(l.err.Error()), now
+	if l.unclear {
 		k.Reason, k.AtMost = unclear, true
 	}
-	k.Samples += uint64(v.lost)
-	k.untold += uint64(v.lost)
-	k.asked = true
-	if now.Sub(k.told) >= tellEvery {
-		t.sayLocked(k, now)
+	k.Samples += uint64(l.lost)
+	k.unlogged += uint64(l.lost)
+	k.pending = true
+	if now.Sub(k.logged) >= logEvery {
+		r.logLocked(k, now)
 	}
 }
 
-// flush tells what has added up.
-func (t *teller) flush(now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, k := range t.kinds {
-		if k.asked && now.Sub(k.told) >= tellEvery {
-			t.sayLocked(k, now)
+// flush logs what has added up since the last line.
+func (r *reporter) flush(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, k := range r.kinds {
+		if k.pending && now.Sub(k.logged) >= logEvery {
+			r.logLocked(k, now)
 		}
 	}
 }
 
-func (t *teller) sayLocked(k *kind, now time.Time) {
-	t.log.Error("the destination does not store samples", zap.String("reason", k.Reason), zap.Uint64("samples", k.untold),
+func (r *reporter) logLocked(k *kind, now time.Time) {
+	r.log.Error("the destination does not store samples", seeOperations, zap.String("reason", k.Reason), zap.Uint64("samples", k.unlogged),
 		zap.Bool("at_most", k.AtMost), zap.String("advice", k.Advice), zap.String("answer", k.Error))
-	k.untold, k.asked, k.told = 0, false, now
+	k.unlogged, k.pending, k.logged = 0, false, now
 }
 
-// trouble takes note that requests wait.
-func (t *teller) trouble(v decision, pause time.Duration, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	text := v.err.Error()
-	t.waiting, t.advice = text, advice(text)
-	key := v.rule + text[:min(len(text), 3)] // and the status
-	if now.Sub(t.told[key]) < tellEvery {
+// waits records that requests wait: for how long, by which rule and why.
+func (r *reporter) waits(pause time.Duration, rule string, err error, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	text := err.Error()
+	r.waiting, r.advice = text, advice(text)
+	key := rule + text[:min(len(text), 3)] // the first three letters are the status
+	if now.Sub(r.logged[key]) < logEvery {
 		return
 	}
-	t.told[key], t.announced = now, true
-	t.log.Warn("the destination takes nothing; keep the samples and try again", zap.Duration("pause", pause), zap.String("advice", t.advice), zap.String("answer", text))
+	r.logged[key], r.waitLogged = now, true
+	r.log.Warn("the destination accepts nothing; the samples are kept and sent again", seeOperations, zap.Duration("pause", pause), zap.String("advice", r.advice), zap.String("answer", text))
 }
 
-// well takes note that a request was settled.
-func (t *teller) well() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.waiting, t.advice = "", ""
-	if t.announced {
-		t.announced = false
-		t.log.Info("the destination takes samples again")
+// recovered records that a request was settled.
+func (r *reporter) recovered() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting, r.advice = "", ""
+	if r.waitLogged {
+		r.waitLogged = false
+		r.log.Info("the destination accepts samples again")
 	}
 }
 
-// fill sets what a status has of it.
-func (t *teller) fill(s *Status) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s.Error, s.Advice = t.waiting, t.advice
-	for _, k := range t.kinds {
+// fill sets the fields of a status that come from here.
+func (r *reporter) fill(s *Status) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.Error, s.Advice = r.waiting, r.advice
+	for _, k := range r.kinds {
 		s.Refusals = append(s.Refusals, k.Refusal)
 	}
 	slices.SortFunc(s.Refusals, func(a, b Refusal) int { return cmp.Or(b.Last.Compare(a.Last), strings.Compare(a.Reason, b.Reason)) })
 }
 
-// advices are what a person can do about an answer: by words in it, or the status that it begins with. The first that fits counts.
+// advices are what a person can do about an answer, by words in it or by the status that it begins with. The first one that fits
+// counts.
 var advices = []struct{ words, status, advice string }{
 	{words: unreadableWords, advice: "make that file, one that the relay may read; it is taken in when it is there, without a restart. In Kubernetes it is a key of a Secret that the pod mounts: look whether the Secret has it"},
 	{words: "unable to use specified", advice: "look into the file that it names: a certificate or key in PEM must be in it; it is taken in when it is there, without a restart"},
@@ -176,66 +177,3 @@ var statusFirst = regexp.MustCompile(`^[1-5]\d\d `)
 
 // unclear is the reason shown for answers after which nobody can tell how many samples are missing.
 const unclear = "refused, number unknown"
-
-// account takes note of how a request ended.
-func (d *destination) account(r *request, v decision) {
-	d.gate.passed()
-	d.tell.well()
-	stored := r.all() - v.lost
-	if v.bound {
-		stored = 0
-	}
-	if stored > 0 {
-		d.passes.Add(1)
-		d.lastPassed.Store(r)
-	}
-	d.metrics.samples.Add(float64(stored))
-	d.metrics.exemplars.Add(float64(r.exemplars - v.exemplars))
-	d.mu.Lock()
-	if stored > 0 {
-		d.state.Newest, d.state.Stored = max(d.state.Newest, r.newest), time.Now()
-	}
-	d.mu.Unlock()
-	if n := r.left.histograms; n > 0 {
-		d.metrics.dropped.WithLabelValues(dropHistogram).Add(float64(n))
-	}
-	d.metrics.droppedExemplars.WithLabelValues(dropVersion).Add(float64(r.left.exemplars))
-	d.lose(v)
-}
-
-// lose counts and tells what a decision says is lost.
-func (d *destination) lose(v decision) {
-	d.metrics.droppedExemplars.WithLabelValues(dropRefused).Add(float64(v.exemplars))
-	if v.unclear {
-		d.metrics.unclear.Inc()
-	}
-	if v.lost > 0 {
-		reason := v.reason
-		if v.bound {
-			reason += atMost
-		}
-		d.metrics.dropped.WithLabelValues(reason).Add(float64(v.lost))
-	}
-	if v.err == nil {
-		return
-	}
-	switch {
-	case v.lost > 0 || v.unclear:
-		d.tell.lost(v, time.Now())
-	case v.exemplars > 0:
-		d.log.Debug("the destination refuses exemplars", zap.Int("exemplars", v.exemplars), zap.Error(v.err))
-	}
-}
-
-// trouble takes note that a request must wait.
-func (d *destination) trouble(v decision, pause time.Duration) {
-	d.metrics.retries.Inc()
-	d.beat.until(pause)
-	d.mu.Lock()
-	d.retry = true
-	d.mu.Unlock()
-	if v.err == nil {
-		v.err = fmt.Errorf("no request is taken")
-	}
-	d.tell.trouble(v, pause, time.Now())
-}

@@ -16,16 +16,16 @@ import (
 	"promrelay/config"
 )
 
-func newTold() (*teller, *observer.ObservedLogs) {
+func newTestReporter() (*reporter, *observer.ObservedLogs) {
 	core, logs := observer.New(zapcore.DebugLevel)
-	return newTeller(zap.New(core)), logs
+	return newReporter(zap.New(core)), logs
 }
 
-func refusedBecause(text string, lost int) decision {
-	return decision{action: settle, rule: "refused in part", reason: dropRefused, lost: lost, err: errors.New(text)}
+func refusedBecause(text string, lost int) loss {
+	return loss{rule: "refused in part", reason: dropRefused, lost: lost, err: errors.New(text)}
 }
 
-// sums returns the sums that the log tells of losses.
+// sums returns the numbers of lost samples that the log has.
 func sums(t *testing.T, logs *observer.ObservedLogs) (out []uint64) {
 	t.Helper()
 	for _, e := range logs.FilterMessage("the destination does not store samples").All() {
@@ -38,19 +38,19 @@ func sums(t *testing.T, logs *observer.ObservedLogs) (out []uint64) {
 	return out
 }
 
-// TestTellSums: each sample that is lost is told of once, and by one line a minute for each kind.
-func TestTellSums(t *testing.T) {
-	tell, logs := newTold()
+// TestReportSums: each lost sample is logged once, with one line a minute for each kind.
+func TestReportSums(t *testing.T) {
+	r, logs := newTestReporter()
 	now := time.Now()
 	for i := range 600 { // ten minutes, each answer with another id
-		tell.lost(refusedBecause(fmt.Sprintf("400 Bad Request: no, request %d", i), i%3), now)
+		r.lost(refusedBecause(fmt.Sprintf("400 Bad Request: no, request %d", i), i%3), now)
 		now = now.Add(time.Second)
 	}
 	if got := sums(t, logs); len(got) != 10 || got[1] != 60 {
 		t.Errorf("%d lines in ten minutes: %d", len(got), got)
 	}
-	now = now.Add(tellEvery)
-	tell.flush(now)
+	now = now.Add(logEvery)
+	r.flush(now)
 	sum := uint64(0)
 	for _, n := range sums(t, logs) {
 		sum += n
@@ -63,46 +63,46 @@ func TestTellSums(t *testing.T) {
 		t.Errorf("%v", last)
 	}
 	before := logs.Len()
-	tell.flush(now.Add(time.Hour))
+	r.flush(now.Add(time.Hour))
 	if logs.Len() != before {
-		t.Error("it tells of what it told of")
+		t.Error("it logs the same again")
 	}
 }
 
-func TestTellFlush(t *testing.T) {
-	tell, logs := newTold()
+func TestReportFlush(t *testing.T) {
+	r, logs := newTestReporter()
 	now := time.Now()
-	tell.lost(refusedBecause("a", 1), now)
-	tell.lost(refusedBecause("b", 2), now.Add(time.Second))
-	tell.flush(now.Add(tellEvery - 1))
+	r.lost(refusedBecause("a", 1), now)
+	r.lost(refusedBecause("b", 2), now.Add(time.Second))
+	r.flush(now.Add(logEvery - 1))
 	if got := sums(t, logs); len(got) != 1 || got[0] != 1 {
 		t.Errorf("%d before the minute is over", got)
 	}
-	tell.flush(now.Add(tellEvery))
+	r.flush(now.Add(logEvery))
 	if got := sums(t, logs); len(got) != 2 || got[1] != 2 {
 		t.Errorf("%d when the minute is over", got)
 	}
 }
 
-// TestTellKinds keeps reasons and rules apart, and shows the last one first.
-func TestTellKinds(t *testing.T) {
-	tell, logs := newTold()
+// TestReportKinds keeps reasons and rules apart, and shows the last one first.
+func TestReportKinds(t *testing.T) {
+	r, logs := newTestReporter()
 	now := time.Now()
-	for i, v := range []decision{
+	for i, v := range []loss{
 		{rule: "refused in part", reason: dropRefused, lost: 1, err: errors.New("first")},
 		{rule: "refused", reason: dropRefused, lost: 2, err: errors.New("second")},
 		{rule: "refused", reason: dropTooLarge, lost: 3, err: errors.New("413 third")},
-		{rule: "2.0 taken without a word", reason: dropNotWritten, lost: 4, bound: true, err: errors.New("fourth")},
+		{rule: "2.0 accepted without headers", reason: dropNotWritten, lost: 4, lostAtMost: true, err: errors.New("fourth")},
 		{rule: "refused, number unknown", unclear: true, err: errors.New("fifth")},
 		{rule: "refused", reason: dropRefused, lost: 20, err: errors.New("sixth")},
 	} {
-		tell.lost(v, now.Add(time.Duration(i)*time.Second))
+		r.lost(v, now.Add(time.Duration(i)*time.Second))
 	}
 	if got := sums(t, logs); len(got) != 5 {
 		t.Errorf("lines %d", got)
 	}
 	var s Status
-	tell.fill(&s)
+	r.fill(&s)
 	got := ""
 	for _, r := range s.Refusals {
 		got += fmt.Sprintf("%s %s %d %t\n", r.Error, r.Reason, r.Samples, r.AtMost)
@@ -116,14 +116,14 @@ func TestTellKinds(t *testing.T) {
 	}
 }
 
-// TestTellTrouble: that requests wait is told of by rule once a minute, and its end once.
-func TestTellTrouble(t *testing.T) {
-	tell, logs := newTold()
+// TestReportTrouble: that requests wait is logged once a minute for each rule, and the end of it once.
+func TestReportTrouble(t *testing.T) {
+	r, logs := newTestReporter()
 	now := time.Now()
-	status := func() (s Status) { tell.fill(&s); return s }
+	status := func() (s Status) { r.fill(&s); return s }
 	trouble := func(rule, text string, after time.Duration) {
 		now = now.Add(after)
-		tell.trouble(decision{rule: rule, err: errors.New(text)}, time.Second, now)
+		r.waits(time.Second, rule, errors.New(text), now)
 	}
 	count := func(warnings, infos int) {
 		t.Helper()
@@ -133,7 +133,7 @@ func TestTellTrouble(t *testing.T) {
 			t.Fatalf("%d warnings and %d infos, want %d and %d", w, i, warnings, infos)
 		}
 	}
-	tell.well()
+	r.recovered()
 	count(0, 0)
 	trouble("later", "503 one", 0)
 	for range 58 {
@@ -150,17 +150,17 @@ func TestTellTrouble(t *testing.T) {
 	}
 	trouble("later", "503 three", time.Second)
 	count(3, 0)
-	tell.well()
-	tell.well()
+	r.recovered()
+	r.recovered()
 	count(3, 1)
 	if s := status(); s.Error != "" || s.Advice != "" {
 		t.Errorf("%q, %q when all is well", s.Error, s.Advice)
 	}
 	trouble("later", "503 four", time.Second) // which the log spoke of within the minute
 	count(3, 1)
-	tell.well()
+	r.recovered()
 	count(3, 1)
-	trouble("later", "503 five", tellEvery)
+	trouble("later", "503 five", logEvery)
 	count(4, 1)
 }
 
@@ -197,29 +197,29 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
-// TestTellAtOnce is for the race detector.
-func TestTellAtOnce(t *testing.T) {
-	tell, _ := newTold()
+// TestReportAtOnce is for the race detector.
+func TestReportAtOnce(t *testing.T) {
+	r, _ := newTestReporter()
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
 			for range 100 {
-				tell.lost(refusedBecause("a", 1), time.Now())
-				tell.trouble(refusedBecause("a", 1), time.Second, time.Now())
-				tell.flush(time.Now())
-				tell.well()
-				tell.fill(&Status{})
+				r.lost(refusedBecause("a", 1), time.Now())
+				r.waits(time.Second, "refused in part", errors.New("a"), time.Now())
+				r.flush(time.Now())
+				r.recovered()
+				r.fill(&Status{})
 			}
 		})
 	}
 	wg.Wait()
 	var s Status
-	if tell.fill(&s); s.Refusals[0].Samples != 400 {
+	if r.fill(&s); s.Refusals[0].Samples != 400 {
 		t.Errorf("%d samples", s.Refusals[0].Samples)
 	}
 }
 
-// A status tells when something was stored last: an answer by which everything is lost does not count.
+// A status says when something was stored last: an answer by which everything is lost does not count.
 func TestStatusStored(t *testing.T) {
 	tr := try(t, by2, whole(func(r *config.Relay) { r.SplitRefused = false }), 5, func(_ int, p *posted, w http.ResponseWriter) int {
 		p.written(w, 0, 0)
@@ -228,7 +228,7 @@ func TestStatusStored(t *testing.T) {
 	})
 	first := tr.Statuses()[0]
 	if first.Stored.IsZero() || !first.Confirmed || len(first.Refusals) == 0 {
-		t.Fatalf("after a scrape that was taken and one that was refused: %+v", first)
+		t.Fatalf("after a scrape that was accepted and one that was refused: %+v", first)
 	}
 	if !first.Stored.Before(first.Refusals[0].Last) {
 		t.Errorf("stored at %s, after what was refused at %s", first.Stored, first.Refusals[0].Last)

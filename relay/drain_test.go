@@ -7,32 +7,8 @@ import (
 	"time"
 )
 
-func TestWantedShards(t *testing.T) {
-	const window = 10 * time.Second
-	tests := map[string]struct {
-		now           int
-		blocked, busy time.Duration
-		retried       bool
-		want          int
-	}{
-		"requests wait":  {now: 2, blocked: 6 * time.Second, busy: 20 * time.Second, want: 4},
-		"at the most":    {now: 8, blocked: 6 * time.Second, busy: 80 * time.Second, want: 8},
-		"idle":           {now: 4, busy: 3 * time.Second, want: 2},
-		"at the least":   {now: 1, want: 1},
-		"just right":     {now: 4, blocked: time.Second, busy: 30 * time.Second, want: 4},
-		"receiver fails": {now: 2, blocked: 10 * time.Second, busy: 20 * time.Second, retried: true, want: 2},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			if got := wantedShards(tt.now, 1, 8, tt.blocked, tt.busy, window, tt.retried); got != tt.want {
-				t.Errorf("%d shards, want %d", got, tt.want)
-			}
-		})
-	}
-}
-
 // drained is how long it takes to send a log of scrapes so far apart.
-func drained(ctx context.Context, p *drainPace, scrapes int, apart time.Duration) time.Duration {
+func drained(ctx context.Context, p *drainLimiter, scrapes int, apart time.Duration) time.Duration {
 	start, at := time.Now(), int64(1_000_000)
 	for range scrapes {
 		p.wait(ctx, at)
@@ -41,7 +17,7 @@ func drained(ctx context.Context, p *drainPace, scrapes int, apart time.Duration
 	return time.Since(start)
 }
 
-func TestDrainPace(t *testing.T) {
+func TestDrain(t *testing.T) {
 	tests := map[string]struct {
 		factor  float64
 		scrapes int
@@ -64,7 +40,7 @@ func TestDrainPace(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				got := drained(t.Context(), newDrainPace(tt.factor), tt.scrapes, tt.apart)
+				got := drained(t.Context(), newDrainLimiter(tt.factor), tt.scrapes, tt.apart)
 				if d := got - tt.want; d < -time.Millisecond || d > time.Millisecond {
 					t.Errorf("%s, want %s", got, tt.want)
 				}
@@ -73,10 +49,10 @@ func TestDrainPace(t *testing.T) {
 	}
 }
 
-// TestDrainPaceOrder: targets' scrapes lie in the log nearly in order; those that go back cost nothing.
-func TestDrainPaceOrder(t *testing.T) {
+// TestDrainOrder: targets' scrapes lie in the log nearly in order; those that go back cost nothing.
+func TestDrainOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, start := newDrainPace(3), time.Now()
+		p, start := newDrainLimiter(3), time.Now()
 		for at := range int64(60) {
 			for _, off := range []int64{0, -900, 500, -30_000} {
 				p.wait(t.Context(), 1_000_000+at*1000+off)
@@ -89,10 +65,10 @@ func TestDrainPaceOrder(t *testing.T) {
 	})
 }
 
-// TestDrainPaceFollowsLive: what comes as fast as it is scraped never waits, and after any time of that a short outage is made up for at once.
-func TestDrainPaceFollowsLive(t *testing.T) {
+// TestDrainFollowsLive: what comes as fast as it is scraped never waits, and after any time of that a short outage is made up for at once.
+func TestDrainFollowsLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newDrainPace(1)
+		p := newDrainLimiter(1)
 		for range 1000 {
 			start := time.Now()
 			if p.wait(t.Context(), start.UnixMilli()); time.Since(start) > 0 {
@@ -110,10 +86,10 @@ func TestDrainPaceFollowsLive(t *testing.T) {
 	})
 }
 
-// TestDrainPaceRestart: a start with a backlog drains it in its share of time, however long ago it is.
-func TestDrainPaceRestart(t *testing.T) {
+// TestDrainRestart: a start with a backlog drains it in its share of time, however long ago it is.
+func TestDrainRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newDrainPace(3)
+		p := newDrainLimiter(3)
 		start := time.Now()
 		at := start.Add(-20 * time.Second)
 		for !at.After(time.Now()) { // a scrape a second, of which more come meanwhile
@@ -126,44 +102,18 @@ func TestDrainPaceRestart(t *testing.T) {
 	})
 }
 
-func TestDrainPaceOff(t *testing.T) {
-	if newDrainPace(0) != nil {
+func TestDrainOff(t *testing.T) {
+	if newDrainLimiter(0) != nil {
 		t.Error("0 does not switch it off")
 	}
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		p, start := newDrainPace(2), time.Now()
+		p, start := newDrainLimiter(2), time.Now()
 		p.wait(ctx, 1)
 		p.wait(ctx, 100_000)
 		if got := time.Since(start); got != time.Second {
 			t.Errorf("it ended %s after it began", got)
 		}
 	})
-}
-
-func TestLiveRate(t *testing.T) {
-	now := time.Now()
-	var l liveRate
-	l.observe(5000, now)
-	if l.rate != 0 {
-		t.Errorf("%v before anything can be known", l.rate)
-	}
-	for range 3 {
-		now = now.Add(2 * time.Second)
-		l.observe(l.count+200, now)
-		if l.rate != 100 {
-			t.Errorf("%v, want 100", l.rate)
-		}
-	}
-	if l.observe(l.count+200, now); l.rate != 100 {
-		t.Errorf("%v after no time", l.rate)
-	}
-	for range 100 {
-		now = now.Add(2 * time.Second)
-		l.observe(l.count+400, now)
-	}
-	if l.rate < 199 || l.rate > 200 {
-		t.Errorf("%v, want nearly 200", l.rate)
-	}
 }

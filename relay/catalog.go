@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
@@ -14,18 +15,18 @@ import (
 
 var seed = maphash.MakeSeed()
 
-// series is the labels of one series as symbols of a catalog, names and values in turn, sorted by name.
-// None are left of one that a rule dropped.
+// series is the labels of one series as symbols of a catalog, names and values in turn, sorted by name. It is empty if a rule dropped the
+// series.
 type series []uint32
 
-// catalog is what a destination makes of the tables of one segment: labels after external labels and
-// write_relabel_configs, in symbols that all the tables share.
+// catalog has the series of one segment as a destination sends them: with external labels, and after write_relabel_configs. All tables
+// of the segment share its symbols.
 type catalog struct {
 	external []labels.Label // sorted by name
 	rules    []*relabel.Config
 
 	symbols record.Symbols
-	hashes  []uint64 // of symbols, 0 until it is needed
+	hashes  []uint64 // of symbols, 0 where not needed yet
 	views   map[uint64]*view
 
 	described func(description) // called for each metadata entry that a row has; may be nil
@@ -39,10 +40,10 @@ type catalog struct {
 type view struct {
 	generation uint64
 	symbols    []uint32      // of the catalog plus one, by symbol of the table; 0 until it is needed
-	shapes     [][]labelPart // by shape of the table, nil until it is needed
+	shapes     [][]labelPart // by shape of the table, nil where not needed yet
 	derived    *record.Table // what the rules make of each row; nil without rules
-	hashes     []uint32      // by row, of the labels; only as far as someone asked
-	metas      []description // by metadata entry less one, as far as someone asked
+	hashes     []uint32      // of the labels, by row, as far as needed
+	metas      []description // by metadata entry less one, as far as needed
 }
 
 // description is the metadata of a row: the number of its type in remote write, and symbols of the catalog.
@@ -62,7 +63,7 @@ type labelPart struct {
 func newCatalog(external labels.Labels, rules []*relabel.Config) *catalog {
 	c := &catalog{rules: rules, views: map[uint64]*view{}, full: labels.NewBuilder(labels.EmptyLabels())}
 	external.Range(func(l labels.Label) {
-		if l.Value != "" { // as that of a variable of the environment that is not set; it is the same as none
+		if l.Value != "" { // an empty label is no label; it may come from an environment variable that is not set
 			c.external = append(c.external, l)
 		}
 	})
@@ -122,8 +123,7 @@ func (c *catalog) derive(v *view, t *record.Table) {
 	}
 }
 
-// series returns the labels of the row at which cur stands, which walks over v.rows(t). They are good until the
-// next call.
+// series returns the labels of the row at cur, a cursor of v.rows(t). They are valid until the next call.
 func (c *catalog) series(v *view, t *record.Table, cur *record.Cursor) series {
 	for len(v.shapes) <= int(cur.Shape) {
 		v.shapes = append(v.shapes, nil)
@@ -144,7 +144,7 @@ func (c *catalog) series(v *view, t *record.Table, cur *record.Cursor) series {
 	return c.row
 }
 
-// parts merges a shape's names with the external labels that it lacks.
+// parts merges the names of a shape with the external labels that it lacks.
 func (c *catalog) parts(v *view, t *record.Table, names []uint32) []labelPart {
 	out := make([]labelPart, 0, len(names)+len(c.external))
 	external := c.external
@@ -230,8 +230,7 @@ func typeNumber(t model.MetricType) byte {
 	return 0
 }
 
-// hash returns a hash of the labels' content, the same for as long as the process lives, whichever table
-// they come from. It is not 0.
+// hash returns a hash of the content of the labels, whichever table they come from. It is never 0, and differs from process to process.
 func (c *catalog) hash(ls series) uint32 {
 	var h contentHash
 	for _, ref := range ls {
@@ -246,7 +245,7 @@ func (c *catalog) hash(ls series) uint32 {
 	return h.sum()
 }
 
-// contentHash combines the hashes of a series' strings.
+// contentHash combines the hashes of the strings of a series.
 type contentHash uint64
 
 func (h *contentHash) add(s uint64) {
@@ -256,7 +255,7 @@ func (h *contentHash) add(s uint64) {
 
 func (h contentHash) sum() uint32 { return uint32(h>>32) | 1 }
 
-// rowHash is hash of the row, kept for the next time. Rows are asked for in order the first time.
+// rowHash is hash for a row, and remembers the result.
 func (c *catalog) rowHash(v *view, row int, ls series) uint32 {
 	if row >= len(v.hashes) {
 		v.hashes = append(v.hashes, make([]uint32, row+1-len(v.hashes))...)
@@ -265,4 +264,14 @@ func (c *catalog) rowHash(v *view, row int, ls series) uint32 {
 		v.hashes[row] = c.hash(ls)
 	}
 	return v.hashes[row]
+}
+
+// seriesID is the function seriesID for labels as symbols.
+func (c *catalog) seriesID(ls series) uint64 {
+	var h xxhash.Digest
+	h.Reset()
+	for _, symbol := range ls {
+		addLabel(&h, c.symbols.Bytes(symbol))
+	}
+	return h.Sum64()
 }

@@ -64,8 +64,8 @@ func TestKillWhilePartsAreLookedInto(t *testing.T) {
 	}
 }
 
-// TestBeyondOtherLabels: where series have other labels than before, what was delivered of them is not known, and all is sent.
-func TestBeyondOtherLabels(t *testing.T) {
+// TestAheadOtherLabels: where series have other labels than before, what was delivered of them is not known, and all is sent.
+func TestAheadOtherLabels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const series = 20
 		w := newWorld(t, fake.Plain(), series, "queue_config: {batch_send_deadline: 500ms}\n")
@@ -89,50 +89,50 @@ func TestBeyondOtherLabels(t *testing.T) {
 	})
 }
 
-func TestBeyondDecode(t *testing.T) {
-	y := &beyond{upTo: wal.Position{Segment: 3, Offset: 40}, series: map[uint64]wal.Position{1: {Segment: 2, Offset: 8}, 1 << 63: {Segment: 3}}}
-	if got := decodeBeyond(y.encode(5), 5); !reflect.DeepEqual(got, y) {
-		t.Errorf("%+v, want %+v", got, y)
+func TestAheadDecode(t *testing.T) {
+	a := &ahead{upTo: wal.Position{Segment: 3, Offset: 40}, series: map[uint64]wal.Position{1: {Segment: 2, Offset: 8}, 1 << 63: {Segment: 3}}}
+	if got := decodeAhead(a.encode(5), 5); !reflect.DeepEqual(got, a) {
+		t.Errorf("%+v, want %+v", got, a)
 	}
 	for name, b := range map[string][]byte{
-		"nothing": nil, "other settings": y.encode(6), "another version": append([]byte{beyondVersion + 1}, y.encode(5)[1:]...), "cut": y.encode(5)[:40],
+		"nothing": nil, "other settings": a.encode(6), "another version": append([]byte{aheadVersion + 1}, a.encode(5)[1:]...), "cut": a.encode(5)[:40],
 	} {
-		if got := decodeBeyond(b, 5); got != nil {
+		if got := decodeAhead(b, 5); got != nil {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }
 
-func FuzzBeyond(f *testing.F) {
-	f.Add((&beyond{upTo: wal.Position{Segment: 3, Offset: 40}, series: map[uint64]wal.Position{1: {Segment: 2, Offset: 8}}}).encode(5))
-	f.Add([]byte{beyondVersion})
+func FuzzAhead(f *testing.F) {
+	f.Add((&ahead{upTo: wal.Position{Segment: 3, Offset: 40}, series: map[uint64]wal.Position{1: {Segment: 2, Offset: 8}}}).encode(5))
+	f.Add([]byte{aheadVersion})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if y := decodeBeyond(b, 5); y != nil && !reflect.DeepEqual(decodeBeyond(y.encode(5), 5), y) {
+		if y := decodeAhead(b, 5); y != nil && !reflect.DeepEqual(decodeAhead(y.encode(5), 5), y) {
 			t.Errorf("%q is read as %+v, and that is not read back", b, y)
 		}
 	})
 }
 
-// TestBeyondAheadOfTheLog: a record that points behind the end of the log, as one that was restored from elsewhere may, counts for nothing, also
+// TestAheadOfTheLog: a record that points behind the end of the log, as one that was restored from elsewhere may, counts for nothing, also
 // in a later run that has come so far.
-func TestBeyondAheadOfTheLog(t *testing.T) {
+func TestAheadOfTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, fake.Plain(), 20, "queue_config: {batch_send_deadline: 500ms}\n")
 		w.play(time.Second, 3*time.Second)
 		d := w.relay.running[0].current.Load()
-		ahead := &beyond{upTo: wal.Position{Segment: w.wal.Head().Segment + 2}, series: map[uint64]wal.Position{}}
+		other := &ahead{upTo: wal.Position{Segment: w.wal.Head().Segment + 2}, series: map[uint64]wal.Position{}}
 		w.receiver.Set(fake.Plain().With(fake.Fault(fake.Status(http.StatusServiceUnavailable, "away"))))
-		settings, mark := d.labelSettings(), d.mark
+		settings, mark := d.ahead.settings, d.position
 		w.relay.stop()
 		w.relay.stop = func() {}
-		if err := mark.SetExtra(ahead.encode(settings)); err != nil {
+		if err := mark.SetExtra(other.encode(settings)); err != nil {
 			t.Fatal(err)
 		}
 		w.close()
 		w.open()
 		for range 4 { // each run has a segment of its own, and is ended before it writes a record
 			w.scrape()
-			time.Sleep(beyondEvery / 2)
+			time.Sleep(aheadEvery / 2)
 			w.kill()
 		}
 		w.receiver.Set(fake.Plain())

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// through counts the requests that a gate lets pass, each of which waits in a goroutine.
+// through counts the requests that a breaker lets pass. Each one waits in a goroutine.
 type through struct {
-	*gate
+	*breaker
 	ctx context.Context
 	n   atomic.Int32
 }
@@ -34,14 +34,14 @@ func (g *through) want(t *testing.T, n int) {
 	}
 }
 
-func TestGate(t *testing.T) {
+func TestBreaker(t *testing.T) {
 	tests := map[string]func(*testing.T, *through){
-		"open": func(t *testing.T, g *through) {
+		"closed": func(t *testing.T, g *through) {
 			g.come(5)
 			g.want(t, 5)
 		},
-		"a few failures leave it open": func(t *testing.T, g *through) {
-			for range g.lines {
+		"a few failures do not trip it": func(t *testing.T, g *through) {
+			for range g.shards {
 				g.fail(false, time.Hour)
 			}
 			g.come(5)
@@ -50,13 +50,13 @@ func TestGate(t *testing.T) {
 		"a success between them counts anew": func(t *testing.T, g *through) {
 			for range 10 {
 				g.fail(false, time.Hour)
-				g.passed()
+				g.succeed()
 			}
 			g.come(1)
 			g.want(t, 1)
 		},
-		"one tries at a time": func(t *testing.T, g *through) {
-			g.shutFor(time.Minute)
+		"one trial at a time": func(t *testing.T, g *through) {
+			g.tripFor(time.Minute)
 			g.come(5)
 			time.Sleep(time.Minute - 1)
 			g.want(t, 0)
@@ -64,7 +64,7 @@ func TestGate(t *testing.T) {
 			g.want(t, 1)
 			time.Sleep(time.Hour)
 			g.want(t, 1)
-			g.leave(false) // one that was under way says nothing of the try
+			g.release(false) // one that was under way says nothing of the try
 			time.Sleep(time.Hour)
 			g.want(t, 1)
 			g.fail(true, time.Minute)
@@ -73,42 +73,42 @@ func TestGate(t *testing.T) {
 			time.Sleep(time.Nanosecond)
 			g.want(t, 2)
 		},
-		"the first that is taken opens it for all": func(t *testing.T, g *through) {
-			g.shutFor(time.Minute)
+		"the first that is accepted closes the circuit for all": func(t *testing.T, g *through) {
+			g.tripFor(time.Minute)
 			g.come(5)
 			time.Sleep(time.Minute)
 			g.want(t, 1)
-			g.passed()
+			g.succeed()
 			g.want(t, 5)
 			g.come(3)
 			g.want(t, 8)
 		},
-		"one that was under way opens it before the pause is over": func(t *testing.T, g *through) {
-			g.shutFor(time.Hour)
+		"one that was under way closes the circuit before the pause is over": func(t *testing.T, g *through) {
+			g.tripFor(time.Hour)
 			g.come(5)
 			g.want(t, 0)
-			g.passed()
+			g.succeed()
 			g.want(t, 5)
 		},
-		"after it opened it takes as many failures to shut it": func(t *testing.T, g *through) {
-			g.shutFor(time.Minute)
-			g.passed()
+		"then it takes as many failures to trip again": func(t *testing.T, g *through) {
+			g.tripFor(time.Minute)
+			g.succeed()
 			g.fail(false, time.Hour)
 			g.come(2)
 			g.want(t, 2)
 		},
-		"one that is cancelled lets the next one try": func(t *testing.T, g *through) {
-			g.shutFor(time.Minute)
+		"after a trial that is cancelled, there is another one": func(t *testing.T, g *through) {
+			g.tripFor(time.Minute)
 			g.come(3)
 			time.Sleep(time.Minute)
 			g.want(t, 1)
-			g.leave(true)
+			g.release(true)
 			g.want(t, 2)
-			g.leave(true)
+			g.release(true)
 			g.want(t, 3)
 		},
-		"more lines bear more failures": func(t *testing.T, g *through) {
-			g.setLines(5)
+		"more shards bear more failures": func(t *testing.T, g *through) {
+			g.setShards(5)
 			for range 5 {
 				g.fail(false, time.Hour)
 			}
@@ -119,7 +119,7 @@ func TestGate(t *testing.T) {
 			g.want(t, 1)
 		},
 		"a later failure counts the pause anew": func(t *testing.T, g *through) {
-			g.shutFor(time.Minute)
+			g.tripFor(time.Minute)
 			g.come(1)
 			time.Sleep(30 * time.Second)
 			g.fail(false, time.Minute) // of one that was under way
@@ -133,7 +133,7 @@ func TestGate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
-				f(t, &through{gate: newGate(2), ctx: ctx})
+				f(t, &through{breaker: newBreaker(2), ctx: ctx})
 				cancel()
 				synctest.Wait() // nobody stays
 			})
@@ -141,16 +141,16 @@ func TestGate(t *testing.T) {
 	}
 }
 
-// shutFor lets so many requests fail that the gate is shut, with a pause.
-func (g *gate) shutFor(pause time.Duration) {
-	for range g.lines + 1 {
-		g.fail(false, pause)
+// tripFor lets so many requests fail that the breaker trips, with a pause.
+func (b *breaker) tripFor(pause time.Duration) {
+	for range b.shards + 1 {
+		b.fail(false, pause)
 	}
 }
 
-func TestGateCancelled(t *testing.T) {
+func TestBreakerCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(0)
+		g := newBreaker(0)
 		g.fail(false, time.Hour)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -158,8 +158,8 @@ func TestGateCancelled(t *testing.T) {
 		if _, ok := g.wait(ctx); ok || time.Since(start) != time.Second {
 			t.Errorf("it waited %s", time.Since(start))
 		}
-		if _, ok := newGate(3).wait(ctx); ok {
-			t.Error("an open gate lets one pass that is cancelled")
+		if _, ok := newBreaker(3).wait(ctx); ok {
+			t.Error("a request that is cancelled passes")
 		}
 	})
 }

@@ -1,0 +1,77 @@
+package relay
+
+import (
+	"sync"
+
+	"promrelay/wal"
+)
+
+// progress is how far a destination has come in the log: up to where it was read, and where the oldest samples of each request lie
+// that is not finished yet.
+type progress struct {
+	position *wal.Destination
+	splitter *splitter
+
+	mu         sync.Mutex // guards what follows
+	read       wal.Position
+	unfinished [][]wal.Position // of each shard, the oldest request first; the last one may still be a batch
+}
+
+// moveTo records that everything before a position is in a request or a batch, or was sent.
+func (p *progress) moveTo(at wal.Position) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.read = at
+}
+
+// start forgets the requests, and begins with a number of shards without any.
+func (p *progress) start(shards int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unfinished = make([][]wal.Position, shards)
+}
+
+// begin records that a shard has a new batch, whose oldest samples lie at a position.
+func (p *progress) begin(shard int, from wal.Position) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unfinished[shard] = append(p.unfinished[shard], from)
+}
+
+// finish records that the oldest request of a shard is delivered, or that the splitter has what is left of it.
+func (p *progress) finish(shard int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unfinished[shard] = p.unfinished[shard][1:]
+}
+
+// discard records that the batch of a shard is dropped.
+func (p *progress) discard(shard int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	of := p.unfinished[shard]
+	p.unfinished[shard] = of[:len(of)-1]
+}
+
+// finished is the position before which everything was delivered, or the splitter has it.
+func (p *progress) finished() wal.Position {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := p.read
+	for _, of := range p.unfinished {
+		if len(of) > 0 && of[0].Before(at) {
+			at = of[0]
+		}
+	}
+	return at
+}
+
+// acknowledge moves the position to before which everything was delivered.
+func (p *progress) acknowledge() {
+	at := p.finished()
+	// The splitter comes second, since it has a request before the shard finishes it.
+	if held, ok := p.splitter.oldest(); ok && held.Before(at) {
+		at = held
+	}
+	p.position.Acknowledge(at)
+}
