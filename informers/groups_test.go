@@ -107,7 +107,7 @@ func TestBuild(t *testing.T) {
 	slice := &discoveryv1.EndpointSlice{AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}}}
 	slice.Namespace, slice.Name, slice.Ports = "shop", "a", []discoveryv1.EndpointPort{{Port: new(int32(80))}}
 	endpoints := &corev1.Endpoints{Subsets: []corev1.EndpointSubset{{ //nolint:staticcheck // the role endpoints reads them
-		Addresses: []corev1.EndpointAddress{{IP: "10.0.0.1"}}, Ports: []corev1.EndpointPort{{Port: 80}}, //nolint:staticcheck // the same
+		Addresses: []corev1.EndpointAddress{{IP: "10.0.0.1"}}, Ports: []corev1.EndpointPort{{Port: 80}},
 	}}}
 	endpoints.Namespace, endpoints.Name = "shop", "a"
 	ingress := &networkingv1.Ingress{Spec: networkingv1.IngressSpec{Rules: []networkingv1.IngressRule{{Host: "h"}}}}

@@ -98,13 +98,16 @@ func decided(of lookup) lookup {
 			return obj, ok, err
 		}
 		m, err := meta.Accessor(obj)
-		if err != nil || !haveCollision(m.GetLabels()) && !haveCollision(m.GetAnnotations()) {
+		if err != nil {
+			return nil, false, err
+		}
+		if !haveCollision(m.GetLabels()) && !haveCollision(m.GetAnnotations()) {
 			return obj, true, nil
 		}
 		c := reflect.New(reflect.TypeOf(obj).Elem())
 		c.Elem().Set(reflect.ValueOf(obj).Elem())
 		if m, err = meta.Accessor(c.Interface()); err != nil {
-			return obj, true, nil
+			return nil, false, err
 		}
 		m.SetLabels(withoutCollisions(m.GetLabels()))
 		m.SetAnnotations(withoutCollisions(m.GetAnnotations()))

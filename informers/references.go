@@ -199,7 +199,7 @@ func (r *references) read(ctx context.Context, ref targets.Ref) {
 	}
 	if r.store(ref, values, err) {
 		if err != nil {
-			r.log.Warn("a Secret or ConfigMap cannot be read", zap.Stringer("object", ref), zap.Error(err))
+			r.log.Warn("a Secret or ConfigMap cannot be read", zap.Stringer("object", ref), zap.NamedError("err", err))
 		}
 		r.changed(ref)
 	}

@@ -84,7 +84,7 @@ func (w *watched) interrupt(p *part, err error) {
 	w.outage.End(p, false)
 	if time.Now().Unix()-w.complained.Load() > 60 { // it is retried every second
 		w.complained.Store(time.Now().Unix())
-		w.log.Warn("watch is interrupted, go on with what is known", zap.Error(err))
+		w.log.Warn("watch is interrupted, go on with what is known", zap.NamedError("err", err))
 	}
 }
 

@@ -77,7 +77,7 @@ func (w *worker) openSources(ctx context.Context) {
 		own, cancel := context.WithCancel(ctx)
 		b, err := newBuilder(own, src, w.lookup, w.guard)
 		if err != nil {
-			w.log.Error("no target groups can be made", zap.String("role", src.Role), zap.Error(err))
+			w.log.Error("no target groups can be made", zap.String("role", src.Role), zap.NamedError("err", err))
 		}
 		w.sources[src] = &source{Source: src, builder: b, cancel: cancel, dirty: map[string]bool{}}
 	}

@@ -51,7 +51,7 @@ func TestNumber(t *testing.T) {
 		"", " ", "\n", "+\n", "-\n", ".\n", "e5\n", "1e\n", "1e+\n", "1.2.3\n", "1x\n", "x\n", "{\n", "\t1\n", "1\t\n", "--1\n", "1_000\n", "0x1p3\n",
 		"1e999\n", // out of range
 		"1",       // no end
-		"Infinit\n",
+		"Infi\n",
 	} {
 		if v, _, ok := number([]byte(text), 0); ok {
 			t.Errorf("%q is read as %v", text, v)

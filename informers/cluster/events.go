@@ -152,7 +152,7 @@ func (s *eventSender) settle(ctx context.Context, r *rejection, err error) (paus
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil && !s.failing {
-		s.log.Warn("events of rejected monitors cannot be written", zap.String("monitor", r.monitor.Namespace+"/"+r.monitor.Name), zap.Error(err))
+		s.log.Warn("events of rejected monitors cannot be written", zap.String("monitor", r.monitor.Namespace+"/"+r.monitor.Name), zap.NamedError("err", err))
 	}
 	s.failing = err != nil
 	switch {

@@ -43,7 +43,7 @@ func (o *Outage) Begin(who any, err error) {
 	o.unanswered[who], o.why = true, Cause(err)
 	if first {
 		o.since = time.Now()
-		o.log.Warn("the API server does not answer, the last known objects stay in use", zap.String("server", o.host), zap.Bool("nothing_read_yet", !o.answered), zap.Error(err))
+		o.log.Warn("the API server does not answer, the last known objects stay in use", zap.String("server", o.host), zap.Bool("nothing_read_yet", !o.answered), zap.NamedError("err", err))
 	}
 }
 

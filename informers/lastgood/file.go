@@ -57,7 +57,7 @@ func readDirectory(dir string, log *zap.Logger) (map[string]runtime.Object, map[
 	objects, written := map[string]runtime.Object{}, map[string][sha256.Size]byte{}
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		log.Warn("last good monitors cannot be read", zap.String("directory", dir), zap.Error(err))
+		log.Warn("last good monitors cannot be read", zap.String("directory", dir), zap.NamedError("err", err))
 	}
 	for _, e := range entries {
 		name := e.Name()
@@ -68,7 +68,7 @@ func readDirectory(dir string, log *zap.Logger) (map[string]runtime.Object, map[
 			o, sum, err := readFile(filepath.Join(dir, name))
 			written[name] = sum
 			if err != nil {
-				log.Warn("a last good monitor cannot be read, go on without it", zap.String("file", filepath.Join(dir, name)), zap.Error(err))
+				log.Warn("a last good monitor cannot be read, go on without it", zap.String("file", filepath.Join(dir, name)), zap.NamedError("err", err))
 				continue
 			}
 			objects[name] = o

@@ -80,7 +80,7 @@ func (s *Store) fail(name string, err error) {
 	defer s.mu.Unlock()
 	s.stale[name] = true
 	if !s.failing {
-		s.log.Warn("last good monitors cannot be written", zap.String("directory", s.dir), zap.Error(err))
+		s.log.Warn("last good monitors cannot be written", zap.String("directory", s.dir), zap.NamedError("err", err))
 	}
 	s.failing = true
 }

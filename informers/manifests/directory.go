@@ -131,7 +131,7 @@ func (m *Directory) await(ctx context.Context, w *fsnotify.Watcher, every <-chan
 		case <-every:
 			return true
 		case err := <-w.Errors:
-			m.log.Warn("watch of the directory interrupted, it is read again", zap.Error(err))
+			m.log.Warn("watch of the directory interrupted, it is read again", zap.NamedError("err", err))
 			return true
 		case e := <-w.Events:
 			if m.concerns(e.Name) {

@@ -122,7 +122,7 @@ func (m *Directory) follow(w *fsnotify.Watcher) {
 			continue
 		}
 		if err := w.Add(dir); err != nil {
-			m.log.Debug("directory not watched, it is read every few seconds", zap.String("directory", dir), zap.Error(err))
+			m.log.Debug("directory not watched, it is read every few seconds", zap.String("directory", dir), zap.NamedError("err", err))
 		}
 	}
 }

@@ -174,7 +174,7 @@ func (m *Manager) Apply() {
 		}
 	}
 	if err := m.prometheus.ApplyConfig(configs); err != nil {
-		m.Logger.Error("some service discovery cannot be started", zap.Error(err))
+		m.Logger.Error("some service discovery cannot be started", zap.NamedError("err", err))
 	}
 	m.shared = slices.DeleteFunc(m.shared, func(s *shared) bool { return !used[s] })
 	m.mu.Lock()
