@@ -191,8 +191,11 @@ func TestLinks(t *testing.T) {
 	for file, text := range documents(t) {
 		var paths []string
 		for _, l := range link.FindAllStringSubmatch(text, -1) {
-			if !strings.Contains(l[1], "://") {
-				paths = append(paths, path.Join(path.Dir(file), l[1]))
+			if strings.Contains(l[1], "://") {
+				continue
+			}
+			if _, err := fs.Stat(repositoryFS(), path.Join(path.Dir(file), l[1])); err != nil {
+				t.Errorf("%s: %v", file, err)
 			}
 		}
 		for _, p := range regexp.MustCompile(`\bdeploy/[a-z/-]+`).FindAllString(text, -1) {
