@@ -144,6 +144,9 @@ func delimited(families ...*dto.MetricFamily) string {
 // TestSizes: whatever has 2^8, 2^16 or 2^24 bytes, or as many parts, in whatever format, costs its
 // target at most, for a reason that names a limit; and what is taken can be read from the log.
 func TestSizes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long with the race detector")
+	}
 	for what, pages := range sized {
 		for _, n := range []int{1 << 8, 1 << 16, 1<<24 - 1, 1 << 24, 1<<24 + 1} {
 			if n > 1<<16 && (testing.Short() || strings.HasPrefix(what, "number")) {
@@ -221,6 +224,9 @@ func (*endless) Close() error { return nil }
 
 // TestEndlessPages: 4 GB of anything end at the limits, and take little memory.
 func TestEndlessPages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long with the race detector")
+	}
 	small := Limits{BodyBytes: 1 << 25}
 	for name, c := range map[string]struct {
 		contentType, start, repeat string
@@ -266,6 +272,9 @@ func TestEndlessPages(t *testing.T) {
 
 // TestRulesThatGrow: labels that relabelling makes are bounded as those of pages are.
 func TestRulesThatGrow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long with the race detector")
+	}
 	rule := func(r relabel.Config) *relabel.Config {
 		out := relabel.DefaultRelabelConfig
 		out.NameValidationScheme = model.UTF8Validation

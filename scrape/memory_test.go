@@ -152,6 +152,9 @@ func TestMemoryReserve(t *testing.T) {
 // take more than they may, takes no more each time, and is in the way of no sound page that
 // follows.
 func TestLargeTexts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long with the race detector")
+	}
 	round := 0
 	page := func(*http.Request) (*http.Response, error) {
 		var b strings.Builder
