@@ -70,6 +70,16 @@ func newBuilder(ctx context.Context, src targets.Source, of func(resource string
 	return b, nil
 }
 
+// hasEnded reports whether the discoverer has ended, which it does before its context only after a panic. Then build returns nothing.
+func (b *builder) hasEnded() bool {
+	select {
+	case <-b.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // discoverer makes the discoverer of a role, and says how it calls the group of noObject. Other makes the informer of another role.
 func (b *builder) discoverer(src targets.Source, other func(role string, wanted bool) cache.SharedInformer) (d discoverer, last string) {
 	log := slog.New(slog.DiscardHandler)

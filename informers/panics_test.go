@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -138,4 +140,47 @@ func TestPanicInTheSink(t *testing.T) {
 		t.Error(err)
 	}
 	caught(t, d.metrics, logs, guard.Batch, 1, 1)
+}
+
+// TestPanicAndANewerConfiguration: the batch that is worked off again does not bring back the configuration that it had.
+func TestPanicAndANewerConfiguration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, err := New(Options{Offline: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		apply := func(job string) {
+			c, err := config.Load([]byte("scrape_configs: [{job_name: "+job+", static_configs: [{targets: ['127.0.0.1:1']}]}]"), "")
+			if err == nil {
+				err = d.Apply(c)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		calls := 0
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		apply("old")
+		go func() {
+			done <- d.Run(ctx, func([]targets.Change) {
+				if calls++; calls == 1 {
+					panic("the pool is wrong")
+				}
+			})
+		}()
+		time.Sleep(time.Second)
+		apply("new")
+		time.Sleep(2 * retryBatch)
+		if old, now := len(d.Targets("old")), len(d.Targets("new")); old != 0 || now != 1 {
+			t.Errorf("%d targets of the old configuration, %d of the new one", old, now)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if calls < 2 {
+			t.Errorf("%d calls", calls)
+		}
+	})
 }

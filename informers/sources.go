@@ -71,8 +71,11 @@ func (w *worker) openSources(ctx context.Context) {
 		for _, name := range resourcesOf(src) {
 			need[name] = true
 		}
-		if w.sources[src] != nil {
-			continue
+		if s := w.sources[src]; s != nil {
+			if s.builder == nil || !s.builder.hasEnded() {
+				continue
+			}
+			s.end() // its discoverer panicked: another one makes all groups again
 		}
 		own, cancel := context.WithCancel(ctx)
 		b, err := newBuilder(own, src, w.lookup, w.guard)

@@ -69,6 +69,9 @@ func (w *worker) run(ctx context.Context, sink func([]targets.Change)) {
 		}
 		n := w.inbox.take()
 		if w.workGuarded(ctx, n, sink) {
+			if n.plan != nil {
+				failed.plan = nil // a newer one is in force
+			}
 			continue
 		}
 		if failed.empty() {

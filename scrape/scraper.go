@@ -237,7 +237,7 @@ func (s *scraper) account(p *page, start time.Time, duration time.Duration, size
 	health := HealthUp
 	text := ""
 	if err != nil {
-		health, text = HealthDown, cut(strings.ToValidUTF8(s.target.ShownError(err), "?"), shownError)
+		health, text = HealthDown, cut(strings.ToValidUTF8(s.state().Target.ShownError(err), "?"), shownError)
 	}
 	m.scrapes.WithLabelValues(string(health)).Inc()
 	m.duration.Observe(time.Since(start).Seconds())

@@ -64,7 +64,6 @@ func newReloader(o reloaderOptions) *reloader {
 		time:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "promrelay_config_last_reload_success_timestamp_seconds", Help: "When a good configuration was read last."}),
 	}
 	o.Registerer.MustRegister(r.success, r.time)
-	r.seeIncluded()
 	return r
 }
 

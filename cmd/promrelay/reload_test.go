@@ -29,7 +29,8 @@ func reloaderOf(t *testing.T, text string, parts ...prepare) *reloader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newReloader(reloaderOptions{Path: path, Config: c, Parts: parts, Registerer: prometheus.NewRegistry(), Logger: zap.NewNop()})
+	seen, _ := fingerprint(path, c.Prometheus.ScrapeConfigFiles)
+	return newReloader(reloaderOptions{Path: path, Config: c, Seen: seen, Parts: parts, Registerer: prometheus.NewRegistry(), Logger: zap.NewNop()})
 }
 
 // TestRefusedFileIsKept: the pages show which error refused the file, and when.

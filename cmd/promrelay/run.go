@@ -68,6 +68,8 @@ func run(o runOptions) error {
 	if err != nil {
 		return err
 	}
+	included, _ := fingerprint(o.ConfigFile, cfg.Prometheus.ScrapeConfigFiles) // now, as opening the log may take long
+	seen.included = included.included
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process
@@ -136,7 +138,12 @@ func run(o runOptions) error {
 	pages.Ready(web.Sources{
 		Monitors: discovery, Targets: pool, Destinations: delivery, Problems: problems, Working: store.Ready, FirstLists: discovery.Ready,
 		Known: discovery.Known, Reload: reload.reload, Refused: reload.refused.Load,
-		Turned: func() map[string]time.Time { return turned(discovery, pool, delivery) },
+		Turned: func() map[string]time.Time {
+			if ctx.Err() != nil { // parts stop one after the other
+				return nil
+			}
+			return turned(discovery, pool, delivery)
+		},
 	})
 	log.Info("started", zap.String("version", version), zap.String("config", o.ConfigFile), zap.String("wal", dir), zap.Strings("address", *o.Web.WebListenAddresses))
 
