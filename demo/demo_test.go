@@ -58,13 +58,13 @@ func TestPlay(t *testing.T) {
 	}()
 	until := func(pattern string) []string { return awaitLine(t, lines, regexp.MustCompile(pattern)) }
 
-	logs := until(`what the relay logs +(/.*)`)[1]
+	logs := until(`log of the relay +(/.*)`)[1]
 	if _, err := os.Stat(logs); err != nil {
 		t.Errorf("the relay's log: %v", err)
 	}
 	relay := until(`kill -9 (\d+) +ends the relay`)[1]
 	exporter := until(`kill (\d+) +ends node_exporter`)[1]
-	until("Ctrl-C ends everything")
+	until("Ctrl-C stops everything")
 	end(t, relay, syscall.SIGKILL)
 	until("the relay has ended")
 	if again := until(`the relay runs again\. To end it once more: kill -9 (\d+)`)[1]; again == relay {
