@@ -75,11 +75,13 @@ unit: ## tests of the rooms, with the race detector, without those that take lon
 	$(GO) test -race -short -skip '$(ORACLE)' $(UNIT)
 	$(GO) test -short -run '$(ORACLE)' ./test/samples
 
-# Tests in test/ build and run programs, of which Go's cache of results knows nothing: -count=1 has them run each time.
+# Tests in test/ build and run programs, of which Go's cache of results knows nothing: -count=1 has them run each time. The cluster's run
+# alone, because they expect answers within seconds.
 .PHONY: test
 test: ## all tests: the rooms, also their long ones, the whole pipeline, a real cluster
 	$(GO) test -race -timeout $(TIMEOUT) -skip '$(ORACLE)' $(UNIT)
-	$(GO) test -count=1 -timeout $(TIMEOUT) ./test/...
+	$(GO) test -count=1 -timeout $(TIMEOUT) $$($(GO) list ./test/... | grep -v '/test/cluster$$')
+	$(GO) test -count=1 -timeout $(TIMEOUT) ./test/cluster
 	@$(call in,$(NESTED),$(GO) test -count=1 -timeout $(TIMEOUT) ./...)
 
 .PHONY: conformance
