@@ -17,12 +17,12 @@ import (
 // aheadEvery is how often the record of what was delivered ahead of the position is written.
 const aheadEvery = time.Second
 
-// ahead is what was delivered ahead of the position: everything before upTo, except for some series. While the splitter has a part of a
-// request, the position stays where that request begins, and the other series go on. After a kill, the next run would send those
-// again, if it did not have this record.
+// ahead records what was delivered ahead of the position: everything before upTo, except for some series. While the splitter has a
+// part of a request, the position stays where that request begins, and the other series go on. Without this record, the run after a
+// kill would send those other series again.
 type ahead struct {
 	upTo   wal.Position
-	series map[uint64]wal.Position // by seriesID: from where on the samples of such a series may be undelivered
+	series map[uint64]wal.Position // by seriesID: samples of such a series may be undelivered from this position on
 }
 
 // seriesID identifies a series across restarts. If two series share an ID, both are sent again, and nothing is lost.
@@ -42,7 +42,7 @@ func addLabel[T string | []byte](h *xxhash.Digest, l T) {
 	_, _ = h.Write([]byte(l))
 }
 
-// has reports whether the samples that a block at this position holds of a series may be undelivered.
+// has reports whether the samples of a series may be undelivered, in a block at this position.
 func (a *ahead) has(id uint64, at wal.Position) bool {
 	from, ok := a.series[id]
 	return ok && !at.Before(from)
@@ -55,7 +55,7 @@ func (a *ahead) add(id uint64, from wal.Position) {
 	}
 }
 
-// aheadVersion is the first byte of what encode gives.
+// aheadVersion is the first byte of an encoded record.
 const aheadVersion = 1
 
 // encode writes a, and a hash of the settings that the series' labels depend on.
@@ -79,7 +79,7 @@ func positionAt(b []byte) wal.Position {
 	return wal.Position{Segment: binary.LittleEndian.Uint64(b), Offset: int64(binary.LittleEndian.Uint64(b[8:]))}
 }
 
-// decodeAhead is the inverse of encode. It returns nil for what another release or other settings have written.
+// decodeAhead is the inverse of encode. It returns nil if another release, or a release with other settings, wrote b.
 func decodeAhead(b []byte, settings uint64) *ahead {
 	const header, entry = 1 + 8 + 16, 24
 	if len(b) < header || (len(b)-header)%entry != 0 || b[0] != aheadVersion || binary.LittleEndian.Uint64(b[1:]) != settings {
@@ -106,7 +106,7 @@ func labelSettings(external []labels.Label, rules []*relabel.Config) uint64 {
 	return h.Sum64()
 }
 
-// aheadStore keeps the record of what was delivered ahead of the position, beside the position.
+// aheadStore stores the ahead record next to the position.
 type aheadStore struct {
 	log      *zap.Logger
 	position *wal.Destination
@@ -114,8 +114,8 @@ type aheadStore struct {
 	stored   bool   // there is a record
 }
 
-// load returns the record of an earlier run, nil for none. One that does not fit this log, or these settings, is removed at once: a
-// later run must not find that it fits.
+// load returns the record of an earlier run, nil for none. It removes a record that does not fit this log or these settings:
+// otherwise a later run might find that it fits.
 func (s *aheadStore) load(head wal.Position) *ahead {
 	b := s.position.Extra()
 	if len(b) == 0 {

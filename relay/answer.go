@@ -36,7 +36,7 @@ func (a answer) statusText() string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", a.status, http.StatusText(a.status)))
 }
 
-// problem says for a person what is wrong with the answer; nil for 2xx.
+// problem describes what is wrong with the answer, for a person; nil for 2xx.
 func (a answer) problem() error {
 	switch {
 	case a.err != nil:
@@ -54,10 +54,10 @@ func (a answer) problem() error {
 // bodyTime is how long the relay waits for the body of an answer.
 const bodyTime = 2 * time.Second
 
-// maxText bounds what is read and shown of an answer's body, in bytes.
+// maxText is how many bytes of an answer's body are read and shown at most.
 const maxText = 512
 
-// readAnswer makes an answer of resp, and closes its body.
+// readAnswer converts resp to an answer, and closes its body.
 func readAnswer(resp *http.Response, now time.Time) answer {
 	defer resp.Body.Close()
 	late := time.AfterFunc(bodyTime, func() { _ = resp.Body.Close() }) // what was read by then is enough
@@ -75,7 +75,7 @@ func readAnswer(resp *http.Response, now time.Time) answer {
 	return a
 }
 
-// written returns what the answer's headers say was stored. See "Required Written Response Headers" in the specification of 2.0.
+// written returns how much was stored, by the answer's headers. See "Required Written Response Headers" in the specification of 2.0.
 func written(h http.Header) (hasCounts bool, samples, exemplars int) {
 	for _, name := range [...]string{"Samples", "Histograms", "Exemplars"} {
 		v, err := strconv.Atoi(h.Get("X-Prometheus-Remote-Write-" + name + "-Written"))
@@ -98,7 +98,7 @@ var (
 	htmlTag   = regexp.MustCompile(`(?s)<[^>]*>`)
 )
 
-// readable makes one line of a body: unpacked, of HTML the title.
+// readable returns a body as one line. It decompresses the body first. Of HTML it returns only the title.
 func readable(body []byte, h http.Header) string {
 	if strings.Contains(h.Get("Content-Encoding"), "gzip") || bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
 		if z, err := gzip.NewReader(bytes.NewReader(body)); err == nil {
@@ -139,7 +139,7 @@ func shown(raw string) string {
 	return u.String()
 }
 
-// withoutURL takes the URL out of an error of net/http: it may hold secrets, and the destination is named beside the error.
+// withoutURL removes the URL from an error of net/http: it may hold secrets, and the log names the destination next to the error.
 func withoutURL(err error) error {
 	if err == nil {
 		return nil
@@ -147,7 +147,7 @@ func withoutURL(err error) error {
 	for u := (*url.Error)(nil); errors.As(err, &u); u = nil {
 		err = u.Err
 	}
-	if strings.Contains(err.Error(), "Location header") { // which net/http reads, and quotes
+	if strings.Contains(err.Error(), "Location header") { // net/http quotes the header in its error
 		return errors.New("a redirect with a Location that cannot be read")
 	}
 	if text := err.Error(); len(text) > maxText || strings.ContainsFunc(text, unicode.IsControl) { // the answer of a token server
@@ -156,8 +156,8 @@ func withoutURL(err error) error {
 	return err
 }
 
-// maxRetryAfter bounds how long the relay waits because of Retry-After. Mimir demands longer pauses with each retry, and works again
-// long before they are over.
+// maxRetryAfter bounds how long the relay waits because of Retry-After. Mimir demands a longer pause after each retry, but works
+// again long before the pause is over.
 const maxRetryAfter = time.Minute
 
 // retryAfter reads the header Retry-After, which is a time or a number of seconds.

@@ -24,8 +24,8 @@ func (r *Relay) Apply(s Settings) error {
 }
 
 // Prepare checks settings and builds what they need. It changes nothing; commit then puts them in force. A destination that stays the
-// same is not disturbed. One that was edited continues from its position. A new one starts at the head of the log. A removed one finds
-// its position again within the grace of the log.
+// same is not disturbed. An edited destination continues from its position. A new one starts at the head of the log. A removed one
+// that comes back within the grace of the log continues from its position.
 func (r *Relay) Prepare(s Settings) (commit func(), err error) {
 	clients, err := r.clients(s)
 	if err != nil {
@@ -91,7 +91,7 @@ func (r *Relay) clients(s Settings) (out []*client, err error) {
 	return out, errors.Join(errs...)
 }
 
-// find returns the destination that was made with these settings, nil if there is none.
+// find returns the running destination that has these settings, nil if there is none.
 func find(running []*runner, own Settings) *runner {
 	for _, old := range running {
 		if reflect.DeepEqual(old.settings, own) {
@@ -101,10 +101,10 @@ func find(running []*runner, own Settings) *runner {
 	return nil
 }
 
-// quitTime is how long a destination whose settings changed may take to finish what is under way.
+// quitTime is how long a destination whose settings changed may need to finish the requests under way.
 const quitTime = time.Second
 
-// replace ends the running destinations that are not among next, then starts those that are new.
+// replace ends the running destinations that are not in next, then starts the new ones.
 func (r *Relay) replace(running, next []*runner) {
 	old := slices.DeleteFunc(slices.Clone(running), func(d *runner) bool { return slices.Contains(next, d) })
 	for _, d := range old {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// tryUntilDone calls try until it is done, and sleeps for the pause that it returns before the next call. Attempt is how often it was
-// called before. False: ctx has ended in a pause.
+// tryUntilDone calls try until it is done. Between the calls it sleeps for the pause that try returns. Attempt is the number of
+// earlier calls. False: ctx has ended in a pause.
 func tryUntilDone(ctx context.Context, try func(ctx context.Context, attempt int) (pause time.Duration, done bool)) bool {
 	for attempt := 0; ; attempt++ {
 		pause, done := try(ctx, attempt)
@@ -32,13 +32,13 @@ func sleep(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// backoff is the pause before a retry. It doubles each time, and chance makes it differ from relay to relay.
+// backoff is the pause before a retry. It doubles each time. A random part makes it differ from relay to relay.
 type backoff struct {
 	min, max time.Duration
 	next     time.Duration
 }
 
-// pause returns how long to wait now; after is what the destination asked for. Chance only adds to it.
+// pause returns how long to wait now. After is the pause that the destination asked for; the random part only adds to it.
 func (b *backoff) pause(after time.Duration) time.Duration {
 	if b.next = 2 * b.next; b.next == 0 {
 		b.next = b.min

@@ -17,17 +17,17 @@ const (
 	version2 = 2
 )
 
-// batch is a request in the making. Requests are protobuf messages: prometheus.WriteRequest of 1.0, io.prometheus.write.v2.Request of
-// 2.0. They are written by hand here: with google.golang.org/protobuf/encoding/protowire, BenchmarkEncode takes a quarter to a third
-// longer. A tag such as 0x0a is the number of a field times 8, plus its wire type.
+// batch is a request that is not complete yet. Requests are protobuf messages: prometheus.WriteRequest for 1.0,
+// io.prometheus.write.v2.Request for 2.0. This file encodes them by hand: with google.golang.org/protobuf/encoding/protowire,
+// BenchmarkEncode is slower by a quarter to a third. A tag such as 0x0a is the number of a field times 8, plus its wire type.
 type batch struct {
 	version int
-	symbols *record.Symbols // of the catalog whose symbols the labels are
+	symbols *record.Symbols // of the catalog; the labels are numbers in it
 
 	body []byte // the time series so far
 
-	// 2.0: the symbols that the request uses, in the order of their numbers, and their numbers by symbol. Values of the labels of
-	// exemplars hardly come twice. They are no symbols of the catalog; for them, used has their index in others plus ownSymbol.
+	// 2.0: the symbols that the request uses, in the order of their numbers, and their numbers by symbol. A label value of an exemplar
+	// rarely occurs twice, so it is no symbol of the catalog. For such a value, used has its index in others plus ownSymbol.
 	used   []uint32
 	number []uint32
 	others []string
@@ -36,7 +36,7 @@ type batch struct {
 	message, scratch []byte
 
 	totals
-	from   wal.Position // where the oldest block begins that has samples in here
+	from   wal.Position // beginning of the oldest block that has samples in the batch
 	opened time.Time    // when the first sample came; zero while there is none
 }
 
@@ -69,7 +69,7 @@ func (b *batch) reset() {
 
 func (b *batch) empty() bool { return len(b.body) == 0 }
 
-// point is what a request has of one row.
+// point is one row of a request: its labels, metadata and samples.
 type point struct {
 	labels     series
 	typ        byte // number of the metric type in remote write 2.0
@@ -85,8 +85,8 @@ type sample struct {
 	time, start int64 // milliseconds since the epoch
 }
 
-// add appends the samples of a row in order of time. A page can mix floats and histograms: each run of one kind is a time series of its
-// own. The last one has the exemplars.
+// add appends the samples of a row in order of time. A page can mix floats and histograms: each run of one kind becomes a separate
+// time series. The last one carries the exemplars.
 func (b *batch) add(p *point) {
 	samples, histograms := p.samples, p.histograms
 	for len(samples) > 0 || len(histograms) > 0 {
@@ -156,7 +156,7 @@ func (b *batch) ref(symbol uint32) uint32 {
 	}
 	n := b.number[symbol]
 	if n == 0 {
-		if len(b.others) > 0 { // a string that came with an exemplar first, and is a symbol since
+		if len(b.others) > 0 { // a string that first came with an exemplar may be a symbol by now
 			if own, ok := b.other[string(b.symbols.Bytes(symbol))]; ok {
 				return own
 			}
@@ -264,15 +264,15 @@ type request struct {
 	payload []byte // compressed
 	size    int    // bytes before compression
 	totals
-	from wal.Position // where the oldest block begins that has samples in here
+	from wal.Position // beginning of the oldest block that has samples in the request
 
-	omitted totals // what was left out, since the version of the request does not carry it
+	omitted totals // left out, since the version of the request cannot carry it
 }
 
 // all counts the samples and native histograms.
 func (t totals) all() int { return t.samples + t.histograms }
 
-// seal makes a request of the batch and empties it.
+// seal returns the batch as a complete request, and empties the batch.
 func (b *batch) seal() *request {
 	r := &request{version: b.version, totals: b.totals, from: b.from}
 	raw := b.body

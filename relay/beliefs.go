@@ -12,22 +12,22 @@ const (
 	inconsistentLife = 10 * time.Minute
 	// tooOldLife is how long it is believed that samples of an age are refused.
 	tooOldLife = 10 * time.Minute
-	// maxLateSpent is how much time, of all workers, single samples that come too late may cost before they are dropped in a hurry.
-	// One second of it is forgotten every lateDecay seconds.
+	// maxLateSpent is how much time of all workers late single samples may cost. Beyond it they are dropped without a full search.
+	// One second of the cost is forgotten every lateDecay seconds.
 	maxLateSpent, lateDecay = 20 * time.Second, 6
-	// maxLatency is how much of an answer's time counts for that. What is longer is time in which the receiver was away.
+	// maxLatency is how much of an answer's time counts for that. During the rest of a longer time the receiver was unreachable.
 	maxLatency = 500 * time.Millisecond
 )
 
-// beliefs are what the splitter has found out about the receiver. They are forgotten after a while, since receivers change. Their lock
-// may be taken while that of the splitter is held.
+// beliefs are what the splitter has found out about the receiver. They are forgotten after a while, since receivers change. A
+// goroutine may lock mu while it holds the lock of the splitter.
 type beliefs struct {
 	mu                sync.Mutex    // guards what follows
 	allOrNothingUntil time.Time     // until then: it stores nothing of a request that it refuses
 	inconsistentUntil time.Time     // until then: it refuses what it accepts at another time
 	tooOldUntil       time.Time     // until then: it refuses samples of tooOldAge or more
 	tooOldAge         time.Duration // of samples
-	lateSpent         time.Duration // on single samples that come too late, as of lateSpentAt
+	lateSpent         time.Duration // cost of late single samples, as of lateSpentAt
 	lateSpentAt       time.Time
 }
 
@@ -57,7 +57,7 @@ func (b *beliefs) noteInconsistent() {
 	b.inconsistentUntil = time.Now().Add(inconsistentLife)
 }
 
-// tooOld reports whether the receiver has refused younger samples than these for their age, and gives their age as the reason now.
+// tooOld reports whether the receiver gives the age of these samples as the reason, and has refused younger ones for their age before.
 func (b *beliefs) tooOld(ts []*timeSeries, v decision, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -71,14 +71,14 @@ func (b *beliefs) noteTooOld(ts []*timeSeries, now time.Time) {
 	b.tooOldAge, b.tooOldUntil = now.Sub(time.UnixMilli(newest(ts))), now.Add(tooOldLife)
 }
 
-// manyLate reports whether single samples that come too late have cost so much time that they are now dropped in a hurry.
+// manyLate reports whether late single samples have cost so much time that they are now dropped without a full search.
 func (b *beliefs) manyLate(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.lateSpent-now.Sub(b.lateSpentAt)/lateDecay > maxLateSpent
 }
 
-// noteLateTime counts the time that a single sample took which came too late.
+// noteLateTime counts the time that a late single sample has cost.
 func (b *beliefs) noteLateTime(took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

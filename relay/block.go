@@ -10,8 +10,7 @@ import (
 	"promrelay/wal"
 )
 
-// block is one decoded scrape of the log. It does not change. A source that reads the log by itself uses the memory of its block
-// again.
+// block is one decoded scrape of the log. It does not change. A source that reads the log by itself reuses the memory of its block.
 type block struct {
 	start, end wal.Position
 	table      *record.Table // nil: there is no scrape, only lost samples
@@ -20,7 +19,7 @@ type block struct {
 	gap        uint64 // those of them that are missing before start
 }
 
-// size is about the bytes of memory that the block holds beside its table.
+// size is roughly how many bytes of memory the block holds, without its table.
 func (b *block) size() int {
 	n := 128 + 8*len(b.scrape.Values) + 8*len(b.scrape.Times) + 8*len(b.scrape.Present)
 	for i := range b.scrape.Irregular {
@@ -51,7 +50,7 @@ func (d *decoder) decode(e wal.Entry, b *block) bool {
 	return b.table != nil || b.lost > 0
 }
 
-// read decodes the record of an entry. Where that panics, only this record is lost.
+// read decodes the record of an entry. If decoding panics, only this record is lost.
 func (d *decoder) read(e wal.Entry, b *block) (err error) {
 	lost := b.lost
 	defer func() {

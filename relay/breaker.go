@@ -7,8 +7,8 @@ import (
 )
 
 // breaker is a circuit breaker for the requests of a destination. It trips when more requests in a row have failed than there are
-// shards. Then one request at a time is a trial. The first request that succeeds closes the circuit for all. So a request that fails
-// alone does not stop the others, and a receiver that comes back does not get all of them at once.
+// shards. Then it lets one request at a time through, as a trial. The first request that succeeds closes the circuit for all. So a
+// request that fails alone does not stop the others, and a receiver that recovers does not get all of them at once.
 type breaker struct {
 	mu      sync.Mutex // guards what follows
 	shards  int
@@ -70,7 +70,7 @@ func (b *breaker) fail(trial bool, pause time.Duration) {
 	b.notifyLocked()
 }
 
-// release is for a request that was cancelled, or whose answer says nothing about other requests.
+// release records the end of a request that was cancelled, or whose answer says nothing about other requests.
 func (b *breaker) release(trial bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -15,12 +15,12 @@ import (
 
 var seed = maphash.MakeSeed()
 
-// series is the labels of one series as symbols of a catalog, names and values in turn, sorted by name. It is empty if a rule dropped the
-// series.
+// series holds the labels of one series as symbols of a catalog: names and values in turn, sorted by name. It is empty if a rule
+// dropped the series.
 type series []uint32
 
-// catalog has the series of one segment as a destination sends them: with external labels, and after write_relabel_configs. All tables
-// of the segment share its symbols.
+// catalog holds the series of one segment as a destination sends them: with external labels, and after write_relabel_configs. All
+// tables of the segment share its symbols.
 type catalog struct {
 	external []labels.Label // sorted by name
 	rules    []*relabel.Config
@@ -41,7 +41,7 @@ type view struct {
 	generation uint64
 	symbols    []uint32      // of the catalog plus one, by symbol of the table; 0 until it is needed
 	shapes     [][]labelPart // by shape of the table, nil where not needed yet
-	derived    *record.Table // what the rules make of each row; nil without rules
+	derived    *record.Table // the rows after the rules; nil without rules
 	hashes     []uint32      // of the labels, by row, as far as needed
 	metas      []description // by metadata entry less one, as far as needed
 }
@@ -53,7 +53,7 @@ type description struct {
 	family, help, unit uint32
 }
 
-// labelPart is one label of a shape: its name, and where the value is found.
+// labelPart is one label of a shape: its name, and the place of its value.
 type labelPart struct {
 	name  uint32 // symbol of the catalog
 	value int    // index into the row's values, or -1
@@ -92,7 +92,7 @@ func (c *catalog) of(t *record.Table) *view {
 	return v
 }
 
-// rows returns the table whose rows have the labels.
+// rows returns the table that holds the labels of t's rows: the derived one if there are rules, else t.
 func (v *view) rows(t *record.Table) *record.Table {
 	if v.derived != nil {
 		return v.derived
@@ -171,7 +171,7 @@ func (c *catalog) parts(v *view, t *record.Table, names []uint32) []labelPart {
 	return out
 }
 
-// symbol returns the catalog's symbol for one of t.
+// symbol returns the catalog's symbol for the symbol ref of t.
 func (c *catalog) symbol(v *view, t *record.Table, ref uint32) uint32 {
 	if int(ref) >= len(v.symbols) {
 		v.symbols = append(v.symbols, make([]uint32, t.Symbols().Len()-len(v.symbols))...)
@@ -230,7 +230,7 @@ func typeNumber(t model.MetricType) byte {
 	return 0
 }
 
-// hash returns a hash of the content of the labels, whichever table they come from. It is never 0, and differs from process to process.
+// hash returns a hash of the labels' content. It does not depend on their table. It is never 0, and differs from process to process.
 func (c *catalog) hash(ls series) uint32 {
 	var h contentHash
 	for _, ref := range ls {

@@ -26,27 +26,27 @@ const (
 	clientLife = 3 * time.Minute
 	// maxRedirects is how many redirects a request follows.
 	maxRedirects = 10
-	// maxAttempt is the highest number of a try that the receiver sees. Mimir demands longer pauses the higher it is.
+	// maxAttempt is the highest attempt number that the receiver sees. The higher it is, the longer the pauses that Mimir demands.
 	maxAttempt = 3
 )
 
 // client exchanges HTTP requests with one destination.
 type client struct {
 	cfg       config.Destination
-	hosts     []string // to which requests may be redirected, beside the URL's own
+	hosts     []string // to which requests may be redirected, besides the host of the URL
 	secrets   *redact.Redactor
 	url       *url.URL
 	timeout   time.Duration
-	transport http.RoundTripper // in place of that of the configuration; nil but in tests
+	transport http.RoundTripper // replaces that of the configuration; only tests set it
 
 	mu      sync.Mutex   // guards what follows
 	http    *http.Client // with the destination's credentials
-	bare    *http.Client // without any, for redirects to other hosts; nil until one is met
+	bare    *http.Client // without credentials, for redirects to other hosts; nil until the first such redirect
 	renewed time.Time    // when http was made
 }
 
-// newClient makes the HTTP client with storage/remote, so that authentication, TLS and proxy work as in Prometheus. The exchange is
-// ours, since storage/remote hides the status and the headers.
+// newClient makes the HTTP client with storage/remote, so that authentication, TLS and proxy work as in Prometheus. The relay sends
+// the requests with its own code, since storage/remote hides the status and the headers.
 func newClient(d config.Destination, hosts []string, transport http.RoundTripper) (*client, error) {
 	c := &client{cfg: d, hosts: hosts, secrets: redact.Of(d.RemoteWriteConfig), url: d.URL.URL, timeout: time.Duration(d.RemoteTimeout), transport: transport, renewed: time.Now()}
 	var err error
@@ -74,7 +74,7 @@ func (c *client) newHTTPClient(d config.Destination) (*http.Client, error) {
 	return rc.Client, nil
 }
 
-// bareConfig is d without everything that only the configured host may know.
+// bareConfig returns d without the settings that only the configured host may know.
 func bareConfig(d config.Destination) config.Destination {
 	rw := *d.RemoteWriteConfig
 	h := config_util.DefaultHTTPClientConfig
@@ -86,8 +86,8 @@ func bareConfig(d config.Destination) config.Destination {
 	return d
 }
 
-// current returns the HTTP client, and replaces it when it is old. (A transport keeps connections as long as they are used, whatever
-// the name of the host resolves to by then.) Where no new client can be made, because a file is missing, the old one stays.
+// current returns the HTTP client, and replaces it when it is old. (A transport keeps a connection as long as it is used, even if
+// the name of the host resolves to another address by then.) If no new client can be made, because a file is missing, the old one stays.
 func (c *client) current(now time.Time) *http.Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -116,7 +116,7 @@ func (c *client) withoutCredentials() (*http.Client, error) {
 
 var userAgent = "promrelay/" + cmp.Or(version.Version, "dev")
 
-// post sends r once. The texts of the answer have no credentials, which a receiver or a proxy may repeat.
+// post sends r once. It removes credentials from the texts of the answer: a receiver or a proxy may repeat them.
 func (c *client) post(ctx context.Context, r *request, attempt int) answer {
 	a := c.exchange(ctx, r, attempt)
 	a.text, a.location, a.err = c.secrets.Text(a.text), c.secrets.Text(a.location), c.secrets.Error(a.err)
@@ -153,8 +153,8 @@ func (c *client) exchange(ctx context.Context, r *request, attempt int) answer {
 	return answer{err: fmt.Errorf("more than %d redirects", maxRedirects)}
 }
 
-// redirect returns where a request is to be sent again. Only 307 and 308 say that a POST stays one: after 301, 302 and 303 a
-// login page would be read, and its 200 would count as success. Samples go to another host only where the configuration names it.
+// redirect returns where to send a request again. Only after 307 and 308 does a POST stay a POST: after 301, 302 and 303 a client
+// would read a login page, and its 200 would count as success. Samples go to another host only if the configuration names that host.
 func (c *client) redirect(resp *http.Response, from *url.URL) *url.URL {
 	if resp.StatusCode != http.StatusTemporaryRedirect && resp.StatusCode != http.StatusPermanentRedirect || !c.cfg.HTTPClientConfig.FollowRedirects {
 		return nil
@@ -172,7 +172,7 @@ func (c *client) redirect(resp *http.Response, from *url.URL) *url.URL {
 	return to
 }
 
-// clientFor returns the client for a host: only that of the configuration gets credentials.
+// clientFor returns the client for a host: only the configured host gets credentials.
 func (c *client) clientFor(to *url.URL) (*http.Client, error) {
 	if to.Scheme == c.url.Scheme && to.Host == c.url.Host {
 		return c.current(time.Now()), nil
@@ -180,7 +180,7 @@ func (c *client) clientFor(to *url.URL) (*http.Client, error) {
 	return c.withoutCredentials()
 }
 
-// newRequest returns the request of HTTP. See "Protocol" in the specification.
+// newRequest returns the HTTP request. See "Protocol" in the specification.
 func newRequest(ctx context.Context, to *url.URL, r *request, attempt int) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), bytes.NewReader(r.payload))
 	if err != nil {

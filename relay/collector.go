@@ -2,7 +2,7 @@ package relay
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// collector makes metrics of the statuses of the destinations.
+// collector converts the statuses of the destinations to metrics.
 type collector struct{ r *Relay }
 
 var (

@@ -14,7 +14,7 @@ import (
 	"promrelay/record"
 )
 
-// timeSeries is one series of a request, read back. A request is read back only when it cannot be sent as it is: its samples
+// timeSeries is one series of a request, decoded again. A request is decoded again only when it cannot be sent as it is: its samples
 // are sent by another version, in parts, or without those that are too old.
 type timeSeries struct {
 	labels     []string // names and values in turn, sorted by name
@@ -28,7 +28,7 @@ type timeSeries struct {
 
 	unsentExemplars []record.Irregular // exemplars that are no longer sent
 	older           *timeSeries        // samples that are withheld until these are accepted or refused; nil for none
-	holds           []*positionHold    // that keep the position back for it
+	holds           []*positionHold    // that keep the position from moving past its samples
 	heldSamples     int                // samples that count as held by the splitter
 }
 
@@ -74,7 +74,7 @@ func (s *timeSeries) all() int {
 	return s.samples() + s.older.samples()
 }
 
-// withhold sets the samples before a time apart: they are not sent with s.
+// withhold moves the samples before a time to s.older: they are not sent with s.
 func (s *timeSeries) withhold(before int64) {
 	older, rest := s.between(minTime, before), s.between(before, maxTime)
 	if older.samples() == 0 {
@@ -103,7 +103,7 @@ func count(ts []*timeSeries) (samples, exemplars int) {
 	return samples, exemplars
 }
 
-// content reads a request back. A series that stands in it several times, for its floats and its histograms, becomes one.
+// content decodes a request again. A series that occurs several times, for its floats and its histograms, becomes one.
 func (r *request) content() ([]*timeSeries, error) {
 	body, err := snappy.Decode(nil, r.payload)
 	if err != nil {
@@ -222,7 +222,7 @@ func (c *contents) read2(body []byte) error {
 	return nil
 }
 
-// encode makes a request of series.
+// encode returns a request with the given series.
 func encode(ts []*timeSeries, version int) *request {
 	var symbols record.Symbols
 	b := batch{version: version, symbols: &symbols}
@@ -239,7 +239,7 @@ func encode(ts []*timeSeries, version int) *request {
 	return b.seal()
 }
 
-// with returns a request of series that came from r.
+// with returns a request with series that came from r.
 func (r *request) with(ts []*timeSeries, version int) *request {
 	q := encode(ts, version)
 	q.from = r.from

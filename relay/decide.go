@@ -7,17 +7,17 @@ import (
 	"slices"
 )
 
-// rule is a row of the table of decisions. The first rule whose when is true decides.
+// rule is a row of the table of decisions. The first rule whose condition, when, is true decides.
 type rule struct {
 	name string
 	when func(sent, answer, known) bool
 	then func(sent, answer, known) decision
 }
 
-// rules is the table: what follows from what was sent, what was answered, and what is known of the destination. The quoted titles are
-// sections of the specification of remote write 2.0.
+// rules is the table of decisions. A decision depends on the request, the answer, and the known facts about the destination. The
+// quoted titles are sections of the specification of remote write 2.0.
 //
-// The rules under "Doubt" come before all that could drop something: up to there, the receiver may not have understood the message.
+// The rules under "Doubt" come before all rules that can drop something: up to there, the receiver may not have understood the message.
 var rules = []rule{
 	// No answer: the samples may be stored or not. "Retries & Backoff".
 	{
@@ -93,8 +93,8 @@ var rules = []rule{
 			return decision{action: split, tiny: s.size < tinyBody, loss: loss{reason: dropTooLarge}}
 		},
 	},
-	// Refused: the cause is in the data. "Partial Write", "Invalid Samples". By 2.0, headers say how much was stored. Two receivers
-	// are wrong about it: Cortex says 0 although it stored the rest, and Mimir says all although it did not.
+	// Refused: the cause is in the data. "Partial Write", "Invalid Samples". In 2.0, headers say how much was stored. Two receivers
+	// send wrong headers: Cortex says 0 although it stored the rest, and Mimir says all although it did not.
 	{
 		"refused in part",
 		func(s sent, a answer, k known) bool {
@@ -157,7 +157,7 @@ func always(a action) func(sent, answer, known) decision {
 	return func(sent, answer, known) decision { return decision{action: a} }
 }
 
-// decide says what an answer means. It depends on nothing but its arguments.
+// decide returns what an answer means. It depends only on its arguments.
 func decide(s sent, a answer, k known) decision {
 	if !a.ok() && a.samples > s.samples {
 		a.hasCounts = false // headers that claim more than was sent say nothing
@@ -175,7 +175,7 @@ func decide(s sent, a answer, k known) decision {
 	panic("relay: the last rule holds for everything")
 }
 
-// complaint says what is wrong with a 2xx.
+// complaint describes what is wrong with a 2xx.
 func complaint(s sent, a answer) string {
 	if a.hasCounts {
 		return fmt.Sprintf("the receiver says that it wrote %d of %d samples", a.samples, s.samples)
@@ -213,15 +213,15 @@ func refusal(a answer) bool {
 	return a.status == http.StatusBadRequest || a.status == http.StatusUnprocessableEntity || a.status == http.StatusConflict
 }
 
-// largeText is what Cortex and Mimir say of a request that is too large. They answer 400 to it.
+// largeText matches the words of Cortex and Mimir for a request that is too large. They answer 400 to it.
 var largeText = regexp.MustCompile(`(?i)received message larger than max|message size of \d+ bytes|larger than the allowed limit|request (body|entity) too large|body too large`)
 
 func tooLarge(a answer) bool {
 	return a.status == http.StatusRequestEntityTooLarge || refusal(a) && largeText.MatchString(a.text)
 }
 
-// lateText and oldText are receivers' words for samples that come too late: the receiver has a newer sample of the series, or the
-// sample is too old.
+// lateText and oldText match the words of receivers for samples that come too late: the receiver has a newer sample of the series, or
+// the sample is too old.
 var (
 	lateText = regexp.MustCompile(`(?i)out[ -]of[ -]order (sample|histogram|exemplar)|sample[^.;]{0,30}out[ -]of[ -]order|duplicate sample|sample[ -]duplicate`)
 	oldText  = regexp.MustCompile(`(?i)(^|: )out of bounds|(sample|timestamp)[^.;]{0,30}(out[ -]of[ -]bounds|too[ -]old|too far in the past|older than)|too old sample`)

@@ -2,7 +2,7 @@ package relay
 
 import "time"
 
-// action is what is done with a request after an answer.
+// action is the next step for a request after an answer.
 type action int
 
 const (
@@ -11,7 +11,7 @@ const (
 	hold                           // the same request again, later; a person must do something first
 	otherVersion                   // the same samples at once, by the other version of remote write
 	halve                          // in halves, one after the other
-	split                          // in parts, beside the live data, until what is refused is alone
+	split                          // in parts, in parallel with the live data, until each refused sample is alone
 	drop                           // the request is lost
 )
 
@@ -49,16 +49,16 @@ func (k known) understood(version int) bool {
 // decision is what an answer means for a request.
 type decision struct {
 	action   action
-	after    time.Duration // before which the receiver wants no retry, 0 if it did not say
+	after    time.Duration // the receiver wants no retry sooner; 0 if it did not say
 	confirms bool          // the receiver has understood 2.0
 	saysLate bool          // the receiver's words say that samples come too late
-	late     bool          // saysLate, from a receiver that has understood something before: so the words count
+	late     bool          // saysLate, and the receiver has understood something before, so the words are trusted
 	tooOld   bool          // late, because of the samples' age
 	tiny     bool          // the receiver finds a tiny request too large: the cause must be something else
 	loss
 }
 
-// loss is what a receiver does not store of a request, and why.
+// loss is the part of a request that the receiver does not store, and why.
 type loss struct {
 	rule       string // the rule that decided
 	reason     string // of the samples; a label of promrelay_relay_dropped_samples_total
@@ -72,7 +72,7 @@ type loss struct {
 const (
 	// maxMismatches is how many answers in a row may say that a confirmed 2.0 is not understood. A rollout of the receiver causes some.
 	maxMismatches = 3
-	// laterTries is after how many tries an answer that means "later" may mean something else: the version, or the size.
+	// laterTries is the number of tries after which an answer that means "later" may mean something else: the version, or the size.
 	laterTries = 3
 	// ruleMismatch is the rule that counts mismatches.
 	ruleMismatch = "lone mismatch"
