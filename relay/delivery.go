@@ -41,7 +41,7 @@ func (d *delivery) try(ctx context.Context, attempt int) (pause time.Duration, d
 		return d.end(outcome{end: settled})
 	case split:
 		if v.late {
-			d.breaker.succeed() // the receiver works: what it refuses comes too late
+			d.breaker.succeed() // the receiver works: it refuses these samples only because they come too late
 		}
 		d.breaker.release(trial)
 		return d.end(outcome{end: refused, request: d.request, decision: v})

@@ -22,16 +22,16 @@ import (
 // One goroutine, pump, uses packer and governor. The packer chooses the shard by the hash of the labels. Each shard has a goroutine
 // that uses sender, so that the samples of one series are sent one after the other. The splitter has workers that use sender.
 //
-// Progress knows what was read of the log and which requests are not finished. From it, and from what the splitter has, follows the
-// position that is acknowledged to the log. Two more goroutines send the metadata of remote write 1.0, and write the record of what
-// was delivered ahead of the position.
+// Progress knows how far the log was read and which requests are not finished. Progress and the samples that the splitter holds
+// determine the position that is acknowledged to the log. One more goroutine sends the metadata of remote write 1.0. Another one
+// writes the record of what was delivered ahead of the position.
 type destination struct {
 	log      *zap.Logger
 	wal      *wal.WAL
-	position *wal.Destination // the acknowledged one, and what is stored beside it
+	position *wal.Destination // the acknowledged one, and the data stored with it
 	metrics  *destinationMetrics
 	url      string          // without what may be secret
-	quit     <-chan struct{} // closed when the destination is to end with what is under way; set before run
+	quit     <-chan struct{} // closed when the destination must end after the requests under way; set before run
 	fail     func(error)     // ends the destination; set by run before it starts a goroutine
 
 	packer   *packer
@@ -43,7 +43,7 @@ type destination struct {
 	ahead    *aheadStore
 }
 
-// newDestination makes the one destination that the settings have, with its client.
+// newDestination makes the only destination of the settings, with its client.
 func (r *Relay) newDestination(s Settings, c *client) (*destination, error) {
 	cfg := s.Destinations[0]
 	position, err := r.wal.Destination(cfg.ID())
@@ -69,7 +69,7 @@ func (r *Relay) newDestination(s Settings, c *client) (*destination, error) {
 	return d, nil
 }
 
-// configuredVersion is the version that the configuration names; 2.0 where it leaves that open.
+// configuredVersion returns the version that the configuration names, or 2.0 if it leaves the version open.
 func configuredVersion(cfg config.Destination) int {
 	if !cfg.Negotiate && cfg.ProtobufMessage == "prometheus.WriteRequest" {
 		return version1
@@ -77,7 +77,7 @@ func configuredVersion(cfg config.Destination) int {
 	return version2
 }
 
-// pump reads the log and hands requests to the shards, until there should be another number of them or ctx ends.
+// pump reads the log and hands requests to the shards, until the number of shards must change or ctx ends.
 func (d *destination) pump(ctx context.Context) (shards int) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -116,14 +116,14 @@ func (d *destination) pump(ctx context.Context) (shards int) {
 	return len(p.shards)
 }
 
-// review does what is due from time to time, and returns how many shards there should be.
+// review does the periodic work that is due, and returns how many shards there should be.
 func (d *destination) review(now time.Time) (shards int) {
 	d.sender.report.flush(now)
 	d.splitter.prune(now)
 	return d.governor.review(now, d.position.Position().Count)
 }
 
-// status returns what is known of the destination, with the head of the log.
+// status returns the status of the destination. Head is the head of the log.
 func (d *destination) status(head wal.Position) Status {
 	s := Status{Name: d.position.Label(), URL: d.url, Aside: d.splitter.asideSeries(), Position: d.position.Position()}
 	s.Newest, s.Stored = d.sender.delivered()
@@ -140,7 +140,7 @@ func (d *destination) status(head wal.Position) Status {
 	return s
 }
 
-// closed reports whether a channel is closed, on which nothing is sent.
+// closed reports whether a channel is closed. Nothing must ever be sent on it.
 func closed(c <-chan struct{}) bool {
 	select {
 	case <-c:

@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// maxAskPause is after how long 2.0 is tried again with a destination that gets 1.0.
+	// maxAskPause is the time after which 2.0 is tried again with a destination that gets 1.0.
 	maxAskPause = time.Hour
 	// minAskPause is that time where the destination has understood 2.0 before. It doubles each time, up to maxAskPause.
 	minAskPause = time.Minute
-	// doubtAfter is after how long with nothing but refusals a confirmed 2.0 is no longer sure: another receiver may have the URL now.
+	// doubtAfter is how long a destination only refuses until a confirmed 2.0 is no longer sure: the URL may lead to another receiver now.
 	doubtAfter = 10 * time.Second
 )
 
@@ -23,16 +23,16 @@ const (
 type dialect struct {
 	negotiate bool
 	url       string             // without what may be secret
-	store     func(string) error // stores a note beside the position; may be nil
+	store     func(string) error // stores a note with the position; may be nil
 
 	mu           sync.Mutex // guards what follows
 	version      int
 	confirmed2   bool          // see known
 	accepted1    bool          // see known
 	mismatches   int           // see known
-	confirmedAt  time.Time     // when 2.0 was confirmed last
+	confirmedAt  time.Time     // the last time that 2.0 was confirmed
 	refusedSince time.Time     // the first refusal since then, zero for none
-	askPause     time.Duration // until askAt, the last time
+	askPause     time.Duration // the last pause before askAt
 	askAt        time.Time     // when 2.0 is tried again, while the version is 1.0
 	reason       string        // why the version is 1.0: the answer to 2.0
 }
@@ -45,11 +45,11 @@ type learnt struct {
 	AskAt   time.Time `json:"ask_at,omitzero"`
 }
 
-// maxReason bounds what is stored of an answer, in bytes. There is little room beside a position.
+// maxReason is how many bytes of an answer are stored at most. There is little room for a note with a position.
 const maxReason = 300
 
-// newDialect returns what is known of a destination. Note is what an earlier dialect has stored. Version is the configured one where
-// negotiate is false, else 2.0.
+// newDialect returns the dialect of a destination. Note is the one that an earlier dialect has stored. Version is the configured one
+// if negotiate is false, else 2.0.
 func newDialect(url string, negotiate bool, version int, note string, store func(string) error) *dialect {
 	d := &dialect{negotiate: negotiate, url: url, store: store, version: version, askPause: maxAskPause}
 	var l learnt
@@ -80,7 +80,7 @@ func (d *dialect) forNext(now time.Time) int {
 	return d.version
 }
 
-// inForce returns the version of all requests that are no such try, and why it is 1.0.
+// inForce returns the version of all requests except those that try 2.0 again, and why it is 1.0.
 func (d *dialect) inForce() (version int, reason string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -94,7 +94,7 @@ func (d *dialect) understood() bool {
 	return d.version == version2 && d.confirmed2 || d.version == version1 && d.accepted1
 }
 
-// fill sets what a decision needs to know.
+// fill sets the fields of k that depend on the dialect.
 func (d *dialect) fill(k *known, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -102,7 +102,7 @@ func (d *dialect) fill(k *known, now time.Time) {
 	k.onlyRefuses = k.confirmed2 && !d.refusedSince.IsZero() && now.Sub(d.refusedSince) > doubtAfter
 }
 
-// confirm2 records that 2.0 was understood. Changed: that was not known.
+// confirm2 records that 2.0 was understood. Changed: that was not known before.
 func (d *dialect) confirm2() (changed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -123,14 +123,14 @@ func (d *dialect) mismatch() {
 	d.mismatches++
 }
 
-// clearRefusals records that a request of 2.0 was accepted in part at least.
+// clearRefusals records that at least a part of a 2.0 request was accepted.
 func (d *dialect) clearRefusals() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.refusedSince = time.Time{}
 }
 
-// noteRefusal records that a request of 2.0 was refused.
+// noteRefusal records that a 2.0 request was refused.
 func (d *dialect) noteRefusal(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -139,8 +139,8 @@ func (d *dialect) noteRefusal(now time.Time) {
 	}
 }
 
-// accept1 records that a 1.0 request was accepted, which was sent at a time. Reason is the answer to the same samples by 2.0; it is
-// empty where 2.0 was not tried. Changed: the version is 1.0 from now on.
+// accept1 records that a 1.0 request was accepted. Sent is when it was sent. Reason is the answer to the same samples by 2.0; it is
+// empty if 2.0 was not tried. Changed: the version is 1.0 from now on.
 func (d *dialect) accept1(sent time.Time, reason string) (changed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -161,7 +161,7 @@ func (d *dialect) accept1(sent time.Time, reason string) (changed bool) {
 	}
 	d.askAt = sent.Add(d.askPause)
 	if d.confirmed2 && !d.refusedSince.IsZero() {
-		d.askAt = sent // the receiver may work again since a moment ago, also by 2.0
+		d.askAt = sent // the receiver may have recovered a moment ago, also for 2.0
 	}
 	d.version, d.mismatches, d.refusedSince = version1, 0, time.Time{}
 	d.reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")
@@ -169,7 +169,7 @@ func (d *dialect) accept1(sent time.Time, reason string) (changed bool) {
 	return true
 }
 
-// storeLocked stores what is known. A note that does not fit is stored without the reason.
+// storeLocked stores a note of the dialect. If the note is too long, it is stored without the reason.
 func (d *dialect) storeLocked() {
 	if d.store == nil {
 		return

@@ -4,15 +4,15 @@ import (
 	"context"
 )
 
-// divert takes those samples out of r whose series the splitter has. It waits while the splitter holds too many samples.
-// Rest is nil where nothing is left of r. False: ctx has ended.
+// divert moves samples from r to the splitter, if the splitter has their series. It waits while the splitter holds too many samples.
+// Rest is nil if nothing is left of r. False: ctx has ended.
 func (t *splitter) divert(ctx context.Context, r *request) (rest *request, ok bool) {
 	if !t.active.Load() {
 		return r, true
 	}
 	ts, err := r.content()
 	if err != nil {
-		return r, true // the receiver says what is wrong with it
+		return r, true // send it as it is: the receiver's answer shows what is wrong with it
 	}
 	var others []*timeSeries
 	for {
@@ -36,8 +36,8 @@ func (t *splitter) divert(ctx context.Context, r *request) (rest *request, ok bo
 	return r.with(others, r.version), true
 }
 
-// tryDivert does what divert does where there is room for the samples. Else it returns false, and a channel that is closed at the
-// next change.
+// tryDivert does the work of divert if there is room for the samples. Else it returns false, and a channel that is closed at the next
+// change.
 func (t *splitter) tryDivert(r *request, ts []*timeSeries, others *[]*timeSeries) (<-chan struct{}, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -73,8 +73,8 @@ func (t *splitter) tryDivert(r *request, ts []*timeSeries, others *[]*timeSeries
 	return nil, true
 }
 
-// keepAsideLocked adds samples to a series that is set aside. Where there are too many of such samples in all, it drops the oldest
-// ones of this series.
+// keepAsideLocked adds samples to a series that is set aside. If all series set aside have too many samples together, it drops the
+// oldest ones of this series.
 func (t *splitter) keepAsideLocked(m *seriesState, s *timeSeries) {
 	t.heldSamples -= s.heldSamples
 	s.heldSamples = 0

@@ -6,16 +6,16 @@ import (
 )
 
 const (
-	// leastFactor is the least factor by which a backlog is sent faster than samples come: it must shrink.
+	// leastFactor is the least speed at which a backlog is sent, as a multiple of the speed of new samples: the backlog must shrink.
 	leastFactor = 1.5
-	// drainBurst is how much of the log, in its own time, is sent without a limit. So a short outage is caught up at once.
+	// drainBurst is how much of the log, in its own time, is sent without a limit. So the backlog of a short outage is sent at once.
 	drainBurst = 10 * time.Second
-	// longestGap is the time between two scrapes in the log from which on it counts as time without scrapes, which costs nothing.
+	// longestGap is the longest time between two scrapes in the log that costs credit. In a longer gap there were no scrapes to send.
 	longestGap = 2 * time.Minute
 )
 
-// drainLimiter bounds how fast a backlog is sent: factor times as fast as it was written, by the timestamps of its scrapes. So
-// the limit needs no knowledge of how many samples come in a second, which nobody has after a start.
+// drainLimiter bounds how fast a backlog is sent: factor times as fast as it was written, by the timestamps of its scrapes. So the
+// limit does not depend on the number of samples per second, which is unknown after a start.
 type drainLimiter struct {
 	factor float64
 
@@ -32,7 +32,7 @@ func newDrainLimiter(factor float64) *drainLimiter {
 	return &drainLimiter{factor: max(factor, leastFactor), credit: drainBurst}
 }
 
-// wait returns when a scrape of the log with this timestamp may be followed by others, or ctx ends.
+// wait returns when more scrapes may follow the scrape with this timestamp, or when ctx ends.
 func (l *drainLimiter) wait(ctx context.Context, scrape int64) {
 	if pause := l.pause(scrape, time.Now()); pause > 0 {
 		sleep(ctx, pause)

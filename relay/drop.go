@@ -10,23 +10,23 @@ import (
 const (
 	// refusalsAllowed is how often new samples of a series may be refused alone before the series is set aside.
 	refusalsAllowed = 2
-	// maxRefusalsKept is how many refusals of a series count at most after its samples were accepted again.
+	// maxRefusalsKept is how many refusals of a series still count, at most, after its samples were accepted again.
 	maxRefusalsKept = 3
-	// refusalLife is after how long refusals of a series are forgotten.
+	// refusalLife is how long refusals of a series are remembered.
 	refusalLife = 2 * maxAside
-	// minAside is how long a series is set aside the first time, maxAside the longest.
+	// minAside is how long a series is set aside the first time. maxAside is the longest time.
 	minAside, maxAside = 2 * time.Second, 5 * time.Minute
-	// maxAsideHold is how long a series may be set aside with the position waiting for it.
+	// maxAsideHold is how long a series may be set aside while the position waits for it.
 	maxAsideHold = 10 * time.Second
-	// tinyRetryTime is how long a tiny request that is found too large is tried again before its samples are dropped.
+	// tinyRetryTime is how long a tiny request is tried again that the receiver finds too large. Then its samples are dropped.
 	tinyRetryTime = 2 * time.Minute
 	// confirmTries is how often a sample that was refused alone is tried again before it is dropped: one backend of several may refuse
-	// everything. An inconsistent receiver gets it more often.
+	// everything. With an inconsistent receiver, there are inconsistentTries.
 	confirmTries, inconsistentTries = 2, 8
 )
 
 // dropConfirmed drops the suspects that are the cause of their refusal: the receiver accepts other samples, and refuses these again.
-// It returns the others. What comes too late is dropped without that: the receiver has said the cause.
+// It returns the others. Late samples are dropped without this check: the receiver has named the cause.
 func (t *splitter) dropConfirmed(ctx context.Context, p *part, f *search) (open []*timeSeries) {
 	bad := map[uint32]bool{} // whether a series is the cause, by its first suspect
 	for _, s := range f.suspects {
@@ -52,7 +52,7 @@ func (t *splitter) isCause(ctx context.Context, p *part, s suspect) bool {
 	return t.tryAgain(ctx, s.series) == refused
 }
 
-// tryAgain sends samples that were refused alone several times. Refused: each time.
+// tryAgain sends samples several times that were refused alone. Refused: they were refused each time.
 func (t *splitter) tryAgain(ctx context.Context, s *timeSeries) end {
 	for n := 0; n < confirmTries || n < inconsistentTries && t.inconsistent(); n++ {
 		switch t.send(ctx, []*timeSeries{s}).end {
@@ -67,8 +67,8 @@ func (t *splitter) tryAgain(ctx context.Context, s *timeSeries) end {
 	return refused
 }
 
-// othersPass reports whether the receiver has accepted a request since sender.passes was since. If it has not, the sample that it
-// accepted last is sent to it once more. It does no harm to send a sample that the receiver has.
+// othersPass reports whether the receiver has accepted a request since sender.passes was since. If it has not, othersPass sends the
+// last accepted sample once more. It does no harm to send a sample that the receiver has.
 func (t *splitter) othersPass(ctx context.Context, since uint64) bool {
 	if t.sender.passes.Load() > since {
 		return true
@@ -91,8 +91,9 @@ func (t *splitter) othersPass(ctx context.Context, since uint64) bool {
 	return false
 }
 
-// dropSuspect drops samples that were refused alone. A series to which this happens again is set aside. A series whose samples come
-// too late is set aside for a short time, so that they do not spoil the requests of other series, and only if few series were refused.
+// dropSuspect drops samples that were refused alone. If this happens to a series again, the series is set aside. A series whose
+// samples come too late is set aside only if few series were refused, and for a short time: so its samples do not spoil the requests
+// of other series.
 func (t *splitter) dropSuspect(p *part, s *timeSeries, v decision, few bool) {
 	reason := v.reason
 	if v.late {
@@ -118,7 +119,7 @@ func (t *splitter) dropSuspect(p *part, s *timeSeries, v decision, few bool) {
 	t.setAsideLocked(t.series[s.hash], delay)
 }
 
-// setAsideLocked sets a series aside, with the samples that wait. It has one piece less, which was dropped.
+// setAsideLocked sets a series aside, with its waiting samples. The series has one piece less: that piece was dropped.
 func (t *splitter) setAsideLocked(m *seriesState, delay time.Duration) {
 	m.pieces--
 	m.retryAt, m.holdsPosition = time.Now().Add(delay), delay <= maxAsideHold
@@ -151,7 +152,7 @@ func (t *splitter) countRefusalLocked(p *part, s *timeSeries, now time.Time) ref
 	return k
 }
 
-// uncountRefusalLocked counts one refusal less, since samples of the series were accepted.
+// uncountRefusalLocked reduces the refusals of a series by one, since its samples were accepted.
 func (t *splitter) uncountRefusalLocked(s *timeSeries) {
 	if k, ok := t.refusals[s.hash]; k.count > 1 {
 		k.count = min(k.count-1, maxRefusalsKept)
@@ -161,7 +162,7 @@ func (t *splitter) uncountRefusalLocked(s *timeSeries) {
 	}
 }
 
-// dropLate drops series of which the receiver says that their samples come too late.
+// dropLate drops the samples of these series: the receiver says that they come too late.
 func (t *splitter) dropLate(ts []*timeSeries, v decision) {
 	n, exemplars := 0, 0
 	for _, s := range ts {
@@ -174,8 +175,8 @@ func (t *splitter) dropLate(ts []*timeSeries, v decision) {
 	t.finish(ts, false)
 }
 
-// tryOnceMore is for series whose search took too long. It sends them, then only their newest samples, then each half of the
-// series in the same way. Single series that are refused even then are dropped as late.
+// tryOnceMore handles series whose search took too long. It sends all of them, then only their newest samples, then each half of the
+// series in the same way. If a single series is refused even then, it is dropped as late.
 func (t *splitter) tryOnceMore(ctx context.Context, ts []*timeSeries, v decision) {
 	o := t.send(ctx, ts)
 	if o.end == refused && ctx.Err() == nil {
@@ -189,7 +190,7 @@ func (t *splitter) tryOnceMore(ctx context.Context, ts []*timeSeries, v decision
 	case o.end == settled:
 		t.finish(ts, true)
 	case ctx.Err() != nil:
-	case len(ts) > 1: // a late series is not to cost the others
+	case len(ts) > 1: // the other series must not be lost because of a late one
 		restored(ts)
 		t.tryOnceMore(ctx, ts[:len(ts)/2], v)
 		t.tryOnceMore(ctx, ts[len(ts)/2:], v)
@@ -198,8 +199,8 @@ func (t *splitter) tryOnceMore(ctx context.Context, ts []*timeSeries, v decision
 	}
 }
 
-// finish is for series that were accepted, or dropped. What waits for them is sent next. A series for which nothing waits leaves the
-// splitter.
+// finish handles series that were accepted or dropped. Samples that wait for them are sent next. If no samples wait for a series, it
+// leaves the splitter.
 func (t *splitter) finish(ts []*timeSeries, accepted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -220,7 +221,7 @@ func (t *splitter) finish(ts []*timeSeries, accepted bool) {
 	t.removeLocked(ts)
 }
 
-// removeLocked takes a piece off each of ts, and sends what waits for series without further pieces.
+// removeLocked removes one piece of each of ts. If a series has no more pieces, its waiting samples are sent next.
 func (t *splitter) removeLocked(ts []*timeSeries) {
 	var next []*timeSeries
 	for _, s := range ts {

@@ -7,8 +7,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// round sends r by the version that the destination speaks. Where the answer may mean that this is not understood, it sends r at once
-// by the other version. It returns the request whose answer counts, and what the answer means.
+// round sends r in the version that the destination understands. If the answer may mean that it does not understand this version,
+// round sends r at once in the other version. It returns the request whose answer counts, and the meaning of that answer.
 func (s *sender) round(ctx context.Context, r *request, attempt int) (*request, decision) {
 	q, of := s.inVersion(r, s.dialect.forNext(time.Now())), sent{attempt: attempt}
 	a, v := s.exchange(ctx, q, of, "")
@@ -31,7 +31,7 @@ func (s *sender) round(ctx context.Context, r *request, attempt int) (*request, 
 	return q, v
 }
 
-// inVersion returns r as a message of a version. What 1.0 does not carry is left out, and counted in omitted.
+// inVersion returns r as a message of a version. It leaves out data that 1.0 cannot carry, and counts that data in omitted.
 func (s *sender) inVersion(r *request, version int) *request {
 	if r.version == version {
 		return r
@@ -59,8 +59,8 @@ func (s *sender) inVersion(r *request, version int) *request {
 	return q
 }
 
-// exchange sends r once, and returns the answer and what it means. Instead is the answer by the other version to the same samples, empty
-// if that was not tried.
+// exchange sends r once, and returns the answer and its meaning. Instead is the answer to the same samples in the other version; it is
+// empty if that version was not tried.
 func (s *sender) exchange(ctx context.Context, r *request, of sent, instead string) (answer, decision) {
 	start := time.Now()
 	s.heartbeat.until(time.Duration(s.cfg.RemoteTimeout))
@@ -74,7 +74,7 @@ func (s *sender) exchange(ctx context.Context, r *request, of sent, instead stri
 	return a, v
 }
 
-// learnVersion records what an answer says about the version of r.
+// learnVersion records whether an answer shows that the version of r is understood.
 func (s *sender) learnVersion(r *request, start time.Time, a answer, v decision, instead string) {
 	switch {
 	case v.confirms && s.dialect.confirm2():
@@ -104,13 +104,13 @@ func (s *sender) learnSize(r *request, v decision) {
 	}
 }
 
-// describe completes what a decision needs to know of r.
+// describe completes the facts about r that a decision needs.
 func describe(r *request, of sent) sent {
 	of.version, of.samples, of.exemplars, of.size = r.version, r.all(), r.exemplars, r.size
 	return of
 }
 
-// knows returns what a decision needs to know of the destination.
+// knows returns the facts about the destination that a decision needs.
 func (s *sender) knows() known {
 	k := known{split: s.relay.SplitRefused, keepUnauthorized: s.relay.KeepUnauthorized, retryStatus: s.relay.RetryStatusCodes}
 	s.dialect.fill(&k, time.Now())

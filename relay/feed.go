@@ -13,12 +13,12 @@ import (
 	"promrelay/wal"
 )
 
-// feedBytes bounds the blocks that the feed keeps for destinations that are not quite at the head. feedTableBytes bounds the tables of
-// past segments that these blocks need.
+// feedBytes bounds the blocks that the feed keeps for destinations that are a little behind the head. feedTableBytes bounds the tables
+// of past segments that these blocks need.
 const feedBytes, feedTableBytes = 2 << 20, 64 << 20
 
-// feed decodes the head of the log once for all destinations that are there. It keeps the last blocks. A destination that falls behind
-// them reads the log by itself.
+// feed decodes the head of the log once, for all destinations that are near the head. It keeps the last blocks. A destination that
+// falls behind them reads the log by itself.
 type feed struct {
 	wal *wal.WAL
 	decoder
@@ -32,7 +32,7 @@ type feed struct {
 
 	tableBytes int
 	first      uint64       // number of blocks[0]; blocks are numbered in order
-	from       wal.Position // where blocks[0] follows: a reader that stands here or later has missed nothing
+	from       wal.Position // the position before blocks[0]: a reader that stands here or later has missed nothing
 	wake       chan struct{}
 }
 
@@ -51,14 +51,14 @@ func (f *feed) run(ctx context.Context) error {
 		switch {
 		case errors.Is(err, wal.ErrClosed) || ctx.Err() != nil:
 			return nil
-		case err != nil: // the reader stands where it stood
+		case err != nil: // the reader has not moved
 			f.log.Error("the log cannot be read", seeOperations, zap.NamedError("err", err))
 			sleep(ctx, time.Second)
 			continue
 		}
 		b := new(block)
 		if f.decode(e, b) && !e.Replay {
-			for i := range b.scrape.Irregular { // the reader's memory
+			for i := range b.scrape.Irregular { // they use the reader's memory
 				h := &b.scrape.Irregular[i].Histogram
 				*h = append([]byte(nil), *h...)
 			}
@@ -88,10 +88,10 @@ func (f *feed) push(b *block) {
 // tableUse is how many blocks need a table.
 type tableUse struct {
 	blocks int
-	bytes  int // when the first one came
+	bytes  int // size of the table when the first of these blocks came
 }
 
-// countTable counts a block more that needs a table, or one less with -1. The caller holds mu.
+// countTable adds blocks, 1 or -1, to the number of blocks that need a table. The caller holds mu.
 func (f *feed) countTable(t *record.Table, blocks int) {
 	if t == nil {
 		return
@@ -109,7 +109,7 @@ func (f *feed) countTable(t *record.Table, blocks int) {
 	delete(f.tables, t)
 }
 
-// find returns the number of the block that follows pos, and whether the feed still has it, or will.
+// find returns the number of the block that follows pos, and whether the feed still has that block or will have it.
 func (f *feed) find(pos wal.Position) (uint64, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

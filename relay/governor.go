@@ -25,10 +25,10 @@ type governor struct {
 	every   time.Duration // between reviews
 	limiter *drainLimiter // nil: a backlog is sent as fast as the receiver accepts it
 
-	// Of pump alone.
+	// Only pump uses these.
 	reviewed time.Time
 	blocked  time.Duration // in which a request waited for its shard, since the last review
-	idle     int           // reviews in a row in which fewer shards would have done
+	idle     int           // reviews in a row in which fewer shards would have been enough
 
 	mu      sync.Mutex // guards what follows
 	shards  int
@@ -69,7 +69,7 @@ func (g *governor) noteRetry() {
 	g.retried = true
 }
 
-// review returns how many shards there should be. Count is that of the acknowledged position.
+// review returns how many shards there should be. Count is the running count of the acknowledged position.
 func (g *governor) review(now time.Time, count uint64) int {
 	window, blocked := now.Sub(g.reviewed), g.blocked
 	g.reviewed, g.blocked = now, 0
@@ -97,7 +97,7 @@ func (g *governor) state() (shards int, rate float64) {
 	return g.shards, g.rate.rate
 }
 
-// load is what a review finds.
+// load is what a review measures.
 type load struct {
 	blocked time.Duration // in which a request waited for its shard
 	busy    time.Duration // of the shards together
@@ -105,8 +105,8 @@ type load struct {
 	retried bool          // the receiver does not keep up
 }
 
-// wantedShards doubles the shards while requests wait for them more than half of the time, and halves them while they idle. A
-// receiver that fails does not get more.
+// wantedShards doubles the shards while requests wait for them more than half of the time, and halves them while they idle. It does
+// not add shards for a receiver that fails.
 func wantedShards(now, lower, upper int, l load) int {
 	switch {
 	case l.retried:
@@ -119,7 +119,7 @@ func wantedShards(now, lower, upper int, l load) int {
 	return now
 }
 
-// liveRate follows how fast a count grows.
+// liveRate measures how fast a count grows.
 type liveRate struct {
 	rate  float64 // samples a second
 	count uint64

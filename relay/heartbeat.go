@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// heartbeat is when a destination advanced last.
+// heartbeat is the last time that a destination advanced.
 type heartbeat struct {
 	mu sync.Mutex
 	at time.Time
 }
 
-// now notes that the destination advances.
+// now records that the destination advances.
 func (h *heartbeat) now() { h.until(0) }
 
-// until notes that the destination advances, and may then wait on purpose for so long.
+// until records that the destination advances, and that it may then wait on purpose for a duration.
 func (h *heartbeat) until(wait time.Duration) {
 	at := time.Now().Add(wait)
 	h.mu.Lock()
@@ -30,8 +30,8 @@ func (h *heartbeat) last() time.Time {
 	return h.at
 }
 
-// Turned returns when each destination advanced last, by name: it read the log, sent a request or decided to wait. A time may lie ahead:
-// until then the destination waits on purpose. It is zero before Run.
+// Turned returns, by name, the last time that each destination advanced: it read the log, sent a request or decided to wait. A time in
+// the future means that the destination waits on purpose until then. The time is zero before Run.
 func (r *Relay) Turned() map[string]time.Time {
 	out := map[string]time.Time{}
 	for _, n := range r.runners() {

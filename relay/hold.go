@@ -6,13 +6,13 @@ import (
 	"promrelay/wal"
 )
 
-// positionHold keeps the acknowledged position from moving past a request as long as the splitter has samples of it.
+// positionHold stops the acknowledged position before a request as long as the splitter has samples of that request.
 type positionHold struct {
 	from   wal.Position
 	pieces map[uint64]int // how many timeSeries are left, by seriesID
 }
 
-// release gives up one piece of a series.
+// release removes one piece of a series.
 func (h *positionHold) release(id uint64) {
 	if h.pieces[id]--; h.pieces[id] <= 0 {
 		delete(h.pieces, id)
@@ -44,7 +44,7 @@ func (t *splitter) holdLocked(from wal.Position, ts []*timeSeries) {
 	}
 }
 
-// releaseLocked ends what holdLocked began for s.
+// releaseLocked undoes holdLocked for s.
 func (t *splitter) releaseLocked(s *timeSeries) {
 	for _, h := range s.holds {
 		h.release(s.id)
@@ -53,7 +53,7 @@ func (t *splitter) releaseLocked(s *timeSeries) {
 	s.holds, s.heldSamples = nil, 0
 }
 
-// oldest returns the position that holds the acknowledged one back. False: there is none.
+// oldest returns the position at which the acknowledged one must stop. False: there is none.
 func (t *splitter) oldest() (at wal.Position, ok bool) {
 	if !t.active.Load() {
 		return at, false
@@ -69,7 +69,8 @@ func (t *splitter) oldest() (at wal.Position, ok bool) {
 	return at, len(t.holds) > 0
 }
 
-// eachHeld calls add for each series of which the splitter has samples, with where they begin. False: the position waits for none.
+// eachHeld calls add for each series that the splitter has samples of, with the position where these begin. False: the acknowledged
+// position waits for no samples.
 func (t *splitter) eachHeld(add func(id uint64, from wal.Position)) (held bool) {
 	if !t.active.Load() {
 		return false

@@ -7,19 +7,19 @@ import (
 	"go.uber.org/zap"
 )
 
-// carefulFor is how long each block of the log gets requests of its own after a panic.
+// carefulFor is how long after a panic each block of the log gets separate requests.
 const carefulFor = 10 * time.Minute
 
-// isolation finds the block of the log that causes a panic, so that this one alone is passed over.
+// isolation finds the block of the log that causes a panic, so that only this block is skipped.
 type isolation struct {
 	packing      bool      // a block is being put into requests
-	skip         bool      // the next block is passed over
-	carefulUntil time.Time // until then each block gets requests of its own
+	skip         bool      // the next block is skipped
+	carefulUntil time.Time // until then each block gets separate requests
 }
 
 func (i *isolation) careful() bool { return time.Now().Before(i.carefulUntil) }
 
-// put adds a block to the batches. A block that causes a panic here is passed over the second time. False: ctx has ended.
+// put adds a block to the batches. A block that causes a panic here is skipped the second time. False: ctx has ended.
 func (p *packer) put(ctx context.Context, b *block) (ok bool) {
 	if p.skip {
 		p.skip = false
@@ -43,7 +43,7 @@ func (p *packer) put(ctx context.Context, b *block) (ok bool) {
 	return p.encode(ctx, b)
 }
 
-// passOver drops what the batches have of a block, and counts all its samples as lost.
+// passOver removes a block from the batches, and counts all its samples as lost.
 func (p *packer) passOver(b *block, v any) {
 	for _, s := range p.shards {
 		if !s.batch.empty() {

@@ -8,15 +8,15 @@ import (
 )
 
 const (
-	// probedSeries is of how many series single samples are tried.
+	// probedSeries is the number of series that single samples are tried of.
 	probedSeries = 3
-	// fewSeries is up to how many series each one is tried. Of more series, some stand for all.
+	// fewSeries is the largest number of series that are all tried. If there are more, some of them represent all.
 	fewSeries = 16
-	// quickProbes is how many series stand for all where late samples are dropped in a hurry.
+	// quickProbes is how many series represent all when late samples are dropped without a full search.
 	quickProbes = 6
 )
 
-// lateness is which samples of some series come too late.
+// lateness describes which samples of some series come too late.
 type lateness struct {
 	kind         lateKind
 	fresh, stale []*timeSeries // for lateSome
@@ -31,8 +31,8 @@ const (
 )
 
 // splitLate finds out which samples come too late. A receiver refuses a sample when it has a newer one of the series, or when the sample
-// is too old. Both happen after the receiver stored a part of a request and refused the rest, or after its answer was lost. Then dividing
-// alone would end at each single sample.
+// is too old. Both happen after the receiver stored a part of a request and refused the rest, or after its answer was lost. In these
+// cases, mere division would go down to each single sample.
 //
 // So splitLate looks for the time from which on the receiver accepts samples, and withholds the samples before that time. When the
 // newer ones are accepted, the receiver has the withheld ones already, or will never want them.
@@ -60,7 +60,7 @@ func (f *search) splitLate(ctx context.Context, ts []*timeSeries, v decision) la
 			return none
 		}
 	}
-	// Some series are bad, or the receiver refuses everything, or it has newer samples.
+	// Either some series are bad, or the receiver refuses everything, or it has newer samples.
 	from, found := probe.firstAccepted(ctx, few, times)
 	f.accepted += probe.accepted
 	if ctx.Err() != nil || probe.otherRefusal {
@@ -82,8 +82,8 @@ func (f *search) splitLate(ctx context.Context, ts []*timeSeries, v decision) la
 	return none
 }
 
-// splitAt withholds samples from before a time, and returns which series have others. Few were probed already. With a probe, the
-// other series are probed one by one: where the log is read again, the receiver may have less of them.
+// splitAt withholds the samples before a time, and returns which series have newer ones. The series in few were probed already. If
+// there is a probe, the other series are probed one by one: when the log is read again, the receiver may have fewer of their samples.
 func (f *search) splitAt(ctx context.Context, ts, few []*timeSeries, from int64, probe *prober) lateness {
 	l := lateness{kind: lateSome}
 	for _, s := range ts {
@@ -105,12 +105,13 @@ func (f *search) splitAt(ctx context.Context, ts, few []*timeSeries, from int64,
 	return l
 }
 
-// readAgain reports whether samples are read again from the log, after a restart or a reload. Then series differ in what the
-// receiver has of them: it has less of those that the splitter of the earlier run had.
+// readAgain reports whether samples are read again from the log, after a restart or a reload. Then the receiver has fewer samples of
+// some series than of others: of those that the splitter of the earlier run had.
 func (t *splitter) readAgain(times []int64) bool { return times[0] < t.started.UnixMilli() }
 
-// dropLateQuickly drops late samples without a search where many came too late recently: a long backlog that the receiver has already.
-// All of them count as late if some random series are refused alone, and their newest samples too. False: there is no such hurry.
+// dropLateQuickly drops late samples without a full search if many came too late recently, as with a long backlog that the receiver
+// has already. All of them count as late if some random series are refused alone, and their newest samples too. False: a full search
+// is needed.
 func (f *search) dropLateQuickly(ctx context.Context, ts []*timeSeries, v decision) bool {
 	t := f.splitter
 	if !v.late || !t.manyLate(time.Now()) {

@@ -12,32 +12,32 @@ import (
 	"promrelay/record"
 )
 
-// metadataTries is how often a request with metadata is sent where the receiver fails. The next requests say the same.
+// metadataTries is how often a request with metadata is sent while the receiver fails. The next requests repeat the metadata.
 const metadataTries = 3
 
-// family is what remote write 1.0 says of a metric family.
+// family is the metadata of a metric family in remote write 1.0.
 type family struct {
 	typ        byte
 	help, unit string
 }
 
-// metadataSender sends the metadata of remote write 1.0, which has requests of its own for it. They go beside the samples: whatever
-// the receiver answers to metadata, the samples do not wait.
+// metadataSender sends the metadata of remote write 1.0, in requests without samples. Samples never wait for these requests, whatever
+// the receiver answers.
 type metadataSender struct {
 	sender *sender
 	queue  chan map[string]family
 	first  time.Duration // from the start to the first request
 
-	// Of pump alone.
+	// Only pump uses these.
 	families map[string]family // of the segment that is read
-	offered  time.Time         // when they were handed over last
+	offered  time.Time         // the last time that they were handed over
 }
 
 func newMetadataSender(s *sender, first time.Duration) *metadataSender {
 	return &metadataSender{sender: s, queue: make(chan map[string]family), first: first}
 }
 
-// start makes the first request due some time from now.
+// start schedules the first request.
 func (m *metadataSender) start(now time.Time) {
 	m.offered = now.Add(m.first - time.Duration(m.sender.cfg.MetadataConfig.SendInterval))
 }
@@ -50,10 +50,10 @@ func (m *metadataSender) learn(d description, symbols *record.Symbols) {
 	m.families[string(symbols.Bytes(d.family))] = family{d.typ, string(symbols.Bytes(d.help)), string(symbols.Bytes(d.unit))}
 }
 
-// forget is for the end of a segment: the next one has the metadata that still holds.
+// forget drops the families at the end of a segment: the next segment repeats the metadata that is still valid.
 func (m *metadataSender) forget() { m.families = nil }
 
-// offer hands over what is known of families, if that is due. While an earlier request is under way, it stays due.
+// offer hands the known families over, if that is due. While an earlier request is under way, it stays due.
 func (m *metadataSender) offer(now time.Time) {
 	c := m.sender.cfg.MetadataConfig
 	if version, _ := m.sender.dialect.inForce(); version != version1 || !c.Send || now.Sub(m.offered) < time.Duration(c.SendInterval) || len(m.families) == 0 {
@@ -83,7 +83,7 @@ func (m *metadataSender) run(ctx context.Context) {
 	}
 }
 
-// send sends a request with metadata. It returns why the receiver does not have it.
+// send sends a request with metadata. The error says why the receiver does not have it.
 func (m *metadataSender) send(ctx context.Context, r *request) (err error) {
 	s := m.sender
 	b := s.newBackoff()
@@ -104,7 +104,7 @@ func (m *metadataSender) send(ctx context.Context, r *request) (err error) {
 	return err
 }
 
-// metadataRequests makes requests of up to limit families.
+// metadataRequests returns requests with up to limit families each.
 func metadataRequests(families map[string]family, limit int) (out []*request) {
 	var body []byte
 	n := 0
