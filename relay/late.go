@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// probedSeries is the number of series that single samples are tried of.
+	// probedSeries is how many series are probed with single samples.
 	probedSeries = 3
 	// fewSeries is the largest number of series that are all tried. If there are more, some of them represent all.
 	fewSeries = 16

@@ -80,7 +80,7 @@ func (m *metrics) vectors() []vector {
 	return []vector{m.samples, m.exemplars, m.bytes, m.retries, m.requests, m.dropped, m.droppedExemplars, m.unclear, m.noMetadata, m.panics, m.duration, m.shards}
 }
 
-// destinationMetrics are those of one destination.
+// destinationMetrics are the metrics of one destination.
 type destinationMetrics struct {
 	samples, exemplars, bytes, retries, unclear, metadataFailures, panics prometheus.Counter
 	requests, dropped, droppedExemplars                                   *prometheus.CounterVec

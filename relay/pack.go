@@ -110,7 +110,7 @@ func (p *packer) collect(b *block, row int, irregular []record.Irregular, oldest
 	}
 }
 
-// oldestSent is the timestamp below which samples are not sent any more, in milliseconds since the epoch.
+// oldestSent returns the timestamp of the oldest samples that are still sent, in milliseconds since the epoch.
 func oldestSent(cfg config.Destination, now time.Time) int64 {
 	if limit := time.Duration(cfg.QueueConfig.SampleAgeLimit); limit > 0 {
 		return now.Add(-limit).UnixMilli()
@@ -118,7 +118,7 @@ func oldestSent(cfg config.Destination, now time.Time) int64 {
 	return math.MinInt64
 }
 
-// sends reports whether something is sent by a version. The configuration may leave that open: then only 2.0 carries it.
+// sends reports whether an optional kind of data is sent in a version. If the configuration leaves that open, only 2.0 carries it.
 func sends(version int, configured *bool) bool {
 	if configured != nil {
 		return *configured

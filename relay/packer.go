@@ -11,16 +11,16 @@ import (
 	"promrelay/wal"
 )
 
-// maxBody is the size in bytes, before compression, at which a request is sent whatever its number of samples.
+// maxBody is the size in bytes, before compression, at which a request is sent even if it has few samples.
 const maxBody = 1 << 20
 
-// packer reads the log and puts its samples into requests, which it hands to the shards. It belongs to pump alone.
+// packer reads the log, puts its samples into requests, and hands these to the shards. Only pump uses it.
 type packer struct {
 	cfg      config.Destination
 	log      *zap.Logger
 	position *wal.Destination
 	metrics  *destinationMetrics
-	drain    <-chan struct{} // closed when the relay stops: batches wait for no more samples then
+	drain    <-chan struct{} // closed when the relay stops: then batches no longer wait for more samples
 	progress *progress
 	governor *governor
 	sender   *sender
@@ -31,9 +31,9 @@ type packer struct {
 	segment uint64 // of the catalog
 	version int    // of the batches
 	shards  []*shard
-	ahead   *ahead // what an earlier run has delivered ahead of the position; nil for nothing
+	ahead   *ahead // delivered ahead of the position by an earlier run; nil for nothing
 
-	// Used again for each row.
+	// Reused for each row.
 	cursor    record.Cursor
 	point     point
 	irregular []record.Irregular
@@ -44,7 +44,7 @@ type packer struct {
 // shard is a queue for the requests of some series. Its goroutine sends them one after the other.
 type shard struct {
 	number int
-	batch  batch // that the packer fills
+	batch  batch // the packer fills it
 	queue  chan *request
 }
 
@@ -69,7 +69,7 @@ func (p *packer) start(shards int) {
 	p.progress.start(shards)
 }
 
-// draining is closed while the relay stops and a batch waits for more samples.
+// draining returns a channel that is closed if the relay stops and a batch waits for more samples.
 func (p *packer) draining() <-chan struct{} {
 	for _, s := range p.shards {
 		if !s.batch.empty() {
@@ -79,7 +79,7 @@ func (p *packer) draining() <-chan struct{} {
 	return nil
 }
 
-// batchWait is how long the oldest batch may still wait for more samples, limit at the longest.
+// batchWait returns how long the oldest batch may still wait for more samples, at most limit.
 func (p *packer) batchWait(now time.Time, limit time.Duration) time.Duration {
 	wait := limit
 	for _, s := range p.shards {
@@ -164,7 +164,7 @@ func (p *packer) flushAll(ctx context.Context) bool {
 	return true
 }
 
-// flushOld hands over the batches that have waited long enough, and metadata when it is time to. False: ctx has ended.
+// flushOld hands over the batches that have waited long enough, and metadata that is due. False: ctx has ended.
 func (p *packer) flushOld(ctx context.Context, now time.Time) bool {
 	deadline := time.Duration(p.cfg.QueueConfig.BatchSendDeadline)
 	if closed(p.drain) {

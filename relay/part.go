@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// work sends a part. What the receiver does not accept is split; what remains undecided is tried again later.
+// work sends a part. It splits the part if the receiver refuses it. Series that it cannot decide about are tried again later.
 func (t *splitter) work(ctx context.Context, p *part) {
 	if p.refusal == nil {
 		p.passesBefore = t.sender.passes.Load()
@@ -28,7 +28,7 @@ func (t *splitter) work(ctx context.Context, p *part) {
 		return
 	}
 	open := p.series
-	if p.rounds%3 != 2 { // each third time, one request shows whether the receiver accepts something again
+	if p.rounds%3 != 2 { // every third time, a single request shows whether the receiver accepts something again
 		open = t.resolve(ctx, p)
 	}
 	if len(open) > 0 {
@@ -44,10 +44,10 @@ func (t *splitter) send(ctx context.Context, ts []*timeSeries) outcome {
 	version, _ := t.sender.dialect.inForce()
 	r := encode(ts, version)
 	o := t.sender.deliver(ctx, r)
-	if o.end == refused && o.request.oldest > r.oldest { // some became too old meanwhile, and are accounted for
+	if o.end == refused && o.request.oldest > r.oldest { // some samples became too old meanwhile, and are already counted
 		for _, s := range ts {
 			young := s.between(o.request.oldest, maxTime)
-			if young.samples() == 0 { // a series keeps its last samples, and they are counted again
+			if young.samples() == 0 { // a series always keeps samples, so the last ones are counted again
 				continue
 			}
 			s.floats, s.histograms = young.floats, young.histograms
@@ -56,7 +56,8 @@ func (t *splitter) send(ctx context.Context, ts []*timeSeries) outcome {
 	return o
 }
 
-// splitOffRefused makes parts of the series of a part that were refused before, and one of the others. False: there are none.
+// splitOffRefused divides a part: each series that was refused before becomes a part, and the others together become one. False: no
+// series was refused before.
 func (t *splitter) splitOffRefused(p *part) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -69,7 +70,7 @@ func (t *splitter) splitOffRefused(p *part) bool {
 	return true
 }
 
-// leave is for the end of ctx, with series of a part that are not delivered.
+// leave handles the undelivered series of a part after ctx has ended.
 func (t *splitter) leave(p *part, open []*timeSeries) {
 	if !p.aside {
 		return
@@ -79,8 +80,8 @@ func (t *splitter) leave(p *part, open []*timeSeries) {
 	t.countUnsent(open)
 }
 
-// retryLater tries series again after a pause, with the samples that have come meanwhile. The receiver refuses everything, so the
-// cause is not in the data.
+// retryLater tries series again after a pause, together with newer samples. The receiver refuses everything, so the cause is not in
+// the data.
 func (t *splitter) retryLater(ctx context.Context, p *part, open []*timeSeries) {
 	pause := p.pause.pause(0)
 	t.sender.trouble(*p.refusal, pause)
@@ -104,7 +105,7 @@ func (t *splitter) retryLater(ctx context.Context, p *part, open []*timeSeries) 
 	t.requeueLocked(merge(all), p)
 }
 
-// keepAllAsideLocked keeps series set aside about which nothing was found out.
+// keepAllAsideLocked keeps series set aside if nothing was found out about them.
 func (t *splitter) keepAllAsideLocked(ts []*timeSeries) {
 	for _, s := range ts {
 		m := t.series[s.hash]

@@ -9,7 +9,7 @@ func (t *splitter) newPart(ts []*timeSeries, v *decision) *part {
 	return &part{series: ts, refusedAt: time.Now(), refusal: v, passesBefore: t.sender.passes.Load(), pause: t.sender.newBackoff()}
 }
 
-// next returns the next part to send, nil when ctx has ended. Extra workers get none unless many samples come too late.
+// next returns the next part to send, nil when ctx has ended. Extra workers get parts only while many samples come too late.
 func (t *splitter) next(ctx context.Context, extra bool) *part {
 	for ctx.Err() == nil {
 		p, wait, change := t.tryNext(extra)
@@ -27,7 +27,7 @@ func (t *splitter) next(ctx context.Context, extra bool) *part {
 	return nil
 }
 
-// tryNext returns the next part to send. Where there is none, there may be one after wait or a change.
+// tryNext returns the next part to send. If there is none, there may be one after wait or a change.
 func (t *splitter) tryNext(extra bool) (p *part, wait time.Duration, change <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -38,7 +38,7 @@ func (t *splitter) tryNext(extra bool) (p *part, wait time.Duration, change <-ch
 	return nil, time.Hour, t.change
 }
 
-// nextLocked returns the oldest part, else a series set aside that is due. Where there is neither, the next one is due after wait.
+// nextLocked returns the oldest part, else a series set aside that is due. If there is neither, the next one is due after wait.
 func (t *splitter) nextLocked(now time.Time) (p *part, wait time.Duration) {
 	if len(t.parts) > 0 {
 		p, t.parts = t.parts[0], t.parts[1:]
@@ -63,8 +63,8 @@ func (t *splitter) nextLocked(now time.Time) (p *part, wait time.Duration) {
 	return nil, wait
 }
 
-// requeueLocked makes parts of ts, which are all that the parts have of their series. After is the part that they were in, if
-// the receiver refused everything of it; else nil.
+// requeueLocked makes parts from ts. No other part may have samples of these series. After is the earlier part of ts if the receiver
+// refused everything of it; else nil.
 func (t *splitter) requeueLocked(ts []*timeSeries, after *part) {
 	for _, s := range ts {
 		t.series[s.hash].pieces = 0
@@ -76,7 +76,7 @@ func (t *splitter) requeueLocked(ts []*timeSeries, after *part) {
 	t.notifyLocked()
 }
 
-// addPartsLocked makes parts of ts, none larger than a request may be. After is as for requeueLocked.
+// addPartsLocked makes parts from ts, each at most as large as a request may be. After is the same as in requeueLocked.
 func (t *splitter) addPartsLocked(ts []*timeSeries, after *part) {
 	limit := t.sender.size.samples()
 	if after == nil {
@@ -97,8 +97,8 @@ func (t *splitter) addPartsLocked(ts []*timeSeries, after *part) {
 	}
 }
 
-// fillLastPartLocked adds series to the last part, if that was not sent yet and has room, and returns the others. Without this,
-// series that were once sent one by one would go on one by one.
+// fillLastPartLocked adds series to the last part if that was not sent yet and has room. It returns the other series. Without this,
+// series that were once sent one by one would be sent one by one for ever.
 func (t *splitter) fillLastPartLocked(ts []*timeSeries, limit int) []*timeSeries {
 	if len(t.parts) == 0 {
 		return ts
@@ -115,7 +115,8 @@ func (t *splitter) fillLastPartLocked(ts []*timeSeries, limit int) []*timeSeries
 	return ts
 }
 
-// separateRefusedLocked makes a part of each series that was refused before, and returns the others: together they may be accepted.
+// separateRefusedLocked makes a separate part for each series that was refused before. It returns the others: the receiver may accept
+// them together.
 func (t *splitter) separateRefusedLocked(ts []*timeSeries) (rest []*timeSeries) {
 	for _, s := range ts {
 		if t.refusals[s.hash].count == 0 {

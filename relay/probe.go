@@ -10,13 +10,13 @@ import (
 type prober struct {
 	splitter     *splitter
 	late         bool // the receiver has said that samples come too late
-	skips        bool // firstAccepted leaves samples out: up to a fifth of those before the one that it finds
+	skips        bool // firstAccepted skips samples: up to a fifth of those before the one that it finds
 	accepted     int  // samples
 	otherRefusal bool // the receiver has refused a sample without saying that it comes too late: something else is wrong
 }
 
-// firstAccepted returns the index in times of the first sample that is accepted, of series whose oldest sample is refused. False:
-// there is none, or the series differ.
+// firstAccepted returns the index in times of the first sample that the receiver accepts. It refuses the oldest sample of these series.
+// False: there is no such sample, or the series differ.
 func (p *prober) firstAccepted(ctx context.Context, few []*timeSeries, times []int64) (i int, found bool) {
 	for i := 1; i < len(times); i += p.step(i) {
 		if !p.accepts(ctx, few[0], times[i]) {
@@ -32,7 +32,7 @@ func (p *prober) firstAccepted(ctx context.Context, few []*timeSeries, times []i
 	return 0, false
 }
 
-// step is how many samples to go on after the one at i.
+// step returns the distance from sample i to the next one to try.
 func (p *prober) step(i int) int {
 	if p.skips {
 		return max(1, i/4)
@@ -40,7 +40,7 @@ func (p *prober) step(i int) int {
 	return 1
 }
 
-// acceptsNewest reports whether the receiver accepts the newest sample of one of some series.
+// acceptsNewest reports whether the receiver accepts the newest sample of at least one of ts.
 func (p *prober) acceptsNewest(ctx context.Context, ts []*timeSeries) bool {
 	return slices.ContainsFunc(ts, func(s *timeSeries) bool {
 		times := s.times()
@@ -48,7 +48,8 @@ func (p *prober) acceptsNewest(ctx context.Context, ts []*timeSeries) bool {
 	})
 }
 
-// accepts reports whether the receiver accepts the sample of a time alone. If so, s loses it, unless s has no other one.
+// accepts reports whether the receiver accepts a single sample, that of a time. If so, accepts removes it from s, unless s has no other
+// sample.
 func (p *prober) accepts(ctx context.Context, s *timeSeries, ms int64) bool {
 	one := s.between(ms, ms+1)
 	if one.samples() == 0 || ctx.Err() != nil || p.otherRefusal {

@@ -6,8 +6,8 @@ import (
 	"promrelay/wal"
 )
 
-// progress is how far a destination has come in the log: up to where it was read, and where the oldest samples of each request lie
-// that is not finished yet.
+// progress is how far a destination has come in the log. It knows the position up to which the log was read, and the position of the
+// oldest samples of each unfinished request.
 type progress struct {
 	position *wal.Destination
 	splitter *splitter
@@ -17,28 +17,28 @@ type progress struct {
 	unfinished [][]wal.Position // of each shard, the oldest request first; the last one may still be a batch
 }
 
-// moveTo records that everything before a position is in a request or a batch, or was sent.
+// moveTo records that all samples before a position are in a request or a batch, or were sent.
 func (p *progress) moveTo(at wal.Position) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.read = at
 }
 
-// start forgets the requests, and begins with a number of shards without any.
+// start forgets all requests, and begins with a number of shards without requests.
 func (p *progress) start(shards int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unfinished = make([][]wal.Position, shards)
 }
 
-// begin records that a shard has a new batch, whose oldest samples lie at a position.
+// begin records that a shard has a new batch, and the position of its oldest samples.
 func (p *progress) begin(shard int, from wal.Position) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unfinished[shard] = append(p.unfinished[shard], from)
 }
 
-// finish records that the oldest request of a shard is delivered, or that the splitter has what is left of it.
+// finish records that the oldest request of a shard is delivered, or that the splitter has the rest of it.
 func (p *progress) finish(shard int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -53,7 +53,7 @@ func (p *progress) discard(shard int) {
 	p.unfinished[shard] = of[:len(of)-1]
 }
 
-// finished is the position before which everything was delivered, or the splitter has it.
+// finished returns a position. All samples before it were delivered, or the splitter has them.
 func (p *progress) finished() wal.Position {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,10 +66,10 @@ func (p *progress) finished() wal.Position {
 	return at
 }
 
-// acknowledge moves the position to before which everything was delivered.
+// acknowledge moves the acknowledged position forward: all samples before it were delivered.
 func (p *progress) acknowledge() {
 	at := p.finished()
-	// The splitter comes second, since it has a request before the shard finishes it.
+	// The splitter is asked after finished, since it gets a request before the shard finishes that request.
 	if held, ok := p.splitter.oldest(); ok && held.Before(at) {
 		at = held
 	}

@@ -3,9 +3,10 @@
 //
 // It promises:
 //   - The samples of one series arrive in order.
-//   - What was not delivered is sent again, also by the next process. A restart repeats only scrapes of which something was undelivered.
+//   - Samples that were not delivered are sent again, also by the next process. A restart repeats a scrape only if some of it was
+//     undelivered.
 //   - A receiver that is slow or dead costs disk space and no memory, and does not slow another one down.
-//   - What a destination does not get is counted, with the reason.
+//   - Samples that a destination does not get are counted, with the reason.
 //
 // It does not promise that a receiver gets nothing twice.
 package relay
@@ -27,7 +28,7 @@ import (
 	"promrelay/wal"
 )
 
-// Pages of the documents, as lines of the log name them that ask for an action.
+// Pages of the documents. Log lines that ask for an action name them.
 var (
 	seeOperations = zap.String("see", "docs/operations.md")
 	seeReceivers  = zap.String("see", "docs/receivers.md")
@@ -40,7 +41,7 @@ type Options struct {
 	Registerer prometheus.Registerer // nil means none
 }
 
-// Settings are what a Relay does; Apply changes them.
+// Settings are the destinations and what they have in common. Apply changes them.
 type Settings struct {
 	Destinations []config.Destination
 	// ExternalLabels are given to every series that lacks them.
@@ -48,25 +49,25 @@ type Settings struct {
 	Relay          config.Relay
 }
 
-// Status is what is known of a destination.
+// Status is the state of a destination.
 type Status struct {
 	Name     string // of the destination in logs and metrics
 	URL      string // without what may be secret
 	Version  int    // of remote write: 1 or 2
-	Reason   string // for which it is 1 though the configuration leaves it open: the answer to 2.0
+	Reason   string // why Version is 1 although the configuration leaves it open: the answer to 2.0
 	Position wal.Position
 	Behind   uint64    // samples between the position and the head of the log
 	Newest   int64     // timestamp of the newest sample that was stored, milliseconds since the epoch, 0 for none
 	Rate     float64   // samples a second that were acknowledged recently, 0 while requests wait
 	Shards   int       // requests that may be under way at a time
 	Error    string    // why requests wait; empty if they do not
-	Advice   string    // what a person can do about it, empty for nothing
+	Advice   string    // how a person can help, empty if there is no advice
 	Aside    int       // series that are set aside, since the receiver refuses them
-	Refusals []Refusal // kinds of answers that cost samples, the last one first
+	Refusals []Refusal // kinds of answers that cost samples, the latest first
 
 	// Confirmed: the receiver has understood Version, now or before a restart.
 	Confirmed bool
-	// Stored is when something was stored last; zero if nothing was since the start.
+	// Stored is the last time that something was stored; zero if nothing was stored since the start.
 	Stored time.Time
 }
 
@@ -79,12 +80,12 @@ type Relay struct {
 	drain   chan struct{}
 	pace    pace
 
-	transport http.RoundTripper // of all destinations; nil but in tests
+	transport http.RoundTripper // of all destinations; only tests set it
 
 	applying sync.Mutex    // held while destinations are started or ended, which takes time; guards launch
 	launch   func(*runner) // starts a destination; nil unless Run runs
 
-	mu      sync.Mutex // guards what follows; never held for long, since pages and metrics need it
+	mu      sync.Mutex // guards what follows; never only held for a short time, since pages and metrics need it
 	running []*runner
 }
 
@@ -125,7 +126,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	err := r.feed.run(ctx)
 	<-ctx.Done()
 	r.applying.Lock()
-	r.launch = nil // what is applied from now on is not started
+	r.launch = nil // settings that are applied from now on start nothing
 	r.applying.Unlock()
 	wg.Wait()
 	return err
@@ -166,7 +167,7 @@ func (r *Relay) Drain(ctx context.Context) error {
 	}
 }
 
-// Statuses returns what is known of the destinations, in the order of the configuration.
+// Statuses returns the statuses of the destinations, in the order of the configuration.
 func (r *Relay) Statuses() []Status {
 	head := r.wal.Head()
 	running := r.runners()

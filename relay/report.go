@@ -11,14 +11,14 @@ import (
 	"go.uber.org/zap"
 )
 
-// logEvery is how often the log has the same kind of failure or loss.
+// logEvery is the pause before the same kind of failure or loss is logged again.
 const logEvery = time.Minute
 
-// Refusal is a kind of answers after which samples are lost, or nobody knows whether they are stored.
+// Refusal is a kind of answer after which samples are lost, or after which it is unknown whether they are stored.
 type Refusal struct {
 	Reason  string // of promrelay_relay_dropped_samples_total
 	Error   string // the last answer of the kind
-	Advice  string // what a person can do, empty for nothing
+	Advice  string // how a person can help, empty if there is no advice
 	Samples uint64
 	AtMost  bool // Samples is an upper bound
 	Last    time.Time
@@ -32,14 +32,14 @@ type reporter struct {
 	kinds      map[string]*kind
 	waiting    string // why requests wait, empty if they do not
 	advice     string
-	logged     map[string]time.Time // when the log said last why requests wait, by rule and status
+	logged     map[string]time.Time // the last time that the log said why requests wait, by rule and status
 	waitLogged bool                 // the log says that requests wait
 }
 
-// kind is a kind of answers, by reason and rule.
+// kind is a kind of answer, by reason and rule.
 type kind struct {
 	Refusal
-	logged   time.Time // when it was logged last
+	logged   time.Time // the last time that it was logged
 	pending  bool      // something was added since then
 	unlogged uint64    // samples since then
 }
@@ -48,7 +48,7 @@ func newReporter(log *zap.Logger) *reporter {
 	return &reporter{log: log, kinds: map[string]*kind{}, logged: map[string]time.Time{}}
 }
 
-// lost adds what an answer cost.
+// lost adds the loss that an answer caused.
 func (r *reporter) lost(l loss, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -74,7 +74,7 @@ func (r *reporter) lost(l loss, now time.Time) {
 	}
 }
 
-// flush logs what has added up since the last line.
+// flush logs the sums since the last line.
 func (r *reporter) flush(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -116,7 +116,7 @@ func (r *reporter) recovered() {
 	}
 }
 
-// fill sets the fields of a status that come from here.
+// fill sets the fields of a status that the reporter knows.
 func (r *reporter) fill(s *Status) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -127,8 +127,8 @@ func (r *reporter) fill(s *Status) {
 	slices.SortFunc(s.Refusals, func(a, b Refusal) int { return cmp.Or(b.Last.Compare(a.Last), strings.Compare(a.Reason, b.Reason)) })
 }
 
-// advices are what a person can do about an answer, by words in it or by the status that it begins with. The first one that fits
-// counts.
+// advices say how a person can help after an answer. They are found by words in the answer or by the status that it begins with. The
+// first one that fits is used.
 var advices = []struct{ words, status, advice string }{
 	{words: unreadableWords, advice: "make that file, one that the relay may read; it is taken in when it is there, without a restart. In Kubernetes it is a key of a Secret that the pod mounts: look whether the Secret has it"},
 	{words: "unable to use specified", advice: "look into the file that it names: a certificate or key in PEM must be in it; it is taken in when it is there, without a restart"},
@@ -172,8 +172,8 @@ func advice(text string) string {
 	return "look at the receiver's words, and at its log"
 }
 
-// statusFirst fits an answer of a receiver, which begins with its status.
+// statusFirst matches an answer of a receiver: it begins with its status.
 var statusFirst = regexp.MustCompile(`^[1-5]\d\d `)
 
-// unclear is the reason shown for answers after which nobody can tell how many samples are missing.
+// unclear is the reason shown for answers after which the number of missing samples is unknown.
 const unclear = "refused, number unknown"

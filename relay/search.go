@@ -9,22 +9,22 @@ import (
 )
 
 const (
-	// badRun is after how many refused samples in a row the other samples of a series are not tried one by one.
+	// badRun is the number of refused samples in a row after which the other samples of a series are not tried one by one.
 	badRun = 3
-	// lateSearchTime bounds the search of samples that the receiver says come too late. After lateSearchSteps, samples are left out.
+	// lateSearchTime bounds the search among samples that come too late, as the receiver says. After lateSearchSteps, it skips samples.
 	lateSearchTime, lateSearchSteps = 20 * time.Second, 4 * time.Second
-	// lateProbes is how many samples of a series are tried in turn for the first one that does not come too late.
+	// lateProbes is how many samples of a series are tried in turn to find the first one that does not come too late.
 	lateProbes = 30
 )
 
-// search is the work on one refused part: it divides the series, down to single samples, until what is refused is alone.
+// search is the work on one refused part: it divides the series, down to single samples, until each refused sample is alone.
 type search struct {
 	splitter *splitter
 	part     *part
 	begun    time.Time
 	stack    [][]*timeSeries // series to be sent together; the last ones come first
 	accepted int             // requests
-	refusals int             // requests, without those of further samples of one series
+	refusals int             // requests; for one series in a row, only the first
 	limit    int             // refusals without anything accepted, after which the receiver seems to refuse everything
 	last     decision        // the last refusal
 	allLate  bool            // the receiver says of each refusal that samples come too late
@@ -33,15 +33,15 @@ type search struct {
 	open     []*timeSeries // series that nothing can be found out about now
 }
 
-// suspect is samples that were refused alone. They are dropped where the receiver accepts others.
+// suspect has samples that were refused alone. They are dropped if the receiver accepts others.
 type suspect struct {
 	series       *timeSeries
 	refusal      decision
 	passesBefore uint64 // sender.passes at that time
 }
 
-// resolve sends a refused part in smaller parts, until what is refused is alone, and drops that. It returns the series about which it
-// could not decide, since the receiver refuses everything.
+// resolve sends a refused part in smaller parts until each refused sample is alone, and drops these samples. If the receiver refuses
+// everything, it cannot decide: it returns the series that remain open.
 func (t *splitter) resolve(ctx context.Context, p *part) (open []*timeSeries) {
 	if t.tooOld(p.series, *p.refusal, time.Now()) {
 		t.dropLate(p.series, *p.refusal)
@@ -54,7 +54,7 @@ func (t *splitter) resolve(ctx context.Context, p *part) (open []*timeSeries) {
 		return restored(p.series)
 	case refused:
 	}
-	limit := bits.Len(uint(len(p.series))) + 2 // enough to come to one series and its neighbour
+	limit := bits.Len(uint(len(p.series))) + 2 // enough to reach one series and its neighbour
 	if p.rounds > 0 && !p.refusal.late && !t.othersPass(ctx, p.passesBefore) && !t.newestAccepted(ctx, p) {
 		limit = 2 // the receiver still seems to refuse everything
 	}
@@ -73,7 +73,7 @@ func (t *splitter) resolve(ctx context.Context, p *part) (open []*timeSeries) {
 	return restored(open)
 }
 
-// restored returns ts, each one with all that it had.
+// restored returns ts, each with all its samples and exemplars again.
 func restored(ts []*timeSeries) []*timeSeries {
 	for _, s := range ts {
 		s.restore()
@@ -81,8 +81,8 @@ func restored(ts []*timeSeries) []*timeSeries {
 	return ts
 }
 
-// sendWithoutExemplars sends a part without its exemplars, if it has some: the receiver may refuse only those. Anything but settled
-// leaves the part to be divided.
+// sendWithoutExemplars sends a part without its exemplars, if it has some: the receiver may refuse only those. If the result is not
+// settled, the part must still be divided.
 func (t *splitter) sendWithoutExemplars(ctx context.Context, p *part) end {
 	if _, n := count(p.series); n == 0 {
 		return refused
@@ -101,10 +101,10 @@ func (t *splitter) sendWithoutExemplars(ctx context.Context, p *part) end {
 	return o.end
 }
 
-// newestAccepted tries the newest sample of the series that has the fewest. A receiver that has newer samples than all others of the
-// part, and does not say so, accepts nothing else. The try can cost that series its older samples, if an outage ends at this moment. So
-// it is not made in each round. Before it, the oldest samples are tried: the outage may have ended a moment ago, and where the
-// receiver speaks of late samples, one of them may be the first that is not.
+// newestAccepted tries the newest sample of the series that has the fewest samples. If the receiver already has newer samples than all
+// others of the part, and does not say so, it accepts nothing else. If an outage ends at this moment, the try can cost that series its
+// older samples. So not every round makes this try. The oldest samples are tried first: the outage may have ended a moment ago. And if
+// the receiver says that samples come too late, one of these may be the first that does not.
 func (t *splitter) newestAccepted(ctx context.Context, p *part) bool {
 	if p.rounds%4 != 1 {
 		return false
@@ -130,15 +130,15 @@ func (f *search) pop() []*timeSeries {
 	return ts
 }
 
-// mayContinue reports whether there is hope that the receiver accepts something, or that it has what it refuses.
+// mayContinue reports whether the receiver may still accept something, or may have the samples that it refuses.
 func (f *search) mayContinue(ctx context.Context) bool {
 	return ctx.Err() == nil && !f.overdue() && (f.refusals <= f.limit || f.accepted > 0 || f.allLate || f.splitter.othersPass(ctx, f.part.passesBefore))
 }
 
-// overdue reports whether the search of samples that come too late has taken long enough.
+// overdue reports whether the search among samples that come too late has used all its time.
 func (f *search) overdue() bool { return f.last.late && time.Since(f.begun) > lateSearchTime }
 
-// step sends series together, and divides them where they are refused.
+// step sends series together, and divides them if they are refused.
 func (f *search) step(ctx context.Context, ts []*timeSeries) {
 	o := f.splitter.send(ctx, ts)
 	switch {
@@ -184,11 +184,11 @@ func (f *search) divide(ctx context.Context, ts []*timeSeries, v decision) {
 	f.refusedAlone(ctx, ts[0], v)
 }
 
-// refusedAlone is about samples of one series and time, which cannot be divided any more.
+// refusedAlone handles refused samples of one series and time. They cannot be divided any more.
 func (f *search) refusedAlone(ctx context.Context, s *timeSeries, v decision) {
 	h := s.hash
 	if !v.late && f.hasNewer(h) {
-		// It is tried again before the newer samples are sent. Else, where an outage ends at this moment, they would overtake it.
+		// It is tried again before the newer samples are sent. Otherwise they would overtake it if an outage ends at this moment.
 		if !f.splitter.othersPass(ctx, f.splitter.sender.passes.Load()) {
 			f.open = append(f.open, s)
 			for f.hasNewer(h) {
@@ -208,8 +208,8 @@ func (f *search) refusedAlone(ctx context.Context, s *timeSeries, v decision) {
 	}
 }
 
-// skipSeries ends the search in a series of which some samples were refused in a row. It tries the newest sample. Where that is
-// accepted, the samples before it came too late; else the series is bad.
+// skipSeries ends the search in a series after some refused samples in a row. It tries the newest sample. If that is accepted, the
+// samples before it came too late; else the series is bad.
 func (f *search) skipSeries(ctx context.Context, hash uint32, v decision) {
 	var rest []*timeSeries
 	for f.hasNewer(hash) {
@@ -243,7 +243,8 @@ func (f *search) addSuspect(s *timeSeries, v decision) {
 	f.suspects = append(f.suspects, suspect{s, v, f.splitter.sender.passes.Load()})
 }
 
-// halves splits series in two, a single one by time. What is to be sent first comes last. It returns nil for what cannot be split.
+// halves splits series in two halves, or a single series by time. The half to be sent first comes last. It returns nil if ts cannot be
+// split.
 func (t *splitter) halves(ts []*timeSeries) [][]*timeSeries {
 	if n := len(ts); n > 1 {
 		return [][]*timeSeries{ts[n/2:], ts[:n/2]}

@@ -28,15 +28,15 @@ type sender struct {
 	splitter *splitter
 
 	heartbeat  heartbeat
-	passes     atomic.Uint64 // requests of which something was stored
+	passes     atomic.Uint64 // requests that were stored at least in part
 	lastPassed atomic.Pointer[request]
 
 	mu     sync.Mutex // guards what follows
 	newest int64      // timestamp of the newest sample that was stored, milliseconds since the epoch, 0 for none
-	stored time.Time  // when a request was sent last of which something was stored
+	stored time.Time  // when the last request was sent that was stored at least in part
 }
 
-// inherit copies what the sender of an earlier configuration of the same destination knows.
+// inherit copies the knowledge of the sender that served an earlier configuration of the same destination.
 func (s *sender) inherit(old *sender) {
 	s.lastPassed.Store(old.lastPassed.Load())
 	newest, stored := old.delivered()
@@ -45,15 +45,15 @@ func (s *sender) inherit(old *sender) {
 	s.newest, s.stored = newest, stored
 }
 
-// delivered returns the timestamp of the newest sample that was stored, and when a request was stored last.
+// delivered returns the timestamp of the newest stored sample, and the last time that a request was stored.
 func (s *sender) delivered() (newest int64, stored time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.newest, s.stored
 }
 
-// noteTime makes the time of a scrape stand for the newest sample that was stored, as long as none was since the start: what was
-// sent before the start is a little older.
+// noteTime uses the time of a scrape as the time of the newest stored sample, until a sample is stored after the start. The samples
+// that were sent before the start are a little older than this scrape.
 func (s *sender) noteTime(scrape int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +84,7 @@ func (s *sender) run(ctx context.Context, of *shard) {
 	}
 }
 
-// forward sends a request, without the series that the splitter has. False: ctx has ended.
+// forward sends a request without the series that the splitter has. False: ctx has ended.
 func (s *sender) forward(ctx context.Context, r *request) bool {
 	rest, ok := s.splitter.divert(ctx, r)
 	if !ok || rest == nil {
@@ -105,14 +105,14 @@ func (s *sender) deliverOrSplit(ctx context.Context, r *request) bool {
 // outcome is how the delivery of a request ended.
 type outcome struct {
 	end      end
-	request  *request // what was refused
+	request  *request // the refused one
 	decision decision // why
 }
 
 type end int
 
 const (
-	settled   end = iota + 1 // the request is done, and what is lost of it is counted
+	settled   end = iota + 1 // the request is done, and its lost samples are counted
 	refused                  // the request is to be sent in parts
 	cancelled                // ctx has ended; nothing is known
 )

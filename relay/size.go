@@ -6,11 +6,11 @@ import (
 )
 
 const (
-	// minSamples is how many samples a request may always have.
+	// minSamples is how many samples a request may have in any case.
 	minSamples = 50
 	// shrinkAfter is how many requests in a row must be too large before all become smaller. A single one may have one large sample.
 	shrinkAfter = 2
-	// growAfter is how long requests must be accepted before they become larger again.
+	// growAfter is how long the receiver must accept requests before they become larger again.
 	growAfter = 2 * time.Second
 )
 
@@ -37,7 +37,7 @@ func (s *requestSize) samples() int {
 func (s *requestSize) tooLarge(n int, now time.Time) (size int, changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if 2*n < s.current { // an old or a small request says nothing of this size
+	if 2*n < s.current { // an old or a small request says nothing about this size
 		return s.current, false
 	}
 	if s.refused++; s.refused < shrinkAfter || s.current <= minSamples {

@@ -7,10 +7,10 @@ import (
 	"promrelay/wal"
 )
 
-// source gives the blocks of the log to one destination: at the head from the feed, else with a reader of its own.
+// source gives the blocks of the log to one destination: at the head from the feed, else from a separate reader.
 type source struct {
 	feed     *feed
-	pos      wal.Position // behind what was returned
+	pos      wal.Position // the end of the last block that was returned
 	attached bool         // to the feed
 	at       uint64       // number of the next block there
 
@@ -35,7 +35,7 @@ func (s *source) seek(pos wal.Position) {
 // behind reports whether the source reads the log by itself.
 func (s *source) behind() bool { return !s.attached }
 
-// next returns the next block, which is valid until the following call. Where there is none yet, it returns a channel that is closed when
+// next returns the next block. It is valid until the following call. If there is none yet, next returns a channel that is closed when
 // there may be one.
 func (s *source) next() (*block, <-chan struct{}, error) {
 	if s.attached {
@@ -66,7 +66,7 @@ func (s *source) next() (*block, <-chan struct{}, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("read the log: %w", err)
 		}
-		if !ok { // the feed has not read it either
+		if !ok { // the feed has not read a new block either
 			_, wake, _ := s.feed.get(s.feed.end())
 			return nil, wake, nil
 		}

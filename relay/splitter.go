@@ -12,26 +12,26 @@ import (
 )
 
 const (
-	// splitWorkers is how many parts are sent at a time. While many samples come too late, extraWorkers send more.
+	// splitWorkers is how many parts are sent at a time. While many samples come too late, extraWorkers send more parts.
 	splitWorkers, extraWorkers = 4, 12
 	// splitRate and splitBurst bound the requests of the splitter: per second, and at once.
 	splitRate, splitBurst = 100, 400
 	// heldRequests is how many full requests the splitter holds. Beyond that, the live data of the same series waits.
 	heldRequests = 10
-	// maxAsideSamples is how many samples of set-aside series are kept until these series are tried again.
+	// maxAsideSamples is how many samples of series set aside are kept until these series are tried again.
 	maxAsideSamples = 20000
 )
 
-// splitter sends refused requests again in parts, beside the live data, until what the receiver refuses is alone.
+// splitter sends refused requests again in parts, in parallel with the live data, until each refused sample is alone.
 //
-// It knows the series of those requests. As long as it has samples of a series, shards leave new samples of that series here. They
-// wait for the earlier ones, so that the samples of a series stay in order.
+// It knows the series of those requests. As long as it has samples of a series, shards hand new samples of that series to the splitter.
+// These wait for the earlier ones, so that the samples of a series stay in order.
 //
 // Nothing is dropped while the receiver refuses everything: then the data is not the cause, and all of it is tried again. A
 // series whose new samples are refused a second time is set aside for some seconds, then for twice as long, and so on.
 type splitter struct {
 	sender  *sender
-	started time.Time // scrapes from before may have been sent before, by an earlier run
+	started time.Time // an earlier run may have sent the scrapes before this time
 	limiter *rate.Limiter
 	active  atomic.Bool // there are series
 	beliefs
@@ -54,17 +54,17 @@ type seriesState struct {
 	retryAt       time.Time     // when a series that is set aside is tried again
 	holdsPosition bool          // the position waits for it although it is set aside
 
-	unheld map[uint64]wal.Position // where the samples begin for which the position does not wait, by seriesID
+	unheld map[uint64]wal.Position // first positions of samples that the acknowledged position does not wait for, by seriesID
 }
 
 // part is some series that are sent together.
 type part struct {
 	series       []*timeSeries
-	refusal      *decision // why it is sent in smaller parts; nil: it was not sent yet
+	refusal      *decision // why it must be sent in smaller parts; nil if it was not sent yet
 	passesBefore uint64    // sender.passes when it was refused
 	aside        bool      // a series that was set aside
 	alone        bool      // a series that was refused before: no other one joins it
-	pause        backoff   // before it is tried again where the receiver refuses everything
+	pause        backoff   // before the next try, while the receiver refuses everything
 	rounds       int       // tries in which the receiver refused everything
 	refusedAt    time.Time // the first time
 }
@@ -72,7 +72,7 @@ type part struct {
 // refusalCount is how often new samples of a series were refused.
 type refusalCount struct {
 	count  int
-	part   *part     // that counted last: a part counts once
+	part   *part     // the last part that was counted: each part counts once
 	newest int64     // timestamp of the newest sample that counted, milliseconds since the epoch
 	at     time.Time // of the last count
 }
@@ -105,8 +105,8 @@ func (t *splitter) run(ctx context.Context, safely func(func())) {
 	}
 }
 
-// countUnsent is for the end of the splitter. It counts samples for which the position does not wait as lost: no later run reads
-// them again.
+// countUnsent runs at the end of the splitter. It counts samples as lost if the acknowledged position does not wait for them: no later
+// run reads them again.
 func (t *splitter) countUnsent(ts []*timeSeries) {
 	for _, s := range ts {
 		if len(s.holds) == 0 {
@@ -115,7 +115,7 @@ func (t *splitter) countUnsent(ts []*timeSeries) {
 	}
 }
 
-// add takes over a request that the receiver refuses.
+// add adds the series of a request that the receiver refuses.
 func (t *splitter) add(r *request, v decision) {
 	ts, err := r.content()
 	if err != nil {
@@ -132,7 +132,7 @@ func (t *splitter) add(r *request, v decision) {
 		t.series[s.hash].pieces++
 	}
 	rest := ts
-	if !v.late { // else the cause is in these samples, and not in their series
+	if !v.late { // late: the cause is in these samples, not in their series
 		rest = t.separateRefusedLocked(ts)
 	}
 	if len(rest) == len(ts) {
@@ -143,7 +143,7 @@ func (t *splitter) add(r *request, v decision) {
 	t.notifyLocked()
 }
 
-// notifyLocked wakes those that wait for a change.
+// notifyLocked wakes all goroutines that wait for a change.
 func (t *splitter) notifyLocked() {
 	close(t.change)
 	t.change = make(chan struct{})

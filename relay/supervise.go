@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// stackEvery is how often the log has the stack of a destination that panics repeatedly.
+	// stackEvery is the pause before the stack of a destination that panics repeatedly is logged again.
 	stackEvery = 10 * time.Minute
-	// panicsInPlace is how many panics in a row there may be at one position before a block is passed over.
+	// panicsInPlace is how many panics in a row there may be at one position before a block is skipped.
 	panicsInPlace = 5
 )
 
@@ -36,9 +36,9 @@ func (e *panicError) Error() string {
 
 // runner is a destination and its goroutine.
 type runner struct {
-	settings Settings // that it was made with, for this one destination
+	settings Settings // of this destination only
 	stop     context.CancelFunc
-	quit     chan struct{} // closed when what is under way is to be the last
+	quit     chan struct{} // closed when the destination must end after the requests under way
 	done     chan struct{}
 	current  atomic.Pointer[destination]
 }
@@ -50,12 +50,12 @@ func newRunner(d *destination, s Settings) *runner {
 }
 
 // supervise runs a destination until ctx ends. When one of its goroutines panics, a new destination continues from the position after a
-// pause. So a fault that the answer of one receiver causes delays that destination, and no other one. A block of the log that causes a
-// panic each time, or behind which nothing is delivered, is passed over.
+// pause. So a fault that the answer of one receiver causes delays only that destination. A block of the log is skipped if it causes a
+// panic each time, or if nothing behind it is delivered.
 func (r *Relay) supervise(ctx context.Context, n *runner) {
 	b := panicPause
 	var logged time.Time
-	var at wal.Position // at which it panicked last
+	var at wal.Position // of the last panic
 	inPlace := 0        // panics there in a row
 	for {
 		d := n.current.Load()
@@ -95,7 +95,7 @@ func (r *Relay) supervise(ctx context.Context, n *runner) {
 	}
 }
 
-// remake makes the destination that follows one which panicked, after a pause. Nil: ctx has ended, or the destination is to end.
+// remake replaces a destination that panicked, after a pause. Nil: ctx has ended, or the destination must end.
 func (r *Relay) remake(ctx context.Context, n *runner, d *destination, err error, pause time.Duration) *destination {
 	for {
 		d.sender.heartbeat.until(pause)
@@ -156,8 +156,8 @@ func (d *destination) work(ctx context.Context) {
 	}
 }
 
-// session sends with a given number of shards, until there should be another number, which it returns, or ctx ends. Where ctx has
-// not ended, all that was packed is delivered.
+// session sends with a given number of shards until ctx ends or the number must change. It returns the new number. If ctx has not
+// ended, everything that was packed is delivered.
 func (d *destination) session(ctx context.Context, shards int) (next int) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -181,7 +181,7 @@ func (d *destination) session(ctx context.Context, shards int) (next int) {
 	return next
 }
 
-// safely runs a part of the destination. Where that panics, all of the destination ends.
+// safely runs a part of the destination. If that panics, the whole destination ends.
 func (d *destination) safely(part func()) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -14,7 +14,7 @@ import (
 // unreadableWords begin the error of a file that cannot be read.
 const unreadableWords = "the relay cannot read"
 
-// unreadable is the error of a request that was not sent, since a file that the configuration names cannot be read.
+// unreadable is the error of a request that was not sent because the relay cannot read a file that the configuration names.
 type unreadable struct {
 	of  string // the destination, and the key that names the file
 	err *fs.PathError
@@ -30,7 +30,7 @@ func (u *unreadable) Error() string {
 
 func (u *unreadable) Unwrap() error { return u.err }
 
-// ofFile makes an unreadable of an error about a file that d names. It returns other errors as they are.
+// ofFile wraps an error about a file that d names in an unreadable. It returns other errors unchanged.
 func ofFile(d config.Destination, err error) error {
 	var file *fs.PathError
 	if !errors.As(err, &file) {
@@ -43,7 +43,7 @@ func ofFile(d config.Destination, err error) error {
 	return &unreadable{of, file}
 }
 
-// fileKey is the key of a configuration under which a path stands, such as basic_auth.password_file; empty if there is none.
+// fileKey returns the key that holds a path in a configuration, such as basic_auth.password_file; empty if there is none.
 func fileKey(v reflect.Value, path string) string {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
