@@ -85,7 +85,7 @@ type Relay struct {
 	applying sync.Mutex    // held while destinations are started or ended, which takes time; guards launch
 	launch   func(*runner) // starts a destination; nil unless Run runs
 
-	mu      sync.Mutex // guards what follows; never only held for a short time, since pages and metrics need it
+	mu      sync.Mutex // guards what follows; held only for a short time, since pages and metrics need it
 	running []*runner
 }
 
