@@ -10,8 +10,9 @@
 // damage to one scrape record costs only that one. Damage to a part of a table costs its rows, and rows of later parts that refer to
 // its symbols or shapes, until the whole table is repeated.
 //
-// Promises: values come back to the bit. The decoders never panic, refuse what is not well formed, and allocate at most a small
-// multiple of their input and of the rows lost before it. Not promised: that a scrape record fits a table of another generation.
+// Promises: decoding returns exactly the same bits of each value. The decoders never panic, refuse malformed input, and allocate at
+// most a small multiple of their input and of the rows lost before it. Not promised: that a scrape record fits a table of another
+// generation.
 //
 // # Numbers
 //
@@ -22,7 +23,7 @@
 // # Table record
 //
 //	uvarint  table       identifier
-//	uvarint  generation  counts the times that the table was built anew, with other row numbers or base values
+//	uvarint  generation  how often the table was rebuilt, with other row numbers or base values
 //	uvarint  part        0 is the whole table, then 1, 2, ... append to it. Another one that begins with symbol 0
 //	         is the whole table as the parts up to this one have made it, repeated
 //	uvarint  first symbol, then uvarint number of new symbols, then that many strings
@@ -41,7 +42,7 @@
 //	runs     metadata of the new rows: (uvarint length, uvarint entry) until all rows are covered;
 //	         entry 0 is "none", n is entry n-1
 //	uvarint  number of rows, older than the new ones, whose metadata changed: (uvarint row, uvarint entry)
-//	uvarint  number of rows whose start timestamp is set anew: (uvarint row, varint milliseconds)
+//	uvarint  number of rows whose start timestamp is set again: (uvarint row, varint milliseconds)
 //
 // Symbol 0 is the empty string and is not written.
 //
@@ -71,7 +72,7 @@
 // A row's irregular samples are newer than its value in the column, and in order.
 package record
 
-// Types of the frames in which records stand in the WAL. On disk: never change.
+// Types of the WAL frames that hold records. On disk: never change.
 const (
 	FrameTable  = 1
 	FrameScrape = 2

@@ -9,7 +9,7 @@ import (
 // bytes of memory, and the size of the input does not bound their number.
 const maxGap = 1 << 18
 
-// gaps says what a reader's table lacks because parts of it were damaged. Everything keeps its number.
+// gaps describes what a reader's table lacks because parts of it were damaged. Everything keeps its number.
 type gaps struct {
 	symbols, shapes, metas numbers
 	rows                   Bits   // lost ones; empty where there are none
@@ -74,7 +74,7 @@ func (t *Table) lose(n int) {
 	t.last = Row{Shape: lostShape}
 }
 
-// mark makes the rows from first to below end lost.
+// mark marks the rows from first to below end as lost.
 func (g *gaps) mark(first, end int) {
 	g.rows = g.rows.Grow(end)
 	for row := first; row < end; row++ {
@@ -84,14 +84,14 @@ func (g *gaps) mark(first, end int) {
 	g.version = gapVersions.Add(1)
 }
 
-// applyRows appends the rows in encoded and moves t.last to the last one. It checks their number and that all they refer to exists,
-// so a Cursor needs no checks.
+// applyRows appends the rows in encoded and moves t.last to the last one. It checks their number, and that their symbols and shapes
+// exist. So a Cursor needs no checks.
 func (t *Table) applyRows(encoded []byte, rows int) error {
 	d := decoder{b: encoded}
 	first, damaged := len(t.base), t.gaps.any()
 	for row := range rows {
 		if damaged && !t.readable(d) {
-			// The length of the row is unknown, and so is where the next one starts.
+			// The length of the row is unknown, so the start of the next one is unknown too.
 			t.rows = append(t.rows, encoded[:len(encoded)-len(d.b)]...)
 			for range rows - row {
 				t.rows = append(t.rows, rowLost)

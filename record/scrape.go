@@ -18,7 +18,7 @@ func (b Bits) Has(row int) bool { return b == nil || b[row>>6]&(1<<(row&63)) != 
 // Set puts row into the set, which must be large enough.
 func (b Bits) Set(row int) { b[row>>6] |= 1 << (row & 63) }
 
-// Clear takes row out of the set.
+// Clear removes row from the set.
 func (b Bits) Clear(row int) { b[row>>6] &^= 1 << (row & 63) }
 
 // Count returns how many of the first n rows are in the set.
@@ -50,7 +50,7 @@ type Scrape struct {
 	Irregular []Irregular
 }
 
-// Kind says what an Irregular is.
+// Kind is the kind of an Irregular.
 type Kind byte
 
 // The kinds. On disk: never change.
@@ -96,7 +96,7 @@ const (
 	codeStale   = 3
 )
 
-const maxInteger = 1 << 53 // below it every integer is a float64 exactly
+const maxInteger = 1 << 53 // a float64 holds every integer below it exactly
 
 func isStale(v float64) bool { return value.IsStaleNaN(v) }
 
@@ -106,7 +106,7 @@ func integer(v float64) (int64, bool) {
 	return i, float64(i) == v && i > -maxInteger && i < maxInteger && (i != 0 || !math.Signbit(v))
 }
 
-// AppendScrape appends the record of s, which is about all rows that t now has, to buf.
+// AppendScrape appends the record of s to buf. The scrape covers all rows that t now has.
 func AppendScrape(buf []byte, t *Table, s *Scrape) []byte {
 	rows := t.Len()
 	buf = binary.AppendUvarint(buf, t.id)
@@ -214,9 +214,9 @@ func appendIrregular(buf []byte, s *Scrape) []byte {
 	return buf
 }
 
-// Scrape decodes a scrape record into s, reusing its memory, and returns the record's table. Histograms alias payload. Missing counts
-// the samples of rows that are unknown because a part of the table was lost; they are not in s. An error that wraps ErrUnknownTable
-// means that all samples of the record are lost for that reason.
+// Scrape decodes a scrape record into s, reusing its memory, and returns the record's table. Histograms alias payload. If a part of the
+// table was lost, some rows are unknown: missing counts their samples, which are not in s. An error that wraps ErrUnknownTable means
+// that all samples of the record are lost for that reason.
 func (ts *Tables) Scrape(payload []byte, s *Scrape) (t *Table, missing int, err error) {
 	d := decoder{b: payload}
 	id, generation, part := d.uvarint(), d.uvarint(), d.uvarint()

@@ -3,7 +3,7 @@ package record
 import "encoding/binary"
 
 // FullBytes returns an upper bound of the bytes of a record of the whole table. The writer uses it to keep the table below the
-// largest record that its log takes.
+// largest record that its log accepts.
 func (t *Table) FullBytes() int {
 	const (
 		header  = 12 * binary.MaxVarintLen64
@@ -19,8 +19,8 @@ func (t *Table) FullBytes() int {
 	return n + (2*starts)*(len(t.changedMeta)+len(t.changedStart))
 }
 
-// ScrapeBytes returns an upper bound of the bytes of a scrape record with this many rows and irregular entries, without histograms
-// and the labels of exemplars.
+// ScrapeBytes returns an upper bound of the bytes of a scrape record with this many rows and irregular entries. It does not include
+// histograms and the labels of exemplars.
 func ScrapeBytes(rows, irregular int) int {
 	const (
 		header   = 7 * binary.MaxVarintLen64

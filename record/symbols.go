@@ -10,8 +10,8 @@ import (
 var seed = maphash.MakeSeed()
 
 // Symbols is a list of distinct strings, numbered from 0, which is the empty string. The strings share one slice of bytes; a hash
-// table of four bytes a slot finds them. The zero value is ready. Symbols is not safe for concurrent use, except that all methods
-// but Intern may run at the same time.
+// table of four bytes a slot finds them. The zero value is ready. Intern must not run at the same time as any other method; the other
+// methods may run at the same time.
 type Symbols struct {
 	arena []byte
 	ends  []uint32 // where symbol i+1 ends in arena
@@ -33,7 +33,7 @@ func (s *Symbols) Bytes(ref uint32) []byte {
 	return s.arena[a:b:b]
 }
 
-// Intern returns the number of v, adding it if it is new.
+// Intern returns the number of v. It adds v if it is new.
 func (s *Symbols) Intern(v []byte) uint32 {
 	if len(v) == 0 {
 		return 0

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-// metadata is what a target says of a metric family; family, help and unit are symbols.
+// metadata is what a target says about a metric family; family, help and unit are symbols.
 type metadata struct {
 	typ                byte
 	family, help, unit uint32
@@ -37,7 +37,7 @@ type Table struct {
 	id, generation uint64
 	part           uint64 // the last one written or read
 	holed          bool   // reader only: a part is missing, so start timestamps may be wrong
-	gaps           gaps   // reader only: what missing parts held
+	gaps           gaps   // reader only: the content of the missing parts
 
 	symbols    Symbols
 	shapes     [][]uint32        // label names of a row, as symbols
@@ -53,7 +53,7 @@ type Table struct {
 	meta  []uint32  // of each row: 0 or the number of an entry of metas plus one
 	start []int64   // of each row: its start timestamp or 0; nil while no row has one
 
-	// What has been written to the segment, and the older rows changed since. Writer only.
+	// Writer only: how much of the table the segment has, and the older rows that have changed since.
 	done         done
 	changedMeta  []uint32
 	changedStart []uint32
@@ -102,7 +102,7 @@ func (t *Table) Add(ls labels.Labels, base float64) (row uint32) {
 func (t *Table) add(shape uint32, values []uint32, base float64) (row uint32) {
 	last := &t.last
 	if len(t.base) == t.done.rows {
-		last = &Row{} // the first row of a part is written in full, to be read where the part before it is lost
+		last = &Row{} // the first row of a part is written in full, so it can be read even if the part before is lost
 	}
 	t.rows = appendRow(t.rows, last, shape, values)
 	t.last.Shape = shape
@@ -226,7 +226,7 @@ type Row struct {
 	Values []uint32
 }
 
-// Kinds of rows in a table record. On disk: never change. The last one stands in a reader's memory alone.
+// Kinds of rows in a table record. On disk: never change. The last one occurs only in a reader's memory.
 const (
 	rowLike  = 0
 	rowWhole = 1
@@ -287,7 +287,7 @@ func (c *Cursor) Next() bool {
 	return true
 }
 
-// Labels builds the labels of the row at which the cursor stands. Those of a lost row mean nothing.
+// Labels builds the labels of the cursor's current row. The labels of a lost row mean nothing.
 func (c *Cursor) Labels(b *labels.ScratchBuilder) labels.Labels {
 	b.Reset()
 	if c.Shape == lostShape {
@@ -299,11 +299,11 @@ func (c *Cursor) Labels(b *labels.ScratchBuilder) labels.Labels {
 	return b.Labels()
 }
 
-// Rebuild returns a table of the rows for which keep is true, in order, with their metadata, start timestamps and base values. It
-// is the next generation of t, and none of it has been written. The symbols at refs are kept too, and renumbered in place.
+// Rebuild returns a table with the rows that keep returns true for, in order, with their metadata, start timestamps and base values. It
+// is the next generation of t, and none of it has been written. Rebuild keeps the symbols at refs too, and renumbers them in place.
 func (t *Table) Rebuild(keep func(row uint32) bool, refs ...*uint32) *Table {
 	out := &Table{id: t.id, generation: t.generation + 1}
-	symbol := make([]uint32, t.symbols.Len()) // of t to out, 0 until it is used
+	symbol := make([]uint32, t.symbols.Len()) // symbols of out by symbol of t, 0 until used
 	move := func(ref uint32) uint32 {
 		if ref != 0 && symbol[ref] == 0 {
 			symbol[ref] = out.symbols.Intern(t.symbols.Bytes(ref))
@@ -353,9 +353,9 @@ func (t *Table) Dirty() bool {
 	return len(t.base) > t.done.rows || len(t.changedMeta) > 0 || len(t.changedStart) > 0
 }
 
-// AppendFull appends a record of the whole table to buf, for a segment that has none yet. The base
-// values become those of values (by row) where present is set; both may be nil. Where a record with other base values was
-// written, this is the next generation: no scrape is read with base values that are not its own.
+// AppendFull appends a record of the whole table to buf, for a segment that has none yet. Rows that present holds get new base
+// values, those in values (by row); both may be nil. If a record with other base values was written, this is the next generation:
+// no scrape is read with the base values of another one.
 func (t *Table) AppendFull(buf []byte, values []float64, present Bits) []byte {
 	if len(values) > 0 && t.done.rows > 0 {
 		t.generation++

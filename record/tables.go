@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// ErrUnknownTable is wrapped by errors about a scrape or an appended part whose table was not read, because its record was
-// damaged.
+// ErrUnknownTable is wrapped by errors about a scrape or an appended part. The table of that record was not read, because the
+// table's record was damaged.
 var ErrUnknownTable = errors.New("unknown table")
 
 // errMalformed is wrapped by the errors of the decoders.
@@ -23,10 +23,10 @@ type Tables struct {
 // Get returns the table id, or nil.
 func (ts *Tables) Get(id uint64) *Table { return ts.byID[id] }
 
-// Apply reads a table record and returns its table. A returned table does not change: a later part makes another Table, which
-// shares its memory, so tables may be read while Apply goes on. Where an earlier part is missing, its rows are lost, and so are rows
-// of later parts that refer to it; a record of the whole table restores them. An error that wraps ErrUnknownTable says that too much
-// is missing to use the part; the rows read before stay valid. After any other error the table is forgotten.
+// Apply reads a table record and returns its table. A returned table does not change: a later part makes another Table, which shares
+// its memory. So tables may be read while Apply runs. If an earlier part is missing, its rows are lost, and also the rows of later
+// parts that refer to it; a record of the whole table restores them. An error that wraps ErrUnknownTable means that too much is
+// missing to use the part; the rows read before stay valid. After any other error the table is forgotten.
 func (ts *Tables) Apply(payload []byte) (*Table, error) {
 	d := decoder{b: payload}
 	id, generation, part := d.uvarint(), d.uvarint(), d.uvarint()
@@ -73,7 +73,7 @@ func (ts *Tables) whole(d *decoder, t *Table) (*Table, error) {
 }
 
 func (t *Table) apply(d *decoder) error {
-	t.symbols.slots = nil // it would not find the new symbols
+	t.symbols.slots = nil // the hash table lacks the new symbols
 	gap, n := d.section(t.symbols.Len()-1, 1)
 	t.gaps.symbols.add(t.symbols.Len(), t.symbols.Len()+gap)
 	for range gap {
@@ -154,7 +154,7 @@ func (t *Table) applyMetas(d *decoder) {
 	}
 }
 
-// entry reads the number of a metadata entry plus one, or 0; a lost one is none.
+// entry reads the number of a metadata entry plus one, or 0 for none. It returns 0 for a lost entry.
 func (t *Table) entry(d *decoder) uint32 {
 	n := d.below(len(t.metas) + 1)
 	if n > 0 && t.gaps.metas.has(n-1) {
@@ -253,8 +253,8 @@ func (d *decoder) count(size int) int {
 	return int(n)
 }
 
-// section reads the number of the first new item and how many there are. Gap is how many are missing between the have items known
-// before and the first new one.
+// section reads the number of the first new item and the number of new items, n. Gap is how many items are missing between the known
+// ones, which are have in number, and the first new one.
 func (d *decoder) section(have, size int) (gap, n int) {
 	first := d.uvarint()
 	if d.err == nil && (first < uint64(have) || first > uint64(have)+maxGap) {

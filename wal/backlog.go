@@ -17,9 +17,9 @@ type Backlog struct {
 	Samples uint64 // of the running count, between its acknowledged position and the end of the log
 }
 
-// Backlogs returns what the log in dir holds for each destination whose position is stored there, in the order of their
-// files' names. It takes no lock and writes nothing, so another process may have the log open; the result is then that of
-// one moment. Damaged positions are left out.
+// Backlogs returns the backlog of each destination whose position is stored in dir, in the order of their files' names. It
+// takes no lock and writes nothing, so another process may have the log open; then the result is that of one moment. It
+// leaves out damaged positions.
 func Backlogs(dir string) ([]Backlog, error) {
 	w := &WAL{
 		opts: Options{Dir: dir}, disk: osDisk{}, log: zap.NewNop(), metrics: newMetrics(nil),
@@ -32,7 +32,7 @@ func Backlogs(dir string) ([]Backlog, error) {
 	return found, nil
 }
 
-// backlogs reads positions first: what is appended or acknowledged meanwhile makes no backlog negative.
+// backlogs reads positions first: so no append or acknowledgement in between makes a backlog negative.
 func (w *WAL) backlogs() ([]Backlog, error) {
 	entries, err := w.disk.List(w.positionsPath(""))
 	if err != nil {
@@ -66,8 +66,8 @@ func (w *WAL) backlogs() ([]Backlog, error) {
 	return found, nil
 }
 
-// measure returns the running count at the beginning of the oldest segment, and makes that behind the newest one
-// w.head.Count. Segments that go meanwhile, and those of which nothing can be read, are passed over.
+// measure returns the running count at the beginning of the oldest segment, and sets w.head.Count to the one behind the
+// newest segment. It skips segments that are deleted meanwhile, and segments that cannot be read at all.
 func (w *WAL) measure() (tail uint64, err error) {
 	entries, err := w.disk.List(w.opts.Dir)
 	if err != nil {

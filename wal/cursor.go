@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	readAhead   = 256 << 10 // bytes read at once where every frame is wanted
-	headerAhead = 4 << 10   // and where most are skipped by their headers
-	keepBuffer  = 4 << 20   // a larger buffer is given back when small frames follow
-	pageBytes   = 4 << 10   // what a device fails to read at once
+	readAhead   = 256 << 10 // bytes read at once if every frame is needed
+	headerAhead = 4 << 10   // bytes read at once if most frames are skipped by their headers
+	keepBuffer  = 4 << 20   // a larger buffer is released when small frames follow
+	pageBytes   = 4 << 10   // a device that cannot read a byte fails for a page of this size
 )
 
 // window is the part of a file that is held in memory.
@@ -23,8 +23,8 @@ type window struct {
 	at   int64 // offset of buf in the file
 }
 
-// view returns what the window holds from off on: at least n bytes, which must lie below limit. When it must read,
-// it reads about ahead bytes, never past limit. The bytes are valid until the next call.
+// view returns the bytes of the window from off on: at least n bytes, which must lie below limit. If it must read, it
+// reads about ahead bytes, never past limit. The bytes are valid until the next call.
 func (v *window) view(off, n, ahead, limit int64) ([]byte, error) {
 	i := off - v.at
 	if i >= 0 && i+n <= int64(len(v.buf)) {
@@ -48,8 +48,8 @@ func (v *window) view(off, n, ahead, limit int64) ([]byte, error) {
 	return v.buf, nil
 }
 
-// fill reads the window from its byte n on. A page that the device cannot read, and the missing end of a file that
-// somebody cut, are zeros: damage like any other, which costs the frames that it hits.
+// fill reads the window from its byte n on. A page that the device cannot read becomes zeros. So does the missing end of
+// a file that somebody cut. Both are damage like any other, and cost the frames that they hit.
 func (v *window) fill(n int) error {
 	for n < len(v.buf) {
 		m, err := v.file.ReadAt(v.buf[n:], v.at+int64(n))
@@ -78,15 +78,15 @@ type cursor struct {
 	segment uint64
 	off     int64  // of the next frame
 	highest uint64 // running count of all sound headers so far, even of those whose payload is torn off
-	damage  int64  // where the frames begin that were skipped as damaged since the last sound one, 0 = none
+	damage  int64  // beginning of the damaged frames that were skipped since the last sound one, 0 = none
 }
 
 func newCursor(f file, s *segment) cursor {
 	return cursor{window: window{file: f}, layout: s.layout, segment: s.number, off: s.layout.headerBytes, highest: s.start}
 }
 
-// header returns the header of the next frame below limit and leaves off where it stands; false at limit. What is no
-// frame is searched for the next one, and there the payload must be sound as well before the header is believed.
+// header returns the header of the next frame below limit, and sets off to its place; false at limit. Where there is no
+// frame, it searches for the next one. The header of a frame found in this way is used only if the payload is sound too.
 func (c *cursor) header(ahead, limit int64) (header, bool, error) {
 	for c.off < limit {
 		h, ok, err := c.headerAt(c.off, ahead, limit)

@@ -22,31 +22,31 @@ type Destination struct {
 
 	// Guarded by wal.mu.
 	mark       // the acknowledged position, and the note
-	saved mark // what of it is durable, zero = nothing yet; segments are kept for its position
-	// What readers found missing behind the position.
+	saved mark // the durable mark, zero = nothing yet; segments are kept for its position
+	// Gaps that readers found behind the position.
 	skipped []span
-	// When a removed one is forgotten, zero = not removed, and how many samples waited for it when it was removed.
+	// When a removed destination is forgotten, zero = not removed; and how many samples waited for it at its removal.
 	forgetAt time.Time
 	waiting  uint64
 
 	// Guarded by wal.syncMu.
 	sequence uint64 // of the slot saved last
-	noted    mark   // what the slot that the next save writes holds meanwhile
+	noted    mark   // in the slot that the next save writes: already written, not yet synced
 	file     file   // nil = the next save writes a new file
 }
 
 // MaxID is the length in bytes of the longest id of a destination.
 const MaxID = maxID
 
-// mark is what is kept of a destination.
+// mark is what is stored about a destination.
 type mark struct {
 	position Position
 	note     string // the user's own
 }
 
-// Destination returns the destination called id, a name or a URL of at most 4044 bytes, always the same one for one
-// id. A known one, also one that was removed and is not forgotten yet, goes on from its stored position, and from the tail
-// if that was damaged; a new one starts at the head. A position that cannot be saved now is saved by Run.
+// Destination returns the destination called id, a name or a URL of at most 4044 bytes. One id always gives the same
+// destination. A known one continues from its stored position, or from the tail if that was damaged; a removed one is known
+// until it is forgotten. A new one starts at the head. A position that cannot be saved now is saved by Run.
 func (w *WAL) Destination(id string) (*Destination, error) {
 	if len(id) > maxID {
 		return nil, fmt.Errorf("destination with an id of %d bytes: %w", len(id), ErrTooLarge)
@@ -90,16 +90,15 @@ func (w *WAL) newDestination(name string) *Destination {
 // Label names the destination in logs and metrics: its name, or the host of a URL with a hash.
 func (d *Destination) Label() string { return d.label }
 
-// Position is the acknowledged position.
+// Position returns the acknowledged position.
 func (d *Destination) Position() Position {
 	d.wal.mu.Lock()
 	defer d.wal.mu.Unlock()
 	return d.position
 }
 
-// Acknowledge moves the position forward to p; one that lies behind, or where nothing was appended yet, changes
-// nothing. It does not touch the disk: Run notes the position at once, so that it outlives a SIGKILL, and Run and Sync make it
-// durable.
+// Acknowledge moves the position forward to p. It changes nothing if p lies before the position or beyond the head. It does
+// not touch the disk: Run writes the position at once, so that it outlives a SIGKILL, and Run and Sync make it durable.
 func (d *Destination) Acknowledge(p Position) {
 	w := d.wal
 	w.mu.Lock()
@@ -114,7 +113,7 @@ func (d *Destination) Acknowledge(p Position) {
 	}
 }
 
-// wakeRun makes Run note what has changed.
+// wakeRun makes Run write the changed positions and notes.
 func (w *WAL) wakeRun() {
 	select {
 	case w.acknowledged <- struct{}{}:
@@ -122,16 +121,16 @@ func (w *WAL) wakeRun() {
 	}
 }
 
-// Note is the text last given to SetNote, also by an earlier process; empty if there was none. If the position was damaged,
-// the note is lost too, or an older one.
+// Note returns the text last given to SetNote, also by an earlier process; empty if there was none. If the position was
+// damaged, the note is lost, or is an older one.
 func (d *Destination) Note() string {
 	d.wal.mu.Lock()
 	defer d.wal.mu.Unlock()
 	return d.note
 }
 
-// SetNote keeps a text of the user's with the position; wal does not look into it. Like a position it is noted by Run at
-// once and made durable by Run and Sync, whether or not the position moves. Together with the id it has at most 4044 bytes.
+// SetNote stores a text of the user with the position; wal does not interpret it. As with a position, Run writes it at once,
+// and Run and Sync make it durable, whether or not the position moves. Together with the id it has at most 4044 bytes.
 func (d *Destination) SetNote(note string) error {
 	w := d.wal
 	w.mu.Lock()
@@ -148,7 +147,7 @@ func (d *Destination) SetNote(note string) error {
 	return nil
 }
 
-// positionsPath is the path of a file of positions.
+// positionsPath returns the path of a position file.
 func (w *WAL) positionsPath(name string) string {
 	return filepath.Join(w.opts.Dir, positionsDir, name)
 }
@@ -158,7 +157,7 @@ type acknowledgement struct {
 	mark        mark
 }
 
-// unsavedPositions are the acknowledged positions, and notes, that their files do not hold. The caller holds syncMu.
+// unsavedPositions returns the acknowledged positions and notes that their files do not hold. The caller holds syncMu.
 func (w *WAL) unsavedPositions() []acknowledgement {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -182,7 +181,7 @@ func (w *WAL) savePositions(acknowledged []acknowledgement) error {
 	return errors.Join(errs...)
 }
 
-// notePositions hands the acknowledged positions to the kernel.
+// notePositions writes the acknowledged positions without waiting for the disk.
 func (w *WAL) notePositions() {
 	w.syncMu.Lock()
 	defer w.syncMu.Unlock()
@@ -196,8 +195,8 @@ func (w *WAL) notePositions() {
 	}
 }
 
-// handOver writes m where the next save will write, and does not wait for the disk: the process after a SIGKILL goes on
-// from there. The other slot, which is durable, stands. The caller holds syncMu.
+// handOver writes m to the slot that the next save will write, and does not wait for the disk: the process after a SIGKILL
+// continues from there. The other slot, which is durable, does not change. The caller holds syncMu.
 func (d *Destination) handOver(m mark) error {
 	if d.file == nil || d.noted == m {
 		return nil
@@ -210,7 +209,7 @@ func (d *Destination) handOver(m mark) error {
 	return nil
 }
 
-// save makes m durable. After a failure the next save writes a new file: what fsync failed on is not used again. The
+// save makes m durable. After a failure the next save writes a new file: a file whose fsync failed is not used again. The
 // caller holds syncMu.
 func (d *Destination) save(m mark) error {
 	d.sequence++
@@ -230,8 +229,8 @@ func (d *Destination) save(m mark) error {
 	return nil
 }
 
-// writeNewFile puts a file with s alone in the place of the present one. The old one stands until the new one is
-// durable, and under its name a file always has a sound slot.
+// writeNewFile replaces the file by one that has only s. The old file stays until the new one is durable. So the file of
+// this name always has a sound slot.
 func (d *Destination) writeNewFile(s slot) error {
 	w := d.wal
 	path := w.positionsPath(d.name)
@@ -261,8 +260,7 @@ func (d *Destination) closeFile() error {
 	return f.Close()
 }
 
-// loadPositions reads every stored position. The destinations whose file is damaged are returned: they have no
-// position yet.
+// loadPositions reads every stored position. It returns the destinations whose file is damaged: they have no position yet.
 func (w *WAL) loadPositions() (damaged []*Destination, err error) {
 	entries, err := w.disk.List(w.positionsPath(""))
 	if err != nil {
@@ -301,7 +299,7 @@ func (w *WAL) loadPosition(name string) (*Destination, error) {
 			return nil, fmt.Errorf("read position %s: %w", name, err)
 		}
 		s, found, err = decodePositionFile(name, b)
-	case !errors.Is(err, os.ErrPermission): // which is as good as damaged: a new file replaces it
+	case !errors.Is(err, os.ErrPermission): // the same as damaged: a new file replaces it
 		return nil, fmt.Errorf("read position: %w", err)
 	}
 	d := w.newDestination(name)

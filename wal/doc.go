@@ -1,37 +1,38 @@
 // Package wal is a write-ahead log: bytes in, durable bytes out. It knows neither samples nor Kubernetes. Writers
 // append groups of frames; readers tail the log, each from a position of its own; each destination has an acknowledged
-// position that outlives the process; the oldest segments go when nobody waits for them or a bound is passed.
+// position that outlives the process; the oldest segments are deleted when nobody waits for them or a bound is passed.
 //
 // # Promises
 //
-//   - What Append returned for is seen by every reader from then on, whole and in order, after a SIGKILL as well. What
-//     a Sync covered is seen after a power loss.
-//   - A process that was killed is followed by one that goes on from what was acknowledged, up to what Run had no time to
-//     write while it waited for the disk. After a power loss it is what a Sync covered.
+//   - Once Append has returned without an error, every reader sees the group, whole and in order, also after a SIGKILL.
+//     After a power loss, readers see everything that a Sync covered.
+//   - After a kill, the next process continues from the acknowledged positions. Only positions that Run had no time to
+//     write, while it waited for the disk, are older. After a power loss, it continues from those that a Sync covered.
 //   - No segment number is used twice. Open begins a segment above every segment and every position that it finds, so a
 //     position means one place for ever.
 //   - Damage costs the frames it hits. Lost of the next entry says exactly how much of the running count is missing.
 //     The one loss that cannot be known is the end of the newest segment, where no later frame holds the count.
-//   - A reader never sees bytes that are not yet, or not any more, part of a whole group, and never a wrong payload
-//     beyond what CRC32C lets through.
+//   - A reader never sees bytes that are not yet, or not any more, part of a whole group. It never sees a wrong payload,
+//     unless CRC32C does not detect it.
 //   - Memory does not grow with the log: a reader holds 256 KiB, or its largest frame; the writer its largest group. Both
-//     give back what is above 4 MiB.
+//     release a buffer above 4 MiB.
 //   - A destination that is removed can come back to its position for Options.Grace, and then holds nothing back.
-//   - A directory that somebody removes is made again within SyncInterval; Ready reports whether that worked. What no reader
-//     had read is lost.
-//   - Neither a full disk nor a failing one ends the log. A failed write costs the group, which Append says; a failed
-//     fsync costs the segment its durability. Either gives the segment up, and the next group goes to a new one.
+//   - A directory that somebody removes is made again within SyncInterval; Ready reports whether that worked. Frames that no
+//     reader had read are lost.
+//   - Neither a full disk nor a failing one ends the log. After a failed write the group is lost, and Append returns an error.
+//     After a failed fsync the segment is not durable. In both cases the segment is given up, and the next group goes to a
+//     new one.
 //
 // # What is not promised
 //
-//   - Append does not wait for the disk: a power loss takes what Options.SyncInterval and the kernel had not written.
-//   - Append waits while a segment is created, two fsyncs every segment. It does not wait for any other fsync.
-//   - A group whose write failed can be seen after all, or counted as lost, if what reached the disk could not be cut off
+//   - Append does not wait for the disk: after a power loss, groups are missing that neither Run nor the kernel had written.
+//   - Append waits while a segment is created: two fsyncs for each segment. It does not wait for any other fsync.
+//   - A group whose write failed can be seen after all, or counted as lost, if its bytes on the disk could not be cut off
 //     and the process ended before it could open the next segment. Those of its frames whose Count is 0 can be
 //     seen after any restart.
-//   - What a destination lost is counted when it acknowledges a position behind it, if its reader reported it by Skipped:
-//     the reader may have read what is deleted by now. If the process ends in between, what was read and not
-//     acknowledged counts as lost.
+//   - A loss of a destination is counted when its reader has reported the gap by Skipped and the destination acknowledges a
+//     position behind the gap: until then, the reader may have read what was deleted. If the process ends in between, frames
+//     that were read and not acknowledged count as lost.
 //   - Nothing is compressed, encrypted, or checked while nobody reads it.
 //
 // # Directory
@@ -69,28 +70,28 @@
 //	      |       |   |   |     |length | before it     |       |payload|header |         |
 //	      +-------+---+---+-----+-------+---------------+-------+-------+-------+---------+
 //
-//	mark     f5 c1 fe a7, to find the next frame by when one is damaged.
+//	mark     f5 c1 fe a7. It shows where the next frame begins when one is damaged.
 //	type     0 closing frame; 1 to 127 the writer's; 128 to 255 kept for wal, readers skip them.
 //	flags    bit 0: Repeated. The others are 0 and ignored.
 //	length   of the payload, at most 2^28.
-//	running  the sum of count of every frame ever appended before this one, across segments. It never runs backwards;
-//	count    where it jumps, that much was lost.
+//	running  the sum of count of every frame ever appended before this one, across segments. It never runs backwards.
+//	count    A jump shows how much was lost.
 //	CRC32C   of the payload: of its bytes alone.
 //	CRC32C   of the header: of the segment number (8 bytes), the frame's offset in the segment (8 bytes) and the header's
-//	         bytes 0 to 27. So a header holds only where it was written: neither a copy in a payload nor what a disk
-//	         kept of a deleted file is taken for a frame.
+//	         bytes 0 to 27. So a header is valid only where it was written: neither a copy in a payload nor an old block
+//	         of a deleted file looks like a frame.
 //
 // A closing frame has type 0, length 0, count 0. Nothing follows it.
 //
-// A group of frames is written at an explicit offset with one pwrite(2); O_APPEND would put what follows a short write
-// behind its debris, and positions would no longer be offsets. Files are not preallocated: their length bounds what a
-// reader searches.
+// A group of frames is written at an explicit offset with one pwrite(2). With O_APPEND, the group after a short write would
+// come behind the debris of that write, and positions would no longer be offsets. Files are not preallocated: their length
+// bounds what a reader searches.
 //
 // # Position file
 //
-// Two slots at 0 and 4096, synced in turn: a torn write leaves the other one. Until it is synced, the slot whose turn it is
-// may be written several times, with one sequence. Slot 0 holds even sequences, slot 1 odd ones. The sound slot
-// with the higher sequence holds. A slot of zeros, or behind the end of the file, was not written.
+// Two slots at 0 and 4096, synced in turn: a torn write damages only one of them. Until it is synced, the slot whose turn it
+// is may be written several times, with one sequence. Slot 0 holds even sequences, slot 1 odd ones. The sound slot with the
+// higher sequence is the valid one. A slot of zeros, or behind the end of the file, was not written.
 //
 //	byte  0               8       12  14  16              24              32              40              48   48+n  +m   +4
 //	      +---------------+-------+---+---+---------------+---------------+---------------+---------------+----+----+------+
@@ -98,14 +99,14 @@
 //	      | 0d 0a         | 2     |   |   |               |               |               |               |    |    |      |
 //	      +---------------+-------+---+---+---------------+---------------+---------------+---------------+----+----+------+
 //
-// The CRC32C covers all before it. n is the length of the whole id, m that of the note, a text of the user's; together
-// they have at most 4044 bytes. Version 1 has no note, and m is 0. A file is made under its .tmp name with one
-// slot, synced, and renamed; so is the first save of each process and the one after a failure.
+// The CRC32C covers all before it. n is the length of the whole id, m that of the note, a text of the user; together
+// they have at most 4044 bytes. Version 1 has no note, and m is 0. A file is made under its .tmp name with one slot, synced,
+// and renamed. The first save of each process, and the save after a failure, make a file in this way.
 //
-// # File beside the position
+// # File next to the position
 //
-// What SetExtra was given: 89 P R E X T 0d 0a, the CRC32C of the rest (4 bytes), and the rest. It is written under its .tmp name and
-// renamed, and never synced. One that is damaged counts as none.
+// It holds the bytes given to SetExtra: 89 P R E X T 0d 0a, the CRC32C of the rest (4 bytes), and the rest. It is written under
+// its .tmp name and renamed, and never synced. A damaged one is treated as missing.
 //
 // # When fsync is called
 //
@@ -124,23 +125,23 @@
 //
 //  1. Lock the directory; a second process is refused.
 //  2. For each segment: read its header and its last 32 bytes. A damaged header costs nothing: number and version are
-//     known without it, and the first sound frame has the running count. One that may not be opened is kept aside,
+//     known without it, and the first sound frame has the running count. A segment that may not be opened is kept aside,
 //     renamed if that is allowed.
 //  3. Walk by headers through the newest segment if it has no closing frame. It ends behind its last whole frame; a
-//     sound header counts into the running count even if its payload is torn off.
+//     sound header adds to the running count even if its payload is torn off.
 //  4. Read the positions. A damaged slot leaves the other one, two leave the tail: data is sent twice, never skipped. A
-//     file that may not be opened counts as damaged.
+//     file that may not be opened is treated as damaged.
 //  5. Begin a segment numbered above all of these, at the highest running count that any of them had. Delete segments
 //     without a frame.
 //
-// A reader that meets damage searches for the next mark with a sound header and a sound payload behind it. A frame whose
-// header is sound and whose payload is not is skipped by its length. A segment without a closing frame ends where the
-// next one's running count starts: a frame beyond that belongs to a group that Append refused.
+// A reader that finds damage searches for the next mark with a sound header and a sound payload behind it. A frame with a
+// sound header and a damaged payload is skipped by its length. A segment without a closing frame ends at the running count
+// at which the next one starts: a frame beyond that belongs to a group for which Append returned an error.
 //
 // # Assumed of the disk
 //
-// A local file system. fsync returns when data is durable, or fails. rename(2) is atomic. No size of write is assumed to
-// be. A page that cannot be read (EIO) is damage.
+// A local file system. fsync returns when data is durable, or fails. rename(2) is atomic. Writes are not assumed to be atomic,
+// whatever their size. A page that cannot be read (EIO) is damage.
 //
 // # Versions
 //
@@ -149,6 +150,6 @@
 // of an unknown version is renamed to .unknown, logged and left for the release that wrote it. So is a file in which
 // nothing is sound.
 //
-// Position files are written in version 2, and read in version 1 too. One of an unknown version counts as damaged: a
-// release that knows version 1 alone sends everything again that is in the log.
+// Position files are written in version 2, and read in version 1 too. One of an unknown version is treated as damaged: a
+// release that knows only version 1 sends everything in the log again.
 package wal

@@ -11,7 +11,7 @@ var (
 	ErrClosed = errors.New("write-ahead log is closed")
 	// ErrLocked is returned by Open when another process, or another WAL of this one, has the directory.
 	ErrLocked = errors.New("directory is in use")
-	// ErrTooLarge is returned for a frame, a group or a destination's id that passes its bound.
+	// ErrTooLarge is returned for a frame, a group or a destination's id that is larger than its bound.
 	ErrTooLarge = errors.New("too large")
 	// ErrBeyondHead is returned by NewReader for a position at which nothing has been appended yet.
 	ErrBeyondHead = errors.New("position is beyond the head")
@@ -28,7 +28,7 @@ func (e *RotatedError) Error() string {
 	return fmt.Sprintf("group lands in segment %d", e.Segment)
 }
 
-// CorruptionError is a damaged place in a segment. Readers go on behind it: it is logged and counted, not returned.
+// CorruptionError is a damaged place in a segment. Readers continue behind it: they log and count it, and do not return it.
 type CorruptionError struct {
 	Segment uint64
 	Offset  int64 // bytes from the start of the segment to the first frame that was hit

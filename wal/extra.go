@@ -17,9 +17,9 @@ const (
 	maxExtra         = 16 << 20
 )
 
-// SetExtra stores up to 16 MiB of the caller's bytes in a file beside the position; empty bytes remove the file. The bytes outlive a
+// SetExtra stores up to 16 MiB of the caller's bytes in a file next to the position; empty bytes remove the file. The bytes outlive a
 // SIGKILL. They are not synced: after a power loss they may be missing or be those of an earlier call, but never other bytes. So the
-// caller must be able to do without them. One goroutine at a time may call it.
+// caller must be able to work without them. Only one goroutine at a time may call SetExtra.
 func (d *Destination) SetExtra(b []byte) error {
 	w := d.wal
 	w.syncMu.Lock()
@@ -59,7 +59,7 @@ func (d *Destination) writeExtra(path string, b []byte) error {
 	return d.wal.disk.Rename(path+temporarySuffix, path)
 }
 
-// Extra returns the bytes last given to SetExtra, also by an earlier process. It is empty where there are none or they are damaged.
+// Extra returns the bytes last given to SetExtra, also by an earlier process. It returns none if there are none or they are damaged.
 func (d *Destination) Extra() []byte {
 	f, err := d.wal.disk.Open(d.wal.positionsPath(d.extraName()), os.O_RDONLY)
 	if err != nil {

@@ -22,14 +22,14 @@ const (
 	maxNumber          = math.MaxInt64 // highest segment number, so that one more always exists
 )
 
-// castagnoli is the polynomial with an instruction of its own on amd64 and arm64.
+// castagnoli is the polynomial for which amd64 and arm64 have an instruction.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// layout reads one version of the format. The writer knows the newest only.
+// layout reads one version of the format. The writer knows only the newest one.
 type layout struct {
 	headerBytes int64  // size of the segment header: where the first frame stands
 	frameBytes  int64  // size of a frame header
-	mark        []byte // what every frame header begins with
+	mark        []byte // beginning of every frame header
 	// frame decodes the frame header b, which stands at offset of the segment.
 	frame func(b []byte, segment uint64, offset int64) (header, bool)
 }
@@ -58,7 +58,7 @@ func (h segmentHeader) encode() []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-// decodeSegmentHeader returns false for what is damaged or was never a segment header.
+// decodeSegmentHeader returns false for bytes that are damaged or were never a segment header.
 func decodeSegmentHeader(b []byte) (segmentHeader, bool) {
 	if len(b) < segmentHeaderBytes || !bytes.HasPrefix(b, []byte(segmentMagic)) {
 		return segmentHeader{}, false
@@ -74,20 +74,20 @@ func decodeSegmentHeader(b []byte) (segmentHeader, bool) {
 	}, true
 }
 
-// header is a frame header, whatever the version that it was read from.
+// header is a frame header, decoded from any version.
 type header struct {
 	kind     byte
 	repeated bool
 	length   int64  // bytes of payload
 	before   uint64 // running count before the frame
-	count    uint32 // what the frame adds to it
+	count    uint32 // the frame adds it to the running count
 	checksum uint32 // CRC32C of the payload
 }
 
-// after is the running count behind the frame.
+// after returns the running count behind the frame.
 func (h header) after() uint64 { return h.before + uint64(h.count) }
 
-// appendFrame appends f to b as it stands at offset of segment, where the running count is before.
+// appendFrame appends f to b, encoded for this offset of the segment, where the running count is before.
 func appendFrame(b []byte, segment uint64, offset int64, before uint64, f Frame) []byte {
 	start := len(b)
 	var flags byte
@@ -123,9 +123,9 @@ func decodeFrame(b []byte, segment uint64, offset int64) (header, bool) {
 	return h, h.length <= maxPayload && h.before <= math.MaxUint64-uint64(h.count)
 }
 
-// placeCRC is the CRC32C of a frame's segment number and offset, with which the checksum of its header begins:
-// a header is sound only where it was written. Neither a copy inside a payload nor a block that the disk kept from a
-// deleted segment passes for a frame. Byte by byte, because crc32.Update would put the sixteen bytes on the heap.
+// placeCRC returns the CRC32C of a frame's segment number and offset. The checksum of the header begins with it, so a header
+// is sound only where it was written: neither a copy inside a payload nor an old block of a deleted segment passes for a
+// frame. It works byte by byte, because crc32.Update would put the sixteen bytes on the heap.
 func placeCRC(segment uint64, offset int64) uint32 {
 	crc := ^uint32(0)
 	for _, v := range [2]uint64{segment, uint64(offset)} {
@@ -137,7 +137,7 @@ func placeCRC(segment uint64, offset int64) uint32 {
 	return ^crc
 }
 
-// groupBytes is the size of group on disk, or why it cannot be written.
+// groupBytes returns the size of group on disk, or the reason why it cannot be written.
 func groupBytes(group []Frame) (int64, error) {
 	var size int64
 	for _, f := range group {

@@ -16,9 +16,9 @@ import (
 type disk interface {
 	// Claim makes dir with its subdirectory for positions and locks it until the claim is closed.
 	Claim(dir string) (claim, error)
-	// Open takes the flags of os.OpenFile. A directory can be opened too, to be synced.
+	// Open accepts the flags of os.OpenFile. A directory can be opened too, to be synced.
 	Open(name string, flag int) (file, error)
-	// Rename replaces what stands at to.
+	// Rename replaces the file at to, if there is one.
 	Rename(from, to string) error
 	Remove(name string) error
 	// List returns the regular files of dir.
@@ -30,11 +30,11 @@ type disk interface {
 // claim is a directory that is locked. Its methods are safe for concurrent use.
 type claim interface {
 	io.Closer
-	// Renew makes again, and locks, what somebody removed of the directory; false if nothing was missing.
+	// Renew makes and locks again those parts of the directory that somebody removed; false if nothing was missing.
 	Renew() (bool, error)
 }
 
-// space is what a file system has for this process, in bytes.
+// space is the size and the free space of a file system for this process, in bytes.
 type space struct {
 	free, size int64
 }
@@ -44,7 +44,7 @@ type file interface {
 	io.ReaderAt
 	io.WriterAt
 	io.Closer
-	// Sync returns when data, and the size needed to find it, are on the device.
+	// Sync returns when the data, and the file size needed to read it, are on the device.
 	Sync() error
 	Truncate(size int64) error
 	// Forget drops length bytes at offset from the page cache, 0 = to the end. Dirty pages stay.
@@ -132,7 +132,7 @@ func (c *osClaim) Renew() (bool, error) {
 	return true, old.Close()
 }
 
-// held reports whether the file that is locked is still the one that others would lock.
+// held reports whether the locked file is still the one that another process would lock.
 func (c *osClaim) held() (bool, error) {
 	ours, err := c.lock.Stat()
 	if err != nil {
@@ -204,7 +204,7 @@ func (osDisk) Space(dir string) (space, error) {
 }
 
 // Sync does not wait for metadata that is not needed to read the file, such as the time of its last change. On a
-// directory fdatasync may leave out the names too, so that gets an fsync.
+// directory fdatasync may leave out the names too, so a directory gets an fsync.
 func (f osFile) Sync() error {
 	if f.dir {
 		return f.File.Sync()
@@ -212,12 +212,12 @@ func (f osFile) Sync() error {
 	return f.control("fdatasync", fdatasync)
 }
 
-// Forget is advice: when it is not taken, memory is freed later.
+// Forget is only advice: if the kernel ignores it, memory is freed later.
 func (f osFile) Forget(offset, length int64) {
 	_ = f.control("fadvise", func(fd int) error { return forget(fd, offset, length) })
 }
 
-// control calls f with the descriptor, which cannot be closed meanwhile, until no signal interrupts.
+// control runs call with the descriptor, which cannot be closed meanwhile, again until no signal interrupts it.
 func (f osFile) control(op string, call func(fd int) error) error {
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -236,8 +236,8 @@ func (f osFile) control(op string, call func(fd int) error) error {
 	return nil
 }
 
-// makeDir makes dir, and what is missing above it, durably. It does not touch what is there: the directory above may be
-// closed to us.
+// makeDir makes dir, and missing directories above it, durably. It does not touch existing ones: this process may have no
+// access to them.
 func makeDir(dir string) error {
 	err := os.Mkdir(dir, 0o700)
 	if errors.Is(err, os.ErrNotExist) {

@@ -9,18 +9,18 @@ import (
 // span is a part of the running count.
 type span struct {
 	from, to uint64
-	reason   string // why the segment that held it is gone; empty for what a reader passed over
+	reason   string // why the segment that held it was deleted; empty for a gap that a reader found
 }
 
-// overlap is how much of the running count two spans share.
+// overlap returns how much of the running count two spans share.
 func (s span) overlap(o span) uint64 { return gap(max(s.from, o.from), min(s.to, o.to)) }
 
-// What was in a deleted segment is not lost yet: a destination may have read it and acknowledge it later. It is lost for a
-// destination whose reader found the gap, once the destination acknowledges what lies behind it. So WAL.gone holds what went
-// with segments until every destination is past it, and Destination.skipped holds what readers found.
+// The content of a deleted segment is not lost yet: a destination may have read it and acknowledge it later. It is lost for a
+// destination whose reader found the gap, once the destination acknowledges a position behind the gap. So WAL.gone holds the
+// spans of deleted segments until every destination is past them, and Destination.skipped holds the gaps that readers found.
 
 // Skipped reports a gap that the destination's reader found: Start and Lost of an Entry. Another reader may report it again.
-// What was in a deleted segment counts as lost when the destination acknowledges a position behind the gap.
+// The part of the gap that was in deleted segments counts as lost when the destination acknowledges a position behind it.
 func (d *Destination) Skipped(start Position, lost uint64) {
 	found := span{from: start.Count - min(lost, start.Count), to: start.Count}
 	d.wal.mu.Lock()
@@ -38,7 +38,7 @@ func (d *Destination) Skipped(start Position, lost uint64) {
 	d.skipped = append(d.skipped, found)
 }
 
-// settleLocked counts what d lost before its position. The caller holds mu.
+// settleLocked counts the losses of d before its position. The caller holds mu.
 func (w *WAL) settleLocked(d *Destination) {
 	d.skipped = slices.DeleteFunc(d.skipped, func(s span) bool {
 		if s.to > d.position.Count {
@@ -49,7 +49,7 @@ func (w *WAL) settleLocked(d *Destination) {
 	})
 }
 
-// countLostLocked counts what of s went with segments as lost by d. The caller holds mu.
+// countLostLocked counts the part of s that was in deleted segments as lost by d. The caller holds mu.
 func (w *WAL) countLostLocked(d *Destination, s span) {
 	for _, g := range w.gone {
 		if n := g.overlap(s); n > 0 {
@@ -72,7 +72,7 @@ func (w *WAL) noteMissing(s *segment) {
 	}
 }
 
-// noteGoneLocked records that g is no longer in the log. The caller holds mu.
+// noteGoneLocked records that the span g is no longer in the log. The caller holds mu.
 func (w *WAL) noteGoneLocked(g span) {
 	if g.from >= g.to {
 		return

@@ -28,7 +28,7 @@ func (p Position) Before(q Position) bool {
 const (
 	positionMagic   = "\x89PRPOS\r\n"
 	positionVersion = 2
-	notelessVersion = 1 // without notes: read, and not written any more
+	notelessVersion = 1 // without notes; read, but no longer written
 	positionSuffix  = ".pos"
 	temporarySuffix = ".tmp"
 	slotBytes       = 4096 // no write to one slot touches a page of the other
@@ -36,15 +36,15 @@ const (
 	maxID           = slotBytes - slotHeaderBytes - 4 // together with the note
 )
 
-// slot is one of the two copies of an acknowledged position in its file. The sound one with the higher sequence holds.
+// slot is one of the two copies of an acknowledged position in its file. The sound one with the higher sequence is valid.
 type slot struct {
-	sequence uint64 // even ones stand in the first slot, odd ones in the second
+	sequence uint64 // even ones are in the first slot, odd ones in the second
 	position Position
 	id       string
 	note     string
 }
 
-// offset is where the slot stands in its file.
+// offset returns the place of the slot in its file.
 func (s slot) offset() int64 { return int64(s.sequence%2) * slotBytes }
 
 func (s slot) encode() []byte {
@@ -93,8 +93,8 @@ func decodeSlot(b []byte) (slot, error) {
 	return s, nil
 }
 
-// decodePositionFile returns the current slot of the file called name. An error beside a sound slot says that the other
-// slot is damaged: the position may be an older one. Zeros are a slot not written yet.
+// decodePositionFile returns the current slot of the file called name. An error together with a sound slot means that the
+// other slot is damaged: the position may be an older one. Zeros are a slot not written yet.
 func decodePositionFile(name string, b []byte) (slot, bool, error) {
 	var best slot
 	var found bool
@@ -119,14 +119,14 @@ func decodePositionFile(name string, b []byte) (slot, bool, error) {
 	return best, found, errors.Join(errs...)
 }
 
-// positionFileName is a readable part, then a hash that makes the name unique to id.
+// positionFileName returns a readable part, then a hash that makes the name unique to id.
 func positionFileName(id string) string {
 	sum := sha256.Sum256([]byte(id))
 	return readable(id) + "-" + hex.EncodeToString(sum[:8]) + positionSuffix
 }
 
-// readable turns id into at most 40 characters that are safe in a file name. Of a URL only the host is taken: the rest
-// may hold credentials.
+// readable turns id into at most 40 characters that are safe in a file name. Of a URL it uses only the host: the rest may
+// hold credentials.
 func readable(id string) string {
 	if u, err := url.Parse(id); err == nil && u.Host != "" {
 		id = u.Host

@@ -16,13 +16,13 @@ const forgetStep = 4 << 20
 // Entry is a frame as a reader returns it.
 type Entry struct {
 	Type  byte
-	Count uint32 // what the frame adds to the running count
+	Count uint32 // the frame adds it to the running count
 	// Payload belongs to the reader and is valid until its next call.
 	Payload []byte
 	// Start and End are the positions before and behind the frame.
 	Start, End Position
-	// Lost is how much of the running count is missing between the entry before, or the position where the reader
-	// began, and this one: damaged, or deleted before it was read.
+	// Lost is how much of the running count is missing before this entry: since the entry before it, or since the position
+	// where the reader began. It was damaged, or deleted before it was read.
 	Lost uint64
 	// NewSegment marks the first entry that the reader returns from a segment.
 	NewSegment bool
@@ -33,23 +33,24 @@ type Entry struct {
 
 // Reader returns frames from a position on. One goroutine uses it.
 //
-// When a segment is deleted under a reader, the reader moves on to the oldest one there is, with what it did not
-// return as Lost: to read on from the unlinked file would hold the space that the bounds were to free.
+// If the segment that a reader reads is deleted, the reader continues with the oldest one there is, and reports what it did
+// not return as Lost: reading on from the unlinked file would hold the space that the deletion must free.
 type Reader struct {
 	wal   *WAL
 	from  Position
 	next  uint64   // lowest number of the segment to open next
 	seg   *segment // nil = none open
 	cur   cursor   // in seg
-	count uint64   // running count of what was returned or counted as lost
+	count uint64   // running count behind all entries that were returned or counted as lost
 
 	opened    bool  // nothing was returned from seg yet
 	forgotten int64 // bytes of seg dropped from the page cache
 	closed    bool
 }
 
-// NewReader returns a reader that begins at from, a position from Head, Tail, Append, an Entry or a Destination. What was
-// deleted behind it is skipped, and Lost of the first entry: everything ever deleted for the zero Position, nothing for Tail.
+// NewReader returns a reader that begins at from, a position from Head, Tail, Append, an Entry or a Destination. The reader
+// skips frames after from that were deleted, and reports them as Lost of the first entry: everything ever deleted for the
+// zero Position, nothing for Tail.
 func (w *WAL) NewReader(from Position) (*Reader, error) {
 	if w.Head().Before(from) {
 		return nil, fmt.Errorf("read from segment %d, offset %d: %w", from.Segment, from.Offset, ErrBeyondHead)
@@ -58,7 +59,7 @@ func (w *WAL) NewReader(from Position) (*Reader, error) {
 }
 
 // Next waits for the next entry. It returns the error of ctx when that is done, and ErrClosed when the log is closed
-// and everything was read. Another error is the disk's: the reader stands where it stood, and the call can be repeated.
+// and everything was read. Any other error comes from the disk: the reader has not moved, and the call can be repeated.
 func (r *Reader) Next(ctx context.Context) (Entry, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -68,7 +69,7 @@ func (r *Reader) Next(ctx context.Context) (Entry, error) {
 			return e, err
 		}
 		appended := r.wal.appended()
-		// Again, for what came before the channel was made.
+		// Try again: an entry may have come before the channel was made.
 		if e, ok, err := r.TryNext(); ok || err != nil {
 			return e, err
 		}
@@ -103,7 +104,7 @@ func (r *Reader) TryNext() (Entry, bool, error) {
 		switch {
 		case ok:
 			return e, true, nil
-		case r.seg.gone.Load(): // and cut: what was read of it means nothing
+		case r.seg.gone.Load(): // and cut: the bytes that were read from it mean nothing
 			r.leave()
 		case err != nil:
 			return Entry{}, false, fmt.Errorf("read segment %d: %w", r.seg.number, err)
@@ -145,7 +146,7 @@ func (r *Reader) open() (bool, error) {
 			r.next = s.number + 1
 		case errors.Is(err, fs.ErrNotExist):
 			if !s.closed.Load() {
-				return false, nil // it is given up soon, and then what it had is known
+				return false, nil // it is given up soon; then its content is known
 			}
 			r.next = s.number + 1
 			r.wal.noteMissing(s)
@@ -183,7 +184,7 @@ func (r *Reader) read(limit int64, final bool) (Entry, bool, error) {
 			return Entry{}, false, nil
 		}
 		if h.kind == typeClosing || r.seg.torn && h.after() > r.seg.end.Load() {
-			// A torn segment may go on with a group whose write failed. The next segment does not count it.
+			// At the end of a torn segment there may be a group whose write failed. The next segment does not count it.
 			r.cur.off = limit
 			return Entry{}, false, nil
 		}
@@ -231,8 +232,8 @@ func (r *Reader) entry(h header, payload []byte) Entry {
 	return e
 }
 
-// noteDamage counts a damaged place once. The end of a torn segment with nothing sound behind it was never finished, so it
-// is no damage.
+// noteDamage counts a damaged place once. The end of a torn segment is no damage if nothing sound is behind it: it was never
+// finished.
 func (r *Reader) noteDamage(found, final bool) {
 	at := r.cur.damage
 	if at == 0 || r.seg.gone.Load() {
@@ -246,8 +247,8 @@ func (r *Reader) noteDamage(found, final bool) {
 	r.wal.log.Warn("damage skipped", zap.NamedError("err", &CorruptionError{Segment: r.seg.number, Offset: at}))
 }
 
-// forget drops what lies behind the reader from the page cache, which counts as memory of the pod, if that is at least step
-// bytes and all of it is synced. Another reader further behind reads it from the disk again.
+// forget drops the bytes that the reader has passed from the page cache, which counts as memory of the pod. It does so if they
+// are at least step bytes and all of them are synced. Another reader further behind reads them from the disk again.
 func (r *Reader) forget(step int64) {
 	if r.cur.off-r.forgotten > step && r.seg.synced.Load() >= r.cur.off {
 		r.cur.file.Forget(r.forgotten, r.cur.off-r.forgotten)

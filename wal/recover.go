@@ -13,9 +13,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// recover finds what the process before this one left, and begins a segment above all of it. It reads the header and
-// the end of every segment; through the newest one it walks, unless that was closed. While it runs, w.head.Count is
-// the highest running count found so far.
+// recover finds the segments and positions of earlier processes, and begins a segment above all of them. It reads the header
+// and the end of every segment. It walks through the newest one, unless that was closed. While it runs, w.head.Count is the
+// highest running count found so far.
 func (w *WAL) recover() error {
 	if err := w.findSegments(); err != nil {
 		return err
@@ -25,7 +25,7 @@ func (w *WAL) recover() error {
 		return err
 	}
 	for _, d := range w.destinations {
-		// A power loss may have taken what a position points behind. It was appended all the same.
+		// After a power loss, the frames before a position may be missing. They were appended all the same.
 		w.next = max(w.next, d.position.Segment+1)
 		w.head.Count = max(w.head.Count, d.position.Count)
 	}
@@ -51,7 +51,7 @@ func (w *WAL) begin() error {
 	defer w.appendMu.Unlock()
 	left := slices.Clone(w.segments)
 	_, err := w.openLocked()
-	if isFull(err) { // room was made
+	if isFull(err) { // the deletions have made room
 		w.retryAt = time.Time{}
 		_, err = w.openLocked()
 	}
@@ -103,8 +103,8 @@ func (w *WAL) findSegments() error {
 	return nil
 }
 
-// recoverSegment adds s to the log if it can be read, and else keeps it aside or, when it is too short to hold
-// anything, deletes it.
+// recoverSegment adds s to the log if it can be read. Otherwise it keeps s aside, or deletes s if it is too short to hold
+// anything.
 func (w *WAL) recoverSegment(s *segment) error {
 	if s.disk < segmentHeaderBytes {
 		w.unsyncedNames.Store(true)
@@ -135,8 +135,8 @@ func (w *WAL) withFile(s *segment, read func(file) error) error {
 	return errors.Join(read(f), f.Close())
 }
 
-// setAside renames a segment that this process cannot read, for the reason in message. Its file is not touched again and
-// its number is not reused. If it cannot be renamed, the next start finds it again.
+// setAside renames a segment that this process cannot read; message says why. Its file is not touched again and its number
+// is not reused. If it cannot be renamed, the next start finds it again.
 func (w *WAL) setAside(s *segment, message string, why ...zap.Field) error {
 	w.metrics.unknown.Inc()
 	w.log.Warn(message, append(why, zap.Uint64("segment", s.number), zap.Int64("bytes", s.disk))...)

@@ -12,10 +12,10 @@ import (
 )
 
 // Keep removes every destination except ids. The caller no longer reads for a removed one. During Options.Grace its position
-// and note remain: it holds segments, and Destination returns to it. After that it is forgotten, holds nothing back, and is
-// new if it comes again. The grace begins again with the Keep of the next process; Run ends it.
+// and note remain: segments are kept for it, and Destination returns to it. After that it is forgotten: no segments are kept
+// for it, and it is new if it comes again. The grace begins again with the Keep of the next process; Run ends it.
 //
-// What was deleted before the removed destination had read it counts as lost now, and its position moves behind that.
+// Frames that were deleted before the removed destination had read them count as lost now, and its position moves behind them.
 func (w *WAL) Keep(ids []string) error {
 	if w.closed.Load() {
 		return ErrClosed
@@ -51,7 +51,7 @@ func (w *WAL) Keep(ids []string) error {
 	return nil
 }
 
-// removeLocked begins the grace of d. The caller holds mu.
+// removeLocked starts the grace of d. The caller holds mu.
 func (w *WAL) removeLocked(d *Destination) {
 	if tail := w.tailLocked(); d.position.Before(tail) {
 		w.countLostLocked(d, span{from: d.position.Count, to: tail.Count})
@@ -94,7 +94,7 @@ func (w *WAL) forgetRemoved(now time.Time) error {
 	return nil
 }
 
-// remove deletes the files.
+// remove deletes the files of d.
 func (d *Destination) remove() error {
 	err := d.closeFile()
 	d.wal.metrics.removeDestination(d.label)

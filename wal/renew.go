@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// Ready is nil while appends work and the next process will find them. Otherwise it says why not.
+// Ready returns nil while appends work and the next process will find them. Otherwise it returns the reason.
 func (w *WAL) Ready() error {
 	if w.closed.Load() {
 		return ErrClosed
@@ -42,9 +42,9 @@ func (w *WAL) renew() error {
 	return err
 }
 
-// keepDirectory renews the directory, and opens a new segment if there is none or its file was removed: what is appended
-// there would be gone with this process. While the directory cannot be made again, appends go on there, which is better
-// than nothing. Only Run calls it.
+// keepDirectory renews the directory, and opens a new segment if there is none or its file was removed: frames in a removed
+// file are lost when this process ends. While the directory cannot be made again, appends still go to the removed file: that
+// is better than nothing. Only Run calls it.
 func (w *WAL) keepDirectory() {
 	err := w.renew()
 	w.noteChange(&w.dirTroubled, "check of the directory", err)
@@ -56,12 +56,12 @@ func (w *WAL) keepDirectory() {
 	w.appendMu.Lock()
 	defer w.appendMu.Unlock()
 	switch {
-	case w.active != s || w.closed.Load(): // it went on meanwhile
+	case w.active != s || w.closed.Load(): // there is another segment by now, or the log is closed
 	case err != nil:
 		w.setReady(err)
 	case there:
 		w.setReady(nil)
-	case isFull(w.troubled): // each attempt costs a segment, so they are left to those who append
+	case isFull(w.troubled): // each attempt costs a segment, so only Append makes attempts
 	default:
 		w.replaceActiveLocked(s)
 	}
@@ -80,7 +80,7 @@ func (w *WAL) replaceActiveLocked(s *segment) {
 	}
 }
 
-// exists is false only for a file that certainly does not exist.
+// exists returns false only if the file certainly does not exist.
 func (w *WAL) exists(path string) bool {
 	f, err := w.disk.Open(path, os.O_RDONLY)
 	if err == nil {

@@ -17,18 +17,18 @@ const (
 	reasonMaxBytes     = "max_bytes"
 	reasonMinFree      = "min_free"
 	reasonDiskFull     = "disk_full"
-	reasonMissing      = "missing" // gone when this process began, or somebody else took it
+	reasonMissing      = "missing" // missing when this process began, or removed by somebody else
 )
 
-// lossReasons are those for which a destination can miss what was in a segment.
+// lossReasons are the reasons after which a destination can miss the content of a segment.
 var lossReasons = []string{reasonMaxBytes, reasonMinFree, reasonDiskFull, reasonMissing}
 
-// settleTime is how long a file system may take to free the space of a deleted file. Until then it reports too little free
+// settleTime is how long a file system may need to free the space of a deleted file. Until then it reports too little free
 // space, and acting on that would delete segment after segment.
 const settleTime = 10 * time.Second
 
 // idle counts the oldest segments that no destination needs, not even after a power loss: those that every durable position
-// has passed. Without positions none is needed, but the newest closed segment is kept all the same.
+// has passed. Without positions no segment is needed, but the newest closed one is still kept.
 func idle(segments []*segment, positions []Position) int {
 	closed := countUntil(segments, func(s *segment) bool { return !s.closed.Load() })
 	if len(positions) == 0 {
@@ -47,7 +47,7 @@ func countUntil(segments []*segment, stop func(*segment) bool) int {
 	return len(segments)
 }
 
-// keepBounds deletes what no destination needs, then what exceeds the bounds. Only Run calls it.
+// keepBounds deletes segments that no destination needs, then segments that exceed the bounds. Only Run calls it.
 func (w *WAL) keepBounds() {
 	w.retainMu.Lock()
 	w.deleteIdle()
@@ -70,8 +70,8 @@ func (w *WAL) makeRoomFor(group int64) {
 	}
 }
 
-// makeRoomOnDisk deletes segments until MinFreeBytes are free, and returns how many bytes that should have freed. If
-// what is left is in the segment being written, a new one is opened so that this one can go.
+// makeRoomOnDisk deletes segments until MinFreeBytes are free, and returns how many bytes that should have freed. If only the
+// segment being written is left, it opens a new one so that this one can be deleted.
 func (w *WAL) makeRoomOnDisk() (freed int64) {
 	if w.opts.MinFreeBytes < 0 {
 		return 0
@@ -89,7 +89,7 @@ func (w *WAL) makeRoomOnDisk() (freed int64) {
 	return freed
 }
 
-// deleteBytes deletes the oldest segments until they made n bytes, and returns how many they made.
+// deleteBytes deletes the oldest segments until n bytes are freed, and returns how many bytes were freed.
 func (w *WAL) deleteBytes(n int64) (freed int64) {
 	w.retainMu.Lock()
 	defer w.retainMu.Unlock()
@@ -118,8 +118,8 @@ func (w *WAL) rotateEarly() bool {
 	return true
 }
 
-// makeRoomAfterFull deletes what is idle, else the oldest segment, after the disk was found to be full. The segment
-// spare stays for now: it was given up a moment ago, and its readers may be about to acknowledge it.
+// makeRoomAfterFull runs after the disk was found to be full. It deletes idle segments, or the oldest one if none is idle. It
+// does not delete spare: this segment was given up a moment ago, and its readers may acknowledge it soon.
 func (w *WAL) makeRoomAfterFull(spare *segment) {
 	w.retainMu.Lock()
 	defer w.retainMu.Unlock()
@@ -128,7 +128,7 @@ func (w *WAL) makeRoomAfterFull(spare *segment) {
 	}
 }
 
-// deleteIdle deletes what no destination needs and returns the number of segments.
+// deleteIdle deletes the segments that no destination needs, and returns their number.
 func (w *WAL) deleteIdle() int {
 	w.mu.Lock()
 	positions := make([]Position, 0, len(w.destinations))
@@ -176,7 +176,7 @@ func (w *WAL) deleteOldest(reason string, spare *segment) int64 {
 	return s.disk
 }
 
-// remove takes s from the log and from the disk; false if it is not in the log any more. The file is cut before it is
+// remove removes s from the log and from the disk; false if it is not in the log any more. The file is cut before it is
 // unlinked: a reader that still has it open, because its destination is down, must not hold the space.
 func (w *WAL) remove(s *segment, reason string) bool {
 	w.mu.Lock()
@@ -207,7 +207,7 @@ func (w *WAL) remove(s *segment, reason string) bool {
 	return true
 }
 
-// size is what the segments take on disk, in bytes.
+// size returns the bytes that the segments use on disk.
 func (w *WAL) size() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -18,23 +18,23 @@ const (
 	numberDigits  = 20
 )
 
-// segment is one file of the log and what readers and writer share about it. A field that does not say otherwise is
-// set before the segment is shared and constant.
+// segment is one file of the log, with the state that readers and the writer share about it. A field is set before the
+// segment is shared, and does not change after that, unless its comment says otherwise.
 type segment struct {
 	number uint64
 	path   string
 	layout *layout
 	start  uint64 // running count before the first frame
-	torn   bool   // left by a process that did not close it: what cannot be read at its end was never finished
+	torn   bool   // left by a process that did not close it: an unreadable end was never finished
 
 	size   atomic.Int64  // where the last whole frame ends: readers never look behind it
 	synced atomic.Int64  // bytes known to be on the device
 	end    atomic.Uint64 // running count behind the last frame; the highest number while it can grow
-	closed atomic.Bool   // size and end are final; set after them, so to be read before them
+	closed atomic.Bool   // size and end are final; set after them, so read it before them
 	gone   atomic.Bool   // deleted; set before the file is
 
 	disk    int64 // bytes of the file, with the closing frame; guarded by WAL.mu
-	missing bool  // somebody took the file, which is noted; guarded by WAL.mu
+	missing bool  // somebody removed the file, and this is recorded; guarded by WAL.mu
 
 	// The writer's file: Append uses it until closed is set, Sync until it is closed.
 	file file
@@ -47,7 +47,7 @@ func segmentName(number uint64) string {
 	return fmt.Sprintf("%0*d%s", numberDigits, number, segmentSuffix)
 }
 
-// parseSegmentName also takes the name of a segment kept aside: its number must not be used again either.
+// parseSegmentName also accepts the name of a segment kept aside: its number must not be used again either.
 func parseSegmentName(name string) (number uint64, aside, ok bool) {
 	name, aside = strings.CutSuffix(name, unknownSuffix)
 	digits, ok := strings.CutSuffix(name, segmentSuffix)
@@ -58,8 +58,8 @@ func parseSegmentName(name string) (number uint64, aside, ok bool) {
 	return number, aside, err == nil && number > 0 && number < maxNumber
 }
 
-// createSegment makes a segment that begins at the running count start. Name and header are durable when it returns:
-// number and running count are found again, whatever else a power loss takes.
+// createSegment makes a segment that begins at the running count start. Name and header are durable when it returns: after a
+// power loss, at least the number and the running count are still there.
 func createSegment(d disk, dir string, number, start uint64) (*segment, error) {
 	s := &segment{
 		number: number,
@@ -97,7 +97,7 @@ func (s *segment) finish(end uint64) {
 	s.closed.Store(true)
 }
 
-// first is the position of the first frame.
+// first returns the position of the first frame.
 func (s *segment) first() Position {
 	return Position{Segment: s.number, Offset: s.layout.headerBytes, Count: s.start}
 }
@@ -107,7 +107,7 @@ func (s *segment) passed(p Position) bool {
 	return s.closed.Load() && (s.number < p.Segment || s.number == p.Segment && p.Offset >= s.size.Load())
 }
 
-// waiting is how much of the running count a closed segment holds that a destination at p has not acknowledged.
+// waiting returns how much of the running count in a closed segment a destination at p has not acknowledged.
 func (s *segment) waiting(p Position) uint64 {
 	if s.passed(p) {
 		return 0
@@ -115,8 +115,8 @@ func (s *segment) waiting(p Position) uint64 {
 	return gap(max(p.Count, s.start), s.end.Load())
 }
 
-// gap is what lies between two running counts. A count that runs backwards, which only a directory mixed from two
-// others shows, has no gap.
+// gap returns the difference of two running counts. It is 0 if the count runs backwards, which happens only in a directory
+// mixed from two others.
 func gap(from, to uint64) uint64 {
 	if to <= from {
 		return 0

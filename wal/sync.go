@@ -13,7 +13,7 @@ func (w *WAL) Sync() error {
 	return errors.Join(w.sync())
 }
 
-// sync saves positions after what they point behind, so that a power loss rarely leaves a position without its segment.
+// sync saves positions after the segments, so that a power loss rarely leaves a position without its segment.
 func (w *WAL) sync() (syncErr, saveErr error) {
 	w.syncMu.Lock()
 	defer w.syncMu.Unlock()
@@ -40,8 +40,8 @@ func (w *WAL) syncSegments() error {
 }
 
 // syncSegment syncs s if it has grown, and closes the writer's file if it will not grow again. A failure is final:
-// the kernel may have dropped what it could not write and say nothing the next time, so the segment is given up. What
-// it holds stays readable for as long as the page cache keeps it.
+// the kernel may have dropped the data that it could not write, and report no error the next time. So the segment is given
+// up. Its data stays readable as long as the page cache keeps it.
 func (w *WAL) syncSegment(s *segment) error {
 	final := s.closed.Load()
 	size := s.size.Load()
@@ -51,7 +51,7 @@ func (w *WAL) syncSegment(s *segment) error {
 	if !final && size == s.synced.Load() {
 		return nil
 	}
-	if s.file == nil { // found by recovery: the process before this one may not have come to sync it
+	if s.file == nil { // found by recovery: the process before this one may not have synced it
 		f, err := w.disk.Open(s.path, os.O_RDONLY)
 		if err != nil && s.gone.Load() {
 			return w.closeFile(s)
@@ -81,7 +81,7 @@ func (w *WAL) syncSegment(s *segment) error {
 	return w.closeFile(s)
 }
 
-// closeFile closes the writer's file of s, which needs no more sync.
+// closeFile closes the writer's file of s. It needs no more sync.
 func (w *WAL) closeFile(s *segment) error {
 	w.mu.Lock()
 	w.dirty = slices.DeleteFunc(w.dirty, func(d *segment) bool { return d == s })

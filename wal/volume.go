@@ -27,7 +27,7 @@ func checkVolume(d disk, dir string, minFree int64) (warning string, err error) 
 		at = filepath.Dir(at)
 		s, err = d.Space(at)
 	}
-	if err != nil { // some file systems do not tell
+	if err != nil { // some file systems do not report it
 		s = space{}
 	}
 	switch {
@@ -44,7 +44,7 @@ func checkVolume(d disk, dir string, minFree int64) (warning string, err error) 
 	return "", nil
 }
 
-// inUnits writes n bytes with a unit of 1024, as the configuration takes them.
+// inUnits writes n bytes with a unit of 1024, in the form that the configuration accepts.
 func inUnits(n int64) string {
 	unit := 0
 	for n >= 10<<10 && unit < 4 {
@@ -53,7 +53,7 @@ func inUnits(n int64) string {
 	return fmt.Sprint(n, []string{"B", "KB", "MB", "GB", "TB"}[unit])
 }
 
-// refuseVolume is checkVolume for Open, which goes on after a warning.
+// refuseVolume is checkVolume for Open. Open continues after a warning.
 func (o Options) refuseVolume() error {
 	warning, err := checkVolume(o.disk, o.Dir, o.MinFreeBytes)
 	if warning != "" {

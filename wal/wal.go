@@ -22,16 +22,16 @@ const (
 	DefaultGrace        = 10 * time.Minute
 )
 
-// Options say where a WAL lies and what it may take.
+// Options say where a WAL lies and how much space it may use.
 type Options struct {
 	// Dir is the directory, made if missing. It belongs to one WAL at a time.
 	Dir string
-	// SegmentBytes is the size at which a segment is closed, see rotateNow. 0 = DefaultSegmentBytes. At most an eighth
-	// of MaxBytes counts, so that deleting the oldest segment is a small loss.
+	// SegmentBytes is the size at which a segment is closed, see rotateNow. 0 = DefaultSegmentBytes. It is limited to an
+	// eighth of MaxBytes, so that deleting the oldest segment is a small loss.
 	SegmentBytes int64
 	// MaxBytes bounds the segments together. 0 = DefaultMaxBytes.
 	MaxBytes int64
-	// MinFreeBytes is the free disk space below which the oldest segments go. 0 = DefaultMinFreeBytes, negative = off.
+	// MinFreeBytes is the free disk space below which the oldest segments are deleted. 0 = DefaultMinFreeBytes, negative = off.
 	MinFreeBytes int64
 	// SyncInterval is how often Run makes durable what was appended and acknowledged. 0 = DefaultSyncInterval.
 	SyncInterval time.Duration
@@ -89,7 +89,7 @@ func setDefault[T comparable](v *T, d T) {
 //	syncMu    one Sync at a time; guards the files of positions
 //	appendMu  one writer at a time; held while a group is written
 //	retainMu  one deletion at a time
-//	mu        what all share; never held in a system call
+//	mu        guards the state that all share; never held in a system call
 type WAL struct {
 	opts    Options
 	disk    disk
@@ -98,7 +98,7 @@ type WAL struct {
 	lock    claim
 
 	syncMu      sync.Mutex
-	released    bool // the lock is given up: not a byte may be written any more
+	released    bool // the lock is released: nothing may be written any more
 	posTroubled bool // the last attempt to save positions did not succeed
 
 	appendMu sync.Mutex
@@ -121,18 +121,17 @@ type WAL struct {
 	destinations map[string]*Destination // by the name of their file
 	head         Position
 	bytes        int64         // sum of the segments' disk
-	gone         []span        // what went with segments, as long as a destination is not past it
+	gone         []span        // spans of deleted segments, until every destination is past them
 	wake         chan struct{} // closed when something is appended; nil when nobody waits
 
-	acknowledged  chan struct{}         // holds something when positions moved that are not noted yet
+	acknowledged  chan struct{}         // holds an element while moved positions are not written yet
 	unready       atomic.Pointer[error] // why appends do not work, nil = they do; set with appendMu held
 	unsavedFiles  atomic.Bool           // the directory was made again, the files of positions were not
 	unsyncedNames atomic.Bool           // files were deleted, the directory was not synced since
 	closed        atomic.Bool           // set with appendMu held
 }
 
-// Open recovers the log in o.Dir and begins a new segment. A full disk does not keep it from opening: readers then
-// drain what is there.
+// Open recovers the log in o.Dir and begins a new segment. It succeeds on a full disk too: readers can then drain the log.
 func Open(o Options) (*WAL, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -209,14 +208,14 @@ func (w *WAL) noteChange(failing *bool, what string, err error) {
 	*failing = err != nil
 }
 
-// Head is the position behind the last appended frame.
+// Head returns the position behind the last appended frame.
 func (w *WAL) Head() Position {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.head
 }
 
-// Tail is the position of the first frame of the oldest segment.
+// Tail returns the position of the first frame of the oldest segment.
 func (w *WAL) Tail() Position {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -230,8 +229,8 @@ func (w *WAL) tailLocked() Position {
 	return w.segments[0].first()
 }
 
-// Recent is the position of the first frame of the newest segments that together hold at most size bytes; if even the newest
-// segment with a frame is larger, of that segment.
+// Recent returns the position of the first frame of the newest segments that together hold at most size bytes. If even the
+// newest segment with a frame is larger, it returns the first frame of that segment.
 func (w *WAL) Recent(size int64) Position {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -248,7 +247,7 @@ func (w *WAL) Recent(size int64) Position {
 	return from
 }
 
-// Close ends the segment being written with a closing frame, syncs, and unlocks the directory. Readers may read on to the
+// Close ends the segment being written with a closing frame, syncs, and unlocks the directory. Readers may continue to the
 // end. Call it after Run has returned.
 func (w *WAL) Close() error {
 	w.appendMu.Lock()

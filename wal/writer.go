@@ -13,26 +13,26 @@ import (
 type Frame struct {
 	// Type is chosen by the writer, 1 to 127. wal keeps the others for itself.
 	Type byte
-	// Repeated marks what the writer writes again in each new segment, such as tables. A reader that starts inside a segment
-	// gets these frames from the segment's beginning on.
+	// Repeated marks frames that the writer writes again in each new segment, such as tables. A reader that starts inside a
+	// segment gets these frames from the segment's beginning on.
 	Repeated bool
 	// Count is how much the frame adds to the running count, in the writer's own unit (samples).
 	Count uint32
-	// Payload is not kept after Append. At most 256 MiB.
+	// Payload has at most 256 MiB. Append does not keep it.
 	Payload []byte
 }
 
 const (
 	retryInterval = time.Second // between attempts to open a segment, while they fail
-	keepGroup     = 4 << 20     // a larger write buffer is given back
-	ceiling       = 4           // no segment outgrows so many times SegmentBytes
+	keepGroup     = 4 << 20     // a larger write buffer is released
+	ceiling       = 4           // a segment grows to at most this many times SegmentBytes
 	amortised     = 4           // fresh bytes for each repeated one, before a segment is full at SegmentBytes
 )
 
-// rotateNow decides whether a group of group bytes must land in a new segment. What each segment repeats (tables) is
-// overhead, so a segment is full at target bytes only if repeated frames make at most a fifth of it; otherwise it grows until
-// they do, to at most four times target. So tables add at most a quarter to the data as long as those of one segment take at
-// most 4/5 of target. A segment without a frame takes any group.
+// rotateNow reports whether a group of group bytes must land in a new segment. The frames that each segment repeats (tables)
+// are overhead. So a segment is full at target bytes only if repeated frames make at most a fifth of it; otherwise it grows
+// until they do, to at most four times target. So tables add at most a quarter to the data as long as those of one segment
+// have at most 4/5 of target. A segment without a frame accepts any group.
 func rotateNow(fresh, repeated, group, target int64) bool {
 	held := fresh + repeated
 	switch {
@@ -45,8 +45,8 @@ func rotateNow(fresh, repeated, group, target int64) bool {
 	}
 }
 
-// Segment is the number of the segment in which the next group would land. It opens that segment if the present one
-// is full or was given up. While none can be opened it is the number that the next attempt will use.
+// Segment returns the number of the segment in which the next group would land. It opens that segment if the present one
+// is full or was given up. While none can be opened, it returns the number that the next attempt will use.
 func (w *WAL) Segment() uint64 {
 	w.appendMu.Lock()
 	defer w.appendMu.Unlock()
@@ -58,12 +58,12 @@ func (w *WAL) Segment() uint64 {
 	return w.next
 }
 
-// Append writes group in one write to one segment, and returns the position behind it. Readers see it when Append
-// returns, all of it; it is durable after the next Sync. A *RotatedError means that the group lands in another segment
-// than the one it was encoded for: then, and with every other error, nothing was appended, nothing was added to the
-// running count, and no reader will see any of it (doc.go names the one exception, after a crash).
+// Append writes group in one write to one segment, and returns the position behind it. When Append returns, readers see the
+// whole group; it is durable after the next Sync. A *RotatedError means that the group would land in another segment than
+// the one it was encoded for. With this and every other error, nothing was appended, nothing was added to the running count,
+// and no reader will see any of it (doc.go names the one exception, after a crash).
 //
-// After a failed write the segment is given up. Append opens another one, but while that fails only once a second; in
+// After a failed write the segment is given up, and Append opens another one. While that fails, it tries once a second; in
 // between it returns the last error at once.
 func (w *WAL) Append(segment uint64, group ...Frame) (Position, error) {
 	size, err := groupBytes(group)
@@ -134,7 +134,7 @@ func (w *WAL) publish(s *segment, head Position) {
 	w.wakeLocked()
 }
 
-// landingLocked returns the segment in which a group of group bytes lands, opening one if need be.
+// landingLocked returns the segment in which a group of group bytes lands. It opens a segment if needed.
 func (w *WAL) landingLocked(group int64) (*segment, error) {
 	full := w.active
 	if full != nil && !rotateNow(full.fresh, full.repeated, group, w.opts.SegmentBytes) {
@@ -200,8 +200,8 @@ func (w *WAL) createLocked() (*segment, error) {
 	return createSegment(w.disk, w.opts.Dir, number, w.Head().Count)
 }
 
-// retireLocked closes a full segment with a closing frame. Its file is closed after the next Sync. Without a closing
-// frame the segment is sound as well: recovery walks through it.
+// retireLocked closes a full segment with a closing frame. Its file is closed after the next Sync. The segment is sound even
+// without a closing frame: recovery walks through it.
 func (w *WAL) retireLocked(s *segment) {
 	size, end := s.size.Load(), w.Head().Count
 	buf := appendFrame(w.buf[:0], s.number, size, end, Frame{Type: typeClosing})
@@ -217,9 +217,9 @@ func (w *WAL) retireLocked(s *segment) {
 	s.finish(end)
 }
 
-// giveUpLocked ends the active segment after cause, without writing to it again. If what a failed write left behind
-// the last frame could not be cut off, recovery finds it; readers then know from the count at which the next segment
-// starts that it was refused.
+// giveUpLocked ends the active segment because of cause, and does not write to it again. If the remains of a failed write
+// behind the last frame could not be cut off, recovery finds them. Then readers know that they belong to a failed write: the
+// next segment starts at a lower running count.
 func (w *WAL) giveUpLocked(s *segment, cause error) {
 	w.troubled = cause
 	w.active = nil
@@ -233,7 +233,7 @@ func (w *WAL) giveUpLocked(s *segment, cause error) {
 	}
 }
 
-// resizeLocked notes that the file of s has disk bytes.
+// resizeLocked records that the file of s has disk bytes.
 func (w *WAL) resizeLocked(s *segment, disk int64) {
 	w.bytes += disk - s.disk
 	s.disk = disk
