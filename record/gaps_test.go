@@ -105,8 +105,8 @@ func TestLostPart(t *testing.T) {
 	}
 }
 
-// A table whose base values are renewed in one segment, after an append that failed say, and of which that record is lost, is not
-// read with the old ones.
+// The base values of a table are renewed in one segment, for example after a failed append. If that record is lost, the table is not
+// read with the old base values.
 func TestRenewedBaseIsAnotherGeneration(t *testing.T) {
 	w := NewTable(1)
 	w.Add(labels.FromStrings("__name__", "m"), 0)
@@ -119,8 +119,8 @@ func TestRenewedBaseIsAnotherGeneration(t *testing.T) {
 	}
 }
 
-// TestRandomLoss loses table records at random, of tables that grow, change metadata and are repeated: what is read is right,
-// and what is not is counted.
+// TestRandomLoss loses table records at random. The tables grow, change metadata and are repeated. Every sample is either read
+// correctly or counted as lost.
 func TestRandomLoss(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))

@@ -45,8 +45,8 @@ var (
 	tableChanges = []any{0, 0}
 )
 
-// TestMalformedTable has for each part of a table record what may be wrong with it. Such a record is refused, and what was known of
-// the table is forgotten with it.
+// TestMalformedTable has the possible faults of each part of a table record. Such a record is refused, and the table that was known
+// before is forgotten.
 func TestMalformedTable(t *testing.T) {
 	valid := [][]any{tableID, tableSymbols, tableShapes, tableMetas, tableRows, tableRowMeta, tableChanges}
 	const id, symbols, shapes, metas, rows, rowMeta, changes = 0, 1, 2, 3, 4, 5, 6

@@ -60,7 +60,7 @@ func TestTableOfOneRow(t *testing.T) {
 	}
 }
 
-// TestDirty has what makes AppendDelta say something: rows, and changes of older rows, not what is as it was.
+// TestDirty: new rows and changes of older rows give AppendDelta something to write. Setting the same value again does not.
 func TestDirty(t *testing.T) {
 	w := goldenTable()
 	w.AppendFull(nil, nil, nil)
@@ -83,8 +83,8 @@ func TestDirty(t *testing.T) {
 	}
 }
 
-// TestBaseValues are those of the scrape before which the table is written, but for rows that it does not have and for staleness
-// markers. They make another generation of a table that was written before.
+// TestBaseValues: base values are those of the scrape that follows the table, except for rows that it lacks and for staleness markers.
+// If the table was written before, new base values make another generation of it.
 func TestBaseValues(t *testing.T) {
 	w := goldenTable()
 	stale := math.Float64frombits(value.StaleNaN)

@@ -29,7 +29,7 @@ func contents(t *testing.T, dir string) map[string]string {
 	return found
 }
 
-// Backlogs are exact whether the log is open, closed, or torn, and nothing is written to tell them.
+// Backlogs are exact whether the log is open, closed, or torn. Backlogs writes nothing.
 func TestBacklogs(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := Backlogs(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {

@@ -14,15 +14,15 @@ import (
 
 func testRand(seed int) *rand.Rand { return rand.New(rand.NewPCG(uint64(seed), 5)) }
 
-// A power loss at any moment: what a Sync covered is read, nothing is read that was not appended, no position is used
-// twice, and what is missing is told.
+// A power loss at any moment: readers get everything that a Sync covered and nothing that was not appended. No position is
+// used twice, and every missing frame is reported.
 func TestPowerLoss(t *testing.T) {
 	for seed := range 400 {
 		powerLossRun(t, seed, powerLoss(seed%3))
 	}
 }
 
-// history is what a test has done to a log over several lives of it.
+// history records what a test has done to a log over several processes.
 type history struct {
 	payloads map[Position]string // of every frame that was appended, by its end
 	synced   []Position          // ends of frames that a Sync covered and that no bound has deleted
@@ -104,8 +104,8 @@ func (h *history) checkRead(t *testing.T, w *WAL, seed int) {
 	}
 }
 
-// One operation after the other fails, for once or from then on. What Append returned for is read, before and after a
-// restart; what it refused is not, unless the debris could not be cut off; nothing panics, and Close comes back.
+// One operation after the other fails, once or from then on. Readers get the groups that Append accepted, before and after a
+// restart. They do not get a refused group, unless its debris could not be cut off. Nothing panics, and Close returns.
 func TestEveryOperationFails(t *testing.T) {
 	for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
 		for _, times := range []int{1, 3, 1 << 30} {
@@ -186,7 +186,7 @@ func failingRun(t *testing.T, cause error, times, step int) bool {
 	return reached
 }
 
-// What a killed process left unsynced is durable after the next one's first Sync.
+// Data that a killed process left unsynced is durable after the first Sync of the next process.
 func TestRecoveredSegmentsAreSynced(t *testing.T) {
 	d := newMemDisk()
 	w := openOn(t, d)
@@ -248,8 +248,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// Processes that crash before they append leave nothing behind, and no number and no count is used twice, even if
-// nothing but a segment without frames tells them.
+// Processes that crash before they append leave nothing behind. No number and no count is used twice, even if only a segment
+// without frames records them.
 func TestCrashLoop(t *testing.T) {
 	d := newMemDisk()
 	w := openOn(t, d)

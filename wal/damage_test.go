@@ -40,8 +40,8 @@ func (l damaged) hit(e Entry, i, from, to int) bool {
 	return e.Start.Segment == number && e.Start.Offset < int64(to) && e.End.Offset > int64(from)
 }
 
-// check opens d, which is l damaged, and checks that every frame is read of which lives is true, none that was never
-// appended or twice, and that the loss is told exactly. Frames of uncertain tells that the log may not know of.
+// check opens d, the damaged l. It checks that every frame for which lives is true is read, that no frame is read twice or
+// was never appended, and that the loss is reported exactly. The log may not know of frames for which uncertain is true.
 func (l damaged) check(t *testing.T, d *memDisk, what string, lives, uncertain func(Entry) bool) {
 	t.Helper()
 	w, err := tryOpen(d)
@@ -119,7 +119,7 @@ func TestTruncatedAtEveryByte(t *testing.T) {
 	}
 }
 
-// A header that is there tells what its torn payload held, even at the end of the log.
+// A sound header reports the count of its torn payload, even at the end of the log.
 func TestTornPayloadIsCounted(t *testing.T) {
 	l := newDamaged(t)
 	last := l.frames[len(l.frames)-1]
@@ -233,7 +233,7 @@ func TestRandomDamage(t *testing.T) {
 		touched := func(e Entry) bool {
 			return slices.ContainsFunc(areas, func(a area) bool { return l.hit(e, a.segment, a.from, a.to) })
 		}
-		// Of the frames behind the last sound one, perhaps nothing tells.
+		// Perhaps nothing reports the frames behind the last sound one.
 		sound := -1
 		for i, e := range l.frames {
 			if !touched(e) {
@@ -276,8 +276,8 @@ func TestPayloadsThatLookLikeFrames(t *testing.T) {
 	}
 }
 
-// A payload holds a header that is sound in its very place, and claims to reach over the frames behind it. It is not
-// believed when the search comes upon it: its payload is not sound.
+// A payload holds a header that is sound in exactly this place, and its length covers the frames behind it. The search
+// rejects it, because its payload is not sound.
 func TestForgedHeader(t *testing.T) {
 	d := newMemDisk()
 	w := openOn(t, d, func(o *Options) { o.SegmentBytes = 10_000 })
@@ -309,7 +309,7 @@ func TestSearchAcrossWindows(t *testing.T) {
 	}
 }
 
-// A header that says another number than the file's name says nothing of this segment.
+// If a header has another number than the file's name, it does not describe this segment.
 func TestHeaderOfAnotherSegment(t *testing.T) {
 	l := newDamaged(t)
 	d := l.disk.kill()
@@ -350,7 +350,7 @@ func TestDamagedReplay(t *testing.T) {
 	}
 }
 
-// Damage is told in the log and counted once a reader and place; the torn end of a killed process is not damage.
+// Damage is logged and counted once for each reader and place. The torn end of a killed process is not damage.
 func TestDamageIsTold(t *testing.T) {
 	l := newDamaged(t)
 	d := l.disk.kill()
@@ -363,10 +363,10 @@ func TestDamageIsTold(t *testing.T) {
 	readFrom(t, w, Position{})
 	damage := logs.FilterMessage("damage skipped").All()
 	if len(damage) != 1 {
-		t.Fatalf("damage told %d times, want once", len(damage))
+		t.Fatalf("damage reported %d times, want once", len(damage))
 	}
 	if got, want := damage[0].ContextMap()["err"], (&CorruptionError{Segment: 2, Offset: 40}).Error(); got != want {
-		t.Errorf("told %q, want %q", got, want)
+		t.Errorf("logged %q, want %q", got, want)
 	}
 	if got := value(w.metrics.corruptions); got != 1 {
 		t.Errorf("corruptions_total is %v, want 1", got)

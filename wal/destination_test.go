@@ -300,7 +300,7 @@ func TestDestinationOnFullDisk(t *testing.T) {
 	mend()
 	w.maintain()
 	if n := logs.FilterMessageSnippet("background work").Len(); n != 2 {
-		t.Errorf("failure and recovery are told with %d messages, want 2", n)
+		t.Errorf("failure and recovery are logged with %d messages, want 2", n)
 	}
 	d = d.crash(nothingUnsynced, nil)
 	w.Close()

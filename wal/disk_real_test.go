@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Writers, readers, Sync, bounds and acknowledgements at once, on a real disk, over two lives: every reader accounts
-// for every frame, although segments are deleted under it.
+// Writers, readers, Sync, bounds and acknowledgements at once, on a real disk, in two processes: every reader accounts for
+// every frame, although segments are deleted while it reads them.
 func TestEverythingAtOnce(t *testing.T) {
 	o := Options{Dir: filepath.Join(t.TempDir(), "a", "b"), SegmentBytes: 20_000, MaxBytes: 200_000, SyncInterval: time.Millisecond}
 	for range 2 {

@@ -93,7 +93,7 @@ func TestFailedWrite(t *testing.T) {
 	}
 }
 
-// While no segment can be opened, one attempt a second is made, however many groups come.
+// While no segment can be opened, there is one attempt per second, however many groups come.
 func TestAttemptsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newMemDisk()
@@ -142,7 +142,7 @@ func TestAttemptsAreLimited(t *testing.T) {
 	})
 }
 
-// A full segment takes groups on while no new one can be opened.
+// A full segment still accepts groups while no new one can be opened.
 func TestFullSegmentIsBetterThanNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newMemDisk()
@@ -253,7 +253,7 @@ func TestOpenOnFullDisk(t *testing.T) {
 		if _, err := tryAppend(w, numbered(20)); !isFull(err) {
 			t.Errorf("append: %v", err)
 		}
-		// Its only segment went to make room, and was not acknowledged.
+		// Its only segment was deleted to make room, and was not acknowledged.
 		if value(w.metrics.deleted.WithLabelValues(reasonDiskFull)) == 0 {
 			t.Error("no segment made room")
 		}

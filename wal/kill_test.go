@@ -14,7 +14,7 @@ import (
 // childEnv holds the directory for the process that is killed.
 const childEnv = "PROMRELAY_WAL_TEST_CHILD"
 
-// runChild appends until it is killed, and tells on standard output how many frames Append has returned for.
+// runChild appends until it is killed. It prints on standard output for how many frames Append has returned.
 func runChild(dir string) int {
 	w, err := Open(Options{Dir: dir, SegmentBytes: 20_000})
 	if err != nil {
@@ -86,8 +86,8 @@ func TestKilledProcess(t *testing.T) {
 	}
 }
 
-// killChild starts a process that appends from frame first on, kills it when it has told lines lines, and returns the
-// number of frames it has told.
+// killChild starts a process that appends from frame first on, kills it when it has printed lines lines, and returns the
+// number of frames that it has reported.
 func killChild(t *testing.T, dir string, first, lines int) int {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^$")
@@ -99,10 +99,10 @@ func killChild(t *testing.T, dir string, first, lines int) int {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	told := first
+	reported := first
 	scan := bufio.NewScanner(out)
 	for n := 0; scan.Scan(); n++ {
-		if told, err = strconv.Atoi(scan.Text()); err != nil {
+		if reported, err = strconv.Atoi(scan.Text()); err != nil {
 			t.Fatal(scan.Text())
 		}
 		if n == lines {
@@ -114,5 +114,5 @@ func killChild(t *testing.T, dir string, first, lines int) int {
 	if err := cmd.Wait(); err == nil || cmd.ProcessState.Exited() {
 		t.Fatalf("process was not killed: %v", err)
 	}
-	return told
+	return reported
 }

@@ -15,7 +15,7 @@ func settled(t *testing.T, w *WAL, a *Destination) (got, lost uint64) {
 	return total(entries)
 }
 
-// What a destination had read before its segment was deleted is not lost.
+// Frames that a destination read before their segment was deleted are not lost.
 func TestDeletedIsNotLost(t *testing.T) {
 	w := openOn(t, newMemDisk(), func(o *Options) { o.MaxBytes = 2_000 })
 	defer closeLog(t, w)
@@ -42,7 +42,7 @@ func TestDeletedIsNotLost(t *testing.T) {
 	}
 }
 
-// A gap counts once however often it is told, only as far as it was deleted, and only when what is behind it is
+// A gap counts once however often it is reported, only as far as it was deleted, and only when a position behind it is
 // acknowledged.
 func TestSkipped(t *testing.T) {
 	at := func(count uint64) Position { return Position{Segment: 1, Offset: int64(count), Count: count} }
@@ -56,7 +56,7 @@ func TestSkipped(t *testing.T) {
 		"not acknowledged":     {[]gap{{30, 20}}, 29, nil},
 		"all of one":           {[]gap{{20, 10}}, 20, map[string]float64{reasonMaxBytes: 10}},
 		"two reasons":          {[]gap{{30, 20}}, 30, map[string]float64{reasonMaxBytes: 10, reasonMinFree: 10}},
-		"told twice":           {[]gap{{30, 20}, {30, 20}}, 30, map[string]float64{reasonMaxBytes: 10, reasonMinFree: 10}},
+		"reported twice":       {[]gap{{30, 20}, {30, 20}}, 30, map[string]float64{reasonMaxBytes: 10, reasonMinFree: 10}},
 		"a larger one":         {[]gap{{30, 10}, {40, 25}}, 50, map[string]float64{reasonMaxBytes: 5, reasonMinFree: 10}},
 		"a smaller one":        {[]gap{{30, 20}, {25, 3}}, 50, map[string]float64{reasonMaxBytes: 10, reasonMinFree: 10}},
 		"two":                  {[]gap{{12, 2}, {30, 2}}, 50, map[string]float64{reasonMaxBytes: 2, reasonMinFree: 2}},

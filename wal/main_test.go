@@ -74,7 +74,7 @@ func mustAppend(t testing.TB, w *WAL, group ...Frame) Position {
 	return p
 }
 
-// numbered is the i-th frame of a series whose payloads tell them apart.
+// numbered returns the i-th frame of a series. Each has a different payload.
 func numbered(i int) Frame {
 	return Frame{Type: 2, Count: uint32(i%7 + 1), Payload: fmt.Appendf(nil, "frame %d %0*d", i, i%50, i)}
 }
@@ -137,7 +137,7 @@ func readFrom(t testing.TB, w *WAL, from Position) []Entry {
 	return readOn(t, r)
 }
 
-// total is the running count that entries account for: returned or told as lost.
+// total is the running count that entries account for: returned or reported as lost.
 func total(entries []Entry) (returned, lost uint64) {
 	for _, e := range entries {
 		if !e.Replay {

@@ -118,7 +118,7 @@ func TestDamagedPosition(t *testing.T) {
 			t.Errorf("found %+v, want the tail %+v", main.mark, tail)
 		}
 		if logs.FilterMessage("position is damaged").Len() != 1 || value(w.metrics.damagedPosition) != 1 {
-			t.Error("damage is not told")
+			t.Error("damage is not reported")
 		}
 		closeLog(t, w)
 		w = openOn(t, d)
@@ -129,7 +129,7 @@ func TestDamagedPosition(t *testing.T) {
 	}
 }
 
-// While nobody has asked for it, a damaged position holds everything back.
+// While nobody has opened its destination, a damaged position keeps all segments.
 func TestDamagedPositionHolds(t *testing.T) {
 	d := newMemDisk()
 	w := openOn(t, d)

@@ -229,7 +229,7 @@ func TestUnknownVersion(t *testing.T) {
 	}
 }
 
-// After a newer release the running count goes on from what its newest segment says of itself.
+// After a newer release the running count continues from the header of its newest segment.
 func TestCountOfUnknownVersion(t *testing.T) {
 	d := newMemDisk()
 	d.live[dir+"/"+segmentName(5)] = &memFile{data: segmentHeader{version: 1000, number: 5, start: 777}.encode()}

@@ -67,12 +67,12 @@ func running(t *testing.T, w *WAL) (stop func()) {
 }
 
 // removals are the warnings of destinations that were removed with samples waiting.
-func removals(logs *observer.ObservedLogs) (told []string) {
+func removals(logs *observer.ObservedLogs) (messages []string) {
 	for _, e := range logs.FilterMessage("destination removed with samples waiting").All() {
 		f := e.ContextMap()
-		told = append(told, fmt.Sprint(f["destination"], " ", f["samples"], " ", f["grace"]))
+		messages = append(messages, fmt.Sprint(f["destination"], " ", f["samples"], " ", f["grace"]))
 	}
-	return told
+	return messages
 }
 
 // A removed destination holds segments and comes back to its position during the grace, and no longer.
@@ -97,9 +97,9 @@ func TestGrace(t *testing.T) {
 		}
 		keep()
 		if got := removals(logs); !slices.Equal(got, []string{fmt.Sprintf("main %d 10m0s", waiting)}) {
-			t.Errorf("told %q", got)
+			t.Errorf("logged %q", got)
 		}
-		keep() // tells nothing twice, and does not begin the grace anew
+		keep() // logs nothing twice, and does not restart the grace
 		appendNumbered(t, w, 50, 60)
 
 		time.Sleep(DefaultGrace - 2*time.Second)
@@ -127,13 +127,13 @@ func TestGrace(t *testing.T) {
 			t.Errorf("comes back after the grace at %+v, head is %+v", got.mark, w.Head())
 		}
 		if got := removals(logs); len(got) != 2 {
-			t.Errorf("told %q", got)
+			t.Errorf("logged %q", got)
 		}
 		stop()
 	})
 }
 
-// A start that finds a position which is not wanted tells of it, and the grace begins anew.
+// A start that finds a position of a removed destination logs it, and the grace begins again.
 func TestGraceAfterRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newMemDisk()
@@ -155,7 +155,7 @@ func TestGraceAfterRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, want := removals(logs), fmt.Sprintf("%s %d 10m0s", a.Label(), waiting); !slices.Equal(got, []string{want}) {
-			t.Errorf("told %q, want %q", got, want)
+			t.Errorf("logged %q, want %q", got, want)
 		}
 		time.Sleep(DefaultGrace * 3 / 4)
 		if got := destination(t, w, a.id).Position(); got != position {
@@ -172,7 +172,7 @@ func TestGraceAfterRestart(t *testing.T) {
 	})
 }
 
-// What was deleted before the removal is lost and does not wait any more: every sample is in one account.
+// Samples that were deleted before the removal are lost, and do not count as waiting: every sample is counted once.
 func TestRemovedBehindTheTail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		with, logs := logged()
@@ -185,7 +185,7 @@ func TestRemovedBehindTheTail(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := removals(logs); tail.Count == 0 || !slices.Equal(got, []string{fmt.Sprintf("main %d 10m0s", head.Count-tail.Count)}) {
-			t.Errorf("told %q, tail %+v, head %+v", got, tail, head)
+			t.Errorf("logged %q, tail %+v, head %+v", got, tail, head)
 		}
 		if got := lostBy(t, w, "main"); got != float64(tail.Count) {
 			t.Errorf("lost_total is %v, want %d", got, tail.Count)

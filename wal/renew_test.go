@@ -61,7 +61,7 @@ func TestDirectoryRemoved(t *testing.T) {
 		}
 		made := logs.FilterMessageSnippet("directory was removed").Len()
 		if made != 1 || value(w.metrics.renewed) != 1 || logs.FilterMessageSnippet("background work").Len() != 2 {
-			t.Errorf("told %d times, counted %v", made, value(w.metrics.renewed))
+			t.Errorf("logged %d times, counted %v", made, value(w.metrics.renewed))
 		}
 		killed := openOn(t, d.kill())
 		if got := destination(t, killed, "main"); got.Position() != a.Position() || got.Note() != "note" {
@@ -69,7 +69,7 @@ func TestDirectoryRemoved(t *testing.T) {
 		}
 		closeLog(t, killed)
 
-		// What was in segments that nobody can open any more is lost, and counted.
+		// The content of segments that nobody can open any more is lost, and counted.
 		_, lost := settled(t, w, slow)
 		if missing := value(w.metrics.lost.WithLabelValues("slow", reasonMissing)); lost == 0 || missing != float64(lost) || lostBy(t, w, "main") > 0 {
 			t.Errorf("lost %d, lost_total is %v and %v", lost, missing, lostBy(t, w, "main"))
@@ -199,7 +199,7 @@ func TestRenewOnRealDisk(t *testing.T) {
 	}
 }
 
-// A segment or a position that another owner keeps from us does not keep the log from opening.
+// The log opens even if a segment or a position belongs to another owner and cannot be read.
 func TestForbiddenFiles(t *testing.T) {
 	for name, renames := range map[string]bool{"renamed": true, "not to be renamed": false} {
 		t.Run(name, func(t *testing.T) {
@@ -219,9 +219,9 @@ func TestForbiddenFiles(t *testing.T) {
 			for range 2 {
 				with, logs := logged()
 				w = openOn(t, d, with)
-				told := logs.FilterMessage("segment cannot be opened, and is kept aside").Len()
-				if want := 1; value(w.metrics.unknown) != 1 || told != want && !renames {
-					t.Errorf("told %d times, %v are counted", told, value(w.metrics.unknown))
+				messages := logs.FilterMessage("segment cannot be opened, and is kept aside").Len()
+				if want := 1; value(w.metrics.unknown) != 1 || messages != want && !renames {
+					t.Errorf("logged %d times, %v are counted", messages, value(w.metrics.unknown))
 				}
 				if w.Head().Segment <= newest {
 					t.Errorf("number %d is used again", w.Head().Segment)

@@ -49,7 +49,7 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// Segments go when all destinations have passed them, and only when that is durable.
+// Segments are deleted when all destinations have passed them, and only when that is durable.
 func TestAcknowledgedSegmentsGo(t *testing.T) {
 	d := newMemDisk()
 	w := openOn(t, d)
@@ -89,7 +89,7 @@ func lostBy(t *testing.T, w *WAL, labels ...string) (n float64) {
 	return n
 }
 
-// Past MaxBytes the oldest segments go. Every destination and its reader learn the same exact loss, and the bound
+// Above MaxBytes the oldest segments are deleted. Every destination and its reader report the same exact loss, and the bound
 // holds at every moment.
 func TestMaxBytes(t *testing.T) {
 	d := newMemDisk()
@@ -146,12 +146,12 @@ func TestMaxBytes(t *testing.T) {
 		t.Errorf("lost %d, %d and %d", lost[fast], lost[slow], lost[dead])
 	}
 	deleted := value(w.metrics.deleted.WithLabelValues(reasonMaxBytes))
-	told := logs.FilterMessage("segment deleted to make room").All()
-	if n := len(told); n == 0 || float64(n) != deleted {
-		t.Errorf("%d deletions are told, %v counted", n, deleted)
+	deletions := logs.FilterMessage("segment deleted to make room").All()
+	if n := len(deletions); n == 0 || float64(n) != deleted {
+		t.Errorf("%d deletions are logged, %v counted", n, deleted)
 	}
-	if f := told[0].ContextMap(); f["destinations"] != "dead, slow" && f["destinations"] != "dead" || f["samples"].(uint64) == 0 {
-		t.Errorf("told %v", f)
+	if f := deletions[0].ContextMap(); f["destinations"] != "dead, slow" && f["destinations"] != "dead" || f["samples"].(uint64) == 0 {
+		t.Errorf("logged %v", f)
 	}
 	closeLog(t, w)
 }
@@ -168,7 +168,7 @@ func sizeOf(d *memDisk) (n int64) {
 	return n
 }
 
-// What a destination lost while the log was closed and opened again is told as exactly.
+// The loss of a destination while the log was closed and opened again is reported as exactly.
 func TestLossIsToldAfterRestart(t *testing.T) {
 	d := newMemDisk()
 	bound := func(o *Options) { o.MaxBytes = 2_000 }
@@ -328,7 +328,7 @@ func TestMinFreeBytes(t *testing.T) {
 	})
 }
 
-// A file system that gives space back late does not cost one segment after the other.
+// If a file system frees space late, the log does not delete one segment after the other.
 func TestSpaceThatComesBackLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newMemDisk()
@@ -352,7 +352,7 @@ func TestSpaceThatComesBackLate(t *testing.T) {
 	})
 }
 
-// What is synced and read leaves the page cache.
+// Data that is synced and read leaves the page cache.
 func TestPageCache(t *testing.T) {
 	d := newMemDisk()
 	w := openOn(t, d, func(o *Options) { o.SegmentBytes = 64 << 20 })

@@ -17,7 +17,7 @@ func TestCheckVolume(t *testing.T) {
 		"default":             {100 * mb, 100 * mb, 0, nil, []string{"wal.min_free_bytes is 512MB", "/a/b/c has 100MB in all", "to 6400KB for instance"}},
 		"smaller":             {64 * mb, 10 * mb, 100 * mb, nil, []string{"100MB", "64MB in all"}},
 		"equal":               {100 * mb, 100 * mb, 100 * mb, nil, []string{"100MB in all"}},
-		"not told":            {0, 0, 100 * mb, nil, nil},
+		"not reported":        {0, 0, 100 * mb, nil, nil},
 		"no floor":            {100 * mb, 1, -1, nil, nil},
 		"little free":         {1000 * mb, 511 * mb, 512 * mb, []string{"wal.min_free_bytes is 512MB", "511MB free"}, nil},
 		"just enough is free": {1000 * mb, 512 * mb, 512 * mb, nil, nil},
@@ -69,7 +69,7 @@ func TestOpenOnSmallVolume(t *testing.T) {
 	with, logs := logged()
 	w := openOn(t, d, with, func(o *Options) { o.MinFreeBytes = 10_000 })
 	if logs.FilterMessage("disk space is short").Len() != 1 {
-		t.Error("little space is not told of")
+		t.Error("little space is not reported")
 	}
 	closeLog(t, w)
 }
