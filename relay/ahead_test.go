@@ -15,7 +15,7 @@ import (
 	"promrelay/wal"
 )
 
-// hangsAlone is a receiver that refuses a series beside others, and does not answer where it is alone: so it is looked into for long.
+// hangsAlone is a receiver that refuses a series together with others, and does not answer if it is alone: so the search takes long.
 func hangsAlone(is func(string) bool) fake.Profile {
 	with, hang := fake.WithSeries("bad", is), fake.Hang()
 	return fake.Plain().With(fake.Fault(fake.Gate{Name: "hangs alone", Ask: func(q *fake.Request) *fake.Answer {
@@ -29,8 +29,8 @@ func hangsAlone(is func(string) bool) fake.Profile {
 	}}))
 }
 
-// TestKillWhilePartsAreLookedInto: what was delivered meanwhile is not sent again by the process after a kill, nor by that after
-// another one, nor after a reload; and what was not delivered is.
+// TestKillWhilePartsAreLookedInto: samples that were delivered meanwhile are not sent again after a kill, a second kill, or a reload.
+// Samples that were not delivered are sent again.
 func TestKillWhilePartsAreLookedInto(t *testing.T) {
 	const series = 60
 	for name, again := range map[string]func(*world){
@@ -64,7 +64,7 @@ func TestKillWhilePartsAreLookedInto(t *testing.T) {
 	}
 }
 
-// TestAheadOtherLabels: where series have other labels than before, what was delivered of them is not known, and all is sent.
+// TestAheadOtherLabels: if series have other labels than before, it is unknown what was delivered of them, and everything is sent.
 func TestAheadOtherLabels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const series = 20
@@ -113,8 +113,8 @@ func FuzzAhead(f *testing.F) {
 	})
 }
 
-// TestAheadOfTheLog: a record that points behind the end of the log, as one that was restored from elsewhere may, counts for nothing, also
-// in a later run that has come so far.
+// TestAheadOfTheLog: a record may point behind the end of the log, for example after a restore from elsewhere. It is ignored, also in a
+// later run that has reached that position.
 func TestAheadOfTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, fake.Plain(), 20, "queue_config: {batch_send_deadline: 500ms}\n")

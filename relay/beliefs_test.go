@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestManyLate: the time that late samples cost adds up, is forgotten after a while, and does not have the time of a receiver
-// that was away.
+// TestManyLate: the time that late samples cost adds up, and is forgotten after a while. It does not include the time in which the
+// receiver was unreachable.
 func TestManyLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b beliefs

@@ -261,7 +261,7 @@ func TestClientStays(t *testing.T) {
 	}
 }
 
-// TestBackoff: pauses double to the most, chance only adds, and what the destination asks for is the least.
+// TestBackoff: pauses double up to the maximum. Chance only adds to them. They are at least as long as the destination asks for.
 func TestBackoff(t *testing.T) {
 	for range 100 {
 		b := backoff{min: 10 * time.Millisecond, max: 70 * time.Millisecond}

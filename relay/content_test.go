@@ -161,7 +161,8 @@ func mustRead(t *testing.T, r *request) []*timeSeries {
 	return ts
 }
 
-// TestContent: a request read back and encoded again is the same, by either version, and by the other one but for what that cannot carry.
+// TestContent: a request that is decoded and encoded again is the same in either version. In the other version, it lacks only the data
+// that this version cannot carry.
 func TestContent(t *testing.T) {
 	everySeed(t, func(t *testing.T, m *maker) {
 		ts := m.series(8)

@@ -23,8 +23,8 @@ type frameAt struct {
 	bytes int
 }
 
-// entries reads the whole log in dir as a destination does. What comes of it is counted by series; names come from a catalog with a rule, so
-// that what is concluded from a table must be forgotten where rows become known.
+// entries reads the whole log in dir as a destination does, and counts the samples by series. Names come from a catalog with a rule, so
+// conclusions from a table must be forgotten when rows become known.
 func entries(t *testing.T, dir string) (frames []frameAt, came map[string]int, lost int) {
 	t.Helper()
 	w, err := wal.Open(wal.Options{Dir: dir, MinFreeBytes: -1})
@@ -74,8 +74,8 @@ func entries(t *testing.T, dir string) (frames []frameAt, came map[string]int, l
 	}
 }
 
-// TestDamagedFrames flips a byte of each frame in turn, in a segment of targets that grow and are repeated: what does not come is counted as
-// lost, and no more than the frame held is.
+// TestDamagedFrames flips a byte of each frame in turn, in a segment of targets that grow and are repeated. Every missing sample is
+// counted as lost, and no more samples are lost than the frame held.
 func TestDamagedFrames(t *testing.T) {
 	dir := t.TempDir()
 	w := openWAL(t, dir)

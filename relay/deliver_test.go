@@ -89,7 +89,7 @@ func TestMany(t *testing.T) {
 	}
 }
 
-// TestRestart lets the receiver be away, and the relay end and start, with samples before and after.
+// TestRestart makes the receiver unreachable, and restarts the relay, with samples before and after.
 func TestRestart(t *testing.T) {
 	dir := t.TempDir()
 	recv := newReceiver(t)

@@ -91,7 +91,7 @@ func TestSenderRun(t *testing.T) {
 	})
 }
 
-// TestSenderInherits: after a change of the configuration, the sample is known with which the splitter asks whether others pass.
+// TestSenderInherits: after a change of the configuration, the sender still knows the sample that othersPass sends again.
 func TestSenderInherits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, next := idleDestination(t, "", &answers{statuses: []int{200}}), idleDestination(t, "", &answers{statuses: []int{200}})

@@ -115,7 +115,7 @@ func TestDialectStrangeNotes(t *testing.T) {
 	}
 }
 
-// TestDialectAsks is when 2.0 is asked for again.
+// TestDialectAsks checks when 2.0 is tried again.
 func TestDialectAsks(t *testing.T) {
 	// asks returns the times at which a request is to go by 2.0, one a second.
 	asks := func(d *dialect, within time.Duration) (at []time.Duration) {
@@ -250,11 +250,11 @@ func TestDialectUnderstood(t *testing.T) {
 		learn func(*dialect)
 		want  bool
 	}{
-		"nothing answered":      {func(*dialect) {}, false},
-		"a mismatch of 2.0":     {func(d *dialect) { d.mismatch() }, false},
-		"2.0 confirmed":         {func(d *dialect) { d.confirm2() }, true},
-		"1.0 taken after 2.0":   {func(d *dialect) { d.accept1(time.Now(), "415") }, true},
-		"1.0 taken, 2.0 before": {func(d *dialect) { d.confirm2(); d.accept1(time.Now(), "415") }, true},
+		"nothing answered":         {func(*dialect) {}, false},
+		"a mismatch of 2.0":        {func(d *dialect) { d.mismatch() }, false},
+		"2.0 confirmed":            {func(d *dialect) { d.confirm2() }, true},
+		"1.0 accepted after 2.0":   {func(d *dialect) { d.accept1(time.Now(), "415") }, true},
+		"1.0 accepted, 2.0 before": {func(d *dialect) { d.confirm2(); d.accept1(time.Now(), "415") }, true},
 	} {
 		s := &slot{room: 1000}
 		d := s.dialect()

@@ -65,7 +65,7 @@ func TestDrainOrder(t *testing.T) {
 	})
 }
 
-// TestDrainFollowsLive: what comes as fast as it is scraped never waits, and after any time of that a short outage is made up for at once.
+// TestDrainFollowsLive: samples that come as fast as they are scraped never wait. The backlog of a short outage is then sent at once.
 func TestDrainFollowsLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newDrainLimiter(1)

@@ -17,9 +17,9 @@ import (
 	fake "promrelay/test/receiver"
 )
 
-// TestRandomReceivers draws what a receiver does from all that the scenarios have, changing over time, over kills and reloads. Every
-// sample that it would have accepted in the end is there, dropped ones are those that it refused, the counters equal the books, and live
-// data flows within 30 s of the receiver being well.
+// TestRandomReceivers gives a receiver random behaviours of the scenarios. They change over time, and the relay is killed and reloaded.
+// In the end every sample that the receiver would accept is there, and the dropped ones are those that it refused. The counters equal
+// the books. Live data flows within 30 s after the receiver works again.
 //
 // What is found out by asking can be found out wrongly where answers change while it is asked. So one seed in a hundred may lose some
 // samples or take longer: of 1,000 one did, for 36 s. SEEDS says how many seeds, SEED which one alone, and then nothing is forgiven.

@@ -38,7 +38,7 @@ func TestSpec2_OneOfTwoMessages(t *testing.T) {
 	}
 }
 
-// TestSpec2_WriteRequestOnlyWhereNeeded: a receiver that takes 2.0 never gets a request of 1.0.
+// TestSpec2_WriteRequestOnlyWhereNeeded: a receiver that accepts 2.0 never gets a request of 1.0.
 func TestSpec2_WriteRequestOnlyWhereNeeded(t *testing.T) {
 	tr := try(t, "", whole(nil), 20, func(int, *posted, http.ResponseWriter) int { return 0 })
 	tr.once(t, tr.wr.samples)

@@ -9,9 +9,9 @@ import (
 	"promrelay/record"
 )
 
-// More of the deliberate deviations: what is tried must not cost the samples beside it.
+// More of the deliberate deviations: a try must not cost other samples.
 
-// TestDeviation_OutageIsNoRefusal: a receiver of 2.0 alone is away, is asked by 1.0 meanwhile, and comes back.
+// TestDeviation_OutageIsNoRefusal: a receiver that understands only 2.0 is unreachable, gets 1.0 meanwhile, and recovers.
 func TestDeviation_OutageIsNoRefusal(t *testing.T) {
 	for _, code := range []int{400, 404, 415, 503} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {

@@ -115,8 +115,8 @@ func TestPanicInEncoding(t *testing.T) {
 	})
 }
 
-// TestReloadFinishesWhatIsUnderWay: a changed configuration makes nothing come twice where the receiver answers, and does not wait long
-// where it does not.
+// TestReloadFinishesWhatIsUnderWay: if the receiver answers, nothing comes twice after a change of the configuration. If it does not
+// answer, the change does not wait long.
 func TestReloadFinishesWhatIsUnderWay(t *testing.T) {
 	tests := map[string]struct {
 		profile  fake.Profile
