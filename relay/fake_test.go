@@ -17,7 +17,7 @@ import (
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 )
 
-// receiver takes remote write and keeps what it got, by series.
+// receiver accepts remote write and keeps the samples, by series.
 type receiver struct {
 	*httptest.Server
 	// answer may refuse a request: it gets the number of the request and its message, and returns a status, 0 for the usual one.

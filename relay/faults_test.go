@@ -93,7 +93,7 @@ func TestBlocksThatPanicAreCountedOnce(t *testing.T) {
 	})
 }
 
-// A table of which each scrape is poison, beside good ones.
+// Each scrape of one table causes a panic; other tables are good.
 func TestBlocksThatPanicDoNotStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, fake.Plain().With(fake.Back(fake.Latency(200*time.Millisecond))), 5, "queue_config: {batch_send_deadline: 5s}\n")

@@ -6,7 +6,7 @@ import (
 	"promrelay/config"
 )
 
-// TestMetadata is about remote write 1.0, which has metadata in requests of its own.
+// TestMetadata is about remote write 1.0, which sends metadata in separate requests.
 func TestMetadata(t *testing.T) {
 	w, recv := setup(t)
 	r := start(t, w, Settings{Destinations: []config.Destination{dest(t, recv.URL, "protobuf_message: prometheus.WriteRequest\nmetadata_config: {send_interval: 30ms, max_samples_per_send: 3}\n")}},

@@ -83,7 +83,7 @@ func (s *scrapes) next(segment uint64) *block {
 	return b
 }
 
-// queued returns how many samples the queued requests of all shards have, and takes them out.
+// queued removes the queued requests of all shards, and returns how many samples they have.
 func queued(p *packer) (samples []int) {
 	for _, s := range p.shards {
 		select {
@@ -242,7 +242,7 @@ func TestPackerWaitsForShard(t *testing.T) {
 	})
 }
 
-// TestPackerPassesOver: a block to be skipped is dropped with the batch that has a part of it, and is not held any more.
+// TestPackerPassesOver: a skipped block is dropped together with the batch that has a part of it, and no longer holds the position.
 func TestPackerPassesOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := idleDestination(t, "", &answers{statuses: []int{200}})

@@ -114,7 +114,7 @@ func TestRedirectIsFollowed(t *testing.T) {
 	}
 }
 
-// sameRequest demands that what was sent on is what was sent first.
+// sameRequest demands that the redirected request is the same as the first one.
 func sameRequest(t *testing.T, came []*http.Request, bodies []string) {
 	t.Helper()
 	for i, r := range came {
@@ -160,7 +160,7 @@ func TestRedirectLoop(t *testing.T) {
 	}
 }
 
-// secure lets servers take TLS and ask for a certificate, and returns lines of YAML with one.
+// secure makes servers use TLS and ask for a certificate, and returns lines of YAML with one.
 func secure(t *testing.T, servers ...*visits) (more string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -216,7 +216,7 @@ func TestRedirectWithCertificate(t *testing.T) {
 	}
 }
 
-// TestRedirectFromTLS: what was secret stays so.
+// TestRedirectFromTLS: an encrypted request never goes on without encryption.
 func TestRedirectFromTLS(t *testing.T) {
 	other := newVisits(t, status(204))
 	v := unstarted(t, redirect(307, other.URL+"/w?p=secret"))

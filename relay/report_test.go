@@ -219,7 +219,7 @@ func TestReportAtOnce(t *testing.T) {
 	}
 }
 
-// A status says when something was stored last: an answer by which everything is lost does not count.
+// A status has the last time that something was stored: an answer after which everything is lost does not count.
 func TestStatusStored(t *testing.T) {
 	tr := try(t, by2, whole(func(r *config.Relay) { r.SplitRefused = false }), 5, func(_ int, p *posted, w http.ResponseWriter) int {
 		p.written(w, 0, 0)

@@ -167,7 +167,7 @@ func (w *world) drain() {
 	}
 }
 
-// books are what became of the samples.
+// books say what happened to the samples.
 type books struct {
 	scraped, stored, missing, repeated int
 	missingOf                          map[string]int
@@ -266,7 +266,7 @@ func each(n int) func(string) bool {
 
 const v1 = "protobuf_message: prometheus.WriteRequest\n"
 
-// scenario is a receiver's behaviour, and what must come of it.
+// scenario is a receiver's behaviour, and the result that it must have.
 type scenario struct {
 	number   string // in the list
 	receiver string // what it does, for the table in docs/receivers.md
@@ -274,7 +274,7 @@ type scenario struct {
 	series   int    // 0: 60
 	interval time.Duration
 	profile  fake.Profile
-	bad      func(string) bool // series that the receiver never takes
+	bad      func(string) bool // series that the receiver never accepts
 	trouble  time.Duration     // how long the profile holds; then after does. 0: all the time
 	after    fake.Profile
 	live     time.Duration // within which live data of all good series flows after the trouble

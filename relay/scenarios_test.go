@@ -9,7 +9,7 @@ import (
 	fake "promrelay/test/receiver"
 )
 
-// only10 takes 1.0, and answers a status to 2.0.
+// only10 accepts 1.0, and answers a status to 2.0.
 func only10(status int) fake.Profile { return fake.Plain10(status, "no") }
 
 // silentOrder stores what is new, and answers 400 without a text if anything was older than the last sample of its series.

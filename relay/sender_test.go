@@ -11,7 +11,7 @@ import (
 	"promrelay/config"
 )
 
-// TestAnswers goes through what a receiver may answer before it takes what it gets.
+// TestAnswers goes through the answers of a receiver before it accepts requests.
 func TestAnswers(t *testing.T) {
 	header := func(w http.ResponseWriter, name, value string) { w.Header().Set(name, value) }
 	tests := map[string]struct {

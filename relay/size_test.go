@@ -7,7 +7,7 @@ import (
 
 func TestSize(t *testing.T) {
 	type step struct {
-		large bool // else the request is accepted
+		large bool // the request is too large; else it is accepted
 		n     int
 		after time.Duration // since the step before
 		want  int           // the size then

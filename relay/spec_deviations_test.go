@@ -39,7 +39,7 @@ func TestDeviation_RefusedIsSplit(t *testing.T) {
 	}
 }
 
-// TestDeviation_RefusedBy2IsSplit: a receiver of 2.0 that takes a request as a whole or not at all.
+// TestDeviation_RefusedBy2IsSplit: a receiver of 2.0 that accepts a request as a whole or not at all.
 func TestDeviation_RefusedBy2IsSplit(t *testing.T) {
 	for name, headers := range map[string]bool{"0 written": true, "no headers": false} {
 		tr := try(t, by2, whole(nil), 100, func(_ int, p *posted, w http.ResponseWriter) int {
@@ -117,7 +117,7 @@ func TestDeviation_RetryStatusCodes(t *testing.T) {
 	}
 }
 
-// TestDeviation_OutsideTheDataIsHeld: answers that say nothing of the samples.
+// TestDeviation_OutsideTheDataIsHeld: answers that say nothing about the samples.
 func TestDeviation_OutsideTheDataIsHeld(t *testing.T) {
 	codes := []int{402, 405, 407, 415, 0}
 	for _, more := range []string{by1, by2} {
@@ -329,7 +329,7 @@ func TestDeviation_PagesAreCutToTheirTitle(t *testing.T) {
 	}
 }
 
-// TestDeviation_AgeLimitEndsRetries: sample_age_limit holds for what is being tried again.
+// TestDeviation_AgeLimitEndsRetries: sample_age_limit also applies to samples that are tried again.
 func TestDeviation_AgeLimitEndsRetries(t *testing.T) {
 	for _, more := range []string{by1, by2} {
 		x := newWire(t)

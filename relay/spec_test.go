@@ -37,7 +37,7 @@ const (
 // wire is a receiver that keeps each request as it came.
 type wire struct {
 	*httptest.Server
-	// answer returns the status for a request, 0 to take it, said where it has written one itself; n counts requests.
+	// answer returns the status for a request: 0 to accept it, said if it has written one itself; n counts requests.
 	answer func(n int, p *posted, w http.ResponseWriter) int
 
 	t     testing.TB

@@ -17,14 +17,14 @@ import (
 	"promrelay/wal"
 )
 
-// trial is a destination that took one scrape well and then had more, to which answer is the answer.
+// trial is a destination that accepted one scrape. It answers later scrapes with answer.
 type trial struct {
 	*wire
 	*running
 	wr     *writer
 	reg    *prometheus.Registry
 	logs   *observer.ObservedLogs
-	before int // requests that the first one took
+	before int // requests for the first scrape
 }
 
 // try makes a trial with so many series and lets what comes after the first scrape be settled.
@@ -98,7 +98,7 @@ func launch(t testing.TB, w *wal.WAL, s Settings) (*running, *prometheus.Registr
 	return x, reg, logs
 }
 
-// counters returns the counters of the room by name and labels but the destination.
+// counters returns the counters of the package by name and labels, without the label destination.
 func counters(t testing.TB, reg *prometheus.Registry) map[string]float64 {
 	t.Helper()
 	families, err := reg.Gather()
