@@ -143,7 +143,7 @@ func TestCursorReset(t *testing.T) {
 	}
 }
 
-// TestManyLabels has rows of more labels than a mask has in one byte, of which some are as in the row before.
+// TestManyLabels has rows of more labels than fit into one byte of a mask. Some labels are the same as in the row before.
 func TestManyLabels(t *testing.T) {
 	w := NewTable(1)
 	var want []string

@@ -33,7 +33,7 @@ func wellFormed(body []byte, version int) bool {
 	return !slices.ContainsFunc(refs, func(r uint32) bool { return int(r) >= len(m.Symbols) })
 }
 
-// FuzzContent reads any message whose references lead somewhere. What is read is the same after it was encoded.
+// FuzzContent reads any message whose references lead somewhere. Decoding, encoding and decoding again gives the same series.
 func FuzzContent(f *testing.F) {
 	m := &maker{rand.New(rand.NewPCG(1, 8)), f}
 	for range 10 {
@@ -63,7 +63,7 @@ func FuzzContent(f *testing.F) {
 		if err != nil {
 			return
 		}
-		ts = slices.DeleteFunc(ts, func(s *timeSeries) bool { return s.samples() == 0 }) // exemplars go beside samples
+		ts = slices.DeleteFunc(ts, func(s *timeSeries) bool { return s.samples() == 0 }) // exemplars need samples
 		back := mustRead(t, encode(ts, version))
 		if got, want := text(back, version), text(ts, version); got != want {
 			t.Errorf("%s\nwant\n%s", got, want)

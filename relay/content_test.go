@@ -109,7 +109,7 @@ func (m *maker) series(most int) (out []*timeSeries) {
 	return out
 }
 
-// text writes series so that they can be compared to the bit. What 1.0 does not carry is left out for it.
+// text writes series so that they can be compared to the bit. For 1.0, it leaves out the data that 1.0 cannot carry.
 func text(ts []*timeSeries, version int) string {
 	var out []string
 	for _, s := range ts {
@@ -199,7 +199,7 @@ func TestInVersion(t *testing.T) {
 			s := &sender{cfg: dest(t, "http://host/", more)}
 			everySeed(t, func(t *testing.T, m *maker) {
 				ts := m.series(5)
-				for _, s := range ts { // exemplars go beside samples
+				for _, s := range ts { // exemplars need samples
 					if !tt.histograms && len(s.floats) == 0 {
 						s.exemplars = nil
 					}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What is known of destinations, in the tests of decide.
+// The known facts about destinations in the tests of decide.
 var (
 	asked  = known{negotiate: true, split: true, keepUnauthorized: true}                   // for the first time
 	by20   = known{negotiate: true, confirmed2: true, split: true, keepUnauthorized: true} // 2.0 was confirmed

@@ -58,7 +58,7 @@ func TestDeliveryEnds(t *testing.T) {
 	}
 }
 
-// TestSenderRun: a shard finishes its requests in turn. What is refused is with the splitter before the shard finishes it, so that
+// TestSenderRun: a shard finishes its requests in turn. The splitter gets a refused request before the shard finishes it, so that
 // the position stays.
 func TestSenderRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

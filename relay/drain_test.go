@@ -92,7 +92,7 @@ func TestDrainRestart(t *testing.T) {
 		p := newDrainLimiter(3)
 		start := time.Now()
 		at := start.Add(-20 * time.Second)
-		for !at.After(time.Now()) { // a scrape a second, of which more come meanwhile
+		for !at.After(time.Now()) { // a scrape a second; more of them come meanwhile
 			p.wait(t.Context(), at.UnixMilli())
 			at = at.Add(time.Second)
 		}

@@ -21,7 +21,7 @@ import (
 // In the end every sample that the receiver would accept is there, and the dropped ones are those that it refused. The counters equal
 // the books. Live data flows within 30 s after the receiver works again.
 //
-// What is found out by asking can be found out wrongly where answers change while it is asked. So one seed in a hundred may lose some
+// The splitter can draw wrong conclusions if the answers change while it searches. So one seed in a hundred may lose some
 // samples or take longer: of 1,000 one did, for 36 s. SEEDS says how many seeds, SEED which one alone, and then nothing is forgiven.
 func TestRandomReceivers(t *testing.T) {
 	seeds, first := uint64(30), uint64(0)

@@ -135,7 +135,7 @@ func (w *world) play(interval, length time.Duration) {
 	}
 }
 
-// playUntilLive scrapes until the receiver has a sample of each series that is younger than this call, but for those that are bad. It returns
+// playUntilLive scrapes until the receiver has a sample of each series that is younger than this call, except for the bad series. It returns
 // how long that took.
 func (w *world) playUntilLive(interval, most time.Duration, bad func(string) bool) time.Duration {
 	w.t.Helper()

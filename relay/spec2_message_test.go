@@ -15,7 +15,7 @@ import (
 	"promrelay/wal"
 )
 
-// What 2.0 says of its message.
+// Rules of 2.0 for its message.
 
 func TestSpec2_SymbolsFirstIsEmpty(t *testing.T) {
 	for _, p := range play(t, by2, labels.FromStrings("cluster", "c1"), everything(t)) {

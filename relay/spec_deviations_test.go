@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// What docs/remote-write.md lists as deliberate deviations.
+// The deliberate deviations of docs/remote-write.md.
 
 // bad reports whether p has samples of the one series that the receivers below refuse.
 func bad(p *posted) bool {

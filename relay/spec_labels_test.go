@@ -12,7 +12,7 @@ import (
 	"promrelay/wal"
 )
 
-// What both specifications say of labels.
+// Rules of both specifications for labels.
 
 // Series whose labels are hard to put in order or to keep whole, with external labels that overlap and one that is empty.
 var (

@@ -9,7 +9,7 @@ import (
 	"promrelay/config"
 )
 
-// What both specifications say of trying again.
+// Rules of both specifications for retries.
 
 func TestSpec1_RetriesServerErrors(t *testing.T) { retriesServerErrors(t, by1) }
 

@@ -26,7 +26,7 @@ import (
 	"promrelay/wal"
 )
 
-// What is in this file serves the tests of docs/remote-write.md, which has a row for each: TestSpec1 and TestSpec2 are about the
+// This file serves the tests of docs/remote-write.md, which has a row for each: TestSpec1 and TestSpec2 are about the
 // specifications, TestDeviation about what is different on purpose.
 
 const (
@@ -189,7 +189,7 @@ func plain(ls []prompb.Label) (out []labels.Label) {
 	return out
 }
 
-// resolve looks references up, each of which must be there.
+// resolve looks references up. Each must exist.
 func (x *wire) resolve(p *posted, refs []uint32) (out []labels.Label) {
 	if len(refs)%2 != 0 {
 		x.t.Errorf("%d references are no pairs", len(refs))

@@ -17,7 +17,7 @@ import (
 	"promrelay/wal"
 )
 
-// trial is a destination that accepted one scrape. It answers later scrapes with answer.
+// trial is a destination whose receiver accepted one scrape. The receiver answers later scrapes with answer.
 type trial struct {
 	*wire
 	*running

@@ -46,7 +46,7 @@ type splitter struct {
 	change       chan struct{}           // closed at the next change of the above
 }
 
-// seriesState is a series of which the splitter has samples, or which is set aside.
+// seriesState is a series that the splitter has samples of, or that is set aside.
 type seriesState struct {
 	pieces        int           // of it in parts
 	waiting       []*timeSeries // samples that come after those

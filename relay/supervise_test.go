@@ -82,7 +82,7 @@ type byHost map[string]http.RoundTripper
 
 func (b byHost) RoundTrip(r *http.Request) (*http.Response, error) { return b[r.URL.Host].RoundTrip(r) }
 
-// TestPanicInEncoding: a block that cannot be put into requests without a panic is passed over, counted, and the rest is sent.
+// TestPanicInEncoding: a block that cannot be put into requests without a panic is skipped and counted, and the rest is sent.
 func TestPanicInEncoding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, fake.Plain(), 5, "")

@@ -75,7 +75,7 @@ func (c memClaim) Renew() (bool, error) {
 	return true, nil
 }
 
-// removeAll removes the directory. What is open stays open.
+// removeAll removes the directory. Open files stay open.
 func (d *memDisk) removeAll() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -292,7 +292,7 @@ func (d *memDisk) kill() *memDisk {
 	return next
 }
 
-// What a power loss leaves of what was not synced.
+// Kinds of power loss: how much of the unsynced data remains.
 type powerLoss int
 
 const (

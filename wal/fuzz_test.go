@@ -50,7 +50,7 @@ func FuzzReader(f *testing.F) {
 }
 
 // FuzzDamage damages a sound log as the input says: four bytes each for the place, the length and the byte to put
-// there. What was not touched is read, nothing else is, and the loss is exact.
+// there. Undamaged frames are read, nothing else is, and the loss is exact.
 func FuzzDamage(f *testing.F) {
 	l := newDamaged(f)
 	var starts, sizes []int // of the segments, one after the other

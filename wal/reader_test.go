@@ -240,7 +240,7 @@ func TestCountOfUnknownVersion(t *testing.T) {
 	}
 }
 
-// What a layout of the table describes is read, be it the present one or not.
+// Segments of every layout in the table are read, not only those of the present one.
 func TestOtherVersionIsRead(t *testing.T) {
 	const other = 99
 	layouts[other] = &layout{
