@@ -201,7 +201,7 @@ func (w *world) catchUp() {
 	w.state(targets.Owner{Kind: targets.PodMonitor, Namespace: "shop", Name: name}, targets.Accepted, "")
 }
 
-// polls waits until a condition holds, and tells whether it does. Meanwhile a target of w.hurried refuses.
+// polls waits until a condition holds, and reports whether it does. Meanwhile a target of w.hurried refuses.
 func (w *world) polls(holds func() bool) bool {
 	return polls(func() bool {
 		if w.hurried != (targets.Owner{}) {
@@ -211,7 +211,7 @@ func (w *world) polls(holds func() bool) bool {
 	})
 }
 
-// polls waits until a condition holds, and tells whether it does.
+// polls waits until a condition holds, and reports whether it does.
 func polls(holds func() bool) bool {
 	deadline := time.After(20 * time.Second)
 	for tick := time.Tick(10 * time.Millisecond); !holds(); {

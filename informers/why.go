@@ -17,7 +17,7 @@ type reasonCache struct {
 	reasons map[*targets.Job]string
 }
 
-// whyShare bounds the time spent on finding reasons while objects change, to one part in so many.
+// whyShare bounds the time for finding reasons while objects change: one part in so many.
 const whyShare = 20
 
 // explain adds the reasons why jobs have no targets. It does not delay the worker.
