@@ -9,7 +9,7 @@ import (
 type position struct {
 	t        *table
 	next     int    // the line of t.lines that is expected
-	diverged bool   // the page's lines are not just the first ones of t.lines; only then the fields below are in use
+	diverged bool   // the page's lines are not just the first ones of t.lines; the fields below are in use only then
 	lines    []line // of the page so far
 	fresh    []line // those that the table did not know
 	seen     record.Bits
@@ -124,7 +124,7 @@ func (p *position) find(text []byte) (l line, known, already bool) {
 	return l, true, already
 }
 
-// remember adds a line that find did not know.
+// remember adds a line that find did not find.
 func (p *position) remember(l line) {
 	p.diverge()
 	if 4*p.known() >= 3*len(p.index) {

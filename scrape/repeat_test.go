@@ -240,7 +240,7 @@ func TestRepeatedTablesCostLittle(t *testing.T) {
 	}
 }
 
-// part tells whether a record appends to a table: its first symbol is not 0.
+// part reports whether a record appends to a table: its first symbol is not 0.
 func part(payload []byte) bool {
 	for range 3 {
 		for payload[0] >= 0x80 {
