@@ -75,7 +75,7 @@ func TestAsPrometheus(t *testing.T) {
 	}
 }
 
-// placed tells whether a text begins with a place in the file.
+// placed reports whether a text begins with a place in the file.
 func placed(text string) bool {
 	for _, begin := range append(slices.Clone(prometheusKeys), "unknown key ", "key ") {
 		if strings.HasPrefix(text, begin) {
