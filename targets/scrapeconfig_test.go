@@ -164,7 +164,7 @@ metric_relabel_configs: [{target_label: metricclass}, {target_label: z}, ` + enf
 	}
 }
 
-// TestScrapeConfigWithoutDiscovery has what the cluster's objects or nothing but the monitor tell.
+// TestScrapeConfigWithoutDiscovery has targets from the cluster's objects or from the monitor alone.
 func TestScrapeConfigWithoutDiscovery(t *testing.T) {
 	r := compile(t, `
 staticConfigs: [{targets: ["a:1", "b:2"], labels: {x: "y"}}, {targets: ["c:3"]}]

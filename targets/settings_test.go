@@ -105,7 +105,7 @@ func TestGlobalLimits(t *testing.T) {
 	}
 }
 
-// TestGlobalConfig takes the fields over under Prometheus's names.
+// TestGlobalConfig: the fields get Prometheus's names.
 func TestGlobalConfig(t *testing.T) {
 	s, err := NewSettings(fieldsOf(t, `{scrapeInterval: 20s, scrapeTimeout: 5s, scrapeProtocols: [PrometheusProto], nameValidationScheme: Legacy, nameEscapingScheme: Dots,
   scrapeClassicHistograms: true, scrapeNativeHistograms: true, convertClassicHistogramsToNHCB: true, ignoreNamespaceSelectors: true}`), "prom")
