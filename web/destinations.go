@@ -24,7 +24,7 @@ type destination struct {
 	relay.Status
 	State, Class string
 	Words        string // a sentence about the state; empty for none
-	Lag          string // age of the newest accepted sample; before the first one, of the first sample that waits
+	Lag          string // age of the newest stored sample; before there is one, of the first sample that waits since the start
 	Dialect      string // version of remote write, if it is known
 	Refusals     []refusal
 }
