@@ -118,7 +118,7 @@ func (d *Discovery) Apply(c *config.Config) error {
 	return err
 }
 
-// Prepare compiles a configuration, and changes nothing. Commit then makes it take effect, soon after.
+// Prepare compiles a configuration, and changes nothing. Commit then puts it in force soon.
 func (d *Discovery) Prepare(c *config.Config) (commit func(), err error) {
 	p, err := newPlan(c, d.home())
 	if err != nil {

@@ -48,7 +48,7 @@ func resourcesOf(s targets.Source) []string {
 	return out
 }
 
-// monitorsNeed are the resources that are watched as soon as monitors are wanted, whatever the monitors say: the number of watches
+// monitorsNeed are the resources that are watched as soon as monitors are wanted, whatever their content: the number of watches
 // does not depend on them.
 var monitorsNeed = []string{
 	"servicemonitors", "podmonitors", "probes", "scrapeconfigs", "services", "endpointslices", "pods", "nodes", "namespaces",

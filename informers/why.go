@@ -9,7 +9,8 @@ import (
 	"promrelay/targets"
 )
 
-// reasonCache keeps the reasons why jobs have no targets, where it takes long to find them: pages ask again and again.
+// reasonCache keeps the reasons why jobs have no targets, if it takes long to find them, because pages ask again and
+// again.
 type reasonCache struct {
 	mu      sync.Mutex
 	batch   uint64 // the reasons are as of this batch of changes

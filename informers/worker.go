@@ -17,7 +17,7 @@ type worker struct {
 	turned atomic.Pointer[time.Time] // when run advanced last, nil before run; others read it, too
 
 	applied bool                  // a configuration was applied
-	loaded  map[targets.Kind]bool // kinds of which all monitors were compiled since settings changed
+	loaded  map[targets.Kind]bool // kinds whose monitors were all compiled since settings changed
 	sources map[targets.Source]*source
 	// unreachable are the Nodes that the log says have no address to use.
 	unreachable map[string]bool

@@ -69,7 +69,7 @@ func (p *position) line(n int) line {
 // known returns how many lines have a number.
 func (p *position) known() int { return len(p.t.lines) + len(p.t.extra) + len(p.fresh) }
 
-// reindex makes the index anew, for so many lines at least.
+// reindex rebuilds the index, for at least so many lines.
 func (p *position) reindex(size int) {
 	slots := 64
 	for slots < size {
@@ -98,7 +98,7 @@ func (p *position) place(l line) uint64 {
 	}
 }
 
-// find looks for the line of a series. Already tells that the page has had it before.
+// find looks for the line of a series. Already means that the page has had it before.
 func (p *position) find(text []byte) (l line, known, already bool) {
 	l = newLine(lineSeries, text, 0)
 	if p.next < len(p.t.lines) && !(p.diverged && p.seen.Has(p.next)) {

@@ -7,7 +7,7 @@ import (
 // A table is written in full with the first scrape of its target in a segment. If that record is
 // damaged, all samples of the target up to the next segment are lost, which is hours in a small
 // cluster. So the table is repeated after a minute, and again after parts were appended.
-// Repetitions take a bounded share of the log.
+// Repetitions use a bounded share of the log.
 const (
 	repeatSoon  = time.Minute     // after the first record in a segment
 	repeatLater = 5 * time.Minute // after a repetition, if parts were appended since

@@ -76,8 +76,7 @@ func rowsOf(tab *table) map[string]uint32 {
 	return out
 }
 
-// TestTableForgetsTexts shows pages whose HELP line is never the same: what it said before does not
-// stay.
+// TestTableForgetsTexts shows pages whose HELP line is never the same: old texts do not stay.
 func TestTableForgetsTexts(t *testing.T) {
 	tab, p := newTable(order.New()), new(page)
 	for i := range 10_000 {

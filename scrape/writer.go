@@ -28,7 +28,7 @@ type writer struct {
 	clock   *clock
 
 	table, scrape []byte // memory for records; guarded by the guard's lock
-	saved         int    // bytes that repeated tables may take; guarded by the guard's lock
+	saved         int    // bytes that repeated tables may use; guarded by the guard's lock
 }
 
 // maxKept bounds the memory that a writer keeps from one scrape to the next, in bytes.

@@ -6,8 +6,8 @@
 // were added to and removed from each job. The cost of a changed group does not grow with the number of jobs: a Set finds the
 // jobs concerned by namespace and by the labels that their selectors demand.
 //
-// Promises: the same jobs and groups give the same targets, in whatever order they came. A monitor that cannot be compiled is
-// rejected alone, with the reason.
+// Promises: the same jobs and groups give the same targets, in any order. A monitor that cannot be compiled is rejected alone,
+// with the reason.
 package targets
 
 import (

@@ -113,10 +113,10 @@ func (j *Job) portRule() *PortRule {
 	return nil
 }
 
-// Discovery is a Source from which a job takes groups.
+// Discovery is a Source whose groups a job uses.
 type Discovery struct {
 	Source
-	// Namespaces are those from which it takes groups; none means all.
+	// Namespaces are those whose groups it uses; none means all.
 	Namespaces []string
 }
 

@@ -85,7 +85,7 @@ func (n *nodesSet) are(want string, drops ...string) {
 	}
 }
 
-// TestNodesThatAreNotHeardOf give way to one that has their address, and only then.
+// TestNodesThatAreNotHeardOf: they yield to a Node that has their address, and only then.
 func TestNodesThatAreNotHeardOf(t *testing.T) {
 	n := newNodesSet(t, "")
 	n.node("dead", "unknown", "127.0.0.1:10250")

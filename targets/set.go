@@ -16,7 +16,7 @@ import (
 type Set struct {
 	jobs    map[string]*jobState
 	owners  map[Owner][]string     // names of their jobs
-	sources map[Source]*sourceJobs // which jobs take groups of a source
+	sources map[Source]*sourceJobs // which jobs use groups of a source
 	touched map[*jobState]bool     // since the last Settle
 	gone    map[string]*jobState   // of jobs that were settled and removed since
 	builder *labels.Builder

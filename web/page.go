@@ -25,7 +25,7 @@ var targetsTemplate = template.Must(template.New("targets.html").Funcs(template.
 	"seconds": seconds, "thousands": thousands, "count": count, "none": func() string { return none }, "address": address,
 }).ParseFS(pageFiles, "targets.html"))
 
-// Bounds of the page, so that 10,000 targets take less than 1 MB of HTML. A link leads to the rest.
+// Bounds of the page, so that 10,000 targets need less than 1 MB of HTML. A link leads to the rest.
 const (
 	groupsPerPage     = 1200
 	unselectedPerPage = 500

@@ -26,7 +26,7 @@ const maxOpen = 30
 
 // view is the part of the page that a request asks for. Each view is a separate page, so it works without scripts.
 type view struct {
-	Filter  string // words, all of which must be found
+	Filter  string // words that must all be found
 	State   string // choice of a chip; empty for everything
 	Monitor string // key of the one group to show; empty for all
 	Job     string // name of the one job to show; empty for all

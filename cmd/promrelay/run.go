@@ -68,7 +68,7 @@ func run(o runOptions) error {
 	if err != nil {
 		return err
 	}
-	included, _ := fingerprint(o.ConfigFile, cfg.Prometheus.ScrapeConfigFiles) // now, as opening the log may take long
+	included, _ := fingerprint(o.ConfigFile, cfg.Prometheus.ScrapeConfigFiles) // now, because opening the log may take long
 	seen.included = included.included
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()

@@ -100,7 +100,7 @@ func encode(o runtime.Object) ([]byte, error) {
 	return json.MarshalIndent(f, "", "  ")
 }
 
-// readFile reads a file. With an error the sum is zeros, so that the file is written anew.
+// readFile reads a file. With an error the sum is zeros, so that the file is written again.
 func readFile(path string) (o runtime.Object, sum [sha256.Size]byte, err error) {
 	text, err := files.ReadRegular(path, maxBytes)
 	if err != nil {

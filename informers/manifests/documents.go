@@ -26,7 +26,7 @@ import (
 // document is one document of a file, or an item of a list in it.
 type document struct {
 	m    *Directory
-	file *manifest // takes what is found
+	file *manifest // gets the results
 	text []byte    // YAML, after as many empty lines as make its line numbers those of the file
 	path string    // of an item in the text
 }

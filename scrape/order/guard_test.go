@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// model is a guard as a plain map has it: the visible behaviour of a Guard.
+// model is a guard made of a plain map: the visible behaviour of a Guard.
 type model struct {
 	series    map[uint64]*modelSeries // by hash
 	forgotten int64
