@@ -72,7 +72,7 @@ func (w *walker) variable(n *yaml.Node, at place) {
 func (w *walker) url(n *yaml.Node, at place) {
 	u, err := url.Parse(n.Value)
 	if err != nil || n.Value == "" {
-		return // the type refuses an empty port, and no port is allowed
+		return // the type refuses a URL that does not parse, and an empty one means none
 	}
 	schemes := []string{"http", "https"}
 	want := "http:// or https://"
