@@ -1,9 +1,10 @@
-// Package config loads the relay's configuration file. A Prometheus configuration file is one: prometheus/config loads global,
-// scrape_configs, scrape_config_files and remote_write. The relay has blocks of its own beside them: kubernetes, monitors, nodes, manifests,
-// scrape, wal and relay.
+// Package config loads the relay's configuration file. A Prometheus configuration file is also a configuration file of the relay:
+// prometheus/config loads global, scrape_configs, scrape_config_files and remote_write. The relay also has its own blocks: kubernetes,
+// monitors, nodes, manifests, scrape, wal and relay.
 //
-// Promises: every option is honoured, accepted with a warning that names it because it has no effect here, or refused by name. An error names
-// the file and, where the YAML allows it, the line. Not promised: that a directory or a kubeconfig that the file names exists.
+// Promises: every option is honoured, accepted with a warning because it has no effect here, or refused. Warning and refusal name the
+// option. An error names the file and, where the YAML allows it, the line. Not promised: that a directory or a kubeconfig that the file
+// names exists.
 package config
 
 import (
@@ -24,7 +25,7 @@ import (
 	"promrelay/config/redact"
 )
 
-// Config is a configuration that was loaded and is valid. Nobody changes it.
+// Config is a valid configuration that was loaded. Nobody changes it.
 type Config struct {
 	// Prometheus holds Prometheus's own blocks.
 	Prometheus *promconfig.Config
@@ -38,7 +39,7 @@ type Config struct {
 	Scrape        Scrape
 	WAL           WAL
 	Relay         Relay
-	// Warnings name options that have no effect here, and what is likely to be a mistake, in the order of lines.
+	// Warnings are about options that have no effect here, and about likely mistakes, in the order of lines.
 	Warnings []string
 
 	doc      document
@@ -59,17 +60,17 @@ func (c *Config) DestinationLine(i int) int {
 	return 0
 }
 
-// Locate makes a Problem of another room's error about the configuration. It adds the line that the error is probably about, and removes
-// secrets.
+// Locate makes a Problem from another package's error about the configuration. It adds the line that the error is probably about, and
+// removes secrets.
 func (c *Config) Locate(err error) Problem { return c.doc.guess(c.Shown(err).Error()) }
 
-// Shown removes from an error the secrets of the configuration and of the files that it names.
+// Shown returns an error without the secrets of the configuration and of the files that it names.
 func (c *Config) Shown(err error) error {
 	return redact.Of(c.Prometheus, c.ScrapeConfigs, c.Nodes).Error(c.redactor.Error(err))
 }
 
-// Examine returns the warnings and, if files is true, problems of the files that the configuration names, in the order of lines. The latter
-// are warnings, too: another machine may have what this one lacks.
+// Examine returns the warnings and, if files is true, problems of the files that the configuration names, in the order of lines. These
+// problems are warnings, too, because the files may exist on another machine.
 func (c *Config) Examine(files bool) Problems {
 	if !files {
 		return c.warnings
@@ -77,10 +78,10 @@ func (c *Config) Examine(files bool) Problems {
 	return slices.Concat(c.warnings, c.fileProblems()).ordered(c.redactor)
 }
 
-// Empty reports whether the file holds no more than blanks and comments. `{}` is not empty.
+// Empty reports whether the file holds only blanks and comments. `{}` is not empty.
 func (c *Config) Empty() bool { return c.doc.root == nil }
 
-// Notes are hints about a configuration that are no warnings: what they say may well be meant.
+// Notes are hints about a configuration. They are no warnings, because the user may well intend it.
 func (c *Config) Notes() Problems { return c.notes }
 
 // Kubernetes says how the API server is reached.
@@ -96,7 +97,7 @@ type Kubernetes struct {
 // Monitors says which monitors are selected and how they are translated: the fields of PrometheusAgent.spec, and one of ours.
 type Monitors struct {
 	monitoringv1alpha1.PrometheusAgentSpec `json:",inline"`
-	// LastGoodDirectory holds each monitor as it was when it was accepted last, so that a monitor which is then rejected keeps its targets.
+	// LastGoodDirectory holds the last accepted version of each monitor, so that a monitor which is rejected later keeps its targets.
 	// Empty: rejected monitors have no targets.
 	LastGoodDirectory string `json:"lastGoodDirectory"`
 }
@@ -122,7 +123,7 @@ type Nodes struct {
 	ScrapeTimeout  model.Duration `yaml:"scrape_timeout"`
 	// InsecureSkipVerify turns off the check of the kubelets' certificates.
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
-	// BesideMonitors scrapes pages that a monitor scrapes with the same job label, too.
+	// BesideMonitors also scrapes the pages that a monitor scrapes with the same job label.
 	BesideMonitors bool `yaml:"beside_monitors"`
 	// HTTPClientConfig is for the kubelets. By default it has the token and the CA of the pod's service account.
 	HTTPClientConfig config_util.HTTPClientConfig `yaml:",inline"`
@@ -155,7 +156,7 @@ func defaultNodes() Nodes {
 	return Nodes{HTTPClientConfig: http, Kubelet: on, Cadvisor: on, Probes: on, Resource: NodeJob{HonorTimestamps: true}, KubeProxy: kubeProxy}
 }
 
-// UnmarshalYAML sets the defaults first. (With an argument of this type the decoder goes on refusing unknown keys.)
+// UnmarshalYAML sets the defaults first. (With an argument of this type the decoder still refuses unknown keys.)
 func (n *Nodes) UnmarshalYAML(unmarshal func(any) error) error {
 	*n = defaultNodes()
 	type plain Nodes
@@ -166,7 +167,7 @@ func (n *Nodes) UnmarshalYAML(unmarshal func(any) error) error {
 type WAL struct {
 	Dir          string        `yaml:"dir"`
 	MaxBytes     Bytes         `yaml:"max_bytes"`
-	MinFreeBytes Bytes         `yaml:"min_free_bytes"` // negative: no floor
+	MinFreeBytes Bytes         `yaml:"min_free_bytes"` // negative: no minimum
 	SegmentBytes Bytes         `yaml:"segment_bytes"`
 	SyncInterval time.Duration `yaml:"sync_interval"`
 }

@@ -180,7 +180,7 @@ func TestFullFile(t *testing.T) {
 	}
 }
 
-// TestBytes takes sizes as Prometheus and Kubernetes write them, where both mean the same.
+// TestBytes accepts sizes as Prometheus and Kubernetes write them, if both mean the same.
 func TestBytes(t *testing.T) {
 	for text, want := range map[string]Bytes{"8GB": 8 << 30, "8GiB": 8 << 30, "8Gi": 8 << 30, "512Mi": 512 << 20, "1Ti": 1 << 40, "65536Ki": 64 << 20, "67108864": 64 << 20} {
 		c, err := Load([]byte("wal: {max_bytes: "+text+"}\n"), "")
@@ -241,7 +241,7 @@ func TestExternalLabelsOfMonitors(t *testing.T) {
 	}
 }
 
-// TestSecretsOfURLs: no message shows what stands in a URL beside its host and path.
+// TestSecretsOfURLs: no message shows more of a URL than its host and path.
 func TestSecretsOfURLs(t *testing.T) {
 	for text, want := range map[string]string{
 		"http://u:secret@h/api/v1/write?p=secret#secret": "http://h/api/v1/write",

@@ -13,7 +13,7 @@ import (
 
 const serviceAccount = "/var/run/secrets/kubernetes.io/serviceaccount/"
 
-// setDefaults fills in what follows from other blocks.
+// setDefaults sets the defaults that depend on other blocks.
 func (l *loader) setDefaults() {
 	c := l.c
 	source := c.Kubernetes != nil || c.Manifests != nil
@@ -34,7 +34,7 @@ func (l *loader) setDefaults() {
 	}
 }
 
-// setDefaults takes what the block leaves out from global. Written is that block as it stands in the file.
+// setDefaults copies fields that the block leaves out from global. Written is the global block as it is in the file.
 func (m *Monitors) setDefaults(global promconfig.GlobalConfig, written *yaml.Node) {
 	m.selectAll()
 	m.fallBack(global, written)
@@ -49,7 +49,7 @@ func (m *Monitors) setDefaults(global promconfig.GlobalConfig, written *yaml.Nod
 	}
 }
 
-// selectAll makes no selectors at all mean every monitor of every namespace.
+// selectAll selects every monitor of every namespace if the block has no selector at all.
 func (m *Monitors) selectAll() {
 	selectors := []**labelSelector{
 		&m.ServiceMonitorSelector, &m.ServiceMonitorNamespaceSelector, &m.PodMonitorSelector, &m.PodMonitorNamespaceSelector,
@@ -70,7 +70,7 @@ func (n *Nodes) jobs() map[string]*NodeJob {
 	return map[string]*NodeJob{"kubelet": &n.Kubelet, "cadvisor": &n.Cadvisor, "probes": &n.Probes, "resource": &n.Resource, "kube_proxy": &n.KubeProxy}
 }
 
-// setDefaults sets the intervals and timeouts that the block leaves out. Written is the global block as it stands in the file.
+// setDefaults sets the intervals and timeouts that the block leaves out. Written is the global block as it is in the file.
 func (n *Nodes) setDefaults(global promconfig.GlobalConfig, written *yaml.Node) {
 	if n.ScrapeInterval == 0 {
 		n.ScrapeInterval = global.ScrapeInterval
@@ -91,7 +91,7 @@ func (n *Nodes) setDefaults(global promconfig.GlobalConfig, written *yaml.Node) 
 	}
 }
 
-// setCredentials makes the kubelets be reached with the token and the CA of the pod's service account, if it has one.
+// setCredentials sets the token and the CA of the pod's service account for requests to kubelets, if the pod has one.
 func (n *Nodes) setCredentials(inPod bool) {
 	h := &n.HTTPClientConfig
 	own := h.BasicAuth != nil || h.Authorization != nil || h.OAuth2 != nil || h.BearerToken != "" || h.BearerTokenFile != ""
@@ -104,7 +104,7 @@ func (n *Nodes) setCredentials(inPod bool) {
 	h.TLSConfig.InsecureSkipVerify = h.TLSConfig.InsecureSkipVerify || n.InsecureSkipVerify
 }
 
-// complete has Prometheus's types check and complete themselves. Their Validate does both.
+// complete calls Validate of Prometheus's types, which checks and completes them.
 func (n *Nodes) complete(bad bad) {
 	if err := n.HTTPClientConfig.Validate(); err != nil {
 		bad("nodes", "%v", err)

@@ -18,7 +18,7 @@ func loaded(t *testing.T, text string) *Config {
 	return c
 }
 
-// TestSourceOfObjects: a block of monitors or nodes asks for a cluster, and a source of objects that is named asks for monitors.
+// TestSourceOfObjects: a block of monitors or nodes asks for a cluster, and a named source of objects asks for monitors.
 func TestSourceOfObjects(t *testing.T) {
 	for text, want := range map[string][4]bool{ // kubernetes, manifests, monitors, nodes
 		"scrape_configs: []":                      {},

@@ -24,11 +24,11 @@ func RefreshInterval(sd discovery.Config) (time.Duration, bool) {
 	return time.Duration(f.Int()), true
 }
 
-// BadRefreshInterval says what is wrong with the refresh interval of a service discovery; empty for nothing. Prometheus accepts values with
-// which its discoverers panic, some of them in goroutines where nobody can recover.
+// BadRefreshInterval says what is wrong with the refresh interval of a service discovery; empty for nothing. Prometheus accepts values that
+// make its discoverers panic, some of them in goroutines where nobody can recover.
 func BadRefreshInterval(sd discovery.Config) string {
 	every, ok := RefreshInterval(sd)
-	if _, is := sd.(*aws.SDConfig); !ok || is { // 0 means the default of the role there, and nothing less can be said
+	if _, is := sd.(*aws.SDConfig); !ok || is { // for AWS, 0 means the default of the role, and nothing smaller can be written
 		return ""
 	}
 	_, isAzure := sd.(*azure.SDConfig)

@@ -80,7 +80,7 @@ func badCharacter(text []byte) (Problem, bool) {
 	return Problem{}, false
 }
 
-// maxNodes bounds the size of a configuration. What an alias stands for counts each time.
+// maxNodes bounds the number of nodes of a configuration. The nodes behind an alias are counted for each use of it.
 const maxNodes = 1_000_000
 
 var errTooLarge = fmt.Errorf("the file has more than %d values, aliases written out; does an anchor hold an alias to itself?", maxNodes)
@@ -141,7 +141,7 @@ func (d document) moves(keys []string) bool {
 	return slices.ContainsFunc(aliases, func(n *yaml.Node) bool { return !within[n] })
 }
 
-// spelt returns a copy of a tree without aliases: what they stand for is in their places.
+// spelt returns a copy of a tree in which each alias is replaced by its node.
 func spelt(n *yaml.Node) *yaml.Node {
 	out := *resolved(n)
 	out.Anchor = ""
@@ -252,7 +252,7 @@ func (d document) value(path ...string) *yaml.Node {
 	return n
 }
 
-// guess finds the place that an error of Prometheus's loader is about, by the values that it quotes and the keys that it names.
+// guess finds the place of an error of Prometheus's loader in the file, by the values that the error quotes and the keys that it names.
 func (d document) guess(text string) Problem {
 	p := Problem{Text: text}
 	if d.root == nil || len(linesIn(text)) > 0 {

@@ -51,7 +51,7 @@ func TestBadCharacter(t *testing.T) {
 	}
 }
 
-// TestCountable: aliases count each time, and one to itself ends.
+// TestCountable: aliases are counted each time, and an alias to itself ends.
 func TestCountable(t *testing.T) {
 	for text, want := range map[string]int{"a": 1, "[a, b]": 3, "{a: b}": 3, "[&a [x], *a, *a]": 9} {
 		var n yaml.Node

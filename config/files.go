@@ -115,7 +115,7 @@ func readNamed(path string, isDir bool) (text []byte, why string) {
 	return text, ""
 }
 
-// cause takes the path off an error of package os.
+// cause removes the path from an error of package os.
 func cause(err error) error {
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		return p.Err

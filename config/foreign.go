@@ -15,10 +15,10 @@ import (
 )
 
 // Errors of Prometheus's loader and of the YAML decoder have types in two cases: a URL that does not parse, and a value of the wrong type.
-// Everything else they say is text alone, line numbers too. This file reads of it no more than is needed: line numbers, values that may be
-// secret, and the name of a job. (document.guess looks in it for keys and values of the file.)
+// Everything else is only text, also line numbers. This file reads only the necessary parts of that text: line numbers, values that may be
+// secret, and the name of a job. (document.guess searches it for keys and values of the file.)
 
-// readable makes one line for a person of an error of Prometheus's loader or of the YAML decoder. It leaves out values of the wrong type,
+// readable turns an error of Prometheus's loader or of the YAML decoder into one readable line. It leaves out values of the wrong type,
 // which may be secret.
 func readable(err error) error {
 	if u := (*url.Error)(nil); errors.As(err, &u) {
@@ -34,7 +34,7 @@ func readable(err error) error {
 	return errors.New(oneLine(withoutValues(text)))
 }
 
-// caught calls code of others that may panic over what a file holds. It returns a panic as errPanic.
+// caught calls other people's code, which may panic because of the content of a file. It returns a panic as errPanic.
 func caught(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -44,7 +44,7 @@ func caught(f func() error) (err error) {
 	return f()
 }
 
-// isWrongType reports whether a value is of another type than its key wants.
+// isWrongType reports whether a value has a different type than its key requires.
 func isWrongType(err error) bool {
 	return errors.As(err, new(*yaml.TypeError)) || errors.As(err, new(*json.UnmarshalTypeError))
 }
@@ -60,7 +60,7 @@ func oneLine(text string) string {
 	return strings.Join(out, "; ")
 }
 
-// linesIn are the numbers of lines that a text speaks of, each as "line 7: ".
+// linesIn returns the line numbers that a text mentions, each as "line 7: ".
 func linesIn(text string) (out []int) {
 	for {
 		_, after, ok := strings.Cut(text, "line ")
@@ -75,7 +75,7 @@ func linesIn(text string) (out []int) {
 	}
 }
 
-// withoutQuoted puts three dots in the place of what a text quotes.
+// withoutQuoted replaces quoted parts of a text with three dots.
 func withoutQuoted(text string) string {
 	var b strings.Builder
 	for {
@@ -126,8 +126,8 @@ func withoutJob(text string) string {
 	return before + after[len(job):]
 }
 
-// covers reports whether the mistakes, or others that are known, include an error of Prometheus's loader. It compares lines where the error
-// has lines, else texts: then the error comes from a type that reads itself, and the walk has had the same one.
+// covers reports whether the mistakes, or others that are known, include an error of Prometheus's loader. It compares lines if the error
+// has lines. Otherwise it compares texts: then the error comes from a type with its own decoder, and the walk has found the same error.
 func (w *walker) covers(err error, others Problems) bool {
 	if errors.Is(err, errPanic) {
 		return len(w.mistakes) > 0
@@ -142,7 +142,7 @@ func (w *walker) covers(err error, others Problems) bool {
 		}
 		return true
 	}
-	if strings.HasPrefix(text, "found multiple") || strings.HasPrefix(text, "empty or null ") { // the walk puts these in other words
+	if strings.HasPrefix(text, "found multiple") || strings.HasPrefix(text, "empty or null ") { // the walk words these differently
 		return len(w.mistakes)+len(others) > 0
 	}
 	return slices.ContainsFunc(w.mistakes, func(p Problem) bool { return strings.Contains(p.Text, text) })

@@ -118,7 +118,7 @@ func TestWithoutJob(t *testing.T) {
 	}
 }
 
-// TestCaught: a panic of others is an error that can be told from theirs.
+// TestCaught: a panic of other people's code is an error that differs from that code's own errors.
 func TestCaught(t *testing.T) {
 	theirs := errors.New("no")
 	for name, c := range map[string]struct {

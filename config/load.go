@@ -47,7 +47,7 @@ func (l *loader) warn(line int, format string, args ...any) {
 	l.warnings = append(l.warnings, Problem{Line: line, Text: fmt.Sprintf(format, args...)})
 }
 
-// FileError is what is wrong with a configuration file.
+// FileError holds the problems of a configuration file.
 type FileError struct {
 	Path string
 	Err  error // Problems, mostly
@@ -65,7 +65,7 @@ func (e *FileError) Examine(files bool) Problems {
 
 func (e *FileError) Error() string { return e.Path + ": " + e.Err.Error() }
 
-// Unwrap returns what is wrong.
+// Unwrap returns the problems.
 func (e *FileError) Unwrap() error { return e.Err }
 
 // LoadFile reads the configuration file at path. Relative paths in it start at its directory. If the file can be read and is not valid, the
@@ -91,7 +91,7 @@ func Load(text []byte, dir string) (*Config, error) {
 	return c, nil
 }
 
-// read is Load. It also returns, with an error, what it could read.
+// read is Load. With an error, it also returns the parts that it could read.
 func read(text []byte, dir string) (*Config, error) {
 	doc, err := parse(text)
 	if err != nil {
@@ -123,7 +123,8 @@ func read(text []byte, dir string) (*Config, error) {
 // result returns the configuration, and all mistakes in it as the error.
 func (l *loader) result() (*Config, error) {
 	c := l.c
-	// Short secrets are left out, because they occur within words of messages. No message of this package quotes the value of a secret key.
+	// Short secrets are left out, because they may occur inside words of messages. No message of this package quotes the value of a secret
+	// key.
 	c.redactor = redact.New(slices.DeleteFunc(l.secrets, func(s string) bool { return len(s) < 8 })...)
 	problems := slices.Concat(l.problems, l.walker.mistakes, l.walker.findings).ordered(c.redactor)
 	c.named = slices.Concat(l.walker.files, l.files)
@@ -135,8 +136,8 @@ func (l *loader) result() (*Config, error) {
 	return c, nil
 }
 
-// walkBlocks finds mistakes by comparing the blocks with the types that they are for. It skips this for Prometheus's blocks if its loader has
-// accepted them.
+// walkBlocks finds mistakes by comparing the blocks with their types. It skips this for Prometheus's blocks if its loader has accepted
+// them.
 func (l *loader) walkBlocks(accepted bool) {
 	if l.doc.root == nil {
 		return
@@ -169,7 +170,7 @@ func (l *loader) walkBlocks(accepted bool) {
 	}
 }
 
-// topSuggestion suggests a key of the top of the file that may have been meant.
+// topSuggestion suggests a top-level key that the user may have meant.
 func topSuggestion(key string) string {
 	known := append(slices.Clone(prometheusKeys), ownKeys...)
 	if s := Suggest(key, slices.Clone(known)); s != "" {

@@ -27,7 +27,7 @@ var (
 	scrapeType      = reflect.TypeFor[promconfig.ScrapeConfig]()
 )
 
-// look finds values that their type accepts and that can never work, and notes the files that are named. It returns true, because its
+// look finds values that their type accepts but that can never work. It also notes the names of files. It returns true, because its
 // findings are no reason to stop the walk.
 func (w *walker) look(n *yaml.Node, t reflect.Type, at place) bool {
 	switch {
@@ -54,10 +54,10 @@ func (w *walker) look(n *yaml.Node, t reflect.Type, at place) bool {
 	return true
 }
 
-// variable matches a value that is a variable of the environment and nothing else. Names of capture groups are mostly numbers.
+// variable matches a value that consists of one environment variable. Names of capture groups are mostly numbers.
 var variable = regexp.MustCompile(`^\$(\{[A-Za-z_]\w*\}|[A-Z_][A-Z0-9_]*)$`)
 
-// variable warns of a variable where none is expanded. It does not show the value, which may be a secret.
+// variable warns of a variable in a place where variables are not expanded. It does not show the value, which may be a secret.
 func (w *walker) variable(n *yaml.Node, at place) {
 	labels := strings.HasPrefix(at.text, "global.external_labels.") || strings.HasPrefix(at.text, "monitors.externalLabels.")
 	if labels || at.key == "replacement" || !variable.MatchString(n.Value) {
@@ -72,7 +72,7 @@ func (w *walker) variable(n *yaml.Node, at place) {
 func (w *walker) url(n *yaml.Node, at place) {
 	u, err := url.Parse(n.Value)
 	if err != nil || n.Value == "" {
-		return // its type refuses the one, and the other means none
+		return // the type refuses a URL that does not parse, and an empty one means none
 	}
 	schemes := []string{"http", "https"}
 	want := "http:// or https://"
@@ -155,7 +155,7 @@ func staticTargets(job *yaml.Node) (out []*yaml.Node) {
 	return out
 }
 
-// job checks what the URLs of a job's targets are made of, unless relabelling may change it.
+// job checks the parts of the URLs of a job's targets, unless relabelling may change them.
 func (w *walker) job(n *yaml.Node, at place) {
 	if rules := find(n, "relabel_configs"); rules != nil && len(rules.Content) > 0 {
 		return

@@ -381,7 +381,7 @@ remote_write:
 	}
 }
 
-// TestNotes: a relay of a cluster whose series bear no label of it is told of, and not warned.
+// TestNotes: if no label of the series names the cluster, there is a note and no warning.
 func TestNotes(t *testing.T) {
 	for text, want := range map[string]string{
 		"monitors: {}\n": "no external_labels: series of several clusters cannot be told apart; set global.external_labels, such as {cluster: NAME}",

@@ -19,7 +19,8 @@ import (
 
 var monitorsType = reflect.TypeFor[Monitors]()
 
-// serverFields are the fields of Prometheus.spec that PrometheusAgent.spec lacks. They are about what an agent does not do.
+// serverFields are the fields of Prometheus.spec that PrometheusAgent.spec does not have. They configure features that an agent does not
+// have.
 var serverFields = func() []string {
 	server, agent := keysOf(reflect.TypeFor[monitoringv1.PrometheusSpec](), jsonTags), keysOf(monitorsType, jsonTags)
 	return slices.DeleteFunc(names(server), func(name string) bool { return agent.find(name) != nil })
@@ -40,7 +41,7 @@ var monitorFields = []string{
 	"lastGoodDirectory", // ours
 }
 
-// instead are fields of PrometheusAgent.spec for which the file has something else.
+// instead holds fields of PrometheusAgent.spec that have a replacement in the file.
 var instead = map[string]string{
 	"additionalScrapeConfigs":     "write its jobs as scrape_configs",
 	"remoteWrite":                 "write remote_write",
@@ -75,7 +76,7 @@ func (l *loader) warnIdleFields() {
 	}
 }
 
-// fallBack takes limits and schemes that the block leaves out from global. Written is that block as it stands in the file.
+// fallBack copies limits and schemes that the block leaves out from global. Written is the global block as it is in the file.
 func (m *Monitors) fallBack(global promconfig.GlobalConfig, written *yaml.Node) {
 	has := func(key string) bool { n := find(written, key); return n != nil && !isNull(n) }
 	number := func(key string, to **int64, n uint) {
@@ -155,7 +156,7 @@ func (l *loader) warnUnset(path ...string) {
 	}
 }
 
-// addExternalLabels adds those of the monitors block to the global ones.
+// addExternalLabels adds the external labels of the monitors block to the global ones.
 func (l *loader) addExternalLabels() {
 	c, bad := l.c, l.refuse
 	if c.Monitors == nil || len(c.Monitors.ExternalLabels) == 0 {

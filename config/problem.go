@@ -17,7 +17,7 @@ type Problem struct {
 	Line int
 	// Text says what is wrong, without secrets.
 	Text string
-	// Weight is written before the text, unless it is Mistake.
+	// Weight is shown before the text, unless it is Mistake.
 	Weight Weight
 }
 
@@ -61,7 +61,7 @@ func (p Problems) Strings() []string {
 	return out
 }
 
-// Weighing returns the problems with another weight.
+// Weighing returns the problems with the given weight.
 func (p Problems) Weighing(w Weight) Problems {
 	out := slices.Clone(p)
 	for i := range out {

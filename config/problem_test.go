@@ -7,7 +7,7 @@ import (
 	"promrelay/config/redact"
 )
 
-// TestProblems: they are told in the order of files and lines, each once and in one line, without secrets.
+// TestProblems: they are in the order of files and lines, each once and in one line, without secrets.
 func TestProblems(t *testing.T) {
 	p := Problems{
 		{Line: 9, Text: "last"},
@@ -85,7 +85,7 @@ func TestDestinationID(t *testing.T) {
 	}
 }
 
-// TestLinesOfBlocks: other rooms name keys and destinations, and get their lines.
+// TestLinesOfBlocks: other packages name keys and destinations, and get their lines.
 func TestLinesOfBlocks(t *testing.T) {
 	c := loaded(t, "remote_write:\n- url: http://a/\n- url: http://b/\nwal:\n  max_bytes: 1GB\n")
 	if got := []int{c.DestinationLine(0), c.DestinationLine(1), c.DestinationLine(2), c.Line("wal.max_bytes"), c.Line("wal.dir"), c.Line("nodes")}; !slices.Equal(got, []int{2, 3, 0, 5, 4, 0}) {

@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// accept keeps the blocks that Prometheus's loader has accepted. Whether they are valid, only that loader decides.
+// accept keeps the blocks that Prometheus's loader has accepted. Only that loader decides whether they are valid.
 func (l *loader) accept(cfg *promconfig.Config) {
 	l.c.Prometheus = cfg
 	cfg.SetDirectory(l.dir)
@@ -22,7 +22,7 @@ func (l *loader) accept(cfg *promconfig.Config) {
 	l.scrapeFiles(cfg)
 }
 
-// explain finds the mistakes for which Prometheus's loader refuses its blocks, with their lines.
+// explain finds the mistakes that make Prometheus's loader refuse its blocks, with their lines.
 func (l *loader) explain(err error) {
 	w := &l.walker
 	w.trusting = false
@@ -67,7 +67,8 @@ func (l *loader) global() *promconfig.GlobalConfig {
 	return &global
 }
 
-// jobs finds mistakes of scrape configurations that depend on global or on other jobs. First holds the places of names so far.
+// jobs finds mistakes of scrape configurations that depend on global or on other jobs. First holds the place where each name
+// was seen first.
 func (l *loader) jobs(w *walker, list *yaml.Node, global promconfig.GlobalConfig, first map[string]string) {
 	if list = resolved(list); list == nil || list.Kind != yaml.SequenceNode {
 		return
@@ -244,7 +245,7 @@ func newDestination(rw *promconfig.RemoteWriteConfig, node *yaml.Node) Destinati
 	return d
 }
 
-// setPaths makes paths of the relay's own blocks start at the directory of the file.
+// setPaths makes relative paths in the relay's own blocks start at the directory of the file.
 func (c *Config) setPaths(dir string) {
 	join := func(p *string) { *p = config_util.JoinDir(dir, *p) }
 	if c.Kubernetes != nil {

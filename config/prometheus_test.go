@@ -26,11 +26,11 @@ func prometheusFiles(t *testing.T) []string {
 	return paths
 }
 
-// beyond are begins and parts of what the relay refuses and Prometheus takes.
+// beyond holds beginnings and parts of the messages about files that the relay refuses and Prometheus accepts.
 var beyond = []string{"is refused: ", "a URL must begin with http", "is no port"}
 
 // TestAsPrometheus: what Prometheus refuses is refused, each mistake with its line and the job or destination that it is in; what it
-// takes is taken, but for what the relay refuses in addition.
+// accepts is accepted, except what the relay refuses in addition.
 func TestAsPrometheus(t *testing.T) {
 	bad := 0
 	for _, path := range prometheusFiles(t) {
@@ -75,7 +75,7 @@ func TestAsPrometheus(t *testing.T) {
 	}
 }
 
-// placed tells whether a text begins with a place in the file.
+// placed reports whether a text begins with a place in the file.
 func placed(text string) bool {
 	for _, begin := range append(slices.Clone(prometheusKeys), "unknown key ", "key ") {
 		if strings.HasPrefix(text, begin) {

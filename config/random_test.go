@@ -90,7 +90,7 @@ func plant(n *yaml.Node) {
 func TestRandomMistakes(t *testing.T) {
 	dir := filepath.Dir(prometheusFiles(t)[0])
 	bases := []string{"conf.good.yml", "roundtrip.good.yml"}
-	seeds := []int{998, 1383, 1463, 2409, 3086, 3272, 3615, 3677} // of which nobody had told the line
+	seeds := []int{998, 1383, 1463, 2409, 3086, 3272, 3615, 3677} // the line was missing for these once
 	more := 300
 	if testing.Short() {
 		more = 50
@@ -150,7 +150,7 @@ func verdictOfPrometheus(text, dir string) (err error) {
 	return err
 }
 
-// also are what the relay refuses beside what Prometheus does, as parts of messages.
+// also holds parts of messages about mistakes that only the relay refuses.
 var also = append(slices.Clone(beyond), "refresh_interval: ", "another one has the same name or URL", "is no name of a header", "no header may have", "want a port", "want http or https", "unknown key \"hunter\"")
 
 func compareVerdicts(t *testing.T, seed int, theirs, ours error) {

@@ -6,8 +6,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// poison reports whether Prometheus's loader must not see a regex. "null" and "~" in quotes pass its own decoder by, and replace the regular
-// expression that is the default of all rules in the process.
+// poison reports whether Prometheus's loader must not see a regex. "null" and "~" in quotes bypass its own decoder, and replace the default
+// regular expression of all rules in the process.
 func poison(n *yaml.Node) bool {
 	return n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 && (n.Value == "null" || n.Value == "~")
 }

@@ -22,7 +22,7 @@ const (
 	scalar
 	list
 	mapping
-	whole // the type reads itself, and its fields do not say how
+	whole // the type has its own decoder, and its fields do not say what it reads
 )
 
 // tags are the struct tags that name keys: yaml, or json for the blocks that are fields of CRDs.
@@ -41,7 +41,7 @@ type keys struct {
 
 var (
 	configsType = reflect.TypeFor[discovery.Configs]()
-	// substitutes are types with the fields of others which read themselves.
+	// substitutes are types with the same fields as types that have their own decoder.
 	substitutes = map[reflect.Type]reflect.Type{
 		reflect.TypeFor[targetgroup.Group](): reflect.TypeFor[staticGroup](),
 		reflect.TypeFor[labels.Labels]():     reflect.TypeFor[map[string]string](),
@@ -73,7 +73,7 @@ func pointed(t reflect.Type) reflect.Type {
 	return t
 }
 
-// readsItself reports whether a type has code of its own to read YAML or JSON.
+// readsItself reports whether a type has its own decoder for YAML or JSON.
 func readsItself(t reflect.Type, by tags) bool {
 	p := reflect.PointerTo(t)
 	if p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
@@ -87,7 +87,8 @@ func readsItself(t reflect.Type, by tags) bool {
 	}]())
 }
 
-// shapeOf returns the shape that a type expects. A struct with keys is a mapping even if it reads itself: it does so to set defaults.
+// shapeOf returns the shape that a type expects. A struct with keys is a mapping even if it has its own decoder, because that only sets
+// defaults.
 func shapeOf(t reflect.Type, by tags) shape {
 	switch t.Kind() {
 	case reflect.Interface:
@@ -134,7 +135,7 @@ func keysOf(t reflect.Type, by tags) keys {
 
 func findKeys(t reflect.Type, by tags) keys {
 	k := keys{of: map[string]reflect.Type{}}
-	untagged := !readsItself(t, by) // a URL that reads itself has no keys, though it has fields
+	untagged := !readsItself(t, by) // a URL has its own decoder, and no keys although it has fields
 	for i := range t.NumField() {
 		k.add(t.Field(i), by, untagged)
 	}
@@ -182,8 +183,8 @@ func (k keys) find(name string) reflect.Type {
 	return k.rest
 }
 
-// Suggest returns an end of a sentence that names the known word nearest to key. If none is near, it names all of them if they are few, else
-// it is empty. It sorts known.
+// Suggest returns the end of a sentence, which names the known word nearest to key. If no word is near, it names all words if they are few,
+// and otherwise it is empty. It sorts known.
 func Suggest(key string, known []string) string {
 	best, least := "", min(4, len(key)/2+2)
 	slices.Sort(known)

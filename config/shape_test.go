@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestKeysOf: the keys of a type are what its decoder takes.
+// TestKeysOf: the keys of a type are those that its decoder accepts.
 func TestKeysOf(t *testing.T) {
 	for name, c := range map[string]struct {
 		of      reflect.Type
@@ -65,7 +65,7 @@ func TestShapeOf(t *testing.T) {
 	}
 }
 
-// TestOwnBlocksReadWhatTheyHave: each key that keysOf finds in a block of the relay's own is taken by its decoder, in strict mode.
+// TestOwnBlocksReadWhatTheyHave: the decoder of each of the relay's own blocks accepts each key that keysOf finds, in strict mode.
 func TestOwnBlocksReadWhatTheyHave(t *testing.T) {
 	blocks := keysOf(reflect.TypeFor[own](), yamlTags)
 	if got := names(blocks); len(got) != len(ownKeys) {

@@ -31,7 +31,7 @@ var meaningless = []struct {
 	{"remote_write.*.failed_request_logging", "refused requests are logged in any case"},
 }
 
-// refused are blocks that are refused because a user would miss what they do.
+// refused are blocks that are refused because a user would miss their function.
 var refused = map[string]string{
 	"alerting":    "the relay sends no alerts",
 	"rule_files":  "the relay evaluates no rules",
@@ -50,15 +50,15 @@ func (l *loader) warnMeaningless() {
 	}
 }
 
-// bad notes what is wrong with the value of a key, which its path names.
+// bad notes a mistake in the value of the key at a path.
 type bad func(path, format string, args ...any)
 
-// refuse notes what is wrong with the value of a key.
+// refuse notes a mistake in the value of a key.
 func (l *loader) refuse(path, format string, args ...any) {
 	l.problem(l.doc.line(strings.Split(path, ".")...), "%s: %s", path, fmt.Sprintf(format, args...))
 }
 
-// validate finds what is wrong with a configuration that has its defaults. It changes nothing.
+// validate finds the mistakes of a configuration that has its defaults. It changes nothing.
 func (l *loader) validate() {
 	c, bad := l.c, bad(l.refuse)
 	c.validateSources(bad)

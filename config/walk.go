@@ -18,14 +18,15 @@ import (
 	"promrelay/config/redact"
 )
 
-// walker compares the YAML of a file with the types that it is for. It finds all mistakes, while the decoders stop at the first, and their
-// lines, which most errors of decoders lack.
+// walker compares the YAML of a file with its Go types. It finds all mistakes and their lines. The decoders stop at the first mistake, and
+// most of their errors have no line.
 type walker struct {
 	file string // "" for the configuration file
 	dir  string // where relative paths in it start
 	// trusting is set if the decoders have accepted the file. Then only what they do not check is checked.
 	trusting bool
-	// mistakes are what the types refuse. In Prometheus's blocks they count only if Prometheus's loader refuses the file, to say where.
+	// mistakes are values that the types refuse. In Prometheus's blocks they are used only if Prometheus's loader refuses the file, to show
+	// where.
 	mistakes Problems
 	// findings are values that the types accept and that can never work.
 	findings Problems
@@ -198,7 +199,7 @@ func names(k keys) (out []string) {
 	return out
 }
 
-// decode has the type itself read the node, since types that read themselves check what they hold.
+// decode makes the type itself read the node, because types with their own decoder check their content.
 func (w *walker) decode(n *yaml.Node, t reflect.Type, at place) bool {
 	if t.Kind() == reflect.Struct && !readsItself(t, at.by) && shapeOf(t, at.by) == mapping || t.Kind() == reflect.Map || t == monitorsType {
 		return true
@@ -243,8 +244,8 @@ func (w *walker) decode(n *yaml.Node, t reflect.Type, at place) bool {
 	return false
 }
 
-// decodeRest decodes a destination or a job without the keys that have mistakes, to find mistakes in the other keys. The decoder stops at the
-// first one. Keys that must be there get a good value.
+// decodeRest decodes a destination or a job without the keys that have mistakes, to find mistakes in the other keys. The decoder stops at
+// the first one. Required keys get a valid value.
 func (w *walker) decodeRest(n *yaml.Node, t reflect.Type, at place) {
 	rest := *n
 	rest.Content = nil
@@ -291,7 +292,7 @@ func decodeAs(n *yaml.Node, out any, by tags) error {
 	return json.Unmarshal(text, out)
 }
 
-// mentioned finds the key, in a mapping or below it, that a text names first. It returns the mapping itself if there is none.
+// mentioned finds the key in or below a mapping that a text names first. It returns the mapping itself if there is none.
 func mentioned(n *yaml.Node, text string) *yaml.Node {
 	best, first := n, len(text)
 	var look func(*yaml.Node)
@@ -337,7 +338,7 @@ func indexWord(text, word string) int {
 	return -1
 }
 
-// kindOf says what kind of node it is. It leaves out the value, which may be secret.
+// kindOf names the kind of a node. It leaves out the value, which may be secret.
 func kindOf(n *yaml.Node) string {
 	switch resolved(n).Kind {
 	case yaml.MappingNode:
@@ -348,7 +349,7 @@ func kindOf(n *yaml.Node) string {
 	return "a single value"
 }
 
-// wanted says what a type wants.
+// wanted names the kind of value that a type expects.
 func wanted(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[model.Duration](), reflect.TypeFor[time.Duration](), reflect.TypeFor[monitoringv1.Duration](), reflect.TypeFor[monitoringv1.NonEmptyDuration](), reflect.TypeFor[monitoringv1.GoDuration]():

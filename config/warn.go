@@ -6,7 +6,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// warnAll warns of what is accepted and is likely to be a mistake. It reads the text of the file, so it works beside mistakes, too.
+// warnAll warns of accepted settings that are likely to be a mistake. It reads the text of the file, so it also works if the file has
+// mistakes.
 func (l *loader) warnAll() {
 	l.warnMeaningless()
 	l.warnEmpty()
@@ -38,7 +39,7 @@ func (l *loader) warnIdleJobs() {
 	}
 }
 
-// warnEmpty warns of blocks that would turn something on and have no value. To YAML it is as if the key were not there.
+// warnEmpty warns of blocks that would turn something on but have no value. YAML treats them as if the key were missing.
 func (l *loader) warnEmpty() {
 	c := l.c
 	for _, block := range []struct {
@@ -61,8 +62,8 @@ var selectorsOf = []struct{ name, kind string }{
 	{"serviceMonitor", "ServiceMonitor"}, {"podMonitor", "PodMonitor"}, {"probe", "Probe"}, {"scrapeConfig", "ScrapeConfig"},
 }
 
-// warnSelectors warns of selectors that are left out while others are given. By the operator's rule such a selector selects nothing, which
-// few expect who narrow one kind. There is no warning for a selector that is written, even as `probeSelector: null`.
+// warnSelectors warns of selectors that are left out while others are given. By the operator's rule such a selector selects nothing. Few
+// users expect that when they narrow one kind. There is no warning for a selector that is written, even as `probeSelector: null`.
 func (l *loader) warnSelectors() {
 	block := resolved(find(l.doc.root, "monitors"))
 	said := func(key string) bool { return find(block, key) != nil }
@@ -118,7 +119,8 @@ func listed(names []string, word string) string {
 	return strings.Join(names[:last], ", ") + " " + word + " " + names[last]
 }
 
-// noteLabels notes that series cannot be told from those of other clusters. It is no warning, because one cluster needs no such label.
+// noteLabels notes that nothing distinguishes the series from those of other clusters. It is no warning, because one cluster needs no such
+// label.
 func (l *loader) noteLabels() {
 	if l.c.Monitors == nil && l.c.Nodes == nil {
 		return

@@ -28,7 +28,8 @@ import (
 	"promrelay/informers/objects"
 )
 
-// apiServer is as much of an API server as a Cluster asks for. It takes objects as they are, whatever a CRD would say.
+// apiServer is the part of an API server that a Cluster needs. It accepts all objects, even if a CRD would refuse
+// them.
 type apiServer struct {
 	t       *testing.T
 	url     string
@@ -40,12 +41,12 @@ type apiServer struct {
 	changes []apiChange
 	changed chan struct{}             // closed when something has
 	errs    map[string]error          // of requests, by resource
-	behind  map[string]bool           // Secrets that its cache has not heard of
+	behind  map[string]bool           // Secrets that are not in its cache yet
 	asked   map[string]map[string]int // how often, by resource and verb
 	events  []*eventsv1.Event
 }
 
-// apiChange is what a watch tells.
+// apiChange is an event of a watch.
 type apiChange struct {
 	version  int
 	resource string
@@ -115,7 +116,7 @@ func (s *apiServer) remove(resource, key string) {
 	s.changeLocked(resource, "DELETED", o)
 }
 
-// changeLocked tells watches of a change. The object is copied: it is written while others read it.
+// changeLocked sends a change to the watches. It copies the object, because it may be written while others read it.
 func (s *apiServer) changeLocked(resource, kind string, o map[string]any) {
 	s.version++
 	o["metadata"].(map[string]any)["resourceVersion"] = strconv.Itoa(s.version)
@@ -134,7 +135,7 @@ func jsonOf(o map[string]any) map[string]any {
 	return out
 }
 
-// fails answers requests about a resource with an error from now on, and ends its watches; nil for none.
+// fails answers requests about a resource with an error from now on, and ends its watches. Nil means no error.
 func (s *apiServer) fails(resource string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,15 +144,15 @@ func (s *apiServer) fails(resource string, err error) {
 	s.changed = make(chan struct{})
 }
 
-// count tells how often a resource was listed, and watched.
+// count returns how often a resource was listed, and watched.
 func (s *apiServer) count(resource string) (lists, watches int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.asked[resource]["list"], s.asked[resource]["watch"]
 }
 
-// told are the notes of the events that were written.
-func (s *apiServer) told() (out []string) {
+// eventNotes returns the notes of the events that were written.
+func (s *apiServer) eventNotes() (out []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.events {
@@ -252,7 +253,7 @@ func (s *apiServer) listOrWatch(w http.ResponseWriter, r *http.Request, of *obje
 
 func kindOf(r *objects.Resource) string { return reflect.TypeOf(r.Example).Elem().Name() }
 
-// stream tells of all objects, and ends with a bookmark.
+// stream sends all objects, and ends with a bookmark.
 func (s *apiServer) stream(w http.ResponseWriter, of *objects.Resource) (version int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -267,7 +268,7 @@ func (s *apiServer) stream(w http.ResponseWriter, of *objects.Resource) (version
 	return s.version
 }
 
-// watch tells of changes until the client goes, or the resource fails.
+// watch sends changes until the client goes, or the resource fails.
 func (s *apiServer) watch(w http.ResponseWriter, r *http.Request, of *objects.Resource, since int) {
 	w.Header().Set("Content-Type", "application/json")
 	e := json.NewEncoder(w)

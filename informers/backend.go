@@ -10,26 +10,26 @@ import (
 	"promrelay/targets"
 )
 
-// Backend is where objects come from: an API server or a directory of manifests. Its methods may be called at the same time.
+// Backend is where objects come from: an API server or a directory of manifests. Its methods are safe for concurrent use.
 type Backend interface {
-	// ListWatch lists and watches a resource in a namespace, in all of them with "".
+	// ListWatch lists and watches a resource in a namespace; "" means all namespaces.
 	ListWatch(r *objects.Resource, namespace string) cache.ListerWatcher
-	// Serves tells whether the resource exists at all. It does not wait for a server that does not answer.
+	// Serves reports whether the resource exists at all. It does not wait for a server that does not answer.
 	Serves(ctx context.Context, r *objects.Resource) (bool, error)
 	// Read returns the values of a Secret or ConfigMap by key, nil if there is none. They may come from a cache that lags behind by a
 	// moment, unless fresh is set. The map is the caller's.
 	Read(ctx context.Context, ref targets.Ref, fresh bool) (map[string][]byte, error)
-	// Rejected tells the users of a monitor that it was rejected, where there is a way to do so. It does not wait.
+	// Rejected reports to the users of a monitor that it was rejected, if there is a way to do so. It does not wait.
 	Rejected(monitor corev1.ObjectReference, reason string)
-	// Namespaces returns the namespaces that can be read, none for all, and the relay's own.
+	// Namespaces returns the namespaces that can be read (none means all) and the relay's own.
 	Namespaces() (only []string, home string)
 	// Run does what the backend does by itself, until ctx ends.
 	Run(ctx context.Context) error
 }
 
-// directory is a Backend that knows all of its objects at once, and who wrote them: a directory of manifests.
+// directory is the Backend of a directory of manifests. It knows all of its objects at once, and who wrote them.
 type directory interface {
-	// Has tells whether there is an object.
+	// Has reports whether there is an object.
 	Has(resource, key string) bool
 	// UnknownFields returns a sentence for each unknown field of an object.
 	UnknownFields(r *objects.Resource, key string) []string
@@ -41,5 +41,5 @@ func (p *parts) directory() directory {
 	return dir
 }
 
-// isDirectory tells whether objects come from a directory of manifests.
+// isDirectory reports whether objects come from a directory of manifests.
 func (p *parts) isDirectory() bool { return p.directory() != nil }

@@ -30,7 +30,7 @@ func (w *worker) compileGuarded(owner targets.Owner) (needy []*targets.Job) {
 	return nil
 }
 
-// compile replaces the jobs of a monitor by those of its present state. It returns the jobs that need groups.
+// compile replaces the jobs of a monitor with those of its present state. It returns the jobs that need groups.
 func (w *worker) compile(owner targets.Owner) (needy []*targets.Job) {
 	obj, ok, err := w.watched[objects.OfKind(owner.Kind).Name].GetByKey(owner.Namespace + "/" + owner.Name)
 	if !ok || err != nil || w.state.settings == nil {
@@ -60,7 +60,8 @@ func (w *worker) compile(owner targets.Owner) (needy []*targets.Job) {
 	return w.replace(owner, jobs)
 }
 
-// judge compiles a selected monitor, and sets next to its state. Pending means that its jobs are not known yet.
+// judge compiles a selected monitor, and stores its state in next. Pending means that its jobs are not known
+// yet.
 func (w *worker) judge(owner targets.Owner, obj any, old, next *monitorState) (jobs []*targets.Job, pending bool) {
 	r := targets.Result{}
 	if u, ok := obj.(*objects.Undecoded); ok {

@@ -1,12 +1,11 @@
 // Package informers finds targets. It watches an API server, or a directory of manifests, through client-go's informers: one for each
-// resource, however many monitors there are. It has package targets compile monitors, has Prometheus's own discoverers make target
-// groups of objects, and hands the changes of targets on. It is one worker: keys of objects in, changes of targets out. Its sub-packages
-// know where objects come from (cluster, manifests), which kinds there are (objects), what other service discovery finds (sd), and the
-// last good versions of monitors (lastgood).
+// resource, however many monitors there are. Package targets compiles the monitors, and Prometheus's own discoverers make target groups of
+// objects. One worker does all this: keys of objects in, changes of targets out. Its sub-packages know where objects come from (cluster,
+// manifests), which kinds there are (objects), what other service discovery finds (sd), and the last good versions of monitors (lastgood).
 //
-// Promises: a change costs what it touches; an API server that is away changes nothing; a kind whose CRD is not installed is off until it
-// is; a monitor that does not decode is rejected alone; Secrets and ConfigMaps are read by name, never listed. Not promised: that each
-// change is handed on by itself; changes that come together are worked off together.
+// Promises: the cost of a change depends only on what it touches; an unreachable API server changes nothing; a kind is off until its CRD is
+// installed; a monitor that does not decode is rejected alone; Secrets and ConfigMaps are read by name, never listed. Not promised: that
+// each change is passed on separately; changes that come together are handled together.
 package informers
 
 import (
@@ -38,7 +37,7 @@ type Options struct {
 	Registerer prometheus.Registerer // nil means none
 }
 
-// Discovery finds targets as the cluster and the configuration say. Its worker changes what is known; its methods read that.
+// Discovery finds the targets that the cluster and the configuration describe. Its worker changes the state; its methods read it.
 type Discovery struct {
 	*parts
 	worker  *worker
@@ -71,7 +70,7 @@ type state struct {
 	byRef    map[targets.Ref]map[targets.Owner]bool // monitors by the Secrets and ConfigMaps that they name
 	blocks   map[targets.Owner]bool                 // owners that are not monitors
 
-	batches atomic.Uint64 // how many batches of changes were worked off; not guarded by mu
+	batches atomic.Uint64 // how many batches of changes were handled; not guarded by mu
 }
 
 // New returns a Discovery that finds nothing until Apply and Run.
@@ -119,7 +118,7 @@ func (d *Discovery) Apply(c *config.Config) error {
 	return err
 }
 
-// Prepare compiles a configuration, and changes nothing. Commit then makes it take effect soon.
+// Prepare compiles a configuration, and changes nothing. Commit then puts it in force soon.
 func (d *Discovery) Prepare(c *config.Config) (commit func(), err error) {
 	p, err := newPlan(c, d.home())
 	if err != nil {
@@ -131,7 +130,7 @@ func (d *Discovery) Prepare(c *config.Config) (commit func(), err error) {
 	return func() { d.inbox.plan(p) }, nil
 }
 
-// Check returns what is wrong with a configuration, as far as discovery goes.
+// Check returns the errors of a configuration that concern discovery.
 func Check(c *config.Config) error {
 	_, err := newPlan(c, "")
 	return err
@@ -145,7 +144,7 @@ func (d *Discovery) home() string {
 	return home
 }
 
-// Hurry has the Secrets and ConfigMaps of a target's monitor read soon: the target refused what they hold.
+// Hurry requests an early read of the Secrets and ConfigMaps of a target's monitor, because the target refused their values.
 func (d *Discovery) Hurry(t *targets.Target) {
 	d.state.mu.RLock()
 	defer d.state.mu.RUnlock()
@@ -157,7 +156,7 @@ func (d *Discovery) Hurry(t *targets.Target) {
 }
 
 // Run finds targets until ctx ends. It returns an error that ends discovery. Sink gets the changes of targets, one call after the other. It
-// must not block for long; nil is for nobody.
+// must not block for long, and may be nil.
 func (d *Discovery) Run(ctx context.Context, sink func([]targets.Change)) error {
 	d.first.start()
 	ctx, cancel := context.WithCancel(ctx)
@@ -188,7 +187,7 @@ func (d *Discovery) Run(ctx context.Context, sink func([]targets.Change)) error 
 	}
 }
 
-// Turned returns when the worker advanced last: it worked off what has changed, or found nothing to do. It is zero before Run.
+// Turned returns when the worker advanced last: it handled changes, or found nothing to do. It is zero before Run.
 func (d *Discovery) Turned() time.Time {
 	if at := d.worker.turned.Load(); at != nil {
 		return *at
@@ -203,6 +202,6 @@ func (d *Discovery) Targets(job string) []*targets.Target {
 	return d.state.set.Targets(job)
 }
 
-// Settled tells whether everything that existed when Run began was worked off: objects are listed, Secrets are read, and the sink has
-// the targets. Only other service discovery may not be finished.
+// Settled reports whether everything that existed when Run began was handled: objects are listed, Secrets are read, and the sink has the
+// targets. Other service discovery may not be finished yet.
 func (d *Discovery) Settled() bool { return d.inbox.settled() }

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("k8s.io/klog/v2.(*flushDaemon).run.func1"))
 }
 
-// world is a Discovery on a directory of manifests, with what it told.
+// world is a Discovery on a directory of manifests, with its reported changes.
 type world struct {
 	t    *testing.T
 	dir  string
@@ -192,7 +192,7 @@ func (w *world) state(owner targets.Owner, state targets.State, reason string) {
 	}
 }
 
-// catchUp waits until what was written of PodMonitors before was worked off. It writes one that comes after all others.
+// catchUp waits until all earlier changes of PodMonitors were handled. It writes one that comes after all others.
 func (w *world) catchUp() {
 	w.t.Helper()
 	w.caughtUp++
@@ -201,7 +201,7 @@ func (w *world) catchUp() {
 	w.state(targets.Owner{Kind: targets.PodMonitor, Namespace: "shop", Name: name}, targets.Accepted, "")
 }
 
-// polls waits until a condition holds, and tells whether it does. Meanwhile a target of w.hurried refuses.
+// polls waits until a condition holds, and reports whether it does. Meanwhile a target of w.hurried refuses.
 func (w *world) polls(holds func() bool) bool {
 	return polls(func() bool {
 		if w.hurried != (targets.Owner{}) {
@@ -211,7 +211,7 @@ func (w *world) polls(holds func() bool) bool {
 	})
 }
 
-// polls waits until a condition holds, and tells whether it does.
+// polls waits until a condition holds, and reports whether it does.
 func polls(holds func() bool) bool {
 	deadline := time.After(20 * time.Second)
 	for tick := time.Tick(10 * time.Millisecond); !holds(); {
@@ -286,7 +286,7 @@ func TestObjectsBecomeTargetsAndFollowThem(t *testing.T) {
 	// A changed pod label, though the slice stays as it is.
 	w.write("all.yaml", strings.Join([]string{serviceYAML, sliceYAML, pod("canary"), monitorYAML}, "---"))
 	w.becomes(webTarget(`, track="canary"`))
-	// The pod goes: its slice is still there, without what the pod told.
+	// The pod goes: its slice is still there, without the pod's labels.
 	w.write("all.yaml", strings.Join([]string{serviceYAML, sliceYAML, monitorYAML}, "---"))
 	w.becomes(`serviceMonitor/shop/web/0 http://10.1.0.1:8080/metrics {endpoint="http", instance="10.1.0.1:8080", job="web", namespace="shop", service="web"}`)
 	// And comes after its slice.
@@ -395,7 +395,7 @@ func TestABadMonitorCostsOnlyItself(t *testing.T) {
 	if len(problems) != 1 || !strings.Contains(problems[0], "torn.yaml: yaml: line 3") {
 		t.Errorf("problems are %q, want one with torn.yaml and line 3", problems)
 	}
-	// A file that breaks while it is edited keeps what it said before.
+	// If a file breaks while it is edited, its last objects stay in use.
 	w.write("good.yaml", serviceYAML+"---\n{{{")
 	within(t, "the broken file is read", func() bool { return len(w.d.backend.(*manifests.Directory).Problems()) == 2 })
 	w.becomes(target)

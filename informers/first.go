@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// readyWithin is how long the relay waits for the first lists before it says that it is ready without them: it delivers what the log
-// holds meanwhile, and scrapes the other jobs.
+// readyWithin is how long the relay waits for the first lists. Then it is ready without them: it delivers what the log holds, and
+// scrapes the other jobs.
 const readyWithin = 30 * time.Second
 
 // firstLists knows whether all resources that the configuration needs were listed once.
@@ -41,8 +41,8 @@ func (d *Discovery) Known() bool {
 	return d.first.read
 }
 
-// Ready says why discovery is not ready, in err: it waits for the first lists, for half a minute at most. If it is ready, remark says
-// with what.
+// Ready returns an error while discovery is not ready: it waits for the first lists, for half a minute at most. Once it is ready, the
+// remark says in which state.
 func (d *Discovery) Ready() (remark string, err error) {
 	d.first.mu.Lock()
 	defer d.first.mu.Unlock()

@@ -18,8 +18,8 @@ import (
 )
 
 // builder makes the target groups of objects, for one source. A discoverer of prometheus/discovery/kubernetes makes the groups and
-// their labels. It gets stand-ins for its informers, which show it our objects and tell it of no events. So it becomes a function:
-// keys of objects in, groups out.
+// their labels. It gets stand-ins for its informers, which return our objects and report no events. So the discoverer works like a
+// function: keys of objects in, groups out.
 type builder struct {
 	guard *guard.Guard
 	main  *informer // of the objects that the groups are of
@@ -28,8 +28,8 @@ type builder struct {
 	last  string        // Source of the group of noObject
 }
 
-// noObject is a key that no object has, for it names none. A discoverer makes an empty group for it. It works off its keys one by
-// one, so that this group says that those of all keys before it have come.
+// noObject is a key that no object has. A discoverer makes an empty group for it. It handles its keys in order, so this group means
+// that the groups of all earlier keys have come.
 const noObject = "/"
 
 // discoverer is one of prometheus/discovery/kubernetes.
@@ -70,7 +70,7 @@ func newBuilder(ctx context.Context, src targets.Source, of func(resource string
 	return b, nil
 }
 
-// hasEnded reports whether the discoverer has ended, which it does before its context only after a panic. Then build returns nothing.
+// hasEnded reports whether the discoverer has ended. Before the end of its context, only a panic ends it. Then build returns nothing.
 func (b *builder) hasEnded() bool {
 	select {
 	case <-b.ended:
@@ -80,7 +80,8 @@ func (b *builder) hasEnded() bool {
 	}
 }
 
-// discoverer makes the discoverer of a role, and says how it calls the group of noObject. Other makes the informer of another role.
+// discoverer makes the discoverer of a role, and returns the name of its group for noObject. Other makes the informer of another
+// role.
 func (b *builder) discoverer(src targets.Source, other func(role string, wanted bool) cache.SharedInformer) (d discoverer, last string) {
 	log := slog.New(slog.DiscardHandler)
 	count := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "events"}, []string{"role", "event"})
@@ -105,14 +106,14 @@ func (b *builder) discoverer(src targets.Source, other func(role string, wanted 
 	return nil, ""
 }
 
-// build makes the groups of the objects with these keys; of one that is gone a group without targets. Some roles make none of an
-// object that they cannot use.
+// build makes the groups of the objects with these keys. For a deleted object it makes a group without targets. Some roles make no
+// group for an object that they cannot use.
 func (b *builder) build(ctx context.Context, keys []string) []*targetgroup.Group {
 	if len(keys) == 0 {
 		return nil
 	}
 	for _, key := range append(keys, noObject) {
-		// The handler reads the key alone, and puts it into a queue without end.
+		// The handler reads only the key, and adds it to an unbounded queue.
 		if b.guard.Call(guard.Group, key, func() { b.main.handler.OnDelete(cache.DeletedFinalStateUnknown{Key: key}) }) != nil && key == noObject {
 			return nil
 		}

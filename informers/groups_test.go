@@ -86,7 +86,7 @@ func startBuilder(t *testing.T, src targets.Source, of lookup, g *guard.Guard) (
 	}
 }
 
-// sourcesOf demands the Sources of groups that have targets, and of all the others.
+// sourcesOf requires these Sources of groups with targets, and these of all other groups.
 func sourcesOf(t *testing.T, groups []*targetgroup.Group, full, empty []string) {
 	t.Helper()
 	var gotFull, gotEmpty []string
@@ -102,7 +102,7 @@ func sourcesOf(t *testing.T, groups []*targetgroup.Group, full, empty []string) 
 	}
 }
 
-// TestBuild builds twice for each role: what there is, and what is gone by then.
+// TestBuild builds twice for each role: with the objects, and after they are gone.
 func TestBuild(t *testing.T) {
 	slice := &discoveryv1.EndpointSlice{AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}}}
 	slice.Namespace, slice.Name, slice.Ports = "shop", "a", []discoveryv1.EndpointPort{{Port: new(int32(80))}}
@@ -167,8 +167,8 @@ func TestBuildOfNames(t *testing.T) {
 	}
 }
 
-// TestPodWithANumber has a manifest of a Pod whose name looked like the end of a build: no Pod had targets then. No API server takes
-// that name, so the Pod is refused, and costs itself alone.
+// TestPodWithANumber has a manifest of a Pod whose name looked like the end of a build: no Pod had targets then. No API server
+// accepts that name, so the Pod is refused, and affects nothing else.
 func TestPodWithANumber(t *testing.T) {
 	named := func(name, ip string) string {
 		return strings.NewReplacer("web-a", name, "10.1.0.1", ip).Replace(pod("x"))
@@ -195,7 +195,7 @@ func TestPanicOfAnObject(t *testing.T) {
 	caught(t, metrics, logs, guard.Group, 2, 1)
 }
 
-// TestStandIn: what Prometheus's discoverers may call beside the few methods that they do call today.
+// TestStandIn calls the methods that Prometheus's discoverers may call in addition to those that they call today.
 func TestStandIn(t *testing.T) {
 	objects := keyed(t, somePod("a"))
 	i := newInformer(in(objects))

@@ -8,7 +8,7 @@ import (
 	"promrelay/targets"
 )
 
-// inbox collects what has changed, until the worker takes it.
+// inbox collects changes until the worker takes them.
 type inbox struct {
 	wake chan struct{} // holds one signal while there is something to take
 
@@ -18,7 +18,7 @@ type inbox struct {
 	complete bool // when it finished last, there was nothing left to wait for
 }
 
-// notes are changes that were not worked off.
+// notes are changes that were not handled yet.
 type notes struct {
 	objects  map[note]bool
 	refs     map[targets.Ref]bool
@@ -26,7 +26,7 @@ type notes struct {
 	external bool  // other service discovery has found something
 }
 
-// note is an object that came, changed or went.
+// note is about an object that was added, changed or deleted.
 type note struct {
 	resource *objects.Resource
 	key      string // stateChange for a change of the resource itself
@@ -44,7 +44,7 @@ func (b *inbox) add(change func(*notes)) {
 	}
 }
 
-// object notes that an object came, changed or went.
+// object notes that an object was added, changed or deleted.
 func (b *inbox) object(r *objects.Resource, key string) {
 	b.add(func(n *notes) {
 		if n.objects == nil {
@@ -54,7 +54,7 @@ func (b *inbox) object(r *objects.Resource, key string) {
 	})
 }
 
-// ref notes that a Secret or ConfigMap was read and is not what it was.
+// ref notes that a Secret or ConfigMap was read and has changed.
 func (b *inbox) ref(ref targets.Ref) {
 	b.add(func(n *notes) {
 		if n.refs == nil {
@@ -86,7 +86,7 @@ func (b *inbox) finish(complete bool) {
 	b.busy, b.complete = false, complete
 }
 
-// settled tells whether the inbox is empty, and the worker waits for nothing.
+// settled reports whether the inbox is empty, and the worker waits for nothing.
 func (b *inbox) settled() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

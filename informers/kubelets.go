@@ -17,9 +17,9 @@ import (
 	"promrelay/targets"
 )
 
-// kubeletHost returns the address at which prometheus-operator reaches the kubelet of a Node (see nodeAddresses and getNodeAddresses in
-// its pkg/kubelet): the first IP address of type InternalIP, or of type ExternalIP if there is no InternalIP at all. It ignores names. With
-// two families the first one counts, which is that of the cluster's Services if Nodes are set up as Kubernetes asks for.
+// kubeletHost returns the address at which prometheus-operator reaches the kubelet of a Node (see nodeAddresses and getNodeAddresses in its
+// pkg/kubelet): the first IP address of type InternalIP, or of type ExternalIP if there is no InternalIP at all. It ignores names. With two
+// IP families it uses the first address. That is the family of the cluster's Services if Nodes are set up as Kubernetes requires.
 func kubeletHost(n *corev1.Node) string {
 	for _, wanted := range []corev1.NodeAddressType{corev1.NodeInternalIP, corev1.NodeExternalIP} {
 		there := false
@@ -39,7 +39,7 @@ func kubeletHost(n *corev1.Node) string {
 	return ""
 }
 
-// addressed gives each Node some address: a discoverer makes no group for a Node without one, and nobody would notice it.
+// addressed gives each Node an address. A discoverer makes no group for a Node without an address, and nobody would notice the Node.
 func addressed(of lookup) lookup {
 	return func(key string) (any, bool, error) {
 		obj, ok, err := of(key)

@@ -78,7 +78,7 @@ func TestKubelets(t *testing.T) {
 
 const kubeletsAlone = "nodes: {cadvisor: {enabled: false}, probes: {enabled: false}, kube_proxy: {enabled: false}}"
 
-// TestKubeletPorts are those that Nodes tell, and what has no address is told of.
+// TestKubeletPorts: the ports are those in the Nodes' status, and a Node without an address is reported.
 func TestKubeletPorts(t *testing.T) {
 	for name, c := range map[string]struct{ status, address, dropped string }{
 		"the usual one":      {`addresses: [{type: InternalIP, address: "fd00::1"}]`, "[fd00::1]:10250", ""},
@@ -116,7 +116,7 @@ func TestKubeletPorts(t *testing.T) {
 	}
 }
 
-// TestKubeletPortThatIsNone is told of at the jobs that take another one.
+// TestKubeletPortThatIsNone: an invalid port is reported at the jobs that use another one.
 func TestKubeletPortThatIsNone(t *testing.T) {
 	const status = "addresses: [{type: InternalIP, address: 10.0.0.%s}], daemonEndpoints: {kubeletEndpoint: {Port: %s}}"
 	files := map[string]string{}

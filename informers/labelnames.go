@@ -11,8 +11,8 @@ import (
 )
 
 // Two labels of an object collide if discovery gives both the same name: app.kubernetes.io/name and app_kubernetes_io_name do.
-// Prometheus picks one at random each time it looks, and targets come and go with that. Here the first in the order of the
-// original names counts, always.
+// Prometheus picks one at random each time, so targets come and go. The relay always uses the first one in the order of the original
+// names.
 
 // sanitized returns the name that discovery gives a label.
 func sanitized(key string) string {
@@ -22,7 +22,7 @@ func sanitized(key string) string {
 	return strings.Map(func(r rune) rune { return rune(plainByte(byte(r))) }, key)
 }
 
-// distinct returns the names of the labels that count for discovery, sorted.
+// distinct returns the names of the labels that discovery uses, sorted.
 func distinct(labels map[string]string) []string {
 	keys := slices.Sorted(maps.Keys(labels))
 	seen := make(map[string]bool, len(keys))
@@ -78,7 +78,7 @@ func ascii(s string) bool {
 	return true
 }
 
-// withoutCollisions returns the labels that count for discovery: the same map if all do.
+// withoutCollisions returns the labels that discovery uses: the same map if it uses all of them.
 func withoutCollisions(labels map[string]string) map[string]string {
 	if !haveCollision(labels) {
 		return labels
@@ -90,7 +90,7 @@ func withoutCollisions(labels map[string]string) map[string]string {
 	return out
 }
 
-// decided returns the objects of a lookup without the labels and annotations that do not count.
+// decided returns the objects of a lookup without the labels and annotations that discovery does not use.
 func decided(of lookup) lookup {
 	return func(key string) (any, bool, error) {
 		obj, ok, err := of(key)

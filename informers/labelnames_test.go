@@ -31,7 +31,8 @@ spec: {selector: {matchLabels: {%s}}, endpoints: [{port: http}]%s}
 `, value, more)
 }
 
-// TestLabelsAlike: of two labels that have one name to discovery the first counts, whenever groups are made, and the job says so.
+// TestLabelsAlike: if two labels have one name in discovery, the first one is used, whenever groups are made, and the job says
+// so.
 func TestLabelsAlike(t *testing.T) {
 	const note = `Service shop/web has the labels app.kubernetes.io/name="web" and app_kubernetes_io_name="other", which have one name to rules: the first counts, always`
 	for name, c := range map[string]struct {
@@ -67,7 +68,7 @@ func TestLabelsAlike(t *testing.T) {
 	}
 }
 
-// TestLabelsAlikeNoMore takes the note back.
+// TestLabelsAlikeNoMore: the note goes away.
 func TestLabelsAlikeNoMore(t *testing.T) {
 	w := newWorld(t, "monitors: {}", map[string]string{"all.yaml": alikeYAML("app.kubernetes.io/name: web", "")})
 	notes := func(n int) func() bool {
@@ -85,7 +86,7 @@ func TestLabelsAlikeNoMore(t *testing.T) {
 	within(t, "all is gone", func() bool { return len(w.d.Monitors()) == 0 && len(w.d.watched["services"].collisionKeys()) == 0 })
 }
 
-// FuzzAreAlike compares with what discovery makes of names.
+// FuzzAreAlike compares with the names that discovery makes.
 func FuzzAreAlike(f *testing.F) {
 	for _, pair := range [][2]string{{"a.b/c", "a_b_c"}, {"a.b", "a-b"}, {"a", "b"}, {"é", "_"}, {"é", "__"}, {"\xff", "."}, {"\xc3\xa9", "\xc3x"}, {"", ""}} {
 		f.Add(pair[0], pair[1])

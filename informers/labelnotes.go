@@ -33,7 +33,7 @@ func (w *watched) collisionKeys() []string {
 	return slices.Sorted(maps.Keys(w.collisions))
 }
 
-// collisionNotes names the objects of which the job reads a label that two labels compete for.
+// collisionNotes names the objects that have two labels with the same name in discovery, if the job reads that name.
 func (d *Discovery) collisionNotes(j *targets.Job) (notes []string) {
 	for _, sd := range j.Discoveries {
 		for _, role := range []string{
@@ -68,7 +68,7 @@ func collisionNote(j *targets.Job, sd targets.Discovery, role string, w *watched
 		return nil
 	}
 	own := m.GetLabels()
-	counts := map[string]string{} // the name that counts, by what discovery makes of it
+	counts := map[string]string{} // the name that is used, by its name in discovery
 	for _, k := range slices.Sorted(maps.Keys(own)) {
 		name := sanitized(k)
 		first, twice := counts[name]
@@ -87,8 +87,8 @@ func collisionNote(j *targets.Job, sd targets.Discovery, role string, w *watched
 	return notes
 }
 
-// matters reports whether the job selects an object with the label that counts, or would with the other one. Other objects are none of
-// its business.
+// matters reports whether the job selects an object with the label that is used, or would select it with the other one. Other objects
+// do not concern the job.
 func matters(j *targets.Job, role string, found map[string]string, label, other string) bool {
 	if role != j.Discoveries[0].Selects() || j.Refuses(found) == nil {
 		return true

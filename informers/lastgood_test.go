@@ -88,11 +88,11 @@ func TestLastGoodVersionIsScrapedOn(t *testing.T) {
 	w.write("monitor.yaml", broken(monitorYAML))
 	w.rejected(webOwner, "endpoints[0]: port", true)
 	w.becomes(plainWeb)
-	// What changes around it counts.
+	// Changes around it take effect.
 	w.write("rest.yaml", serviceYAML+"---"+strings.ReplaceAll(sliceYAML, "10.1.0.1", "10.1.0.2"))
 	moved := strings.ReplaceAll(plainWeb, "10.1.0.1", "10.1.0.2")
 	w.becomes(moved)
-	// A restart; and another one, with settings that count for the last good version too.
+	// A restart; and another one, with settings that also apply to the last good version.
 	w.restart(cfg)
 	w.rejected(webOwner, "endpoints[0]: port", true)
 	w.becomes(moved)
@@ -103,7 +103,7 @@ func TestLastGoodVersionIsScrapedOn(t *testing.T) {
 	if now := goodFiles(t, good)[webOwner]; now != first {
 		t.Errorf("the file has become\n%s\nfrom\n%s", now, first)
 	}
-	// It is mended: what is good is another version, of which nothing is written while nothing changes.
+	// It is mended: the good version is another one, and nothing is written while nothing changes.
 	mended := strings.ReplaceAll(monitorYAML, "[{port: http}]", "[{port: http, path: /new}]")
 	w.write("monitor.yaml", mended)
 	w.state(webOwner, targets.Accepted, "")
@@ -174,7 +174,7 @@ func TestLastGoodVersionWithSecrets(t *testing.T) {
 			t.Errorf("%s holds the password: %s", name, text)
 		}
 	}
-	// It names another Secret, which there is not.
+	// It names another Secret, which does not exist.
 	w.write("monitor.yaml", strings.ReplaceAll(secured, "name: token", "name: absent"))
 	w.rejected(apiOwner, "shop/absent", true)
 	w.becomes(line)
@@ -223,7 +223,8 @@ func (d *denying) ListWatch(r *objects.Resource, namespace string) cache.ListerW
 	}, listFirst{})
 }
 
-// TestLastGoodWhileTheServerDenies: a monitor that is not seen, or whose namespace is not, is not one that has gone.
+// TestLastGoodWhileTheServerDenies: a monitor that is not visible, or whose namespace is not, is not treated as
+// deleted.
 func TestLastGoodWhileTheServerDenies(t *testing.T) {
 	good := t.TempDir()
 	cfg := "monitors:\n  lastGoodDirectory: " + good + "\n  serviceMonitorSelector: {}\n  serviceMonitorNamespaceSelector: {matchLabels: {monitored: \"yes\"}}\n"

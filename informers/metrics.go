@@ -9,7 +9,7 @@ import (
 	"promrelay/targets"
 )
 
-// metrics of the room.
+// metrics are those of discovery.
 type metrics struct {
 	reads    *prometheus.CounterVec // of Secrets and ConfigMaps
 	builds   *prometheus.CounterVec

@@ -14,7 +14,7 @@ import (
 	"promrelay/targets"
 )
 
-// TestSettledOffline demands that a Discovery that has settled knows all monitors, and that one that is offline asks no other service.
+// TestSettledOffline: a settled Discovery knows all monitors, and an offline one asks no other service.
 func TestSettledOffline(t *testing.T) {
 	asked := make(chan struct{}, 10)
 	sd := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{} }))

@@ -86,7 +86,7 @@ func TestOutageIsOneLine(t *testing.T) {
 	}
 }
 
-// unheard is how many resources the metric says are not heard of.
+// unheard is the number of resources without changes, by the metric.
 func unheard(t *testing.T, reg prometheus.Gatherer) float64 {
 	t.Helper()
 	families, err := reg.Gather()

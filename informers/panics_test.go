@@ -23,14 +23,14 @@ import (
 	"promrelay/targets"
 )
 
-// newGuard returns a Guard with what it counts and logs.
+// newGuard returns a Guard with its metric and its log.
 func newGuard() (*guard.Guard, *metrics, *observer.ObservedLogs) {
 	core, logs := observer.New(zap.DebugLevel)
 	m := newMetrics(prometheus.NewRegistry())
 	return guard.New(zap.New(core), m.panics), m, logs
 }
 
-// caught demands how many panics of a part were counted, and how many of them logged, each with its stack.
+// caught requires how many panics of a part were counted, and how many of them were logged with a stack.
 func caught(t *testing.T, m *metrics, logs *observer.ObservedLogs, part guard.Part, counted float64, logged int) {
 	t.Helper()
 	if got := testutil.ToFloat64(m.panics.WithLabelValues(string(part))); got != counted {
@@ -47,7 +47,7 @@ func caught(t *testing.T, m *metrics, logs *observer.ObservedLogs, part guard.Pa
 	}
 }
 
-// TestPanicInAHandler costs one object.
+// TestPanicInAHandler affects one object.
 func TestPanicInAHandler(t *testing.T) {
 	m := directoryOf(t, map[string]string{"all.yaml": serviceNamed("a") + "---\n" + serviceNamed("b")})
 	r := *objects.ByName("services")
@@ -83,7 +83,7 @@ func TestPanicInAHandler(t *testing.T) {
 	caught(t, metrics, logs, guard.Handler, 2, 2)
 }
 
-// rude is a directory that panics when it is told of a rejection, or reads.
+// rude is a directory that panics in Rejected and in Read.
 type rude struct{ *manifests.Directory }
 
 func (rude) Rejected(corev1.ObjectReference, string) { panic("nobody is home") }
@@ -103,7 +103,7 @@ func TestPanicOfOneMonitor(t *testing.T) {
 	}
 }
 
-// TestPanicInTheSink is told, and what comes later still comes.
+// TestPanicInTheSink: the panic is reported, and later changes still come.
 func TestPanicInTheSink(t *testing.T) {
 	w := &world{t: t, dir: t.TempDir()}
 	w.write("a.yaml", scrapeConfigYAML("a", static))
@@ -142,7 +142,7 @@ func TestPanicInTheSink(t *testing.T) {
 	caught(t, d.metrics, logs, guard.Batch, 1, 1)
 }
 
-// TestPanicAndANewerConfiguration: the batch that is worked off again does not bring back the configuration that it had.
+// TestPanicAndANewerConfiguration: the batch that is tried again does not bring back its old configuration.
 func TestPanicAndANewerConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, err := New(Options{Offline: true})

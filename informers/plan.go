@@ -43,7 +43,7 @@ func newPlan(c *config.Config, home string) (*plan, error) {
 	return p, nil
 }
 
-// UsesCluster tells whether a configuration finds targets in the relay's own cluster.
+// UsesCluster reports whether a configuration finds targets in the relay's own cluster.
 func UsesCluster(c *config.Config) bool {
 	for _, sc := range c.ScrapeConfigs {
 		if slices.ContainsFunc(sc.ServiceDiscoveryConfigs, targets.OwnCluster) {

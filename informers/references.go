@@ -124,7 +124,7 @@ func (r *references) keep(wanted func(targets.Ref) bool) {
 	maps.DeleteFunc(r.objects, func(ref targets.Ref, _ *object) bool { return !wanted(ref) })
 }
 
-// hurry has an object read soon, because a target refused its values.
+// hurry requests an early read of an object, because a target refused its values.
 func (r *references) hurry(ref targets.Ref) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -211,7 +211,7 @@ func (r *references) ask(ctx context.Context, ref targets.Ref, fresh bool) (map[
 	return values, err
 }
 
-// absent tells whether it is known that the object does not exist. Then not each read must confirm it.
+// absent reports whether it is known that the object does not exist. If so, a read that finds nothing needs no confirmation.
 func (r *references) absent(ref targets.Ref) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

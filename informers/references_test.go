@@ -22,7 +22,7 @@ type secrets struct {
 	Backend
 	mu     sync.Mutex
 	values map[string]string // by name, of the key k
-	behind map[string]bool   // names that a cache has not heard of yet
+	behind map[string]bool   // names that are not in a cache yet
 	err    error
 	reads  []time.Time
 	fresh  int // reads past the cache
@@ -84,7 +84,7 @@ func TestReferencesAreReadAgain(t *testing.T) {
 		if b, _ := r.Value(ref("a")); string(b) != "2" || *changes != 2 {
 			t.Fatalf("got %q after %d changes and %s, want 2 after two", b, *changes, refreshEvery)
 		}
-		// What cannot be read stays in use.
+		// Values that cannot be read again stay in use.
 		v.set(func() { v.err = errors.New("away") })
 		time.Sleep(time.Minute)
 		if b, err := r.Value(ref("a")); string(b) != "2" || err != nil {
@@ -149,8 +149,8 @@ func TestReferencesToWhatCannotBe(t *testing.T) {
 	})
 }
 
-// TestReferencesBeforeTheCacheHasThem: what a cache does not know is not taken for missing, and what is missing is
-// confirmed once.
+// TestReferencesBeforeTheCacheHasThem: an object that is not in the cache is not treated as missing, and a missing
+// one is confirmed once.
 func TestReferencesBeforeTheCacheHasThem(t *testing.T) {
 	withReferences(t, func(t *testing.T, r *references, v *secrets, changes *int) {
 		confirmed := func(when string, reads, fresh int) {
@@ -190,7 +190,7 @@ func TestReferencesBeforeTheCacheHasThem(t *testing.T) {
 		time.Sleep(10 * refreshEvery)
 		synctest.Wait()
 		confirmed("while it is missing", 10, 0)
-		// An API server that is away confirms nothing.
+		// An unreachable API server confirms nothing.
 		v.set(func() { v.values["b"] = "1"; v.behind = map[string]bool{"b": true}; v.err = errors.New("away") })
 		_, _ = r.Value(ref("b"))
 		time.Sleep(refreshEvery)

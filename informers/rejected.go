@@ -53,7 +53,7 @@ func (w *worker) forgetGood(owner targets.Owner, unselected bool) {
 	w.good.Forget(owner)
 }
 
-// retainGood forgets the last good versions of monitors that have gone unnoticed, for kinds that were just listed.
+// retainGood forgets the last good versions of monitors that were deleted unnoticed, for kinds that were just listed.
 func (w *worker) retainGood(n notes, kinds []targets.Kind) {
 	for o := range n.objects {
 		if o.key == stateChange && o.resource.Kind != "" && w.loaded[o.resource.Kind] {
@@ -76,14 +76,14 @@ func (w *worker) retainGood(n notes, kinds []targets.Kind) {
 // maxReasons is how many reasons are reported for one generation of a monitor.
 const maxReasons = 10
 
-// reported are the reasons for which a monitor was rejected and that were reported to its users.
+// reported holds the reasons for a monitor's rejection that its users already got.
 type reported struct {
 	uid        types.UID
 	generation int64
 	reasons    []string
 }
 
-// first tells whether a reason was not reported yet, and notes that it is now.
+// first reports whether a reason was not reported yet, and notes that it is now.
 func (r *reported) first(m metav1.Object, reason string) bool {
 	if r.uid != m.GetUID() || r.generation != m.GetGeneration() {
 		*r = reported{uid: m.GetUID(), generation: m.GetGeneration()}

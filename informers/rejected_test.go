@@ -87,7 +87,7 @@ func TestRejectionsAreToldToTheBackend(t *testing.T) {
 		w.hurry(apiOwner)
 	}
 	w.state(apiOwner, targets.Rejected, "shop/token")
-	// Not selected, in a kind of which none are; and not told of one that waits, which was pending before each reading.
+	// A kind without selected monitors; and a monitor that was pending before each reading is not reported.
 	w.write("service.yaml", broken(monitorYAML))
 	w.state(webOwner, targets.Unselected, "")
 	w.write("monitor.yaml", monitor(3, bad))

@@ -15,8 +15,8 @@ import (
 	"promrelay/informers/cluster"
 )
 
-// retrying makes list and watch calls again, at a constant interval, while the API server is away. The informer by itself backs off to a
-// minute, and begins the next outage with that minute: it would notice late that the server is back.
+// retrying repeats list and watch calls at a constant interval while the API server is unreachable. An informer alone backs off to a
+// minute, and begins the next outage with that minute. So it would notice late that the server is back.
 func (w *watched) retrying(p *part, lw cache.ListerWatcher) cache.ListerWatcher {
 	of := cache.ToListerWatcherWithContext(lw)
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
@@ -33,7 +33,7 @@ func (w *watched) retrying(p *part, lw cache.ListerWatcher) cache.ListerWatcher 
 	}, lw)
 }
 
-// maxRefusals is how many refusals in a row, of a watch that was granted before, count as an outage. An API server that has just started
+// maxRefusals is how many refusals in a row are an outage, for a watch that was allowed before. An API server that has just started
 // refuses everything for some seconds, until it has read the roles.
 const maxRefusals = 10
 

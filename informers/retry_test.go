@@ -73,7 +73,7 @@ func (m *flakyServer) fails(namespace string, err error) {
 	m.open, m.calls = nil, 0
 }
 
-// seen tells how many watches are open, and how often it was asked since its last change.
+// seen returns how many watches are open, and the number of requests since the last change.
 func (m *flakyServer) seen() (open, calls int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -116,7 +116,7 @@ func TestWatchAfterOutage(t *testing.T) {
 			withWatched(t, m, func(w *watched) {
 				for _, long := range []time.Duration{0, 5 * time.Second, time.Minute, 10 * time.Minute} {
 					if errors.Is(err, errForbidden) && long > 5*time.Second {
-						break // then it is taken to be the truth
+						break // then it is believed
 					}
 					settle(2 * awayEvery)
 					if open, _ := m.seen(); w.why() != "" || !w.ready() || open != 1 {
@@ -161,10 +161,10 @@ func TestRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		told := 0
-		_, err := retry(ctx, func(error) bool { told++; return true }, func() (int, error) { return 0, errRefused })
-		if !errors.Is(err, errRefused) || told < 20 || ctx.Err() == nil {
-			t.Errorf("ended with %v after it was told %d times", err, told)
+		calls := 0
+		_, err := retry(ctx, func(error) bool { calls++; return true }, func() (int, error) { return 0, errRefused })
+		if !errors.Is(err, errRefused) || calls < 20 || ctx.Err() == nil {
+			t.Errorf("ended with %v after it was told %d times", err, calls)
 		}
 	})
 }

@@ -21,7 +21,7 @@ func basicSecret(password string) string {
 	return "apiVersion: v1\nkind: Secret\nmetadata: {name: sd, namespace: shop}\nstringData: {user: u, password: " + password + "}\n"
 }
 
-// bookkeeper tells of a target for who knows a password, its name is in the target's.
+// bookkeeper serves one target to a client with a known password. The target's name contains that of the client.
 func bookkeeper(t *testing.T) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -74,7 +74,7 @@ func TestScrapeConfigMonitors(t *testing.T) {
 	pods := found("pods", "10.1.0.1:8080", "")
 	w.becomes(append(static, pods, found("http", "one.p1:1", ""))...)
 
-	// Edited, what is discovered otherwise is discovered anew.
+	// After an edit, other service discovery starts again.
 	w.write("http.yaml", byHTTP("/two"))
 	w.becomes(append(static, pods, found("http", "two.p1:1", ""))...)
 	// Rules alone change nothing of that.
@@ -207,7 +207,7 @@ func (w *world) complains(name, want string) {
 	}
 }
 
-// TestOneURLTwice asks one server with two passwords, whose answers Prometheus calls alike.
+// TestOneURLTwice asks one server with two passwords, whose answers have the same name in Prometheus.
 func TestOneURLTwice(t *testing.T) {
 	url := bookkeeper(t)
 	sd := func(key string) string {
@@ -222,7 +222,7 @@ func TestOneURLTwice(t *testing.T) {
 	w.becomes(found("http", "one.u:1", ""))
 }
 
-// TestCredentialsChange while the server is away: targets stay, and why there is nothing new is told.
+// TestCredentialsChange while the server is unreachable: targets stay, and a problem says why there is nothing new.
 func TestCredentialsChange(t *testing.T) {
 	var known atomic.Pointer[string]
 	knows := func(password string) { known.Store(&password) }

@@ -86,7 +86,7 @@ func TestHurry(t *testing.T) {
 	w := newWorld(t, "monitors: {}\n", map[string]string{"pod.yaml": pod("x"), "monitor.yaml": secured, "secret.yaml": secret("a")})
 	w.credentials("podMonitor/shop/api/0", "a")
 	start := time.Now()
-	for _, token := range []string{"b", "c", "d"} { // by its turn alone this would take at least 20 s
+	for _, token := range []string{"b", "c", "d"} { // without the early read this would take at least 20 s
 		w.write("secret.yaml", secret(token))
 		w.hurry(targets.Owner{Kind: targets.PodMonitor, Namespace: "shop", Name: "api"})
 		w.credentials("podMonitor/shop/api/0", token)
@@ -109,7 +109,7 @@ spec: {selector: {}, podMetricsEndpoints: [{port: "PORT"}]}
 	}
 	core, logged := observer.New(zap.WarnLevel)
 	w := newWorld(t, "monitors: {}\n", map[string]string{"a.yaml": text("0", "(")})
-	w.d.log = zap.New(core) // before the first edit is seen; what was logged until then does not count
+	w.d.log = zap.New(core) // before the first edit is seen; earlier log lines are ignored
 	api := targets.Owner{Kind: targets.PodMonitor, Namespace: "shop", Name: "api"}
 	w.state(api, targets.Rejected, "missing closing )")
 	first := logged.FilterMessage("monitor rejected").Len()

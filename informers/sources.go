@@ -48,7 +48,7 @@ func resourcesOf(s targets.Source) []string {
 	return out
 }
 
-// monitorsNeed are the resources that are watched as soon as monitors are wanted, whatever the monitors say: the number of watches
+// monitorsNeed are the resources that are watched as soon as monitors are wanted, whatever their content: the number of watches
 // does not depend on them.
 var monitorsNeed = []string{
 	"servicemonitors", "podmonitors", "probes", "scrapeconfigs", "services", "endpointslices", "pods", "nodes", "namespaces",
@@ -177,13 +177,13 @@ func (w *worker) build(ctx context.Context, needy []*targets.Job) {
 	}
 }
 
-// unknown tells whether a source's groups were not made yet, because its objects are still being listed.
+// unknown reports whether a source's groups were not made yet, because its objects are still being listed.
 func (w *worker) unknown(src targets.Source) bool {
 	s := w.sources[src]
 	return s != nil && s.builder != nil && !s.built
 }
 
-// ready tells whether all objects are known from which the source's groups are made.
+// ready reports whether all objects that the source's groups are made from are known.
 func (w *worker) ready(s *source) bool {
 	for _, name := range s.resources() {
 		if !w.watched[name].ready() {

@@ -13,8 +13,8 @@ import (
 // lookup returns an object by its key, and whether there is one.
 type lookup func(key string) (obj any, ok bool, err error)
 
-// guarded is a lookup whose panic costs the one object: it is not found then. Discoverers look up objects in goroutines of their own,
-// where nobody else could recover.
+// guarded is a lookup that catches panics: then the object is not found. Discoverers look up objects in their own goroutines, where
+// nobody else can recover.
 func guarded(g *guard.Guard, of lookup) lookup {
 	return func(key string) (obj any, ok bool, err error) {
 		if g.Call(guard.Group, key, func() { obj, ok, err = of(key) }) != nil {
@@ -25,18 +25,18 @@ func guarded(g *guard.Guard, of lookup) lookup {
 }
 
 // informer is what a discoverer gets in place of a shared informer. Its objects are those that find returns. It is always in sync,
-// since builder asks for groups only when the objects are known, and tells of no events: builder calls the handler. It is its own
+// since builder asks for groups only when the objects are known, and reports no events: builder calls the handler. It is its own
 // cache.ResourceEventHandlerRegistration.
 type informer struct {
 	objects store
-	handler cache.ResourceEventHandler // the first that the discoverer added; it builds the group of each object that it is told of
+	handler cache.ResourceEventHandler // the first that the discoverer added; it builds the group of each object that it gets
 }
 
 var _ cache.SharedIndexInformer = (*informer)(nil)
 
 func newInformer(find lookup) *informer { return &informer{objects: store{find}} }
 
-// errReadOnly is the answer to what would change a stand-in.
+// errReadOnly is the error of calls that would change a stand-in.
 var errReadOnly = errors.New("the informers of promrelay cannot be changed by a discoverer")
 
 func (i *informer) AddEventHandler(h cache.ResourceEventHandler) (cache.ResourceEventHandlerRegistration, error) {

@@ -61,8 +61,8 @@ func (d *Discovery) jobs(owner targets.Owner) []targets.JobStatus {
 	return out
 }
 
-// Off returns the resources that are wanted and whose changes do not arrive, by name, and why. An API server that does not answer is
-// one entry, in place of all of its resources.
+// Off returns the wanted resources whose changes do not arrive, by name, and why. If the API server does not answer, one entry
+// replaces those of all its resources.
 func (d *Discovery) Off() map[string]string {
 	out := map[string]string{}
 	outage := d.outage.Line()

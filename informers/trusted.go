@@ -38,7 +38,7 @@ func (d *Discovery) trustedByObjects(at netip.AddrPort) error {
 	return fmt.Errorf("%s is neither the kubelet of a Node nor an API server", at)
 }
 
-// isAPIServer tells whether an address is an endpoint of the API server's Service.
+// isAPIServer reports whether an address is an endpoint of the API server's Service.
 func (d *Discovery) isAPIServer(at netip.AddrPort) bool {
 	slices := d.watched["endpointslices"]
 	for _, key := range slices.indexed(objects.ByService, apiServerService) {
@@ -90,8 +90,8 @@ func (d *Discovery) tokenNotes(j *targets.Job) []string {
 	return []string{fmt.Sprintf("%d of %d targets will be down, such as this one: %v", down, len(all), first)}
 }
 
-// trustedOffline returns what Trusted would return in the cluster that the manifests are for, as far as they tell: they may have no Nodes,
-// and only Endpoints of the API server.
+// trustedOffline returns what Trusted would return in the cluster that the manifests are for, as far as the manifests show it: they may
+// have no Nodes, and only Endpoints of the API server.
 func (d *Discovery) trustedOffline(t *targets.Target, at netip.AddrPort) error {
 	found := t.Discovered()
 	if found.Get("__meta_kubernetes_namespace")+"/"+found.Get("__meta_kubernetes_service_name") == apiServerService {

@@ -38,7 +38,7 @@ ports: [{name: https, port: 6443}]
 endpoints: [{addresses: [10.0.0.7]}]
 `
 
-// noDirectory is a directory of manifests in the place of a cluster: nothing tells it from one.
+// noDirectory is a directory of manifests that looks like a cluster.
 func noDirectory(m *manifests.Directory) Backend { return struct{ Backend }{m} }
 
 // TestTrusted are the kubelets of the Nodes that there are, and the endpoints of default/kubernetes.
@@ -85,7 +85,8 @@ func TestTrustedBeforeNodesAreKnown(t *testing.T) {
 	}
 }
 
-// TestTokenNotes tells offline of each target that would be down for the relay's token, where the directory lets it be told.
+// TestTokenNotes: offline, a note names each target that would be down because of the relay's token, if the directory shows
+// that.
 func TestTokenNotes(t *testing.T) {
 	const token = "bearerTokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token"
 	monitor := func(endpoint string) string { return strings.ReplaceAll(with(whyMonitor1, ""), "port: web", endpoint) }

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// oldHeader is what ScrapeConfigs looked like before the header was a list.
+	// oldHeader is a ScrapeConfig from before the header was a list.
 	oldHeader = "\n  proxyUrl: http://proxy:1\n  proxyConnectHeader: {X: {name: a, key: b}}"
 	static    = `staticConfigs: [{targets: ["127.0.0.1:1"]}]`
 )
@@ -37,10 +37,10 @@ func TestAMonitorThatDoesNotDecodeCostsOnlyItself(t *testing.T) {
 			const reason = "spec.proxyConnectHeader.X: it is an object, want a list"
 			w.state(scrapeConfigOwner("old"), targets.Rejected, reason)
 			within(t, "an event tells of it", func() bool {
-				told := s.told()
-				return len(told) == 1 && strings.HasPrefix(told[0], "Warning ScrapeConfig old uid-2: ") && strings.HasSuffix(told[0], reason)
+				notes := s.eventNotes()
+				return len(notes) == 1 && strings.HasPrefix(notes[0], "Warning ScrapeConfig old uid-2: ") && strings.HasSuffix(notes[0], reason)
 			})
-			// One comes, beside one with a field that nobody knows.
+			// One comes, together with one that has an unknown field.
 			s.put(scrapeConfigYAML("later", static+"\n  sampleLimit: many"))
 			w.state(scrapeConfigOwner("later"), targets.Rejected, "spec.sampleLimit: it is a string, want a number")
 			s.put(scrapeConfigYAML("new", static+"\n  invented: {by: [a, newer, CRD]}"))
@@ -112,7 +112,7 @@ func TestErrorsOfAnAPIServerWithAMonitorThatDoesNotDecode(t *testing.T) {
 	w.becomes()
 }
 
-// isHeard demands that the API server tells, or does not tell, of a resource as it should.
+// isHeard requires that changes of a resource arrive, or that they do not.
 func (w *world) isHeard(resource string, want bool) {
 	w.t.Helper()
 	if got := !w.d.watched[resource].unheard(); got != want {
@@ -131,7 +131,7 @@ func TestASecretThatTheCacheDoesNotHaveYet(t *testing.T) {
 	w.state(apiOwner, targets.Accepted, "")
 	s.put("apiVersion: monitoring.coreos.com/v1\nkind: Probe\nmetadata: {name: p, namespace: shop}\nspec: {bearerTokenSecret: {key: ''}, prober: {url: 'x:1', path: /p}, targets: {staticConfig: {static: [a]}}}\n")
 	w.state(targets.Owner{Kind: targets.Probe, Namespace: "shop", Name: "p"}, targets.Rejected, "bearerTokenSecret: Secret shop/: no name is given")
-	within(t, "an event tells of the Probe alone", func() bool { told := s.told(); return len(told) == 1 && strings.Contains(told[0], "Probe p") })
+	within(t, "an event tells of the Probe alone", func() bool { notes := s.eventNotes(); return len(notes) == 1 && strings.Contains(notes[0], "Probe p") })
 }
 
 func TestManifestsThatDoNotDecode(t *testing.T) {

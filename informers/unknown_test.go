@@ -11,7 +11,7 @@ import (
 	"promrelay/targets"
 )
 
-// TestUnknownFieldsFromAnAPIServer stand on the monitor, and in the log once, until they are gone.
+// TestUnknownFieldsFromAnAPIServer: they are shown at the monitor until they are gone, and logged once.
 func TestUnknownFieldsFromAnAPIServer(t *testing.T) {
 	for name, streams := range map[string]bool{"list": false, "list by watch": true} {
 		t.Run(name, func(t *testing.T) {

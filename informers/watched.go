@@ -21,7 +21,7 @@ import (
 type watched struct {
 	*objects.Resource
 	log  *zap.Logger
-	note func(r *objects.Resource, key string) // called when an object came, changed or went; it does not block
+	note func(r *objects.Resource, key string) // called when an object was added, changed or deleted; it does not block
 	// guard and outage are set before the first watch; nil in tests.
 	guard  *guard.Guard
 	outage *cluster.Outage
@@ -57,7 +57,7 @@ const (
 	offAway                     // it does not answer
 )
 
-// notBegun is why a resource is not watched that nothing wants.
+// notBegun is why a resource that nothing wants is not watched.
 const notBegun = "nothing needs it"
 
 // begin watches until ctx ends or end is called.
@@ -80,7 +80,7 @@ func (w *watched) end() {
 	w.stop = nil
 }
 
-// wanted tells whether something wants the resource. Only the worker may ask.
+// wanted reports whether something wants the resource. Only the worker may ask.
 func (w *watched) wanted() bool { return w.stop != nil }
 
 // newWatched returns a resource that is not watched yet.
@@ -94,7 +94,7 @@ const (
 	awayEvery   = time.Second
 )
 
-// run watches until ctx ends. It waits for a kind of monitor that does not exist, and again for one that has gone.
+// run watches until ctx ends. It waits while a kind of monitor does not exist, also if the kind was removed.
 func (w *watched) run(ctx context.Context, b Backend) {
 	for ctx.Err() == nil {
 		if w.Kind != "" && !w.await(ctx, b) {

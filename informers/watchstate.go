@@ -9,7 +9,7 @@ import (
 
 // The methods below say how complete the stores of a resource are.
 
-// ready tells whether all objects were listed, or there is nothing to wait for.
+// ready reports whether all objects were listed, or there is nothing to wait for.
 func (w *watched) ready() bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
@@ -24,7 +24,7 @@ func (w *watched) ready() bool {
 	return true
 }
 
-// listed tells whether all objects were listed, so that one that is not in a store does not exist.
+// listed reports whether all objects were listed, so that one that is not in a store does not exist.
 func (w *watched) listed() bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
@@ -47,7 +47,7 @@ func (w *watched) why() string {
 	return why
 }
 
-// isAway tells whether changes do not arrive because the API server does not answer.
+// isAway reports whether changes do not arrive because the API server does not answer.
 func (w *watched) isAway() bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
@@ -64,7 +64,7 @@ func (w *watched) isAway() bool {
 	return away
 }
 
-// unheard tells whether the resource is wanted and its changes do not arrive.
+// unheard reports whether the resource is wanted and its changes do not arrive.
 func (w *watched) unheard() bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()

@@ -9,7 +9,8 @@ import (
 	"promrelay/targets"
 )
 
-// reasonCache keeps the reasons why jobs have no targets, where it takes long to find them: pages ask again and again.
+// reasonCache keeps the reasons why jobs have no targets, if it takes long to find them, because pages ask again and
+// again.
 type reasonCache struct {
 	mu      sync.Mutex
 	batch   uint64 // the reasons are as of this batch of changes
@@ -17,7 +18,7 @@ type reasonCache struct {
 	reasons map[*targets.Job]string
 }
 
-// whyShare bounds the time spent on finding reasons while objects change, to one part in so many.
+// whyShare bounds the time for finding reasons while objects change: one part in so many.
 const whyShare = 20
 
 // explain adds the reasons why jobs have no targets. It does not delay the worker.

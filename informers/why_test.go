@@ -228,7 +228,7 @@ func TestIgnoredNamespaceSelectors(t *testing.T) {
 	}
 }
 
-// TestWhyNot says nothing where there are targets, and tells of one job beside others.
+// TestWhyNot: there is no reason where there are targets, and a single job has its own reason.
 func TestWhyNot(t *testing.T) {
 	two := strings.ReplaceAll(with(whyMonitor1, ""), "[{port: web}]", "[{port: web}, {port: none}]")
 	w := newWorld(t, "monitors: {}", map[string]string{
@@ -239,7 +239,7 @@ func TestWhyNot(t *testing.T) {
 	if m.Why != "" || m.Jobs[0].Why != "" || m.Jobs[1].Why != `endpoints[1].port is "none"; the ports of Service shop/cart are web (80)` {
 		t.Errorf("monitor %q, jobs %q and %q", m.Why, m.Jobs[0].Why, m.Jobs[1].Why)
 	}
-	// What is true now is told, not what was.
+	// The reason is about the present, not the past.
 	w.remove("all.yaml")
 	w.write("other.yaml", two)
 	within(t, "the reason changes", func() bool {
@@ -276,7 +276,7 @@ func TestWhyObjectsAreNotKnown(t *testing.T) {
 	}
 }
 
-// confined is a directory as a cluster of which the relay sees one namespace.
+// confined is a directory that acts as a cluster where the relay sees one namespace.
 type confined struct{ *manifests.Directory }
 
 func (confined) Namespaces() ([]string, string) { return []string{"shop"}, "shop" }

@@ -95,7 +95,7 @@ func (s *search) objects(role string) (out []metav1.Object, refused string, seen
 	return out, refused, seen
 }
 
-// mayMeet tells whether labels may meet the demands. It is a quick test that most objects fail.
+// mayMeet reports whether labels may meet the demands. It is a quick test that most objects fail.
 func mayMeet(demands, labels map[string]string) bool {
 	for name, v := range demands {
 		met := false

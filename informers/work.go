@@ -12,7 +12,7 @@ import (
 	"promrelay/targets"
 )
 
-// work works off one batch: it compiles the monitors that the changes concern, makes their target groups again, and hands the
+// work handles one batch: it compiles the monitors that the changes concern, makes their target groups again, and passes the
 // changes of targets to the sink.
 func (w *worker) work(ctx context.Context, n notes, sink func([]targets.Change)) {
 	if n.plan != nil {
@@ -127,8 +127,8 @@ func (w *worker) dirtyMonitors(n notes) map[targets.Owner]bool {
 	return dirty
 }
 
-// loadKinds returns the kinds that are listed now, or not wanted any more, and whose monitors were not compiled since, with all of
-// their monitors.
+// loadKinds returns kinds with all of their monitors. Each kind is listed now or not wanted any more, and its monitors were not
+// compiled since.
 func (w *worker) loadKinds() (loaded []targets.Kind, dirty map[targets.Owner]bool) {
 	dirty = map[targets.Owner]bool{}
 	for _, kind := range targets.Kinds {

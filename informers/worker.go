@@ -10,14 +10,14 @@ import (
 	"promrelay/targets"
 )
 
-// worker works off what has changed: keys of objects in, changes of targets out. It is one goroutine, and nobody else touches its
-// fields. (It changes the state of parts, which others read.)
+// worker handles changes: keys of objects in, changes of targets out. It is one goroutine, and nobody else touches its fields.
+// (It changes the state of parts, which others read.)
 type worker struct {
 	*parts
 	turned atomic.Pointer[time.Time] // when run advanced last, nil before run; others read it, too
 
 	applied bool                  // a configuration was applied
-	loaded  map[targets.Kind]bool // kinds of which all monitors were compiled since settings changed
+	loaded  map[targets.Kind]bool // kinds whose monitors were all compiled since settings changed
 	sources map[targets.Source]*source
 	// unreachable are the Nodes that the log says have no address to use.
 	unreachable map[string]bool
@@ -29,12 +29,12 @@ func newWorker(p *parts) *worker {
 }
 
 const (
-	gatherFor  = 20 * time.Millisecond // from a first change until a batch is taken, for those that come with it
-	retryBatch = time.Minute           // from a panic until the batch is worked off again
-	beatEvery  = time.Minute           // how often a worker that has nothing to do says that it could
+	gatherFor  = 20 * time.Millisecond // from a first change until its batch begins, to include changes that come with it
+	retryBatch = time.Minute           // from a panic until the batch is tried again
+	beatEvery  = time.Minute           // how often an idle worker shows that it is alive
 )
 
-// run works off batches until ctx ends. A batch that panics is worked off again later, all of it.
+// run handles batches until ctx ends. A batch that panics is tried again later, as a whole.
 func (w *worker) run(ctx context.Context, sink func([]targets.Change)) {
 	defer func() {
 		for _, s := range w.sources {
@@ -96,7 +96,7 @@ func (w *worker) workGuarded(ctx context.Context, n notes, sink func([]targets.C
 	return false
 }
 
-// finish notes that the batch is worked off, and whether anything is waited for.
+// finish notes that the batch is done, and whether the worker waits for anything.
 func (w *worker) finish() {
 	complete := w.applied
 	for _, r := range w.watched {

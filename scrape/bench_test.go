@@ -78,7 +78,7 @@ func served(contentType string, zip bool, pages ...string) roundTrip {
 	}
 }
 
-// benchPage is a page of n samples, the values of which depend on round.
+// benchPage is a page of n samples whose values depend on round.
 func benchPage(n, round int, stamp, end string) string {
 	var b strings.Builder
 	for i := range n {
@@ -145,7 +145,7 @@ func BenchmarkScrape(b *testing.B) {
 	}
 }
 
-// BenchmarkFirstScrape is that of a page of which nothing is known.
+// BenchmarkFirstScrape is the scrape of an unknown page.
 func BenchmarkFirstScrape(b *testing.B) {
 	const n = 5000
 	for b.Loop() {

@@ -4,9 +4,9 @@ import (
 	"promrelay/scrape/order"
 )
 
-// changes is what a page changes in its table while it is read, so that it can be undone:
-// Prometheus reads a page in full before it looks at it, and learns nothing of one that could not
-// be read.
+// changes records what a page changes in its table while it is read, so that it can be undone.
+// Prometheus reads a page in full before it looks at it, so it learns nothing from a page that it
+// cannot read.
 type changes struct {
 	families  []family // of the table, as they were before the page
 	metas     int      // metadata lines of the table before the page
@@ -74,7 +74,7 @@ func (c *changes) setStart(t *table, row uint32, ms int64) {
 	}
 }
 
-// addExemplar adds an exemplar to the guard, and tells whether it is newer than those that the
+// addExemplar adds an exemplar to the guard, and reports whether it is newer than those that the
 // series had.
 func (c *changes) addExemplar(t *table, slot uint32, e order.Exemplar) (newer bool) {
 	old, had, newer := t.guard.AddExemplar(slot, e)

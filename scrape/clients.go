@@ -10,8 +10,8 @@ import (
 	config_util "github.com/prometheus/common/config"
 )
 
-// clients makes HTTP clients. Jobs of equal settings share one, so that a thousand jobs do not mean
-// a thousand pools of connections.
+// clients makes HTTP clients. Jobs with equal settings share one, so that a thousand jobs do not
+// need a thousand pools of connections.
 type clients struct {
 	options []config_util.HTTPClientOption // of all clients
 
@@ -28,8 +28,8 @@ type client struct {
 	hint   string
 }
 
-// get returns a client for the configuration. With a socket, the client connects to it whatever the
-// address. The caller gives the client back with put.
+// get returns a client for the configuration. With a socket, the client connects to it and ignores
+// the address. The caller gives the client back with put.
 func (cs *clients) get(cfg config_util.HTTPClientConfig, socket string) (*client, error) {
 	hint, err := json.Marshal(cfg) // without secrets, so that equal hints do not mean equal configurations
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 )
 
 // stepTolerance is how far the wall clock may move against the monotonic one, from one reading to
-// the next, before it counts as set. Time daemons set it by less all the time.
+// the next, before the clock is treated as set. Time daemons adjust it by less all the time.
 const stepTolerance = time.Second
 
-// clock is the wall clock, whose time the samples bear, compared with the monotonic clock, which
-// nobody can set. The cases:
+// clock is the wall clock, which gives the samples their time, compared with the monotonic clock,
+// which nobody can set. The cases:
 //
 //	it moves by less than stepTolerance  plans move with it, and nothing is logged
 //	it goes ahead                        plans move with it. It may be right, so its samples are written
@@ -108,7 +108,7 @@ func (c *clock) restored(ms int64) {
 	}
 }
 
-// isBehind tells whether the clock once showed ms or later.
+// isBehind reports whether the clock once showed ms or later.
 func (c *clock) isBehind(ms int64) bool { return ms <= c.behind.Load() }
 
 // limit returns the latest timestamp that a sample may bear now, in milliseconds since the epoch.

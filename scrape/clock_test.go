@@ -106,7 +106,7 @@ func (l *readLog) between(series string, from, to time.Time) (out []point) {
 	return out
 }
 
-// inOrder demands that no series goes back in time, but where from what is a mistake: later than
+// inOrder requires that no series goes back in time, except from a mistaken time: one later than
 // limit.
 func (l *readLog) inOrder(limit time.Time) {
 	l.t.Helper()
@@ -184,7 +184,7 @@ func (c *clocked) sleep(d time.Duration) {
 	synctest.Wait()
 }
 
-// withClock runs f beside a pool that scrapes two targets, a:1 and b:1, every interval.
+// withClock runs f together with a pool that scrapes two targets, a:1 and b:1, every interval.
 func withClock(t *testing.T, interval time.Duration, f func(t *testing.T, c *clocked)) {
 	synctest.Test(t, func(t *testing.T) {
 		core, seen := observer.New(zap.WarnLevel)
@@ -326,8 +326,8 @@ func TestClockBack(t *testing.T) {
 	})
 }
 
-// TestClockPlan sets the clock by little and by much, either way: scrapes keep their rhythm, bear
-// the clock's time at even distances, and none counts as late. Small steps are not logged.
+// TestClockPlan sets the clock by little and by much, either way: scrapes keep their rhythm, have
+// the clock's time at even distances, and none is late. Small steps are not logged.
 func TestClockPlan(t *testing.T) {
 	for by, logged := range map[time.Duration]int{
 		300 * time.Millisecond: 0, -300 * time.Millisecond: 0, time.Millisecond: 0, 7 * time.Second: 1, -7 * time.Second: 1, -time.Hour: 1,

@@ -82,7 +82,7 @@ func TestClockGoesBackAndForth(t *testing.T) {
 	}
 }
 
-// inOrder demands that every series goes on in time. Where all was forgotten, it may go back once,
+// inOrder requires that every series goes on in time. If all was forgotten, it may go back once,
 // from a time before set.
 func inOrder(t *testing.T, l *readLog, forgotten bool, set time.Time) {
 	t.Helper()

@@ -9,7 +9,7 @@ import (
 	"promrelay/record"
 )
 
-// put puts a value into the row of the columns, or beside them if the row has one already.
+// put adds a value to the row of the columns, or as an irregular sample if the row has one already.
 func (p *page) put(row uint32, ms, start int64, v float64) {
 	s := &p.out
 	r := int(row)
@@ -44,7 +44,7 @@ func (p *page) widen() {
 	}
 }
 
-// putIrregular puts a sample beside the columns.
+// putIrregular adds a sample outside the columns.
 func (p *page) putIrregular(e record.Irregular) {
 	p.irregular = p.irregular.Grow(len(p.t.slots))
 	p.irregular.Set(int(e.Row))
@@ -58,7 +58,7 @@ func (p *page) keepAlive(row uint32, explicit bool) {
 	}
 }
 
-// putHistogram puts a histogram beside the columns.
+// putHistogram adds a histogram outside the columns.
 func (p *page) putHistogram(row uint32, ms, start int64, v sampleValue) error {
 	var m writev2.Histogram
 	if v.int != nil {

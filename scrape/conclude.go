@@ -8,9 +8,9 @@ import (
 )
 
 // conclude ends the reading of the page: series that are gone get their staleness markers. Whole
-// means that the page was read to its end. If it failed, its samples are dropped, and all series of
-// the previous page are gone. (Prometheus writes no markers for those before the place where the
-// page failed, and later ones for those of them that never had a sample.)
+// means that the page was read to its end. Otherwise its samples are dropped, and all series of the
+// previous page are gone. (Prometheus writes no markers for the series before the place where the
+// page failed. It writes later ones for those of them that never had a sample.)
 func (p *page) conclude(whole, failed bool) {
 	if failed {
 		p.discard()
@@ -38,7 +38,7 @@ func (p *page) markGone() {
 	}
 }
 
-// report puts the first n report series into the record; if stale, their staleness markers.
+// report adds the first n report series to the record, or their staleness markers if stale is set.
 func (p *page) report(n int, stale bool, values ...float64) {
 	p.bySlot = nil
 	for i := range n {

@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// maxHeader bounds the header of an answer, in bytes. All of it is in memory at once; net/http
-// alone allows 10 MB.
+// maxHeader bounds the header of an answer, in bytes. All of it is in memory at once. By default,
+// net/http allows 10 MB.
 const maxHeader = 1 << 20
 
 // dialer returns a dial function whose connections bound the header of an answer. On encrypted
@@ -27,14 +27,14 @@ func dialer(network, address string) func(ctx context.Context, network, address 
 }
 
 // headerConn refuses an HTTP/1.1 answer whose header is too large. The headers of interim answers
-// (1xx) count too, since any number of them may come first. One goroutine writes, another one
+// (1xx) are included, since any number of them may come first. One goroutine writes, another one
 // reads.
 type headerConn struct {
 	net.Conn
 	requests  atomic.Uint64 // lower bound of those that were written
 	encrypted atomic.Bool
 
-	// Of the goroutine that reads.
+	// The goroutine that reads uses these.
 	seen  uint64 // requests
 	bytes int    // of the headers of the answers to the last one
 	start int    // how many of them belong to interim answers
@@ -68,7 +68,7 @@ func (c *headerConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// headerFits counts more bytes of a header, and tells whether it is small enough so far.
+// headerFits counts more bytes of a header, and reports whether it is small enough so far.
 func (c *headerConn) headerFits(b []byte) bool {
 	const status = len("HTTP/1.1 ")
 	for _, x := range b {

@@ -59,8 +59,7 @@ func TestLargeHeader(t *testing.T) {
 	}
 }
 
-// TestHeaders: what is no larger than it may be passes, by HTTP/1.1, HTTP/2 and TLS, once and
-// again.
+// TestHeaders: a header within its limit passes, by HTTP/1.1, HTTP/2 and TLS, also repeatedly.
 func TestHeaders(t *testing.T) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/header" {

@@ -1,6 +1,6 @@
-// Package scrape fetches the pages of targets, and writes their samples to the log: one record a
-// scrape, in columns. Each target has a table of the series that its last page led to. A page that
-// hardly changed needs neither parser nor relabelling.
+// Package scrape fetches the pages of targets, and writes their samples to the log: one record for
+// each scrape, in columns. Each target has a table of the series of its last page. A page that
+// hardly changed needs no parser and no relabelling.
 //
 // The files, from top to bottom; none uses one above it:
 //

@@ -56,8 +56,8 @@ func (p *page) entries(parser textparse.Parser, win *window) error {
 	}
 }
 
-// located adds to an error of entries where in a page of text it is, as far as that is known: after
-// the line of the last sample. Before i the page had so many lines.
+// located adds to an error of entries its place in a page of text, as far as that is known: after
+// the line of the last sample. Before is how many lines the page had before i.
 func (p *page) located(err error, win *window, i, before int) error {
 	if err == nil || win.err != nil {
 		return err

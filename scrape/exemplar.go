@@ -29,8 +29,8 @@ func exemplarsOf(parser textparse.Parser, ofHistogram bool, ms int64) []exemplar
 	return out
 }
 
-// putExemplars puts the exemplars into the record that are valid and newer than those that the
-// series had.
+// putExemplars adds to the record the exemplars that are valid and newer than those that the series
+// had.
 func (p *page) putExemplars(row, slot uint32, exemplars []exemplar.Exemplar) {
 	for _, e := range exemplars {
 		ls := e.Labels.WithoutEmpty()

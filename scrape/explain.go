@@ -91,8 +91,8 @@ func (e tlsError) Error() string { return fmt.Sprintf("%v (%s)", e.err, e.hint) 
 
 func (e tlsError) Unwrap() error { return e.err }
 
-// explain adds to an error of fetching the page of t what a person needs to know. Bytes are of the
-// page that arrived, -1 if there was no answer.
+// explain adds to an error of fetching the page of t what a person needs to know. Bytes is how much
+// of the page arrived, -1 if there was no answer.
 func explain(err error, t *targets.Target, bytes int64) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return timeoutError{t.Job.Owner.Key("scrape_timeout"), t.Timeout, bytes, err}
@@ -135,7 +135,7 @@ func tlsHint(err error, t *targets.Target) string {
 	return fmt.Sprintf("asked for %q, the name of the URL; %s sets another", name, owner.Key("tls_config.server_name"))
 }
 
-// credentials says whether the request had credentials that was refused with 401 or 403. After a
+// credentials says whether a request that was refused with 401 or 403 had credentials. After a
 // redirect to another host it has none.
 func credentials(resp *http.Response) string {
 	if resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusForbidden || resp.Request == nil {
@@ -150,7 +150,7 @@ func credentials(resp *http.Response) string {
 	return "no credentials were sent"
 }
 
-// limitName returns the value of the metric's label limit for an error, "" for one that is not
+// limitName returns the value of the metric's label limit for an error, "" for an error that is not
 // about a limit.
 func limitName(err error) string {
 	var label labelLimitError

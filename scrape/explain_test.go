@@ -109,8 +109,8 @@ func TestErrorsTell(t *testing.T) {
 	}
 }
 
-// TestHintsOfCertificates tells what to do about each thing that may be wrong with one, by the
-// fields of what the target is of.
+// TestHintsOfCertificates: for each fault of a certificate the error says what to do, with the
+// fields of the target's owner.
 func TestHintsOfCertificates(t *testing.T) {
 	noIP := x509.HostnameError{Certificate: &x509.Certificate{DNSNames: []string{"node1"}}, Host: "10.0.0.1"}
 	for name, c := range map[string]struct {

@@ -38,7 +38,7 @@ const familyLife = 10
 // noEntry stands for metadata without any text or type, which gets no entry.
 const noEntry = math.MaxUint32
 
-// partOfFamily tells whether a series of this name belongs to the family (isSeriesPartOfFamily of
+// partOfFamily reports whether a series of this name belongs to the family (isSeriesPartOfFamily of
 // prometheus/scrape).
 func partOfFamily(name, family string, typ model.MetricType) bool {
 	if !strings.HasPrefix(name, family) {

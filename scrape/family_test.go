@@ -23,8 +23,8 @@ func metadataOf(tab *table) map[string]string {
 	return out
 }
 
-// TestFamilies shows pages whose metadata changes. What the last one leads to is expected of the
-// series.
+// TestFamilies shows pages whose metadata changes. The series must have the metadata of the last
+// page.
 func TestFamilies(t *testing.T) {
 	const head = "# HELP m A.\n# TYPE m counter\n"
 	for name, c := range map[string]struct {

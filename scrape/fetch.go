@@ -25,8 +25,8 @@ var errZstd = errors.New("the answer is compressed by zstd, which was not asked 
 // userAgent is what targets see of the relay.
 var userAgent = "promrelay/" + cmp.Or(version.Version, "dev")
 
-// newRequest makes the request for the page of t. Headers and their order of preference are those
-// of prometheus/scrape.
+// newRequest makes the request for the page of t. Its headers and their order of preference are the
+// same as in prometheus/scrape.
 func newRequest(ctx context.Context, t *targets.Target) (*http.Request, error) {
 	c := t.Job.Config
 	scheme, err := promconfig.ToEscapingScheme(c.MetricNameEscapingScheme, c.MetricNameValidationScheme)
@@ -156,7 +156,7 @@ func bodyHint(body io.Reader) string {
 	return strings.ToValidUTF8(s, "?")
 }
 
-// unauthorized tells whether the target demands other credentials.
+// unauthorized reports whether the target demands other credentials.
 func unauthorized(err error) bool {
 	var status statusError
 	return errors.As(err, &status) && (status.code == http.StatusUnauthorized || status.code == http.StatusForbidden)

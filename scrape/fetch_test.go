@@ -51,7 +51,7 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// TestAnswers: which answers are pages, and what is told of the others.
+// TestAnswers: which answers are pages, and the errors of the others.
 func TestAnswers(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer func(w http.ResponseWriter)

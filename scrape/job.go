@@ -20,7 +20,7 @@ func newJob(j *targets.Job) *job { return &job{Job: j, loops: map[uint64]*loop{}
 // loopDiff is which loops a change ends, and which it starts after that.
 type loopDiff struct{ end, start []*loop }
 
-// apply takes over a change of the job, and adds to d what follows for its loops.
+// apply takes over a change of the job, and adds to d the loops that end or start with it.
 func (j *job) apply(s *shared, c targets.Change, d *loopDiff) {
 	old := j.Job
 	j.Job = c.Job
@@ -49,7 +49,7 @@ func (j *job) endAll(d *loopDiff) {
 }
 
 // successors pairs added targets with the loops of removed ones whose series they continue. Such a
-// target differs in its interval or timeout alone, which for Prometheus makes it another target. It
+// target differs only in its interval or timeout. For Prometheus that makes it another target. It
 // takes over the table, so that no series ends.
 func (j *job) successors(old *targets.Job, c targets.Change) map[*targets.Target]*loop {
 	if len(c.Removed) == 0 || len(c.Added) == 0 || !reflect.DeepEqual(sameSeries(old.Config), sameSeries(c.Job.Config)) {

@@ -9,14 +9,14 @@ import (
 // These bounds cannot be configured: labels, records and the log cannot hold more.
 const (
 	// maxText bounds, in bytes, the labels of a series before and after relabelling, and a line
-	// with what is in it. Package labels panics above 2^24 bytes for one name or value, and cannot
+	// with its contents. Package labels panics above 2^24 bytes for one name or value, and cannot
 	// read one of exactly 2^24.
 	maxText = 1<<24 - 1
 	// maxLabels bounds the labels of a series. Adding one takes time in proportion to those that a
 	// rule has added before.
 	maxLabels = 1 << 14
-	// maxRecord bounds a record, in bytes. The log takes 2^28; the difference is for one line,
-	// which is added without a check.
+	// maxRecord bounds a record, in bytes. The log accepts 2^28. The difference is room for one
+	// line, which is added without a check.
 	maxRecord = 1<<28 - 1<<25
 )
 
@@ -67,14 +67,15 @@ func (l *limits) line() int64 {
 	return min(l.LineBytes, maxText)
 }
 
-// The series of one target may take one part in tableShare of the memory for scrapes, and
-// minTableLimit bytes in any case. Those of kube-state-metrics in a large cluster take 30 MB.
+// The series of one target may use one part in tableShare of the memory for scrapes, and at least
+// minTableLimit bytes. Those of kube-state-metrics in a large cluster use 30 MB.
 const (
 	tableShare    = 4
 	minTableLimit = 16 << 20
 )
 
-// table returns how many bytes the series of one target may take, 0 for what a record can hold.
+// table returns how many bytes the series of one target may use, 0 for as much as a record can
+// hold.
 func (l *limits) table() int {
 	if l.memory.limit == 0 {
 		return 0
@@ -101,7 +102,7 @@ func (e sizeError) Error() string {
 	return text
 }
 
-// fullError is about a target whose series take too much memory.
+// fullError is about a target whose series use too much memory.
 type fullError struct{ sizeError }
 
 func (e fullError) Unwrap() error { return e.sizeError }

@@ -59,8 +59,8 @@ func (l *strictLog) Append(_ uint64, group ...wal.Frame) (wal.Position, error) {
 	return wal.Position{}, nil
 }
 
-// sized are pages with one thing of n bytes, or n labels, in each format.
-var sized = map[string]func(n int) map[string]string{
+// pagesOfSize are pages with one thing of n bytes, or n labels, in each format.
+var pagesOfSize = map[string]func(n int) map[string]string{
 	"metric name": func(n int) map[string]string {
 		x := strings.Repeat("x", n)
 		return map[string]string{typeText: x + " 1\n", typeOpenMetrics: x + " 1\n# EOF\n", typeProtobuf: familyOf(x, "", metric(1))}
@@ -141,13 +141,13 @@ func delimited(families ...*dto.MetricFamily) string {
 	return string(out)
 }
 
-// TestSizes: whatever has 2^8, 2^16 or 2^24 bytes, or as many parts, in whatever format, costs its
-// target at most, for a reason that names a limit; and what is taken can be read from the log.
+// TestSizes: whatever has 2^8, 2^16 or 2^24 bytes, or as many parts, in whatever format, affects at
+// most its target, and the error names a limit. Accepted samples can be read from the log.
 func TestSizes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long with the race detector")
 	}
-	for what, pages := range sized {
+	for what, pages := range pagesOfSize {
 		for _, n := range []int{1 << 8, 1 << 16, 1<<24 - 1, 1 << 24, 1<<24 + 1} {
 			if n > 1<<16 && (testing.Short() || strings.HasPrefix(what, "number")) {
 				n >>= 5
@@ -222,7 +222,7 @@ func (e *endless) Read(b []byte) (int, error) {
 
 func (*endless) Close() error { return nil }
 
-// TestEndlessPages: 4 GB of anything end at the limits, and take little memory.
+// TestEndlessPages: 4 GB of anything end at the limits, and use little memory.
 func TestEndlessPages(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long with the race detector")

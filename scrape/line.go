@@ -15,8 +15,8 @@ const (
 	lineComment
 )
 
-// line is what a table knows of one line of the page: of a series line the part before the value,
-// of the others the whole line.
+// line is what a table knows of one line of the page. For a series line it is the part before the
+// value, for other lines the whole line.
 type line struct {
 	hash uint64
 	size uint32 // bytes << 2 | kind
@@ -31,10 +31,10 @@ func (l line) kind() int { return int(l.size & 3) }
 
 func (l line) len() int { return int(l.size >> 2) }
 
-// cached tells whether prometheus/scrape would have the line in its cache.
+// cached reports whether prometheus/scrape would have the line in its cache.
 func (l line) cached() bool { return l.kind() == lineSeries || l.kind() == lineDropped }
 
-// isAt tells whether b has the bytes of l at i, and at least one more behind them.
+// isAt reports whether b has the bytes of l at i, and at least one more byte after them.
 func (l line) isAt(b []byte, i int) bool {
 	end := i + l.len()
 	return end < len(b) && maphash.Bytes(seed, b[i:end]) == l.hash

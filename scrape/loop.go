@@ -16,7 +16,7 @@ const tolerance = 2 * time.Millisecond
 type loop struct {
 	scraper
 	after  <-chan struct{}    // closed when the loop that had the table before is done with it; nil for none
-	done   chan struct{}      // closed by finish, when no more scrapes follow; staleness markers may
+	done   chan struct{}      // closed by finish, when no more scrapes follow; staleness markers may still follow
 	finish func()             // may be called more than once
 	stop   context.CancelFunc // nil until the loop runs; guarded by the pool's mu
 }
@@ -62,9 +62,9 @@ func (l *loop) run(ctx, life context.Context) {
 	}
 }
 
-// waitForOthers waits for two to three intervals, so that a loop which scrapes the same series by
-// now makes the staleness markers void. It returns the time of the markers: the end of the first
-// interval. It is false if life ended.
+// waitForOthers waits for two to three intervals. If another loop scrapes the same series by then,
+// the staleness markers have no effect. It returns the time of the markers: the end of the first
+// interval. It returns false if life ended.
 func (l *loop) waitForOthers(life context.Context, ticker *time.Ticker, interval time.Duration) (at time.Time, ok bool) {
 	for _, wait := range []<-chan time.Time{ticker.C, ticker.C, nil} {
 		if wait == nil {
@@ -82,8 +82,8 @@ func (l *loop) waitForOthers(life context.Context, ticker *time.Ticker, interval
 	return at, true
 }
 
-// scrapes scrapes at the target's place in each interval. A scrape that is under way goes on when
-// ctx ends, and stops with life.
+// scrapes runs a scrape at the target's place in each interval. A scrape that is under way goes on
+// when ctx ends, and stops when life ends.
 func (l *loop) scrapes(ctx, life context.Context, ticker *time.Ticker) {
 	target, clock := l.state().Target, l.shared.clock
 	interval := target.Interval

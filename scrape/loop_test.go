@@ -48,7 +48,7 @@ func (b *bubble) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {typeText}}, Body: io.NopCloser(strings.NewReader("m 1\n")), Request: r}, nil
 }
 
-// inBubble runs f beside a pool whose Run has begun.
+// inBubble runs f together with a pool whose Run has begun.
 func inBubble(t *testing.T, f func(t *testing.T, b *bubble)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubble{t: t, log: &readLog{t: t, points: map[string][]point{}}, has: map[string]*targets.Target{}}

@@ -23,8 +23,8 @@ const (
 	smallShare   = 64
 )
 
-// memoryLimit returns how many bytes all scrapes may hold together, if the configuration does not
-// say it.
+// memoryLimit returns how many bytes all scrapes may hold together, if the configuration sets no
+// limit.
 func memoryLimit() int64 {
 	all := debug.SetMemoryLimit(-1) // reads the limit and changes nothing
 	if all == math.MaxInt64 {
@@ -105,8 +105,8 @@ func (l *allowance) atLeast(ctx context.Context, n int64) error {
 	return nil
 }
 
-// take waits for so many bytes, and tells whether it got them. Holds means that the scrape has some
-// already. A small scrape does not wait for larger ones that came before it.
+// take waits for so many bytes, and reports whether it got them. Holds means that the scrape has
+// some memory already. A small scrape does not wait for larger ones that came before it.
 func (m *memory) take(ctx context.Context, bytes int64, holds, small bool) bool {
 	m.mu.Lock()
 	if m.used+bytes <= m.room(small) && (small || len(m.growing) == 0 && (holds || len(m.starting) == 0)) {
@@ -168,8 +168,8 @@ func (m *memory) nextLocked() {
 	}
 }
 
-// refuseLocked refuses the last scrape that began to wait for more, if all that hold some wait for
-// more.
+// refuseLocked refuses the last scrape that began to wait for more, if all scrapes that hold memory
+// wait for more.
 func (m *memory) refuseLocked() {
 	if n := len(m.growing); n > 0 && n >= m.holders {
 		w := m.growing[n-1]

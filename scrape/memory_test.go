@@ -148,9 +148,9 @@ func TestMemoryReserve(t *testing.T) {
 	})
 }
 
-// TestLargeTexts: a page of few series with large texts that change each time is refused where they
-// take more than they may, takes no more each time, and is in the way of no sound page that
-// follows.
+// TestLargeTexts: a page of few series with large texts that change each time is refused if they
+// exceed their limit. It does not use more memory each time, and does not affect the good pages
+// that follow.
 func TestLargeTexts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long with the race detector")

@@ -5,7 +5,7 @@ import (
 )
 
 // describe returns the metadata entry that the row gets with its next sample, 0 if it has the right
-// one. The metadata before a row of another family holds for no further row.
+// one already. After a row of another family, the metadata no longer applies to any row.
 func (p *page) describe(row uint32) uint32 {
 	if p.family < 0 {
 		return 0
@@ -31,14 +31,14 @@ func (p *page) describe(row uint32) uint32 {
 	return p.entry
 }
 
-// belongs tells whether a series of this name is of the family at hand.
+// belongs reports whether a series of this name is of the family at hand.
 func (p *page) belongs(name string) bool {
 	f := &p.t.families[p.family]
 	return partOfFamily(name, string(p.t.rows.Symbols().Bytes(f.name)), f.typ)
 }
 
-// nameOf returns the metric name of a row. It reads on from the last row, and from the start if
-// that was a later one.
+// nameOf returns the metric name of a row. It reads on from the previous row, or from the start if
+// the previous row comes later.
 func (p *page) nameOf(row uint32) string {
 	rows := p.t.rows
 	if p.named == 0 || row+1 < p.named {

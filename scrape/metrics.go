@@ -22,7 +22,7 @@ const (
 	clockBack  = "back"
 )
 
-// metrics are those of the room.
+// metrics are the metrics of scraping.
 type metrics struct {
 	targets     prometheus.Gauge
 	scrapes     *prometheus.CounterVec

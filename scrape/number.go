@@ -10,15 +10,15 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 )
 
-// powers are those of ten that a float64 holds exactly.
+// powers are the powers of ten that a float64 holds exactly.
 var powers = [...]float64{
 	1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 }
 
 // number reads the number from b[i] up to a blank or a line break, and returns the place of that
-// byte as end. The value is that of textparse, to the bit: a decimal of up to 15 digits times a
-// power of ten up to 22 is exact in one operation, and strconv does the rest. If ok is false, the
+// byte as end. The value is the same as textparse's, to the bit: a decimal of up to 15 digits times
+// a power of ten up to 22 is exact in one operation, and strconv does the rest. If ok is false, the
 // line is left to textparse, which says what is wrong.
 func number(b []byte, i int) (v float64, end int, ok bool) {
 	start := i

@@ -7,8 +7,8 @@ import (
 	"promrelay/record"
 )
 
-// page is the reading of one page beside the table of its target: where in the table's lines it is,
-// and the samples that it leads to. Pages are used again for their memory.
+// page is the reading of one page together with the table of its target: its place in the table's
+// lines, and its samples. Pages are reused to save memory.
 type page struct {
 	position
 	set    *settings
@@ -37,17 +37,17 @@ type page struct {
 	changes changes
 }
 
-// counts is what becomes of a page's samples.
+// counts says what happens to a page's samples.
 type counts struct {
 	total       int // samples on the page
-	added       int // of them, those that relabelling left
+	added       int // those of total that relabelling kept
 	seriesAdded int
 	attempts    int // samples that the sample limit looked at
 	walked      int // samples whose line was the expected one
 
 	limitErr, bucketErr                           error
 	outOfOrder, repeated, duplicates, outOfBounds int
-	clocked                                       int    // not newer than what was there before the clock went back
+	clocked                                       int    // not newer than the samples from before the clock went back
 	buckets                                       int    // of the histogram that has too many
 	comments                                      int    // that the table did not know
 	helps                                         int    // HELP entries that were parsed; a family of protobuf has one
@@ -94,7 +94,7 @@ func (p *page) undo() {
 }
 
 // forgetNew makes the table forget all lines, and the series that are new with this page, so that
-// neither memory nor the log must hold them. It is called when they take more than they may.
+// neither memory nor the log must hold them. It is called when they exceed a limit.
 func (p *page) forgetNew() {
 	t := p.t
 	for row := p.changes.rows; row < uint32(len(t.slots)); row++ {
@@ -112,11 +112,12 @@ func (p *page) forgetNew() {
 	p.discard()
 }
 
-// seriesBytes is roughly the memory of a new series beside its row's record: lines, slots, the
-// guard.
+// seriesBytes is roughly the memory of a new series in addition to its row's record: lines, slots,
+// the guard.
 const seriesBytes = 100
 
-// memory returns roughly how many bytes the page holds by now, and made the table hold.
+// memory returns roughly how many bytes the page holds by now, including those that it added to the
+// table.
 func (p *page) memory() int64 {
 	s := &p.out
 	n := 8*(len(s.Values)+len(s.Times)) + 112*len(s.Irregular) + p.extraBytes
@@ -124,7 +125,7 @@ func (p *page) memory() int64 {
 	return int64(n + max(p.t.rows.FullBytes()-p.changes.bytes, 0))
 }
 
-// fits returns an error if the series of the target take more than they may, or more than one
+// fits returns an error if the series of the target use more than their limit, or more than one
 // record can hold together with the samples of the page.
 func (p *page) fits() error {
 	rows := p.t.rows
@@ -139,8 +140,8 @@ func (p *page) fits() error {
 }
 
 // learn ends the reading of the page: the table takes over its lines (iterDone of
-// prometheus/scrape). With whole, the page was read to its end, and the table forgets what it
-// lacked. After a scrape that failed before there was a page, p is empty.
+// prometheus/scrape). Whole means that the page was read to its end: the table forgets the lines
+// that it did not have. After a scrape that failed before there was a page, p is empty.
 func (p *page) learn(whole bool) {
 	t := p.t
 	n := t.cached + len(p.fresh) + len(t.families) // the size of that cache

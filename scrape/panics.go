@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// panicError is a panic that was caught, so that it fails one scrape and not the relay.
+// panicError is a panic that was caught, so that it fails only one scrape and not the relay.
 type panicError struct {
 	value any
 	place string // the function and line that panicked
@@ -22,8 +22,8 @@ func (e *panicError) Error() string {
 	return fmt.Sprintf("a defect of promrelay, please report it: panic at %s: %.200v", e.place, e.value)
 }
 
-// caught calls f, and returns its panic as a *panicError. It cannot catch what ends any Go process:
-// a stack overflow, lack of memory, concurrent writes of a map.
+// caught calls f, and returns its panic as a *panicError. It cannot catch faults that end any Go
+// process: a stack overflow, lack of memory, concurrent writes of a map.
 func caught(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -51,7 +51,8 @@ func panicPlace() string {
 	}
 }
 
-// repeatPanic is how long a panic at one place is only counted after one was logged.
+// repeatPanic is how long, after a logged panic, further panics at the same place are counted but
+// not logged.
 const repeatPanic = 10 * time.Minute
 
 // panics counts and logs panics: the first one at a place with its stack, later ones at intervals.

@@ -85,7 +85,7 @@ func TestPanicCostsOneScrape(t *testing.T) {
 	}
 }
 
-// TestPanicInAChange: what one job's change panics with costs that job, and leaves the pool in use.
+// TestPanicInAChange: a panic in one job's change affects that job, and leaves the pool in use.
 func TestPanicInAChange(t *testing.T) {
 	p, _ := testPool(t, &countLog{}, promconfig.DefaultScrapeConfig, served(typeText, false, "a 1\n"))
 	bad := &targets.Job{Name: "bad"} // without a configuration

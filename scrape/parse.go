@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/prometheus/model/textparse"
 )
 
-// read reads the page from the start of win. After an error its samples must not be used, though
-// the table may have learned from it.
+// read reads the page from the start of win. After an error its samples must not be used. The table
+// may have learned from it anyway.
 func (p *page) read(win *window, contentType string) error {
 	media, version := mediaType(contentType, p.set.parser.FallbackContentType)
 	convert := p.set.parser.ConvertClassicHistogramsToNHCB

@@ -24,12 +24,12 @@ import (
 type Options struct {
 	Log   Log
 	Guard *order.Guard
-	// ExternalLabels and Host decide when in its interval each target is scraped, so that the
+	// ExternalLabels and Host decide at which point of its interval each target is scraped. So the
 	// relays of different clusters do not all write at once.
 	ExternalLabels labels.Labels
 	Host           string // "" means the host's name
 	// Unauthorized is called after a scrape that the target refused with 401 or 403. It must not
-	// block. Nil means that nobody asks.
+	// block. It may be nil.
 	Unauthorized func(*targets.Target)
 	// Trusted returns why an address may not have the relay's own token, nil if it may. A nil
 	// Trusted trusts no address.
@@ -88,7 +88,7 @@ func New(o Options) (*Pool, error) {
 // SetLimits changes the limits of scrapes that begin from now on.
 func (p *Pool) SetLimits(l Limits) { p.setLimits(l) }
 
-// compareWithLog compares the clock with what the log holds of the process before this one.
+// compareWithLog compares the clock with the samples in the log from the previous process.
 func (p *Pool) compareWithLog() {
 	r := p.guard.Restored()
 	if r.Ahead > 0 {
@@ -101,8 +101,8 @@ func (p *Pool) compareWithLog() {
 	}
 }
 
-// clockStepped counts and logs that the clock was set. Where it went back far, the guard forgets
-// what was written ahead of it.
+// clockStepped counts and logs that the clock was set. If it went back far, the guard forgets the
+// samples that are ahead of it.
 func (p *Pool) clockStepped(s step) {
 	by := s.to.Sub(s.from)
 	fields := []zap.Field{zap.Time("from", s.from.UTC()), zap.Time("to", s.to.UTC()), zap.Duration("by", by)}
@@ -172,7 +172,7 @@ func (p *Pool) stopAll() {
 	}
 }
 
-// startLocked runs l, at once or when Run does.
+// startLocked runs l, now or when Run starts.
 func (p *Pool) startLocked(l *loop) {
 	p.progress.scrape()
 	if p.begin == nil {
@@ -182,7 +182,7 @@ func (p *Pool) startLocked(l *loop) {
 	p.begin(l)
 }
 
-// endLocked stops l. It then writes its staleness markers by itself.
+// endLocked stops l. The loop then writes its staleness markers by itself.
 func (p *Pool) endLocked(l *loop) {
 	if l.stop != nil {
 		l.stop()

@@ -9,7 +9,7 @@ import (
 type position struct {
 	t        *table
 	next     int    // the line of t.lines that is expected
-	diverged bool   // the page's lines are not just the first ones of t.lines; only then the fields below are in use
+	diverged bool   // the page's lines are not just the first ones of t.lines; the fields below are in use only then
 	lines    []line // of the page so far
 	fresh    []line // those that the table did not know
 	seen     record.Bits
@@ -69,7 +69,7 @@ func (p *position) line(n int) line {
 // known returns how many lines have a number.
 func (p *position) known() int { return len(p.t.lines) + len(p.t.extra) + len(p.fresh) }
 
-// reindex makes the index anew, for so many lines at least.
+// reindex rebuilds the index, for at least so many lines.
 func (p *position) reindex(size int) {
 	slots := 64
 	for slots < size {
@@ -98,7 +98,7 @@ func (p *position) place(l line) uint64 {
 	}
 }
 
-// find looks for the line of a series. Already tells that the page has had it before.
+// find looks for the line of a series. Already means that the page has had it before.
 func (p *position) find(text []byte) (l line, known, already bool) {
 	l = newLine(lineSeries, text, 0)
 	if p.next < len(p.t.lines) && !(p.diverged && p.seen.Has(p.next)) {
@@ -124,7 +124,7 @@ func (p *position) find(text []byte) (l line, known, already bool) {
 	return l, true, already
 }
 
-// remember adds a line that find did not know.
+// remember adds a line that find did not find.
 func (p *position) remember(l line) {
 	p.diverge()
 	if 4*p.known() >= 3*len(p.index) {

@@ -39,7 +39,7 @@ func (p *page) families(win *window) error {
 }
 
 // batch finds whole families from i on, and returns where they start and end. Both are equal at the
-// end of the page. Bytes that are no family count as one, so that the parser refuses them.
+// end of the page. Bytes that are no family are returned as one, so that the parser refuses them.
 func (p *page) batch(win *window, i int) (start, end int, err error) {
 	end = i
 	for n := 0; n < batchFamilies && end-i < batchBytes; n++ {

@@ -8,8 +8,7 @@ import (
 )
 
 // redirects sends requests as they are configured. After a redirect to another host it leaves out
-// the configured headers and credentials: whoever answers for the target must not get what is meant
-// for the target.
+// the configured headers and credentials: another server must not get the target's secrets.
 type redirects struct {
 	first http.RoundTripper // for the host of the target
 	other http.RoundTripper // for other hosts
@@ -43,8 +42,8 @@ func (r *redirects) CloseIdleConnections() {
 	}
 }
 
-// leaves tells whether a request follows a redirect to another host than the first, or one from TLS
-// to plain text. All further redirects count as such too.
+// leaves reports whether a request follows a redirect to another host than the first, or one from
+// TLS to plain text. The same holds for all further redirects.
 func leaves(req *http.Request) bool {
 	for r := req; r.Response != nil && r.Response.Request != nil; {
 		from := r.Response.Request

@@ -37,9 +37,9 @@ func (s *settings) attach(b *labels.Builder, own labels.Labels) {
 	}
 }
 
-// relabel applies the rules to b, whose labels have at most size bytes, and tells whether the
-// series stays. It stops before a rule that could make labels too large. How often a rule names its
-// sources bounds what it makes of them.
+// relabel applies the rules to b, whose labels have at most size bytes, and reports whether the
+// series stays. It stops before a rule that could make labels too large. The number of times that a
+// rule names its sources bounds the size of its result.
 func (s *settings) relabel(b *labels.Builder, size int) (keep bool, err error) {
 	count := 0 // upper bound; 0 means not known
 	for i, rule := range s.rules {
@@ -64,8 +64,8 @@ func (s *settings) relabel(b *labels.Builder, size int) (keep bool, err error) {
 	return true, nil
 }
 
-// growth is an upper bound of the bytes that a rule adds to labels of size bytes, and of those that
-// it joins to match.
+// growth is an upper bound of the bytes that a rule adds to labels of size bytes, and of the bytes
+// that it joins to match.
 func growth(r *relabel.Config, size int) int {
 	sources := len(r.SourceLabels) * (size + len(r.Separator))
 	refs := func(s string, of int) int { return len(s) + strings.Count(s, "$")*of }
@@ -128,7 +128,7 @@ func (s *settings) checkLimits(ls labels.Labels) error {
 	})
 }
 
-// labelLimitError is about a series beyond label_limit and its like.
+// labelLimitError is about a series that exceeds label_limit or a similar limit.
 type labelLimitError struct{ text string }
 
 func (e labelLimitError) Error() string { return e.text }

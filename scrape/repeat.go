@@ -7,15 +7,15 @@ import (
 // A table is written in full with the first scrape of its target in a segment. If that record is
 // damaged, all samples of the target up to the next segment are lost, which is hours in a small
 // cluster. So the table is repeated after a minute, and again after parts were appended.
-// Repetitions take a bounded share of the log.
+// Repetitions use a bounded share of the log.
 const (
 	repeatSoon  = time.Minute     // after the first record in a segment
 	repeatLater = 5 * time.Minute // after a repetition, if parts were appended since
-	repeatShare = 32              // one byte in so many of the log may be of a repetition
+	repeatShare = 32              // one byte in so many of the log may belong to a repetition
 	repeatSaved = 2 << 20         // bytes that unused shares add up to at most; about those of one segment
 )
 
-// written says what of a table is in a segment of the log.
+// written says which parts of a table are in a segment of the log.
 type written struct {
 	segment uint64    // 0 for none
 	last    time.Time // when all of it was last written

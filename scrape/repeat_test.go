@@ -132,9 +132,9 @@ func (s *scraped) scrape(t testing.TB) {
 	time.Sleep(15 * time.Second)
 }
 
-// TestDamagedFrames loses each frame in turn of what targets wrote that grow now and then: what
-// does not come is counted to the sample, a scrape costs itself, and a table costs what is bounded
-// by its next repetition.
+// TestDamagedFrames loses each frame in turn of what targets wrote that grow now and then: each
+// missing sample is counted. A lost scrape loses its own samples, and a lost table loses samples
+// until its next repetition.
 func TestDamagedFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScraped(12 << 10)
@@ -240,7 +240,7 @@ func TestRepeatedTablesCostLittle(t *testing.T) {
 	}
 }
 
-// part tells whether a record appends to a table: its first symbol is not 0.
+// part reports whether a record appends to a table: its first symbol is not 0.
 func part(payload []byte) bool {
 	for range 3 {
 		for payload[0] >= 0x80 {

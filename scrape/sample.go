@@ -16,7 +16,7 @@ var (
 	errNoHistogram = errors.New("parser returned no histogram for a histogram entry")
 	errInvalid     = errors.New("invalid sample")
 
-	// These are counted, and do not end a page.
+	// Samples with these errors are counted, and do not end the page.
 	errOutOfOrder  = errors.New("out of order sample")
 	errRepeated    = errors.New("sample of the same time as the last one")
 	errDuplicate   = errors.New("duplicate sample for timestamp")
@@ -65,8 +65,8 @@ func (p *page) sample(text []byte, stamp *int64, v sampleValue, parser textparse
 	return nil
 }
 
-// append puts the sample into the record if it passes all checks. Row is that of a known series. A
-// series that is not known is p.lset; append finds its row.
+// append puts the sample into the record if it passes all checks. Row is the row of a known series.
+// For an unknown series, p.lset has the labels, and append finds its row.
 func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleValue, parser textparse.Parser) (uint32, error) {
 	if v.histogram && v.int == nil && v.float == nil {
 		return row, errNoHistogram
@@ -119,9 +119,9 @@ func (p *page) append(row uint32, known bool, ms int64, explicit bool, v sampleV
 }
 
 // follows returns an error if a sample is not newer than the last one of its series. A sample of
-// the same time is a repetition: cadvisor shows its last reading until the next. It is not written,
-// but the series goes on, as in Prometheus's TSDB. (In tsdb/agent the series would end with each
-// such page.) A series also goes on while the clock is behind.
+// the same time is a repetition: cadvisor shows its last reading until the next one. The repetition
+// is not written, but the series goes on, as in Prometheus's TSDB. (In tsdb/agent the series would
+// end with each such page.) A series also goes on while the clock is behind.
 func (p *page) follows(row uint32, known bool, ms int64) error {
 	switch last := p.t.guard.Last(p.t.slots[row]); {
 	case ms > last:
@@ -134,7 +134,7 @@ func (p *page) follows(row uint32, known bool, ms int64) error {
 	return errOutOfOrder
 }
 
-// admit checks what does not depend on the series of the sample.
+// admit does the checks that do not depend on the series of the sample.
 func (p *page) admit(ms int64, explicit bool) error {
 	if p.set.sampleLimit > 0 {
 		if p.attempts++; p.attempts > p.set.sampleLimit {
@@ -211,7 +211,7 @@ func (p *page) rowFor(ms int64, base float64) (uint32, error) {
 
 // startOf returns the start timestamp of the sample at which parser stands, 0 for none. In
 // OpenMetrics text a start timestamp is a series with the suffix _created. Prometheus treats these
-// as samples by default, and so do we.
+// as samples by default, and so does the relay.
 func (p *page) startOf(parser textparse.Parser) int64 {
 	if p.format != formatProtobuf {
 		return 0

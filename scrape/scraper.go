@@ -44,7 +44,7 @@ func (s *scraper) setTarget(t *targets.Target) {
 	s.target = t
 }
 
-// setForced makes each scrape fail with err, unless it is nil.
+// setForced makes each scrape fail with err. Nil ends that.
 func (s *scraper) setForced(err error) {
 	s.mu.Lock()
 	s.forced = err
@@ -76,8 +76,8 @@ func (s *scraper) state() Status {
 	return status
 }
 
-// prepare returns what a scrape needs. If the client cannot be made, since a file is missing say,
-// the next scrape tries again.
+// prepare returns what a scrape needs. If the client cannot be made, for example because a file is
+// missing, the next scrape tries again.
 func (s *scraper) prepare() (*targets.Target, *settings, *client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,8 +94,8 @@ func (s *scraper) prepare() (*targets.Target, *settings, *client, error) {
 var pages = sync.Pool{New: func() any { return new(page) }}
 
 // scrape fetches the page once and commits its samples, with the timestamp at. A panic fails this
-// scrape alone. After a panic outside the reading of the page, the table may be half changed: the
-// target's series begin anew.
+// scrape alone. After a panic outside the reading of the page, the table may be half changed, so
+// the target's series start from an empty table.
 func (s *scraper) scrape(ctx context.Context, at time.Time) {
 	start := time.Now()
 	if err := caught(func() error { s.attempt(ctx, at); return nil }); err != nil {
@@ -231,7 +231,7 @@ func (s *scraper) commit(p *page) error {
 	return err
 }
 
-// account counts the scrape, and makes its outcome the target's status.
+// account counts the scrape, and sets the target's status to its result.
 func (s *scraper) account(p *page, start time.Time, duration time.Duration, size int, err error) {
 	m := s.shared.metrics
 	health := HealthUp
@@ -265,8 +265,8 @@ func (s *scraper) account(p *page, start time.Time, duration time.Duration, size
 	}
 }
 
-// endSeries writes the staleness markers of all series. Where the clock went back, they follow the
-// last samples at once.
+// endSeries writes the staleness markers of all series. If the clock went back, the markers have
+// the time directly after the last samples.
 func (s *scraper) endSeries(at time.Time) {
 	if ahead := s.newest.Sub(at); ahead >= 0 && ahead <= order.MaxAhead {
 		at = s.newest.Add(time.Millisecond)

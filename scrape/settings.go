@@ -14,7 +14,7 @@ import (
 
 // settings says how the pages of one target are read.
 type settings struct {
-	labels []labels.Label // that the target's series bear
+	labels []labels.Label // that the target's series get
 	size   int            // bytes that labels add to a series, prefixes of its own names included
 	rules  []*relabel.Config
 	job    *targets.Job // whose keys errors name

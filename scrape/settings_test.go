@@ -88,7 +88,7 @@ func TestReportLabels(t *testing.T) {
 	}
 }
 
-// TestSeriesErrors: what relabelling leaves of a series must be one.
+// TestSeriesErrors: the result of relabelling a series must be a valid series.
 func TestSeriesErrors(t *testing.T) {
 	for page, want := range map[string]string{
 		"m 1\n":                              "",

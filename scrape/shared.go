@@ -46,9 +46,9 @@ func (s *shared) guarded(what zap.Field, f func()) {
 	}
 }
 
-// checkToken returns why a target may not have the relay's own token, where its monitor asks for
-// it. It is called before each scrape: a Node may be gone, and its address may be another's.
-// Without Trusted no target gets the token.
+// checkToken returns why a target may not have the relay's own token, if its monitor asks for it.
+// It is called before each scrape, because a Node may be gone and its address may belong to
+// something else. Without Trusted no target gets the token.
 func (s *shared) checkToken(t *targets.Target) error {
 	trusted := s.trusted
 	if trusted == nil {
@@ -57,7 +57,7 @@ func (s *shared) checkToken(t *targets.Target) error {
 	return t.CheckToken(trusted)
 }
 
-// commitFailed logs an error of the log once, until another one comes.
+// commitFailed logs an error of the log once, until a different one occurs.
 func (s *shared) commitFailed(err error) {
 	s.logMu.Lock()
 	defer s.logMu.Unlock()

@@ -11,9 +11,9 @@ import (
 	"promrelay/scrape/order"
 )
 
-// table is the series table of a target: what its pages have led to. It has the part of the scrape
-// cache of prometheus/scrape, and behaves as that does: what relabelling made of a line holds until
-// a whole page without the line was read. One goroutine uses it at a time.
+// table is the series table of a target. It has the role of the scrape cache of prometheus/scrape,
+// and behaves in the same way: the result of relabelling a line stays until a whole page without
+// the line was read. One goroutine uses it at a time.
 type table struct {
 	guard *order.Guard
 	rows  *record.Table
@@ -29,7 +29,8 @@ type table struct {
 	orphans  map[uint32]uint32 // rows whose name is not of the family that stands before them: its entry
 	iter     uint64            // pages read
 	// cached counts the cached lines. successful is how many things were cached after the last
-	// whole page: with more than twice as many and 1000, a failed page makes the table forget too.
+	// whole page: if more than twice as many plus 1000 are cached, a failed page makes the table
+	// forget lines too.
 	cached, successful int
 
 	// Rows seen on the previous page and on this one; previous minus current become stale.
@@ -40,8 +41,8 @@ type table struct {
 
 	symbols  int     // of rows, when they were built
 	size     int     // of rows in bytes, when they were built
-	maxBytes int     // of rows; 0 for what a record can hold
-	written  written // what of rows the log's segment has
+	maxBytes int     // of rows; 0 for as much as a record can hold
+	written  written // which parts of rows the log's segment has
 	swept    bool    // no row can have died since the last sweep
 }
 
@@ -68,7 +69,7 @@ func (t *table) addRow(ls labels.Labels, slot uint32, base float64) uint32 {
 	return row
 }
 
-// setMeta makes a family's metadata what a line says.
+// setMeta sets a family's metadata to that of a line.
 func (t *table) setMeta(m metaLine) {
 	f := &t.families[m.family]
 	f.iter = t.iter
@@ -107,8 +108,8 @@ func (t *table) setLines(lines, extra []line) {
 	}
 }
 
-// forgetFamilies removes the families that no page had a line of for familyLife pages, with the
-// lines about them.
+// forgetFamilies removes the families that had no line on the last familyLife pages, with the lines
+// about them.
 func (t *table) forgetFamilies() {
 	old := 0
 	for i := range t.families {
@@ -149,9 +150,9 @@ func (t *table) forgetFamilies() {
 	t.metas = metas
 }
 
-// sweep removes the rows that no line feeds and that await no staleness marker. It rebuilds the
-// rows when more of them are dead than alive, or most of their texts are no longer used. The page
-// must have been committed.
+// sweep removes the rows that no line feeds and that need no staleness marker. It rebuilds the rows
+// when more of them are dead than alive, or most of their texts are no longer used. The page must
+// have been committed.
 func (t *table) sweep() {
 	if t.swept {
 		return
@@ -193,8 +194,8 @@ func (t *table) removeUnfed() {
 	}
 }
 
-// manyTexts tells whether the rows take much more than when they were built: HELP lines that change
-// leave their old texts there.
+// manyTexts reports whether the rows use much more memory than when they were built: HELP lines
+// that change leave their old texts there.
 func (t *table) manyTexts() bool {
 	n, size := t.rows.Symbols().Len(), t.rows.FullBytes()
 	return n > 2*t.symbols+1000 || size > 2*t.size+1<<20 || t.maxBytes > 0 && size > t.maxBytes/2 && size > t.size+t.size/4
@@ -267,8 +268,8 @@ func (t *table) close() {
 	}
 }
 
-// forgetCurrent forgets the rows of the current page, except for the report series that it has,
-// whose reports follow.
+// forgetCurrent forgets the rows of the current page, except its report series, because their
+// reports follow.
 func (t *table) forgetCurrent() {
 	var had []uint32
 	for _, row := range t.report {

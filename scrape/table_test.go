@@ -76,8 +76,7 @@ func rowsOf(tab *table) map[string]uint32 {
 	return out
 }
 
-// TestTableForgetsTexts shows pages whose HELP line is never the same: what it said before does not
-// stay.
+// TestTableForgetsTexts shows pages whose HELP line is never the same: old texts do not stay.
 func TestTableForgetsTexts(t *testing.T) {
 	tab, p := newTable(order.New()), new(page)
 	for i := range 10_000 {
@@ -116,7 +115,7 @@ func BenchmarkHelpChanges(b *testing.B) {
 	}
 }
 
-// A series that protobuf gives may be called as a line of the table reads that is none of a series.
+// A series of protobuf may have the name of a line of the table that is no series.
 func TestFindTakesSeriesAlone(t *testing.T) {
 	tab, p := newTable(order.New()), new(page)
 	readPage(t, p, tab, &settings{scheme: model.UTF8Validation}, 1, "# HELP a b\n# x9\na 1\n")
@@ -135,8 +134,8 @@ func TestFindTakesSeriesAlone(t *testing.T) {
 // TestTableAtRandom shows random pages to a table: series come, go, come back, change places and
 // are there twice; texts change; pages fail. After each one the table must have exactly the rows
 // that the page and the one before need, and what a reader of the log gets must be the page's
-// samples, and a staleness marker for each series that went. The rows are built anew many times on
-// the way.
+// samples, and a staleness marker for each series that went. The rows are rebuilt many times on the
+// way.
 func TestTableAtRandom(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -157,7 +156,7 @@ func TestTableAtRandom(t *testing.T) {
 					}
 					fmt.Fprintf(&text, "%s %d\n", name, ms)
 					if r.IntN(50) == 0 {
-						fmt.Fprintf(&text, "%s %d\n", name, ms+1) // counts as a duplicate
+						fmt.Fprintf(&text, "%s %d\n", name, ms+1) // is treated as a duplicate
 					}
 					now[name] = true
 				}

@@ -12,9 +12,9 @@ import (
 	"github.com/prometheus/prometheus/model/textparse"
 )
 
-// text is a page of Prometheus or OpenMetrics text, walked beside the table of its target. A line
-// that is the expected one, and of the usual shape, needs no parser. Other lines are read by
-// textparse.
+// text is a page of Prometheus or OpenMetrics text, which is compared line by line with the table
+// of its target. An expected line of the usual shape needs no parser. textparse reads the other
+// lines.
 type text struct {
 	*page
 	win         *window
@@ -97,8 +97,8 @@ func (w *text) look(i int) (int, error) {
 	return i, nil
 }
 
-// leave has textparse read the page from i on. It is for pages in which a line does not stand for
-// itself.
+// leave makes textparse read the page from i on. It is for pages in which the meaning of a line
+// depends on others.
 func (w *text) leave(i int) error {
 	w.parser, w.left = nil, true
 	i, err := w.win.rest(i)
@@ -230,7 +230,7 @@ func (w *text) stamp(b []byte, i int) (ms int64, end int, ok bool) {
 	return int64(v * 1000), end, true
 }
 
-// parsed has textparse read the next entry, at i or after blank lines.
+// parsed makes textparse read the next entry, at i or after blank lines.
 func (w *text) parsed(i int) (int, error) {
 	if n := bytes.IndexByte(w.buf[i:], '\n'); int64(n) > w.win.maxLine {
 		return i, w.win.tooLong()
@@ -276,8 +276,8 @@ func (w *text) parsed(i int) (int, error) {
 	return eol + 1, nil
 }
 
-// stopped handles the error of a parser at i. If the page goes on, more of it may cure the error: a
-// label value can have line breaks.
+// stopped handles the error of a parser at i. If the page goes on, reading more of it may remove
+// the error: a label value can have line breaks.
 func (w *text) stopped(i int, err error) (int, error) {
 	ends := errors.Is(err, io.EOF)
 	switch have := w.end - i; {
@@ -320,9 +320,9 @@ func (w *text) start(i int) {
 	}
 }
 
-// strays tells whether the OpenMetrics parser may not read a line to its end. Rest is the line
-// after the series. After the value the parser skips what it cannot read, and takes what follows
-// for the next line. Only a value, a timestamp and an exemplar with single blanks between them are
+// strays reports whether the OpenMetrics parser may not read a line to its end. Rest is the line
+// after the series. After the value the parser skips what it cannot read, and treats the rest as
+// the next line. Only a value, a timestamp and an exemplar with single blanks between them are
 // safe.
 func strays(rest []byte) bool {
 	for tokens := 0; len(rest) > 0; tokens++ {
@@ -371,7 +371,7 @@ func (w *text) rememberMeta(name []byte, eol int, m metaLine) {
 	w.rememberText(newLine(lineMeta, w.buf[start:eol], uint32(len(w.t.metas)-1)))
 }
 
-// rememberComment adds a comment, unless the page has so many that they would take more memory than
+// rememberComment adds a comment, unless the page has so many that they would use more memory than
 // its series.
 func (w *text) rememberComment(l line) {
 	if w.comments++; w.comments <= freeComments+w.total {
@@ -379,8 +379,8 @@ func (w *text) rememberComment(l line) {
 	}
 }
 
-// freeComments is how many comments a page may have beyond one for each sample. More are not
-// remembered but parsed each time.
+// freeComments is how many comments a page may have beyond one for each sample. Further comments
+// are not remembered but parsed each time.
 const freeComments = 1000
 
 // rememberText adds a line without a sample. A line that the page has twice is added twice.

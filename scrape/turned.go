@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// progress is when the pool did something last.
+// progress is the time at which the pool last did something.
 type progress struct {
 	made    time.Time
 	ticked  atomic.Int64 // when Run turned, in nanoseconds since made; 0 for never
@@ -15,7 +15,8 @@ type progress struct {
 func (p *progress) tick()   { p.ticked.Store(int64(time.Since(p.made))) }
 func (p *progress) scrape() { p.scraped.Store(int64(time.Since(p.made))) }
 
-// turned is the last time of both. A scrape may be two of the shortest intervals away; 0 where there are no targets.
+// turned returns the earlier of the two times, after adding two of the shortest intervals to that
+// of the scrape. Shortest is 0 if there are no targets.
 func (p *progress) turned(shortest time.Duration) time.Time {
 	ticked := p.ticked.Load()
 	if ticked == 0 {
@@ -27,8 +28,8 @@ func (p *progress) turned(shortest time.Duration) time.Time {
 	return p.made.Add(time.Duration(ticked))
 }
 
-// Turned tells when the pool advanced last, as a whole: it looked after itself, and some scrape ended if there are targets. It is zero
-// before Run, and may lie ahead where scrapes are seldom.
+// Turned returns when the pool last advanced as a whole: its own loop turned and, if there are
+// targets, some scrape ended. It is zero before Run.
 func (p *Pool) Turned() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -17,21 +17,21 @@ const headroom = 32
 // protobuf, is longer.
 const windowBytes = 64 << 10
 
-// window is the part of a page that is in memory. A page is read while it arrives, so that its text
-// never is in memory as a whole.
+// window is the part of a page that is in memory. A page is read while it arrives, so its whole
+// text is never in memory.
 type window struct {
 	r   io.Reader // of the page, decompressed
 	buf []byte    // headroom, then what was read from the page and not yet parsed
 	eof bool      // buf has the end of the page
 	nul bool      // a NUL byte was read
-	// minRead is how many bytes there must be room for before more is read.
+	// minRead is how many bytes must be free before more is read.
 	minRead int
 	// size is how many bytes were read. At limit, 0 for none, the page is refused. maxLine bounds a
 	// line, or a part of protobuf.
 	size, limit, maxLine int64
 	limitKey             string // of the configuration
-	// err is why the page could not be read. Nothing of it counts then, as in Prometheus, which
-	// reads a page in full before it parses it.
+	// err is why the page could not be read. Then none of its samples are used, as in Prometheus,
+	// which reads a page in full before it parses it.
 	err error
 	// check is called before buf gets so many bytes, and from time to time. An error ends the
 	// reading. May be nil.
@@ -69,7 +69,7 @@ func (w *window) fill(i int) (int, error) {
 	return headroom, w.err
 }
 
-// checkMemory checks the memory that the page takes by now.
+// checkMemory checks the memory that the page uses by now.
 func (w *window) checkMemory() error {
 	if w.err == nil && w.check != nil {
 		w.err = w.check(cap(w.buf))

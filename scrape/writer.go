@@ -10,8 +10,8 @@ import (
 	"promrelay/wal"
 )
 
-// Log is where records go. *wal.WAL is one. Both methods may block on the disk, and neither keeps
-// the frames.
+// Log is where records go. *wal.WAL is one. Both methods may block on the disk. Neither keeps the
+// frames.
 type Log interface {
 	// Segment returns the segment into which the next group of frames goes.
 	Segment() uint64
@@ -28,15 +28,15 @@ type writer struct {
 	clock   *clock
 
 	table, scrape []byte // memory for records; guarded by the guard's lock
-	saved         int    // bytes that repeated tables may take; guarded by the guard's lock
+	saved         int    // bytes that repeated tables may use; guarded by the guard's lock
 }
 
 // maxKept bounds the memory that a writer keeps from one scrape to the next, in bytes.
 const maxKept = 1 << 20
 
 // commit drops the samples of s that are not newer than the last one of their series, and appends
-// the others to the log, after those parts of the table that the segment lacks. After an error the
-// samples are lost.
+// the others to the log, after the parts of the table that are missing in the segment. After an
+// error the samples are lost.
 func (w *writer) commit(t *table, s *record.Scrape) error {
 	w.guard.Lock()
 	defer w.guard.Unlock()
@@ -92,9 +92,9 @@ func (w *writer) append(t *table, s *record.Scrape, samples int) error {
 	return err
 }
 
-// tableFrames adds the parts of the table that the segment lacks, and all of the table if a
-// repetition is due. Next is what the segment then has, repeated how many bytes of that it had
-// already.
+// tableFrames adds the parts of the table that are missing in the segment, and all of the table if
+// a repetition is due. Next is what the segment has after that. Repeated is how many of these bytes
+// it had already.
 func (w *writer) tableFrames(frames []wal.Frame, t *table, s *record.Scrape, before written, segment uint64) (out []wal.Frame, next written, repeated int) {
 	now := time.Now()
 	next = before

@@ -28,8 +28,8 @@ func (l *countLog) Append(_ uint64, group ...wal.Frame) (wal.Position, error) {
 	return wal.Position{}, nil
 }
 
-// Two targets that give one series may read their pages at the same time: what is not newer then is
-// dropped when it is committed.
+// Two targets that give one series may read their pages at the same time: samples that are not
+// newer then are dropped at the commit.
 func TestCommitKeepsOrderAcrossTargets(t *testing.T) {
 	log, g := &countLog{}, order.New()
 	w := writer{guard: g, log: log, metrics: newMetrics(nil, g), clock: newClock()}

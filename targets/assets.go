@@ -19,7 +19,7 @@ func (r Ref) Object() Ref {
 	return r
 }
 
-// String names what is referred to.
+// String names the object and the key.
 func (r Ref) String() string {
 	kind := "Secret"
 	if r.ConfigMap {

@@ -150,7 +150,7 @@ func (c *compiler) honorTimestamps(cfg *promconfig.ScrapeConfig, v *bool) {
 	}
 }
 
-// timing sets interval and timeout. As in the operator, the timeout may not exceed the global interval where the monitor sets none.
+// timing sets interval and timeout. As in the operator, the timeout may not exceed the global interval if the monitor sets no interval.
 func (c *compiler) timing(cfg *promconfig.ScrapeConfig, interval, timeout monitoringv1.Duration) (err error) {
 	if interval != "" {
 		if cfg.ScrapeInterval, err = model.ParseDuration(string(interval)); err != nil {
@@ -173,7 +173,7 @@ func (c *compiler) timing(cfg *promconfig.ScrapeConfig, interval, timeout monito
 	return nil
 }
 
-// limits are the limits that a monitor sets.
+// limits holds the limits that a monitor sets.
 type limits struct {
 	samples, targets, labels, nameLength, valueLength, keepDropped *int64
 	buckets                                                        *int64 // of a native histogram
@@ -208,7 +208,7 @@ func (c *compiler) limits(cfg *promconfig.ScrapeConfig, l limits) error {
 	return nil
 }
 
-// lowerLimit is getLimit of the operator. Where the user sets no limit the global one applies, which already includes the enforced one.
+// lowerLimit is getLimit of the operator. If the user sets no limit, the global one applies, which already includes the enforced one.
 func lowerLimit(user, enforced int64) int64 {
 	if enforced == 0 || user == 0 || user < enforced {
 		return user
@@ -312,7 +312,7 @@ func parseSelector(sel metav1.LabelSelector) (k8slabels.Selector, error) {
 	return s, nil
 }
 
-// selectorText is a selector as kubectl takes it, empty for one that selects all objects.
+// selectorText is a selector in kubectl's syntax, empty if it selects all objects.
 func selectorText(sel metav1.LabelSelector) string {
 	s, err := parseSelector(sel)
 	if err != nil {

@@ -58,7 +58,8 @@ type wrong struct{}
 
 func (wrong) Value(targets.Ref) ([]byte, error) { panic("out of order") }
 
-// TestPanicRejects the monitor that caused it, and tells what it refers to: that may change.
+// TestPanicRejects: the monitor that caused it is rejected, and its references are returned, because they may
+// change.
 func TestPanicRejects(t *testing.T) {
 	r := compile(t, basic, monitoringv1.CommonPrometheusFields{}, wrong{})
 	p := (*targets.PanicError)(nil)

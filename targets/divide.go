@@ -10,8 +10,8 @@ import (
 	promk8s "github.com/prometheus/prometheus/discovery/kubernetes"
 )
 
-// BlockJob makes a job of one of the configuration's scrape_configs. It does not change sc. Home is the relay's namespace. An error
-// is about a selector that the API server does not support.
+// BlockJob makes a job of one of the configuration's scrape_configs. It does not change sc. Home is the relay's namespace. It
+// returns an error for a selector that the API server does not support.
 func BlockJob(sc *promconfig.ScrapeConfig, home string) (*Job, error) {
 	cfg := *sc
 	j := &Job{Name: cfg.JobName, Owner: Owner{Kind: ScrapeConfigBlock, Name: cfg.JobName}, Config: &cfg}

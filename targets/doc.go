@@ -1,13 +1,13 @@
 // Package targets turns monitors and discovered objects into scrape targets. It is pure: it does no I/O, waits for nothing and
-// starts no goroutine. The rooms above pass in what they found, and get back what changed.
+// starts no goroutine. The packages that use it pass in what they found, and get back what changed.
 //
 // A Settings compiles each monitor to jobs. The operator's generator is the specification: it defines names, scrape settings and
-// the order of relabel rules. A Set holds the jobs, takes target groups as they are discovered, and returns the targets that were
-// added to and removed from each job. The cost of a changed group does not grow with the number of jobs: a Set finds the jobs
-// concerned by namespace and by the labels that their selectors demand.
+// the order of relabel rules. A Set holds the jobs, accepts target groups as they are discovered, and returns the targets that
+// were added to and removed from each job. The cost of a changed group does not grow with the number of jobs: a Set finds the
+// jobs concerned by namespace and by the labels that their selectors demand.
 //
-// Promises: the same jobs and groups give the same targets, in whatever order they came. A monitor that cannot be compiled is
-// rejected alone, with the reason.
+// Promises: the same jobs and groups give the same targets, in any order. A monitor that cannot be compiled is rejected alone,
+// with the reason.
 package targets
 
 import (

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// place is a URL and the job label of its series. Where two jobs have targets at one place, sums count its series twice.
+// place is a URL and the job label of its series. If two jobs have targets at one place, sums include its series twice.
 type place struct{ url, job string }
 
 func placeOf(t *Target) place { return place{t.URL, t.Labels.Get(model.JobLabel)} }
@@ -32,7 +32,7 @@ func (s *Set) enter(job string, t *Target) {
 	s.touchYielding(p)
 }
 
-// pair records which jobs share a place. It runs after the jobs that yield have left theirs.
+// pair records which jobs share a place. It runs after the jobs that yield have left their places.
 func (s *Set) pair() {
 	for p := range s.shared {
 		there := s.places[p]
@@ -85,7 +85,7 @@ func (s *Set) monitorAt(state *jobState, t *Target) string {
 	return ""
 }
 
-// forgetDuplicates forgets the pairs of a job that is gone, so that they are found anew.
+// forgetDuplicates forgets the pairs of a job that is gone, so that they are found again.
 func (s *Set) forgetDuplicates(job string) {
 	maps.DeleteFunc(s.duplicates, func(t Duplicate, _ bool) bool { return t.A == job || t.B == job })
 }

@@ -40,7 +40,7 @@ func (s *Set) Count(job string) int {
 	return 0
 }
 
-// Dropped returns the discovered targets that a job does not take although they match its selector.
+// Dropped returns the discovered targets that a job does not scrape although they match its selector.
 func (s *Set) Dropped(job string) []Drop {
 	state := s.jobs[job]
 	if state == nil {
@@ -60,7 +60,8 @@ func (s *Set) Discovered(job string, d Drop) labels.Labels {
 	return b.Labels()
 }
 
-// Reason explains why a target was dropped, naming the field of the job's owner and what its rule saw.
+// Reason explains why a target was dropped. It names the field of the job's owner and the values that its rule
+// compared.
 func (d Drop) Reason(j *Job) string {
 	switch {
 	case errors.Is(d.Err, errNoAddress) && j.Owner.Kind == NodesBlock:
@@ -139,7 +140,7 @@ func describe(r *relabel.Config) string {
 	return fmt.Sprintf("%s where %s matches %q", r.Action, labels, r.Regex.String())
 }
 
-// Reads reports whether the job's rules read a label of discovery, or whether it is present.
+// Reads reports whether the job's rules read the value or the presence of a label of discovery.
 func (j *Job) Reads(label string) bool {
 	present := strings.Replace(label, "_label_", "_labelpresent_", 1)
 	for _, r := range j.Config.RelabelConfigs {

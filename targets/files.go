@@ -17,8 +17,8 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 )
 
-// The files of the relay's own service account. Monitors may name these, as kube-prometheus's monitors of kubelets and of the API
-// server do, and no others unless the configuration allows all.
+// The files of the relay's own service account. Monitors may name these, as kube-prometheus's monitors of kubelets and of the API server
+// do. They may name other files only if the configuration allows all.
 const (
 	tokenFile = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 	caFile    = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
@@ -72,12 +72,12 @@ func (c *compiler) discoveryFiles(m *monitoringv1alpha1.ScrapeConfig) error {
 	return nil
 }
 
-// consulTokens are the variables of the environment from which Consul's client takes a token, if it is given none.
+// consulTokens are the environment variables from which Consul's client reads a token if it gets none.
 var consulTokens = []string{"CONSUL_HTTP_TOKEN", "CONSUL_HTTP_TOKEN_FILE"}
 
-// environment returns an error for a service discovery of a ScrapeConfig that would take credentials from the relay's environment and
-// send them to a server that the monitor names. Only Consul's client does that: the others read none, sign requests with them (AWS),
-// or read the server from the environment as well (OpenStack).
+// environment returns an error for a service discovery of a ScrapeConfig that would read credentials from the relay's environment and
+// send them to a server that the monitor names. Only Consul's client does that: the others read none, sign requests with them (AWS), or
+// read the server from the environment as well (OpenStack).
 func (c *compiler) environment(sd discovery.Config) error {
 	consulSD, ok := sd.(*consul.SDConfig)
 	if !ok || consulSD.Token != "" || !c.spec.ArbitraryFSAccessThroughSMs.Deny {
@@ -105,8 +105,8 @@ func (e *TokenError) Error() string {
 		"Take bearerTokenFile out, name a Secret (authorization.credentials), or set monitors.arbitraryFSAccessThroughSMs.deny: false", e.URL, e.Why)
 }
 
-// CheckToken returns a TokenError if the target's job has OwnToken and the target must not get the token. Trusted returns what is
-// wrong with an address, nil if it is a kubelet's or the API server's. What counts is where the request goes in the end.
+// CheckToken returns a TokenError if the target's job has OwnToken and the target must not get the token. Trusted returns an error for
+// an address, nil if it is a kubelet's or the API server's. The final destination of the request decides.
 func (t *Target) CheckToken(trusted func(netip.AddrPort) error) error {
 	if !t.Job.OwnToken {
 		return nil
@@ -124,8 +124,8 @@ func (t *Target) CheckToken(trusted func(netip.AddrPort) error) error {
 	return nil
 }
 
-// TokenNowhere returns a TokenError if the job has OwnToken and its settings alone show that no target of it may get the token. With nil
-// it depends on the targets.
+// TokenNowhere returns a TokenError if the job has OwnToken and its settings alone show that no target of it may get the token. If it
+// returns nil, the answer depends on the target.
 func (j *Job) TokenNowhere() error {
 	rescheme := func(r *relabel.Config) bool {
 		return r.TargetLabel == model.SchemeLabel || r.Action == relabel.LabelMap || strings.Contains(r.TargetLabel, "$")

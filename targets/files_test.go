@@ -174,7 +174,7 @@ func TestOwnToken(t *testing.T) {
 	}
 }
 
-// TestOtherTokens are nobody's business.
+// TestOtherTokens: other tokens are not checked.
 func TestOtherTokens(t *testing.T) {
 	r := endpoint(t, `{bearerTokenFile: `+account+`token}`, denied(false))
 	if r.Err != nil {

@@ -16,31 +16,31 @@ type Job struct {
 	// scrapeConfig/<ns>/<name>; nodes/kubelet and so on of node jobs; the job_name of a scrape_config.
 	Name  string
 	Owner Owner
-	// Config holds the scrape settings and the rules. Its ServiceDiscoveryConfigs are those that are not in Discoveries or Static.
+	// Config holds the scrape settings and the rules. Its ServiceDiscoveryConfigs leave out those in Discoveries and Static.
 	Config *promconfig.ScrapeConfig
 	// Origins are the origins of Config's rules for targets, one for each; nil where all rules are its relabel_configs.
 	Origins []Origin
 	// MetricOrigins are the origins of Config's rules for samples, one for each; nil where all rules are its metric_relabel_configs.
 	MetricOrigins []Origin
-	// Discoveries say which objects of the cluster its groups come from.
+	// Discoveries say from which objects of the cluster the job's groups come.
 	Discoveries []Discovery
 	// Static are groups that need no discovery.
 	Static []*targetgroup.Group
-	// Select are the rules of Config that need only a group's labels to drop all of its targets.
+	// Select holds the rules of Config that can drop all targets of a group by the group's labels alone.
 	Select []*relabel.Config
 	// Ended is the rule of Select that drops Pods which have ended; nil if there is none.
 	Ended *relabel.Config
-	// Demands are the labels that an object must have with one certain value, or Select drops its group.
+	// Demands are the labels for which an object must have one certain value. Otherwise Select drops its group.
 	Demands []Demand
-	// Selector is the label selector of a monitor's objects, as kubectl takes it; empty for all objects.
+	// Selector is the label selector of a monitor's objects, in kubectl's syntax; empty for all objects.
 	Selector string
-	// Port is the first rule that keeps the targets of one port; nil where there is none.
+	// Port is the first rule that keeps the targets of one port; nil if there is none.
 	Port *PortRule
 	// OwnToken says that its targets get the token of the relay's service account, if CheckToken allows it.
 	OwnToken bool
 	// AtKubelet says that its targets are at the port that each Node states for its kubelet.
 	AtKubelet bool
-	// Yields says that it drops a target where a monitor scrapes the same URL with the same job label.
+	// Yields says that it drops a target if a monitor scrapes the same URL with the same job label.
 	Yields bool
 	// Notes explain to the user what is not obvious from the monitor.
 	Notes []string
@@ -113,14 +113,14 @@ func (j *Job) portRule() *PortRule {
 	return nil
 }
 
-// Discovery is a Source from which a job takes groups.
+// Discovery is a Source whose groups a job uses.
 type Discovery struct {
 	Source
-	// Namespaces are those from which it takes groups; none means all.
+	// Namespaces are those whose groups it uses; none means all.
 	Namespaces []string
 }
 
-// allOr returns the namespaces, or none where one of them is "", which means all to Kubernetes.
+// allOr returns the namespaces, or none if one of them is "", which means all for Kubernetes.
 func allOr(namespaces []string) []string {
 	if slices.Contains(namespaces, "") {
 		return nil
@@ -128,19 +128,19 @@ func allOr(namespaces []string) []string {
 	return namespaces
 }
 
-// Source is a stream of groups that jobs share: those of the objects of a role that are selected alike and have the same metadata
-// attached. It is a map key.
+// Source is a stream of groups that jobs share. The groups are those of the objects of a role with the same selectors and the same
+// attached metadata. It is a map key.
 type Source struct {
 	Role   string
 	Attach Attach
-	// Kubelets, with the role node, gives each Node the address and port that prometheus-operator gives its kubelet. A Node without such
-	// an address gets none.
+	// Kubelets, with the role node, gives each Node the address and port that prometheus-operator gives its kubelet. A Node without a
+	// kubelet address gets no address.
 	Kubelets bool
-	// Selectors say which objects of each role are taken.
+	// Selectors say which objects of each role are selected.
 	Selectors Selectors
 }
 
-// Selects is the role of the objects that a selector of a monitor selects: EndpointSlices and Endpoints are those of a selected Service.
+// Selects is the role of the objects that a monitor's selector applies to: EndpointSlices and Endpoints are selected by their Service.
 func (s Source) Selects() string {
 	if s.Role == RoleEndpoints || s.Role == RoleEndpointSlice {
 		return RoleService
@@ -155,6 +155,6 @@ type Attach struct{ Node, Namespace, Deployment, Job, CronJob bool }
 type Change struct {
 	Job     *Job
 	Gone    bool      // the job was removed with all its targets
-	Added   []*Target // also known targets that belong to an edited Job now or have other labels of discovery
+	Added   []*Target // includes known targets that now belong to an edited Job or have other labels of discovery
 	Removed []*Target
 }

@@ -61,7 +61,7 @@ func TestReads(t *testing.T) {
 	}
 }
 
-// TestTokenNowhere has jobs of which it is known before there is a target that none gets the token.
+// TestTokenNowhere has jobs that are known, without any target, to send no token.
 func TestTokenNowhere(t *testing.T) {
 	for text, want := range map[string]bool{
 		`scheme: http`:  true,
@@ -168,7 +168,7 @@ func TestTimeless(t *testing.T) {
 	}
 }
 
-// TestFromGroupErrors tells of the targets that cannot be, and gives the others.
+// TestFromGroupErrors reports the invalid targets, and returns the others.
 func TestFromGroupErrors(t *testing.T) {
 	g := &targetgroup.Group{Source: "g", Targets: []model.LabelSet{
 		{"__address__": "a:1"},

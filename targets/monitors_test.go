@@ -205,8 +205,8 @@ func TestMonitorRejected(t *testing.T) {
 	}
 }
 
-// TestOverriddenIngressRules stand beside static targets, which are used in their place: what Prometheus alone has against such rules
-// does not count, since it never sees them.
+// TestOverriddenIngressRules: static targets override these rules. Errors that only Prometheus would report are ignored, because it
+// never sees the rules.
 func TestOverriddenIngressRules(t *testing.T) {
 	for _, rule := range []string{`{action: odd}`, `{action: keep, sourceLabels: [a], modulus: -3}`, `{action: labeldrop, regex: "(.*)"}`, `{action: replace, sourceLabels: [a], targetLabel: x}`} {
 		r := compileKind(t, targets.Probe, `{prober: {url: p}, targets: {staticConfig: {static: [a]}, ingress: {relabelingConfigs: [`+rule+`]}}}`, monitoringv1.CommonPrometheusFields{})
@@ -239,7 +239,7 @@ func TestNamespaces(t *testing.T) {
 	}
 }
 
-// TestProbeParams are the module and the parameters, of which the module's own counts.
+// TestProbeParams are the module and the parameters. The field module overrides a parameter of that name.
 func TestProbeParams(t *testing.T) {
 	r := compileKind(t, targets.Probe, `{prober: {url: p}, module: http, params: [{name: module, values: [no]}, {name: debug, values: ["true"]}], targets: {staticConfig: {static: [a]}}}`, monitoringv1.CommonPrometheusFields{})
 	if r.Err != nil {

@@ -108,7 +108,7 @@ func noNodeAddress(name model.LabelValue, target model.LabelSet) string {
 // readyNodes are the names of Nodes whose readiness is known, by their addresses.
 type readyNodes map[string]string
 
-// readyNodes finds them in the groups of a node job. It is nil for other jobs.
+// readyNodes finds these Nodes in the groups of a node job. It returns nil for other jobs.
 func (state *jobState) readyNodes() readyNodes {
 	if state.job.Owner.Kind != NodesBlock {
 		return nil

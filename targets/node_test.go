@@ -12,7 +12,7 @@ import (
 	"promrelay/config"
 )
 
-// nodesSet is a Set of node jobs, which a test tells of Nodes.
+// nodesSet is a Set of node jobs, to which a test adds Nodes.
 type nodesSet struct {
 	t   *testing.T
 	set *Set
@@ -33,7 +33,7 @@ func newNodesSet(t *testing.T, more string) *nodesSet {
 	return &nodesSet{t, s}
 }
 
-// node tells of a Node; without an address it is gone.
+// node adds or changes a Node; without an address it is removed.
 func (n *nodesSet) node(name, ready, address string) {
 	g := &targetgroup.Group{Source: "node/" + name}
 	if address != "" {
@@ -85,7 +85,7 @@ func (n *nodesSet) are(want string, drops ...string) {
 	}
 }
 
-// TestNodesThatAreNotHeardOf give way to one that has their address, and only then.
+// TestNodesThatAreNotHeardOf: they yield to a Node that has their address, and only then.
 func TestNodesThatAreNotHeardOf(t *testing.T) {
 	n := newNodesSet(t, "")
 	n.node("dead", "unknown", "127.0.0.1:10250")
@@ -101,7 +101,7 @@ func TestNodesThatAreNotHeardOf(t *testing.T) {
 	n.node("alive", "true", "127.0.0.1:10250")
 	n.node("third", "", "127.0.0.1:10250") // has said nothing yet
 	n.are("alive", "Node alive has", "Node alive has")
-	n.node("alive", "unknown", "127.0.0.1:10250") // of which one is the living is not known
+	n.node("alive", "unknown", "127.0.0.1:10250") // it is not known which one is alive
 	n.are("alive dead third")
 	n.node("dead", "true", "127.0.0.1:10250")
 	n.node("alive", "true", "127.0.0.1:10250")

@@ -58,7 +58,8 @@ func (c *compiler) probe(owner Owner, m *monitoringv1.Probe) ([]*Job, error) {
 	return []*Job{j}, c.finish(j, l)
 }
 
-// validProber returns an error for what is neither a host nor a host and a port (validateProberURL of the operator).
+// validProber returns an error for a text that is neither a host nor a host and a port (validateProberURL of the
+// operator).
 func validProber(s string) error {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -158,7 +159,8 @@ func (c *compiler) probeTargets(j *Job, m *monitoringv1.Probe, class monitoringv
 	return l, nil
 }
 
-// overridden removes from rules what only Prometheus rejects. Prometheus never sees rules that are not used.
+// overridden removes from unused rules the parts that only Prometheus rejects, because Prometheus never sees unused
+// rules.
 func overridden(rcs []monitoringv1.RelabelConfig) []monitoringv1.RelabelConfig {
 	out := slices.DeleteFunc(slices.Clone(rcs), func(r monitoringv1.RelabelConfig) bool {
 		return r.Action != "" && !slices.Contains(actions, relabel.Action(strings.ToLower(r.Action)))

@@ -23,8 +23,8 @@ func ShownLabels(ls labels.Labels) labels.Labels {
 	return b.Labels()
 }
 
-// ShownError is the text of an error of a scrape without the credentials that were sent to the target, in whatever form they come
-// back.
+// ShownError is the text of an error of a scrape without the credentials that were sent to the target, in any form in which they
+// come back.
 func (t *Target) ShownError(err error) string {
 	return redact.Of(t.Job.Config.HTTPClientConfig, t.Job.Config.Params).Text(err.Error())
 }

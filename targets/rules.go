@@ -29,7 +29,7 @@ var (
 type Origin struct {
 	// Field is its path, such as endpoints[0].port or endpoints[0].relabelings[2]; empty for a rule that all monitors of a kind have.
 	Field string
-	// Value is the value of the field, where the rule is generated from it; empty where the field is the rule.
+	// Value is the value of the field if the rule is generated from it; empty if the field is the rule.
 	Value string
 	// Port says that the field selects a port.
 	Port bool
@@ -62,8 +62,8 @@ func (l *ruleList) port(field, v, source string) {
 	l.setOrigin(n, Origin{Field: l.at + field, Value: v, Port: true})
 }
 
-// running drops what belongs to Pods that have ended, unless the field filterRunning says otherwise. It returns the rule, nil if
-// there is none.
+// running drops the targets of Pods that have ended, unless the field filterRunning says otherwise. It returns the rule, nil if there
+// is none.
 func (l *ruleList) running(filter *bool) *relabel.Config {
 	if filter != nil && !*filter {
 		return nil
@@ -146,7 +146,7 @@ func (l *ruleList) selector(role string, s metav1.LabelSelector) {
 	}
 }
 
-// demand records that a label must have a value, where there is only one and it matches only itself as a regular expression.
+// demand records that a label must have a value, if there is only one value and it matches only itself as a regular expression.
 func (l *ruleList) demand(role, key string, values ...string) {
 	if len(values) == 1 && values[0] != "" && regexp.QuoteMeta(values[0]) == values[0] {
 		l.demands = append(l.demands, Demand{role, sanitize(key), values[0]})
@@ -156,7 +156,7 @@ func (l *ruleList) demand(role, key string, values ...string) {
 // objectLabel is the label of discovery for an object's label, whose name is sanitized.
 func objectLabel(role, name string) string { return "__meta_kubernetes_" + role + "_label_" + name }
 
-// labelsFrom copies labels of an object to the target, where they are not empty.
+// labelsFrom copies the labels of an object that are not empty to the target.
 func (l *ruleList) labelsFrom(role string, labels ...string) {
 	for _, name := range labels {
 		l.replace(sanitize(name), "${1}", something, objectLabel(role, sanitize(name)))
@@ -172,7 +172,7 @@ func (l *ruleList) ofClass(c monitoringv1.ScrapeClass, field string, rcs []monit
 	}
 }
 
-// enforced appends the rule of enforcedNamespaceLabel, where it applies to the owner.
+// enforced appends the rule of enforcedNamespaceLabel if it applies to the owner.
 func (l *ruleList) enforced(c *compiler, owner Owner) {
 	n := len(l.rules)
 	l.user(enforcedLabel, c.enforcedNamespaceLabel(owner))

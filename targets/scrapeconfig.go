@@ -47,7 +47,7 @@ func (c *compiler) scrapeConfig(owner Owner, m *monitoringv1alpha1.ScrapeConfig)
 	return []*Job{j}, c.finish(j, c.scrapeRules(j, spec, class))
 }
 
-// scrapeSettings sets how targets are scraped. A field that is set counts even if it is empty.
+// scrapeSettings sets how targets are scraped. A field that is set is used even if it is empty.
 func (c *compiler) scrapeSettings(cfg *promconfig.ScrapeConfig, spec *monitoringv1alpha1.ScrapeConfigSpec) error {
 	if d := spec.ScrapeInterval; d != nil && *d == "" {
 		return errors.New("scrapeInterval: empty duration string")
@@ -97,7 +97,7 @@ func (c *compiler) scrapeHTTP(j *Job, m *monitoringv1alpha1.ScrapeConfig, class 
 }
 
 // scrapeRules returns the rules for targets. In this kind the class's rules come before the job's name, and the enforced rule is added
-// only where there are relabelings.
+// only if there are relabelings.
 func (c *compiler) scrapeRules(j *Job, spec *monitoringv1alpha1.ScrapeConfigSpec, class monitoringv1.ScrapeClass) ruleList {
 	var l ruleList
 	l.copyLabel("__tmp_prometheus_job_name", "job")

@@ -164,7 +164,7 @@ metric_relabel_configs: [{target_label: metricclass}, {target_label: z}, ` + enf
 	}
 }
 
-// TestScrapeConfigWithoutDiscovery has what the cluster's objects or nothing but the monitor tell.
+// TestScrapeConfigWithoutDiscovery has targets from the cluster's objects or from the monitor alone.
 func TestScrapeConfigWithoutDiscovery(t *testing.T) {
 	r := compile(t, `
 staticConfigs: [{targets: ["a:1", "b:2"], labels: {x: "y"}}, {targets: ["c:3"]}]
@@ -209,8 +209,8 @@ func TestScrapeConfigRejected(t *testing.T) {
 		bearer + "\n" + basic:                            `at most one of basic_auth, oauth2 & authorization`,
 		`basicAuth: {username: {name: s, key: none}}`:    `basicAuth: username: Secret shop/s, key "none": there is none`,
 		`tlsConfig: {cert: {secret: {name: s, key: t}}}`: `tlsConfig: `,
-		`noProxy: a`:                                     `proxyConfig: `,
-		`nameValidationScheme: Odd`:                      `nameValidationScheme: `,
+		`noProxy: a`:                `proxyConfig: `,
+		`nameValidationScheme: Odd`: `nameValidationScheme: `,
 		`{nameValidationScheme: Legacy, jobName: j, relabelings: [{targetLabel: a.b}]}`: `"a.b" is invalid`,
 		`staticConfigs: [{targets: [a]}, {targets: [b], labels: {"": x}}]`:              `staticConfigs[1]: labels: invalid label ""`,
 		`sampleLimit: -1`:                `sampleLimit: -1 is negative; 0 means no limit`,

@@ -76,7 +76,7 @@ func (b *sdBuilder) Value(ref Ref) ([]byte, error) {
 	return v, err
 }
 
-// section converts one service discovery: its fields one by one, and what is special to its kind.
+// section converts one service discovery: each of its fields, and the special cases of its kind.
 func (b *sdBuilder) section(sd any) (map[string]any, error) {
 	switch sd := sd.(type) {
 	case monitoringv1alpha1.KubernetesSDConfig:
@@ -120,7 +120,7 @@ func (b *sdBuilder) kubernetes(sd monitoringv1alpha1.KubernetesSDConfig) (map[st
 	return b.fields(reflect.ValueOf(sd), used)
 }
 
-// azure leaves out the fields that the operator never passes on. With OAuth they are validated all the same.
+// azure leaves out the fields that the operator never passes on. With OAuth they are validated anyway.
 func (b *sdBuilder) azure(sd monitoringv1alpha1.AzureSDConfig) (map[string]any, error) {
 	if method := value(sd.AuthenticationMethod); method == "" || method == monitoringv1alpha1.AuthMethodTypeOAuth {
 		if _, err := b.fields(reflect.ValueOf(sd), unused); err != nil {

@@ -4,8 +4,8 @@ import (
 	config_util "github.com/prometheus/common/config"
 )
 
-// plainHTTP writes what an httpBuilder has set as keys of a configuration file, with the values of Secrets, which an HTTPClientConfig
-// hides when it is marshalled.
+// plainHTTP writes the settings of an httpBuilder as keys of a configuration file. It includes the values of Secrets, which an
+// HTTPClientConfig hides when it is marshalled.
 func plainHTTP(h *config_util.HTTPClientConfig) map[string]any {
 	out := map[string]any{}
 	if a := h.BasicAuth; a != nil {

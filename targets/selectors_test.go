@@ -61,7 +61,7 @@ func TestSelectorsCompare(t *testing.T) {
 	}
 }
 
-// FuzzSelectors has whatever may be selected by, of which no two different ones may become one.
+// FuzzSelectors tries any selectors. No two different ones may become the same.
 func FuzzSelectors(f *testing.F) {
 	f.Add("a=b", "c=d", "a in (b)", "c!=d")
 	f.Add("a", `x=\,`, "!a", `x=;|`)
@@ -120,7 +120,7 @@ func TestSelectorMechanism(t *testing.T) {
 	}
 }
 
-// TestDemands has the values that an object must have. A value that is a regular expression, as the rules of the operator take it, is none.
+// TestDemands has the values that an object must have. A value that the operator's rules treat as a regular expression is no demand.
 func TestDemands(t *testing.T) {
 	for name, c := range map[string]struct {
 		selector metav1.LabelSelector
@@ -165,7 +165,7 @@ func expression(key string, op metav1.LabelSelectorOperator, values ...string) m
 	return metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: key, Operator: op, Values: values}}}
 }
 
-// TestOwnClusterSelectors takes the selectors of a kubernetes_sd_configs block, in whatever order they stand there.
+// TestOwnClusterSelectors reads the selectors of a kubernetes_sd_configs block, in any order.
 func TestOwnClusterSelectors(t *testing.T) {
 	sd := &promk8s.SDConfig{Role: promk8s.RoleEndpointSlice, Selectors: []promk8s.SelectorConfig{
 		{Role: promk8s.RoleService, Label: "app=web"}, {Role: promk8s.RoleEndpointSlice, Field: "metadata.name=a"},

@@ -11,12 +11,12 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 )
 
-// Set holds jobs and the targets that they make of discovered groups. Replace, Offer and OfferAll change it; the next Settle returns
-// the changes. A Set is not safe for concurrent use. What Settle and the read methods return does not change.
+// Set holds jobs and the targets that they make from discovered groups. Replace, Offer and OfferAll change it; the next Settle returns
+// the changes. A Set is not safe for concurrent use. The results of Settle and of the read methods do not change.
 type Set struct {
 	jobs    map[string]*jobState
 	owners  map[Owner][]string     // names of their jobs
-	sources map[Source]*sourceJobs // which jobs take groups of a source
+	sources map[Source]*sourceJobs // which jobs use groups of a source
 	touched map[*jobState]bool     // since the last Settle
 	gone    map[string]*jobState   // of jobs that were settled and removed since
 	builder *labels.Builder
@@ -41,29 +41,29 @@ func NewSet() *Set {
 type jobState struct {
 	job    *Job
 	groups map[groupKey]*groupState
-	// live are the targets as of the last Settle, by hash, and settled is the job then; nil before the first Settle.
+	// live holds the targets as of the last Settle, by hash. settled is the job at that time, nil before the first Settle.
 	live    map[uint64]*Target
 	settled *Job
 	new     bool // it was not settled yet
-	// yielded are the targets that it leaves to others, as of the last Settle; at are the places of all its possible targets.
+	// yielded holds the targets that the job leaves to others, as of the last Settle. at holds the places of all its possible targets.
 	yielded []Drop
 	at      map[place]bool
 }
 
-// groupKey names a group among those of a job.
+// groupKey identifies a group of a job.
 type groupKey struct {
 	source Source
 	name   string // Group.Source
 }
 
-// groupState is what a job makes of a group.
+// groupState holds the targets that a job makes from a group.
 type groupState struct {
 	group   *targetgroup.Group
 	targets []*Target
 	dropped []Drop
 }
 
-// Drop is a target of a group that a job does not take.
+// Drop is a target of a group that a job does not scrape.
 type Drop struct {
 	Group *targetgroup.Group
 	Index int   // of Group.Targets
@@ -71,11 +71,11 @@ type Drop struct {
 	Err   error // why it is dropped where no rule did
 }
 
-// sourceJobs finds the jobs that may take a group.
+// sourceJobs finds the jobs that may use a group.
 type sourceJobs struct {
-	// byLabel holds jobs by a namespace, "" for all, and a label with its value that their selectors demand, "" where they demand none.
+	// byLabel holds jobs by a namespace, "" for all, and a label with its value that their selectors demand, "" if they demand none.
 	byLabel map[jobIndex]map[*jobState]bool
-	// with holds the jobs that took a group, by its name.
+	// with holds the jobs that use a group, by its name.
 	with map[string]map[*jobState]bool
 }
 
@@ -210,11 +210,11 @@ func indexesOf(j *Job, d Discovery) []jobIndex {
 	return out
 }
 
-// Sources returns the sources from which some job takes groups.
+// Sources returns the sources whose groups some job uses.
 func (s *Set) Sources() []Source { return slices.Collect(maps.Keys(s.sources)) }
 
-// Offer passes a group of a source to the jobs that may take it. A group without targets is gone. Namespace is that of its object,
-// empty if it has none. With onlyNew the group is unchanged, and only jobs that were not settled yet look at it.
+// Offer passes a group of a source to the jobs that may use it. A group without targets is gone. Namespace is that of its object, empty
+// if it has none. With onlyNew the group is unchanged, and only jobs that were not settled yet look at it.
 func (s *Set) Offer(src Source, namespace string, g *targetgroup.Group, onlyNew bool) {
 	jobs := s.sources[src]
 	if jobs == nil {
@@ -238,7 +238,7 @@ func (s *Set) Offer(src Source, namespace string, g *targetgroup.Group, onlyNew 
 	}
 }
 
-// find adds the jobs that may take a group with these labels.
+// find adds the jobs that may use a group with these labels.
 func (sj *sourceJobs) find(out map[*jobState]bool, namespace string, ls model.LabelSet) {
 	for _, ns := range [...]string{namespace, ""} {
 		for state := range sj.byLabel[jobIndex{namespace: ns}] {
@@ -255,8 +255,8 @@ func (sj *sourceJobs) find(out map[*jobState]bool, namespace string, ls model.La
 	}
 }
 
-// OfferAll sets the groups that a job finds by its Config's service discovery. Their Sources are distinct. The job keeps them until
-// the next call, also when it is edited, as long as its Config has service discovery.
+// OfferAll sets the groups that a job finds by its Config's service discovery. Their Sources are distinct. The job keeps the groups
+// until the next call. An edited job keeps them too, as long as its Config has service discovery.
 func (s *Set) OfferAll(job string, groups []*targetgroup.Group) {
 	state := s.jobs[job]
 	if state == nil {
@@ -276,7 +276,7 @@ func (s *Set) OfferAll(job string, groups []*targetgroup.Group) {
 	}
 }
 
-// take adds the group to the job, in place of an older version of it.
+// take adds the group to the job, and replaces an older version of it.
 func (s *Set) take(state *jobState, src Source, g *targetgroup.Group) {
 	key := groupKey{src, g.Source}
 	if old := state.groups[key]; old != nil && old.group == g {
@@ -311,7 +311,7 @@ func (s *Set) drop(state *jobState, src Source, name string) {
 	}
 }
 
-// populate makes targets of a group. It returns nil if the job's Select drops the group.
+// populate makes targets from a group. It returns nil if the job's Select drops the group.
 func (s *Set) populate(j *Job, g *targetgroup.Group) *groupState {
 	if len(j.Select) > 0 {
 		s.builder.Reset(labels.EmptyLabels())

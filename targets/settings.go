@@ -83,7 +83,7 @@ func NewSettings(spec monitoringv1.CommonPrometheusFields, own string) (*Setting
 // Prometheus's configuration.
 func (s *Settings) SetExtraScrapeMetrics(on *bool) { s.global.ExtraScrapeMetrics = on }
 
-// SetEnvironment sets how to read the relay's environment, as os.Getenv does. Without it the environment counts as empty.
+// SetEnvironment sets how to read the relay's environment, as os.Getenv does. Without it the environment is empty.
 func (s *Settings) SetEnvironment(getenv func(string) string) { s.getenv = getenv }
 
 func (s *Settings) addClass(c monitoringv1.ScrapeClass) error {
@@ -226,8 +226,8 @@ var kindOf = map[string]Kind{
 	"servicemonitors": ServiceMonitor, "podmonitors": PodMonitor, "probes": Probe, "scrapeconfigs": ScrapeConfig, "prometheusrules": "PrometheusRule",
 }
 
-// enforcedNamespaceLabel returns the rule that sets the enforced label of a monitor's targets and samples to its namespace; none where
-// no label is enforced or the monitor is excluded (package namespacelabeler of the operator).
+// enforcedNamespaceLabel returns the rule that sets the enforced label of a monitor's targets and samples to its namespace; none if no
+// label is enforced or the monitor is excluded (package namespacelabeler of the operator).
 func (s *Settings) enforcedNamespaceLabel(o Owner) []monitoringv1.RelabelConfig {
 	label := s.spec.EnforcedNamespaceLabel
 	if label == "" || slices.ContainsFunc(s.spec.ExcludedFromEnforcement, func(r monitoringv1.ObjectReference) bool {

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// fieldsOf reads the block monitors as its keys stand in a PrometheusAgent.
+// fieldsOf reads the block monitors with the keys of a PrometheusAgent.
 func fieldsOf(t *testing.T, text string) (f monitoringv1.CommonPrometheusFields) {
 	t.Helper()
 	if err := yaml.UnmarshalStrict([]byte(text), &f); err != nil {
@@ -105,7 +105,7 @@ func TestGlobalLimits(t *testing.T) {
 	}
 }
 
-// TestGlobalConfig takes the fields over under Prometheus's names.
+// TestGlobalConfig: the fields get Prometheus's names.
 func TestGlobalConfig(t *testing.T) {
 	s, err := NewSettings(fieldsOf(t, `{scrapeInterval: 20s, scrapeTimeout: 5s, scrapeProtocols: [PrometheusProto], nameValidationScheme: Legacy, nameEscapingScheme: Dots,
   scrapeClassicHistograms: true, scrapeNativeHistograms: true, convertClassicHistogramsToNHCB: true, ignoreNamespaceSelectors: true}`), "prom")
@@ -122,7 +122,7 @@ func TestGlobalConfig(t *testing.T) {
 	}
 }
 
-// TestEnforcedNamespaceLabel is not for what is excluded.
+// TestEnforcedNamespaceLabel does not apply to excluded monitors.
 func TestEnforcedNamespaceLabel(t *testing.T) {
 	cart := Owner{ServiceMonitor, "shop", "cart"}
 	for excluded, want := range map[string]bool{
@@ -199,7 +199,7 @@ func TestRefs(t *testing.T) {
 	}
 }
 
-// TestSelectorOfNobody is one that cannot be read: it has no text.
+// TestSelectorOfNobody: a selector that cannot be read has no text.
 func TestSelectorOfNobody(t *testing.T) {
 	if got := selectorText(metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Near"}}}); got != "" {
 		t.Errorf("its text is %q", got)

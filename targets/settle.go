@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Settle returns what changed since its last call. Unknown reports whether the groups of a Source are not known yet: a job that takes
-// groups of such a Source keeps its targets until they are. A nil unknown means that all are known.
+// Settle returns what changed since its last call. Unknown reports whether the groups of a Source are not known yet: a job that uses
+// groups of such a Source keeps its targets until they are known. A nil unknown means that all are known.
 func (s *Set) Settle(unknown func(Source) bool) []Change {
 	var out []Change
 	for name, state := range s.gone {

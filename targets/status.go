@@ -1,6 +1,6 @@
 package targets
 
-// State is what became of a monitor.
+// State says whether a monitor is in use, and if not, why.
 type State string
 
 // The states of monitors.
@@ -11,8 +11,8 @@ const (
 	Unselected State = "not selected" // the configuration does not select it
 )
 
-// MonitorStatus is a monitor, or a block of the configuration, with what became of it and its jobs. It is the tree that the page, the
-// API and the command line show; each looks up the targets of its jobs by their names.
+// MonitorStatus is the state of a monitor, or of a block of the configuration, with its jobs. It is the tree that the page, the API
+// and the command line show. Each of these looks up the targets of the jobs by the jobs' names.
 type MonitorStatus struct {
 	Owner  Owner
 	State  State
@@ -24,20 +24,20 @@ type MonitorStatus struct {
 	Why string
 }
 
-// JobStatus is a job with what discovery found for it.
+// JobStatus is a job with the results of its discovery.
 type JobStatus struct {
 	Job     *Job
 	Count   int // of its targets
 	Dropped []Dropped
 	// Why says why a job of an accepted monitor has no targets; empty if it has some.
 	Why string
-	// Notes explain to the user what is not obvious: those of the job, and what follows from other jobs and from objects.
+	// Notes explain to the user what is not obvious. They are the notes of the job, and notes about other jobs and about objects.
 	Notes []string
-	// Problems are what keeps the job from finding targets at the moment.
+	// Problems keep the job from finding targets at the moment.
 	Problems []string
 }
 
-// Dropped is a discovered target that a job does not take, as it is shown.
+// Dropped is a discovered target that a job does not scrape, in the form in which it is shown.
 type Dropped struct {
 	Discovered map[string]string
 	Reason     string

@@ -50,7 +50,7 @@ func (t *Target) Public() labels.Labels {
 	return b.Labels()
 }
 
-// Bool returns the value of a label that decides how histograms are read, def where it is not set.
+// Bool returns the value of a label that decides how histograms are read, def if it is not set.
 func (t *Target) Bool(name string, def bool) bool {
 	if b, err := strconv.ParseBool(t.Labels.Get(name)); err == nil {
 		return b
@@ -168,7 +168,7 @@ func positive(b *labels.Builder, label, what string) (model.Duration, error) {
 	return d, nil
 }
 
-// newTarget makes a target of the labels that populate returned.
+// newTarget makes a target from the labels that populate returned.
 func newTarget(job *Job, ls labels.Labels, group *targetgroup.Group, index int) *Target {
 	interval, _ := model.ParseDuration(ls.Get(model.ScrapeIntervalLabel))
 	timeout, _ := model.ParseDuration(ls.Get(model.ScrapeTimeoutLabel))
@@ -216,7 +216,7 @@ func targetURL(ls labels.Labels, configured url.Values) string {
 	return u.String()
 }
 
-// FromGroup makes targets of a group, without those that the job's rules drop. The error joins those of invalid targets.
+// FromGroup makes targets from a group, without those that the job's rules drop. The error joins the errors of invalid targets.
 func FromGroup(job *Job, group *targetgroup.Group) (out []*Target, err error) {
 	b := labels.NewBuilder(labels.EmptyLabels())
 	var errs []error

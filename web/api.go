@@ -14,7 +14,7 @@ import (
 	"promrelay/targets"
 )
 
-// The answer of /api/v1/targets: that of Prometheus's API, and monitors.
+// The answer of /api/v1/targets: the same as in Prometheus's API, plus monitors.
 type (
 	apiTargets struct {
 		Monitors            []apiMonitor   `json:"monitors"` // those without targets, too
@@ -100,7 +100,8 @@ func targetsAPI(w http.ResponseWriter, r *http.Request, src *Sources) {
 	_ = json.NewEncoder(w).Encode(apiAnswer{Status: "success", Data: out})
 }
 
-// addMonitor adds a monitor with its jobs. With a pool it adds only that job, and no monitor without it.
+// addMonitor adds a monitor with its jobs. With a pool it adds only that job, and leaves out monitors without
+// the job.
 func (a *apiTargets) addMonitor(m *targets.MonitorStatus, pool string) {
 	out := apiMonitor{
 		Kind: string(m.Owner.Kind), Namespace: m.Owner.Namespace, Name: m.Owner.Name,

@@ -16,7 +16,7 @@ const refusalNews = time.Hour
 const (
 	storesNothing = time.Minute      // without anything stored while the receiver refuses samples
 	sendsNothing  = 10 * time.Minute // without anything stored while nothing is refused
-	answersApart  = 10 * time.Second // answers nearer than this count as simultaneous
+	answersApart  = 10 * time.Second // answers closer together than this are treated as simultaneous
 )
 
 // destination is a destination as the page shows it.
@@ -24,7 +24,7 @@ type destination struct {
 	relay.Status
 	State, Class string
 	Words        string // a sentence about the state; empty for none
-	Lag          string // age of the newest sample that it took, or since the start of the first one that waits
+	Lag          string // age of the newest stored sample; before there is one, of the first sample that waits since the start
 	Dialect      string // version of remote write, if it is known
 	Refusals     []refusal
 }
@@ -33,7 +33,7 @@ type destination struct {
 type refusal struct {
 	relay.Refusal
 	Reason string // for people
-	Label  string // reason in promrelay_relay_dropped_samples_total; empty where nothing is counted there
+	Label  string // reason in promrelay_relay_dropped_samples_total; empty if that does not count it
 	Count  string // of samples, in words
 	Ago    string // when the last answer of the kind came
 	Old    bool   // longer ago than refusalNews

@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// guard makes a panic cost the one answer that it interrupts.
+// guard limits the damage of a panic to the one answer that it interrupts.
 type guard struct {
 	panics panics
 	total  *prometheus.CounterVec
@@ -34,7 +34,7 @@ func (g *guard) page(path string, h http.Handler) http.Handler {
 		switch {
 		case value == nil:
 		case value == http.ErrAbortHandler || a.begun: //nolint:errorlint // net/http compares it so, too
-			panic(http.ErrAbortHandler) // so that nobody takes half of an answer for a whole one
+			panic(http.ErrAbortHandler) // so that nobody mistakes half of an answer for a complete one
 		default:
 			clear(w.Header())
 			say(w, http.StatusInternalServerError, "This page cannot be shown because of a fault in promrelay: "+fmt.Sprint(value)+". The log has the details; please report it.")

@@ -21,7 +21,7 @@ type faulty struct{ words string }
 
 func (f *faulty) Statuses() []relay.Status { panic(f.words) }
 
-// A panic costs the page that it is in, and is told once with its stack.
+// A panic affects only its page, and is logged once with its stack.
 func TestPanicInAPage(t *testing.T) {
 	core, logs := observer.New(zapcore.InfoLevel)
 	reg := prometheus.NewRegistry()
@@ -60,7 +60,7 @@ func TestPanicInAPage(t *testing.T) {
 	}
 }
 
-// An answer that has begun is cut off, so that it is not taken for a whole one.
+// An answer that has begun is cut off, so that nobody mistakes it for a complete one.
 func TestPanicInMidAnswer(t *testing.T) {
 	g := newGuard(nil, zap.NewNop())
 	srv := httptest.NewServer(g.page("/x", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// stalledAfter is how long a loop may take for one turn until /-/healthy refuses. It is generous, since a restart helps only where a loop
-// hangs: a disk that writes slowly or a first list of a large cluster must not end a relay that works.
+// stalledAfter is how long a loop may take for one turn before /-/healthy reports an error. It is long, because a restart helps only if a
+// loop hangs: a disk that writes slowly or a first list of a large cluster must not end a relay that works.
 const stalledAfter = 10 * time.Minute
 
-// healthy is 200 while the relay starts, and while all loops advance.
+// healthy answers 200 while the relay starts, and while all loops advance.
 func (s *Server) healthy(w http.ResponseWriter, _ *http.Request) {
 	if src := s.sources.Load(); src != nil && src.Turned != nil {
 		if stalled := stalledLoops(src.Turned(), time.Now()); len(stalled) > 0 {
@@ -33,7 +33,7 @@ func stalledLoops(turned map[string]time.Time, now time.Time) (out []string) {
 	return out
 }
 
-// ready is 200 while the log takes samples, once the first lists of objects were read or waited for long enough.
+// ready answers 200 while the log accepts samples, after the first lists of objects were read or the wait for them was long enough.
 func ready(w http.ResponseWriter, _ *http.Request, src *Sources) {
 	remark := ""
 	var err error

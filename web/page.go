@@ -25,7 +25,7 @@ var targetsTemplate = template.Must(template.New("targets.html").Funcs(template.
 	"seconds": seconds, "thousands": thousands, "count": count, "none": func() string { return none }, "address": address,
 }).ParseFS(pageFiles, "targets.html"))
 
-// Bounds of the page, so that 10,000 targets take less than 1 MB of HTML. A link leads to what is left out.
+// Bounds of the page, so that 10,000 targets need less than 1 MB of HTML. A link leads to the rest.
 const (
 	groupsPerPage     = 1200
 	unselectedPerPage = 500
@@ -64,13 +64,13 @@ type page struct {
 	rowsOpened int            // left for groups that a person opened
 }
 
-// chip shows a count; a click shows only what it counts.
+// chip shows a count. A click shows only the counted items.
 type chip struct {
 	Words, Class, Address string
 	On                    bool
 }
 
-// chips are the chips of the page, the worst first. One with always is shown at a count of 0, too.
+// chips are the chips of the page, the worst first. A chip with always is shown even if its count is 0.
 var chips = []struct {
 	choice, words, class string
 	always               bool
@@ -124,7 +124,7 @@ func file(name, contentType string) http.HandlerFunc {
 	}
 }
 
-// newPage builds what a view shows.
+// newPage builds the page of a view.
 func newPage(src *Sources, v view, now time.Time) *page {
 	p := &page{View: v, Now: now, NotKnown: src.Known != nil && !src.Known(), counts: map[string]int{}, rows: rowsPerPage, rowsOpened: rowsOfOpened}
 	if src.Problems != nil {
@@ -158,7 +158,7 @@ func newPage(src *Sources, v view, now time.Time) *page {
 	return p
 }
 
-// count adds a group to the numbers of the whole.
+// count adds a group to the totals.
 func (p *page) count(g *group) {
 	if g.State == targets.Unselected {
 		p.counts[chooseUnselected]++

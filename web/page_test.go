@@ -64,7 +64,7 @@ func TestOrderOfGroups(t *testing.T) {
 	}
 }
 
-// What a view leaves of the page, told by the titles of its groups and the number of their targets and dropped ones.
+// The content of a view: the titles of its groups, and the number of their targets and dropped targets.
 func TestViews(t *testing.T) {
 	w := newWorld(t)
 	const cart = "serviceMonitor/shop/cart/0"
@@ -339,7 +339,7 @@ func TestAnswersAreCompressed(t *testing.T) {
 	}
 }
 
-// What the page loads is answered by 304 while it is the same.
+// The files of the page are answered with 304 while they are the same.
 func TestFilesAreAskedForOnce(t *testing.T) {
 	_, srv := newServer(t, nil)
 	for _, path := range []string{"/page.css", "/page.js"} {

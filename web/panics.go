@@ -23,8 +23,8 @@ type panics struct {
 	logged map[string]bool // by place and value; guarded by mu
 }
 
-// call calls f. It returns what f panicked with, nil for no panic. Place is asked for only after a panic. http.ErrAbortHandler is no
-// fault, so it is not reported.
+// call calls f. It returns the value of a panic in f, nil if there is none. Place is called only after a panic. http.ErrAbortHandler
+// is no error, so it is not reported.
 func (p *panics) call(place func() string, f func()) (value any) {
 	defer func() {
 		if value = recover(); value != nil && value != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so, too

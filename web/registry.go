@@ -7,8 +7,9 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Registry is a prometheus.Registry that survives panics. A collector that panics, or a metric whose function does, loses its own metrics
-// in that one reading. With client_golang alone the whole page would be lost: it recovers from panics in Collect, but not in Write.
+// Registry is a prometheus.Registry that survives panics. If a collector or the function of a metric panics, only its own metrics are
+// missing in that one reading. With client_golang alone the whole page would be lost: it recovers from panics in Collect, but not in
+// Write.
 type Registry struct {
 	*prometheus.Registry
 	panics panics
@@ -61,7 +62,7 @@ type guardedCollector struct {
 	of *Registry
 }
 
-// Collect implements prometheus.Collector. It keeps what was collected before a panic.
+// Collect implements prometheus.Collector. It keeps the metrics that were collected before a panic.
 func (g guardedCollector) Collect(out chan<- prometheus.Metric) {
 	collected := make(chan prometheus.Metric)
 	go func() {

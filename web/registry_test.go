@@ -23,7 +23,7 @@ func (c halfCollector) Collect(ch chan<- prometheus.Metric) {
 	panic("broken half")
 }
 
-// A collector that panics, or the function of a metric that does, costs its own metrics, is told of once, and counted.
+// A panic in a collector or in the function of a metric loses only its own metrics. It is logged once, and counted.
 func TestPanicInAMetric(t *testing.T) {
 	core, logs := observer.New(zapcore.InfoLevel)
 	reg := NewRegistry(zap.New(core))
@@ -68,12 +68,12 @@ func TestPanicInAMetric(t *testing.T) {
 	if err := reg.total.Write(&m); err != nil || m.GetCounter().GetValue() != 3*(readings+1) {
 		t.Errorf("%v panics are counted, %v", m.GetCounter().GetValue(), err)
 	}
-	told := logs.FilterMessage("a metric caused a panic").All()
-	if len(told) != 5 { // of three collectors, of two of them two kinds
-		t.Fatalf("the log tells of %d kinds: %v", len(told), told)
+	entries := logs.FilterMessage("a metric caused a panic").All()
+	if len(entries) != 5 { // of three collectors, of two of them two kinds
+		t.Fatalf("the log tells of %d kinds: %v", len(entries), entries)
 	}
 	of := map[string]string{}
-	for _, l := range told {
+	for _, l := range entries {
 		fields := l.ContextMap()
 		of[fields["collector"].(string)] += fields["stack"].(string)
 	}
@@ -88,7 +88,8 @@ func TestPanicInAMetric(t *testing.T) {
 	}
 }
 
-// What is registered twice, or says that it cannot be read, is an error as without the guard; what is taken out is gone.
+// A collector that is registered twice, or that reports an error, is an error as without the guard. A collector that is
+// unregistered is gone.
 func TestRegistry(t *testing.T) {
 	reg := NewRegistry(nil)
 	gauge := prometheus.NewGauge(prometheus.GaugeOpts{Name: "g", Help: "h"})

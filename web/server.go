@@ -1,8 +1,8 @@
 // Package web shows what the relay does: /targets for people, /api/v1/targets in Prometheus's format, /metrics, and health.
 //
-// Promises: a request sees each part at one moment, and holds up discovery, scrapes and delivery only for as long as it takes to copy
-// that state. No credentials are shown. A page that panics costs that answer alone. Pages work without scripts. Not promised: that two
-// parts are seen at the same moment.
+// Promises: a request sees the state of each part at one moment. It delays discovery, scrapes and delivery only while it copies that
+// state. No credentials are shown. A panic in a page affects only that answer. Pages work without scripts. Not promised: that two parts
+// are seen at the same moment.
 package web
 
 import (
@@ -70,22 +70,22 @@ type Server struct {
 	log       *zap.Logger
 }
 
-// Sources give the pages what they show.
+// Sources give the pages their data.
 type Sources struct {
 	Monitors     Monitors
 	Targets      Targets
 	Destinations Destinations
-	// Problems are errors of manifests; nil where there are none to read.
+	// Problems are errors of manifests; nil if there are no manifests to read.
 	Problems func() []string
 	// Working returns why the relay is not ready, or nil; a nil function means that it always is.
 	Working func() error
-	// FirstLists returns an error while the first lists of objects are awaited, and then a remark about them for the answer of /-/ready; a
-	// nil function awaits nothing.
+	// FirstLists returns an error while the relay waits for the first lists of objects. After that it returns a remark about them for the
+	// answer of /-/ready. A nil function means that there is nothing to wait for.
 	FirstLists func() (remark string, err error)
 	// Known reports whether all objects were read once. Until then the page does not say that there are no monitors. Nil means always.
 	Known func() bool
-	// Turned returns when each loop advanced last, by name; nil where there is none. A time may lie ahead: until then the loop waits on
-	// purpose.
+	// Turned returns when each loop advanced last, by name; nil if there is none. A time may be in the future: until then the loop waits
+	// on purpose.
 	Turned func() map[string]time.Time
 	// Reload reads the configuration file again. It is called only with Options.Lifecycle.
 	Reload func() error
@@ -94,7 +94,7 @@ type Sources struct {
 	Refused func() *Refused
 }
 
-// New checks the file for TLS and authentication, and listens at the addresses. So an address that is in use is an error at once.
+// New checks the file for TLS and authentication, and listens at the addresses. So it returns an error at once if an address is in use.
 func New(o Options) (*Server, error) {
 	if o.Flags == nil || o.Gatherer == nil {
 		return nil, errors.New("web: Flags and Gatherer must be given")
@@ -129,7 +129,7 @@ func (s *Server) Close() error {
 	return errors.Join(errs...)
 }
 
-// Ready gives the pages what they show. Until then they answer that the relay is starting.
+// Ready gives the pages their data. Before that they answer that the relay is starting.
 func (s *Server) Ready(src Sources) { s.sources.Store(&src) }
 
 // lingerFor is how long requests under way may take when the server ends. Connections without a request, which browsers keep open, take

@@ -233,7 +233,7 @@ func TestReadyWaitsForTheFirstLists(t *testing.T) {
 	}
 }
 
-// Prometheus's own client reads what we answer.
+// Prometheus's own client can read the answer.
 func TestTargetsForClientsOfPrometheus(t *testing.T) {
 	s, srv := newServer(t, nil)
 	s.Ready(newWorld(t).sources())
@@ -268,7 +268,7 @@ func TestTargetsForClientsOfPrometheus(t *testing.T) {
 	}
 }
 
-// TestMonitorsOfTheAPI stand beside what Prometheus answers: also those without targets, with the reason.
+// TestMonitorsOfTheAPI: the answer also has monitors, including those without targets, with the reason.
 func TestMonitorsOfTheAPI(t *testing.T) {
 	s, srv := newServer(t, nil)
 	s.Ready(newWorld(t).sources())

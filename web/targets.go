@@ -18,7 +18,7 @@ import (
 // group is a monitor, or a block of the configuration.
 type group struct {
 	targets.MonitorStatus        // its Reason also says why there are no targets
-	Key                   string // names it in requests
+	Key                   string // identifies it in requests
 	Title, Kind           string
 	Jobs                  []*job
 	Up, Down              int
@@ -30,7 +30,7 @@ type group struct {
 	samples int
 }
 
-// job is a job of a group. The view's choice is in targets and dropped; fill makes rows of it.
+// job is a job of a group. targets and dropped hold what the view selects; fill makes rows from them.
 type job struct {
 	targets.JobStatus
 	Name, Interval string
@@ -49,11 +49,11 @@ type job struct {
 
 // row is a target.
 type row struct {
-	ID         string // names it within its job in requests
+	ID         string // identifies it within its job in requests
 	URL        string
 	Health     scrape.Health
 	Labels     []labels.Label
-	Discovered []labels.Label // nil where the request does not name the target
+	Discovered []labels.Label // nil if the request does not name the target
 	LastScrape time.Time
 	Ago        string
 	Took       string
@@ -79,7 +79,7 @@ type dropped struct {
 	ID         string
 	Name       string
 	Reason     string
-	Discovered []labels.Label // nil where the request does not name the target
+	Discovered []labels.Label // nil if the request does not name the target
 }
 
 // Empty reports whether the monitor is accepted and has no targets.
@@ -176,7 +176,8 @@ func newGroup(src *Sources, m targets.MonitorStatus, only string) *group {
 	return g
 }
 
-// fill makes the rows of the jobs: at most each for one job, and at most left for all of them. It makes none if left is 0.
+// fill makes the rows of the jobs: at most `each` for one job, and at most `left` for all jobs. It makes none if left is
+// 0.
 func (g *group) fill(p *page, each int, left *int) {
 	if *left <= 0 && len(g.Jobs) > 0 {
 		return

@@ -24,9 +24,9 @@ const (
 // maxOpen bounds how many groups a request may ask for as open.
 const maxOpen = 30
 
-// view is the part of the page that a request asks for. Each view is a page by itself, so that it works without scripts.
+// view is the part of the page that a request asks for. Each view is a separate page, so it works without scripts.
 type view struct {
-	Filter  string // words, all of which must be found
+	Filter  string // words that must all be found
 	State   string // choice of a chip; empty for everything
 	Monitor string // key of the one group to show; empty for all
 	Job     string // name of the one job to show; empty for all
@@ -54,7 +54,7 @@ func newView(r *http.Request) view {
 // Alone reports whether one group or one job has the page to itself.
 func (v view) Alone() bool { return v.Job != "" || v.Monitor != "" }
 
-// Active reports whether the view leaves something out by a filter or a chip.
+// Active reports whether a filter or a chip hides a part of the page.
 func (v view) Active() bool { return v.Filter != "" || v.State != "" }
 
 // Chosen reports whether the view asks for something by name, filter or chip.
@@ -91,7 +91,7 @@ func (v view) wants(g *group) bool {
 	return true
 }
 
-// choose removes from a group what the view does not show. It reports whether anything is left.
+// choose removes from a group the parts that the view does not show. It reports whether anything is left.
 func (v view) choose(g *group) bool {
 	if !v.wants(g) {
 		return false
@@ -131,7 +131,7 @@ func (v view) chooseTarget(s scrape.Status, words []string) bool {
 	if len(words) == 0 {
 		return true
 	}
-	// Discovered labels come last because they are built anew for each search.
+	// Discovered labels come last because they are built again for each search.
 	words = missing(words, strings.ToLower(s.Target.ShownURL()+" "+s.Error+" "+textOf(s.Target.Public())))
 	return len(words) == 0 || len(missing(words, strings.ToLower(textOf(targets.ShownLabels(s.Target.Discovered()))))) == 0
 }

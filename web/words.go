@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// none is shown in the place of a value that is missing.
+// none is shown in place of a missing value.
 const none = "–"
 
 // before says how long ago t was.
@@ -56,7 +56,7 @@ func thousands(n any) string {
 	return b.String()
 }
 
-// count writes a number and the word for what it counts.
+// count writes a number and the word for the counted things.
 func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one

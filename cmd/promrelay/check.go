@@ -19,7 +19,7 @@ import (
 	"promrelay/wal"
 )
 
-// load reads a configuration and has each room check it. An error shows no secrets.
+// load reads a configuration, and each package checks its part. An error shows no secrets.
 func load(path string) (*config.Config, error) {
 	c, err := config.LoadFile(path)
 	if err != nil {
@@ -41,11 +41,11 @@ func load(path string) (*config.Config, error) {
 type checkOptions struct {
 	ConfigFile string
 	Strict     bool // warnings are errors
-	Files      bool // check the files that it names, on this machine
+	Files      bool // check the files that the configuration names, on this machine
 }
 
-// check reports what run would say of a configuration file, without running. Mistakes and warnings are in the order of lines. If there is a
-// mistake, all of them are the error.
+// check reports what run would report about a configuration file, without running. Mistakes and warnings are in the order of lines. If
+// there are mistakes, the error holds all of them.
 func check(out io.Writer, o checkOptions) error {
 	c, err := config.LoadFile(o.ConfigFile)
 	found, err := o.examine(c, err)
@@ -89,7 +89,7 @@ func objectsFrom(c *config.Config) string {
 	return "no cluster"
 }
 
-// examine returns mistakes, warnings and notes of a configuration, also of one that loading refuses with err. Any other err it returns.
+// examine returns the mistakes, warnings and notes of a configuration, also if loading refused it with err. It returns any other err.
 func (o checkOptions) examine(c *config.Config, err error) (config.Problems, error) {
 	if err == nil {
 		mistakes, warnings := examine(c, o.Files)
@@ -106,8 +106,8 @@ func (o checkOptions) examine(c *config.Config, err error) (config.Problems, err
 	return slices.Concat(mistakes, file.Examine(o.Files).Weighing(config.Warning)), nil
 }
 
-// examine has each room check a configuration that is valid by itself. What may exist on another machine is a warning, or nothing if files
-// is false.
+// examine makes each package check a configuration that is valid by itself. Something that is missing but may exist on another machine is a
+// warning, or is ignored if files is false.
 func examine(c *config.Config, files bool) (mistakes, warnings config.Problems) {
 	warnings = c.Examine(files)
 	if err := informers.Check(c); err != nil {
@@ -135,7 +135,7 @@ func examine(c *config.Config, files bool) (mistakes, warnings config.Problems) 
 	return mistakes, warnings
 }
 
-// fromHere reports whether a destination needs something of this machine: certificates, credentials of a cloud.
+// fromHere reports whether a destination needs something from this machine: certificates, credentials of a cloud.
 func fromHere(d config.Destination) bool {
 	tls := d.HTTPClientConfig.TLSConfig
 	return tls.CAFile+tls.CertFile+tls.KeyFile != "" || d.SigV4Config != nil || d.AzureADConfig != nil || d.GoogleIAMConfig != nil
@@ -204,7 +204,7 @@ func writable(dir string) error {
 		if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
 			return fmt.Errorf("%s: %w", at, err)
 		}
-		if fs := kernelFS(at); fs != "" { // its mode lets root write, and yet nobody can create a file in it
+		if fs := kernelFS(at); fs != "" { // its mode lets root write, but nobody can create a file in it
 			return fmt.Errorf("%s is in a %s of the kernel, which holds no files of others", at, fs)
 		}
 		return nil
@@ -227,7 +227,7 @@ func backlogWarnings(dir string, c *config.Config) (warnings []string) {
 	return warnings
 }
 
-// settings are the settings of the relay in c.
+// settings returns the relay's settings from c.
 func settings(c *config.Config) relay.Settings {
 	return relay.Settings{Destinations: c.Destinations, ExternalLabels: c.Prometheus.GlobalConfig.ExternalLabels, Relay: c.Relay}
 }

@@ -14,8 +14,8 @@ func TestCheck(t *testing.T) {
 	const good = "remote_write: [{url: 'http://a/write'}]\n"
 	for name, c := range map[string]struct {
 		config string
-		want   string // in what is told
-		strict string // the same with --strict; empty: it is taken
+		want   string // in the messages
+		strict string // the same with --strict; empty: it is accepted
 	}{
 		"good":    {"scrape_configs: [{job_name: a, static_configs: [{targets: [b]}]}]\nremote_write:\n- url: http://a/write\n", "valid, with 1 scrape_configs and 1 remote_write", ""},
 		"warning": {"remote_write:\n- url: http://a/write\n  queue_config: {capacity: 5}\n", "warning: line 3: remote_write[].queue_config.capacity has no effect", "FILE: line 3: remote_write[].queue_config.capacity"},
@@ -78,7 +78,7 @@ func TestCheck(t *testing.T) {
 				}
 			}
 			t.Chdir(dir)
-			told := func(strict bool) string {
+			messages := func(strict bool) string {
 				var out bytes.Buffer
 				if err := check(&out, checkOptions{ConfigFile: path, Strict: strict, Files: true}); err != nil {
 					out.WriteString(strings.Join(lines(err), "\n"))
@@ -88,10 +88,10 @@ func TestCheck(t *testing.T) {
 				}
 				return strings.NewReplacer(path+":", "FILE:", dir, "DIR").Replace("\n" + out.String())
 			}
-			if got := told(false); !strings.Contains(got, c.want) {
+			if got := messages(false); !strings.Contains(got, c.want) {
 				t.Errorf("got %s\nwant %s", got, c.want)
 			}
-			got := told(true)
+			got := messages(true)
 			if strings.Contains(got, "valid, with") != (c.strict == "") || !strings.Contains(got, c.strict) || strings.Contains(got, "warning") {
 				t.Errorf("strict: got %s\nwant %s", got, c.strict)
 			}
@@ -99,7 +99,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestCheckWithoutFiles: off the pod, a configuration is good whose files are on the pod alone.
+// TestCheckWithoutFiles: outside the pod, a configuration is good even if its files exist only on the pod.
 func TestCheckWithoutFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "promrelay.yml")
 	text := `global: {external_labels: {cluster: a}}
@@ -116,7 +116,7 @@ remote_write:
 - {url: https://c/write, tls_config: {ca_file: promrelay.yml}}
 - {url: https://d/write, google_iam: {credentials_file: none.json}}
 `
-	told := func(text string, o checkOptions) string {
+	messages := func(text string, o checkOptions) string {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -127,18 +127,18 @@ remote_write:
 		}
 		return out.String()
 	}
-	if got := told(text, checkOptions{Strict: true}); strings.Count(got, "\n") != 1 || !strings.Contains(got, ": valid, with 1 scrape_configs") {
+	if got := messages(text, checkOptions{Strict: true}); strings.Count(got, "\n") != 1 || !strings.Contains(got, ": valid, with 1 scrape_configs") {
 		t.Errorf("without files: %s", got)
 	}
-	if got := told(text, checkOptions{Strict: true, Files: true}); strings.Count(got, "\n") < 8 {
+	if got := messages(text, checkOptions{Strict: true, Files: true}); strings.Count(got, "\n") < 8 {
 		t.Errorf("with files: %s", got)
 	}
-	if got := told(text+"wall: {}\nmanifests:\n", checkOptions{Strict: true}); strings.Contains(got, "none") || !strings.Contains(got, `unknown key "wall"`) {
+	if got := messages(text+"wall: {}\nmanifests:\n", checkOptions{Strict: true}); strings.Contains(got, "none") || !strings.Contains(got, `unknown key "wall"`) {
 		t.Errorf("with a mistake: %s", got)
 	}
 }
 
-// TestLoadShowsNoSecrets: what a room says of a configuration is fit to be shown, too.
+// TestLoadShowsNoSecrets: the errors of other packages show no secrets, either.
 func TestLoadShowsNoSecrets(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "promrelay.yml")
 	for _, text := range []string{
@@ -159,7 +159,7 @@ func TestLoadShowsNoSecrets(t *testing.T) {
 	}
 }
 
-// Check tells of samples that wait for a destination which is not there any more, while the log is in use.
+// Check warns of samples that wait for a removed destination, while the log is in use.
 func TestCheckTellsOfBacklogs(t *testing.T) {
 	dir := t.TempDir()
 	store, err := wal.Open(wal.Options{Dir: filepath.Join(dir, "wal"), MinFreeBytes: -1})
@@ -184,7 +184,7 @@ func TestCheckTellsOfBacklogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "promrelay.yml")
-	told := func(text string) string {
+	messages := func(text string) string {
 		t.Helper()
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -196,7 +196,7 @@ func TestCheckTellsOfBacklogs(t *testing.T) {
 		return out.String()
 	}
 	const floor = "wal: {dir: wal, min_free_bytes: -1}\n"
-	got := told(floor + "remote_write:\n- {name: kept, url: http://h/write}\n")
+	got := messages(floor + "remote_write:\n- {name: kept, url: http://h/write}\n")
 	for _, want := range []string{
 		`warning: destination removed with samples waiting: "old", for which ` + filepath.Join(dir, "wal") + " has 40", "wal has 30;", "10m after",
 	} {
@@ -207,10 +207,10 @@ func TestCheckTellsOfBacklogs(t *testing.T) {
 	if n := strings.Count(got, "warning"); n != 2 || strings.Contains(got, "secret") {
 		t.Errorf("%d warnings, want 2: %s", n, got)
 	}
-	if got := told(floor + "remote_write:\n- {name: kept, url: http://h/write}\n- {name: old, url: http://h/write}\n- {url: 'http://h/write?x=secret'}\n"); strings.Contains(got, "warning") {
+	if got := messages(floor + "remote_write:\n- {name: kept, url: http://h/write}\n- {name: old, url: http://h/write}\n- {url: 'http://h/write?x=secret'}\n"); strings.Contains(got, "warning") {
 		t.Errorf("warned of destinations that are there: %s", got)
 	}
-	if got := told("wal: {dir: none, min_free_bytes: -1}\n"); strings.Contains(got, "removed") {
+	if got := messages("wal: {dir: none, min_free_bytes: -1}\n"); strings.Contains(got, "removed") {
 		t.Errorf("warned without a log: %s", got)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "none")); err == nil {

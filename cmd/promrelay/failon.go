@@ -13,7 +13,7 @@ import (
 // failure is a value of --fail-on: something for which the command targets ends with an error.
 type failure struct {
 	name, help string
-	// in returns each case of it in a report, in words.
+	// in describes each case of it in a report.
 	in func(report) []string
 }
 
@@ -87,7 +87,7 @@ func empty(r report) (out []string) {
 	return out
 }
 
-// dropped names jobs that drop all targets. A job that drops some is as it should be: these are the other ports and Services of a namespace.
+// dropped names jobs that drop all targets. To drop some targets is normal: they are the other ports and Services of a namespace.
 func dropped(r report) (out []string) {
 	for _, m := range r.monitors {
 		for _, j := range m.Jobs {

@@ -2,7 +2,7 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// kernelFS names the file system of a directory in which only the kernel makes files, empty for another one.
+// kernelFS names the file system of a directory if only the kernel creates files there; else it is empty.
 func kernelFS(dir string) string {
 	var s unix.Statfs_t
 	if unix.Statfs(dir, &s) != nil {

@@ -2,5 +2,5 @@
 
 package main
 
-// kernelFS is known on Linux alone.
+// kernelFS works only on Linux.
 func kernelFS(string) string { return "" }

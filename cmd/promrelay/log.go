@@ -15,7 +15,7 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// What --log.level and --log.format may be.
+// The values of --log.level and --log.format.
 var (
 	logLevels  = []string{"debug", "info", "warn", "error"}
 	logFormats = []string{"logfmt", "json"}
@@ -41,7 +41,8 @@ func newLogger(level, format string) (*zap.Logger, error) {
 	if format == "logfmt" {
 		core = named{core}
 	}
-	// Of a message that repeats, only some are written in each second. Metrics count what is lost.
+	// If a message repeats, only some copies are written in each second. Metrics count the events that the
+	// log leaves out.
 	core = zapcore.NewSamplerWithOptions(core, time.Second, 100, 100)
 	log := zap.New(core)
 	klog.SetSlogLogger(slog.New(zapslog.NewHandler(core, zapslog.WithName("client-go"))))

@@ -26,7 +26,8 @@ func main() {
 	}
 }
 
-// lines are the text of an error: a line for each problem of a configuration, and one for any other error.
+// lines returns the text of an error: a line for each problem of a configuration, and one line for any other
+// error.
 func lines(err error) (out []string) {
 	file, ok := errors.AsType[*config.FileError](err)
 	if !ok {
@@ -57,7 +58,7 @@ func oneLine(err error) string {
 	return b.String()
 }
 
-// command runs the command of the arguments.
+// command runs the command that the arguments name.
 func command(args []string) error {
 	app := kingpin.New(name, "Relay of ServiceMonitors, PodMonitors, Probes and scrape configurations to Prometheus remote write.")
 	app.UsageWriter(os.Stdout)

@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	// memoryShare is how much of the limit Go may use. The rest is for what Go does not count, such as the page cache.
+	// memoryShare is how much of the limit Go may use. The rest is for memory that Go does not count, such as the page cache.
 	memoryShare = 0.9
 	// memoryEvery is how often the limit is read: that of a pod may change while it runs.
 	memoryEvery = time.Minute
 )
 
-// followMemoryLimit sets GOMEMLIMIT to a share of a limit, such as that of the cgroup, and keeps it so until the process ends. The variable
-// GOMEMLIMIT overrides it, and AUTOMEMLIMIT=off turns it off.
+// followMemoryLimit sets GOMEMLIMIT to a share of a limit, such as that of the cgroup, and follows changes of the limit until the process
+// ends. The variable GOMEMLIMIT overrides it, and AUTOMEMLIMIT=off turns it off.
 func followMemoryLimit(limit memlimit.Provider, log *zap.Logger) {
 	switch bytes, err := memlimit.SetGoMemLimitWithOpts(memlimit.WithProvider(limit), memlimit.WithRatio(memoryShare), memlimit.WithRefreshInterval(memoryEvery)); {
 	case err != nil:

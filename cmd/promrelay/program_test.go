@@ -143,7 +143,7 @@ func mount(t *testing.T, dir, version, text string) {
 	}
 }
 
-// TestWatch changes the configuration in the ways in which people and Kubernetes do; each is taken in without being asked to.
+// TestWatch changes the configuration in the ways in which people and Kubernetes do; the relay adopts each change by itself.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(t *testing.T, dir, text string){
@@ -198,7 +198,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// TestFileIsGone: that the file is away is told of once, and once that it is back; the swap of a mount's link is neither.
+// TestFileIsGone: a missing file is logged once, and so is its return; the swap of a mount's link is not logged.
 func TestFileIsGone(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -222,7 +222,7 @@ func TestFileIsGone(t *testing.T) {
 	p.await("that it is gone", func() bool {
 		return strings.Contains(p.text(), "the configuration file is gone; the one in force stays")
 	})
-	write(t, filepath.Join(dir, "other"), "x") // which has the directory looked at again
+	write(t, filepath.Join(dir, "other"), "x") // so that the relay looks at the directory again
 	time.Sleep(3 * settleFor)
 	if err := os.Symlink("..data/promrelay.yml", path); err != nil {
 		t.Fatal(err)
@@ -271,7 +271,8 @@ func TestNoWatch(t *testing.T) {
 	p.await("the reload by SIGHUP", func() bool { return strings.Contains(p.text(), "configuration loaded") })
 }
 
-// TestStopDoesNotWait: a receiver that hangs or is away costs a stop no more than relay.drain_timeout, two seconds by default.
+// TestStopDoesNotWait: a receiver that hangs or is unreachable delays a stop by no more than relay.drain_timeout, two seconds by
+// default.
 func TestStopDoesNotWait(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})

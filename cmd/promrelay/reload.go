@@ -21,11 +21,11 @@ import (
 	"promrelay/web"
 )
 
-// errEmptyFile refuses a file that is about to be written, or that a full disk has cut off. An empty configuration is seldom meant.
+// errEmptyFile refuses a file that is about to be written, or that a full disk has cut off. Few users want an empty configuration.
 var errEmptyFile = errors.New("the file is empty: want at least one key; write {} to remove all jobs and destinations")
 
-// prepare is the first step in which a part takes a configuration: it checks and builds what it needs, and changes nothing. Commit, the
-// second step, puts the configuration in force and cannot fail.
+// prepare is the first of two steps in which a part adopts a configuration: it checks the configuration, builds what the part needs,
+// and changes nothing. Commit, the second step, puts the configuration in force and cannot fail.
 type prepare func(*config.Config) (commit func(), err error)
 
 // reloaderOptions are what a reloader needs.
@@ -48,7 +48,7 @@ type reloader struct {
 	success prometheus.Gauge
 	time    prometheus.Gauge
 	refused atomic.Pointer[web.Refused] // the file as it is now; nil if it is in force
-	missing bool                        // the log says that the file is gone; of run alone
+	missing bool                        // the log says that the file is gone; only run uses it
 
 	mu  sync.Mutex // held while a configuration is applied
 	cfg *config.Config
@@ -83,7 +83,7 @@ func (r *reloader) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-hangup:
-			_ = r.reload() // which logs its error
+			_ = r.reload() // reload logs its error
 		case <-changed:
 			r.noteMissing()
 			if r.changed() {
@@ -115,7 +115,7 @@ func (r *reloader) changed() bool {
 	return ok && now != r.seen
 }
 
-// see notes what the files hold. It is called before they are read, so that a change in between is found later.
+// see notes the content of the files. It is called before they are read, so that a change in between is found later.
 func (r *reloader) see() {
 	now, _ := fingerprint(r.path, r.patterns())
 	r.seenMu.Lock()
@@ -123,7 +123,7 @@ func (r *reloader) see() {
 	r.seen = now
 }
 
-// seeIncluded notes what scrape_config_files hold. A reload may have changed which files these are.
+// seeIncluded notes the content of scrape_config_files. A reload may have changed which files these are.
 func (r *reloader) seeIncluded() {
 	now, _ := fingerprint(r.path, r.patterns())
 	r.seenMu.Lock()
@@ -162,7 +162,7 @@ func (r *reloader) reload() error {
 	return nil
 }
 
-// apply puts c in force in all parts, or after an error in none.
+// apply puts c in force in all parts, or in none if it returns an error.
 func (r *reloader) apply(c *config.Config) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

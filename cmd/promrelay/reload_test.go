@@ -53,7 +53,7 @@ func TestRefusedFileIsKept(t *testing.T) {
 	}
 }
 
-// TestEmptyFileIsRefused: a file that is about to be written, or was cut off, takes no jobs and destinations away.
+// TestEmptyFileIsRefused: a file that is about to be written, or was cut off, removes no jobs and destinations.
 func TestEmptyFileIsRefused(t *testing.T) {
 	for name, text := range map[string]string{"nothing": "", "blanks": "\n \n", "comments": "# promrelay\n", "a document": "---\n", "null": "null\n"} {
 		r := reloaderOf(t, "scrape_configs: []\n")
@@ -157,7 +157,7 @@ func TestReloadOfBlocks(t *testing.T) {
 	}
 }
 
-// TestDrainTimeoutOfTheConfiguration in force counts.
+// TestDrainTimeoutOfTheConfiguration: the one in force is used.
 func TestDrainTimeoutOfTheConfiguration(t *testing.T) {
 	r := reloaderOf(t, "relay: {drain_timeout: 5s}\n")
 	write(t, r.path, "relay: {drain_timeout: 7s}\n")

@@ -11,7 +11,7 @@ import (
 	"promrelay/targets"
 )
 
-// report is what discovery makes of all monitors and blocks.
+// report holds the results of discovery for all monitors and blocks.
 type report struct {
 	monitors []targets.MonitorStatus
 	targets  map[string][]*targets.Target // by job
@@ -49,7 +49,8 @@ func (r report) write(out io.Writer) {
 	}
 }
 
-// writeJob writes one job. Why says why it has no targets, which is left out where the monitor has said it.
+// writeJob writes one job. Why says why the job has no targets. It is left out if the monitor shows the same
+// reason.
 func (r report) writeJob(out io.Writer, j targets.JobStatus, why bool) {
 	all := r.targets[j.Job.Name]
 	fmt.Fprintf(out, "  %s: %d targets, %d dropped\n", j.Job.Name, len(all), len(j.Dropped))
@@ -67,7 +68,7 @@ func (r report) writeJob(out io.Writer, j targets.JobStatus, why bool) {
 	}
 }
 
-// What --output=json writes.
+// The output of --output=json.
 type (
 	jsonReport struct {
 		Monitors []jsonMonitor `json:"monitors"`
@@ -85,7 +86,7 @@ type (
 	}
 	jsonJob struct {
 		Name string `json:"name"`
-		// Config is the scrape configuration as YAML. Of service discovery it has only what is not of the cluster.
+		// Config is the scrape configuration as YAML. It has only service discovery other than the cluster's.
 		Config  string        `json:"config"`
 		Targets []jsonTarget  `json:"targets"`
 		Dropped []jsonDropped `json:"dropped,omitempty"`

@@ -68,7 +68,7 @@ func run(o runOptions) error {
 	if err != nil {
 		return err
 	}
-	included, _ := fingerprint(o.ConfigFile, cfg.Prometheus.ScrapeConfigFiles) // now, as opening the log may take long
+	included, _ := fingerprint(o.ConfigFile, cfg.Prometheus.ScrapeConfigFiles) // now, because opening the log may take long
 	seen.included = included.included
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
@@ -91,7 +91,7 @@ func run(o runOptions) error {
 		return &config.FileError{Path: o.ConfigFile, Err: config.Problems{cfg.Locate(err)}}
 	}
 
-	// 4. The log, and what the process before wrote last.
+	// 4. The log, and the last samples of the previous process.
 	dir := walDir(o.WALDir, cfg)
 	store, err := wal.Open(wal.Options{
 		Dir: dir, MaxBytes: int64(cfg.WAL.MaxBytes), MinFreeBytes: int64(cfg.WAL.MinFreeBytes), SegmentBytes: int64(cfg.WAL.SegmentBytes),
@@ -163,7 +163,7 @@ func run(o runOptions) error {
 	return err
 }
 
-// turned tells when each loop of the relay advanced last, by name.
+// turned returns when each loop of the relay advanced last, by name.
 func turned(d *informers.Discovery, p *scrape.Pool, r *relay.Relay) map[string]time.Time {
 	out := map[string]time.Time{"discovery": d.Turned(), "scrapes": p.Turned()}
 	for destination, at := range r.Turned() {
@@ -172,7 +172,7 @@ func turned(d *informers.Discovery, p *scrape.Pool, r *relay.Relay) map[string]t
 	return out
 }
 
-// walError adds where the directory that cannot be used was named.
+// walError adds to an error the place where the unusable directory is named.
 func walError(o runOptions, cfg *config.Config, err error) error {
 	switch {
 	case o.WALDir != "":
@@ -183,7 +183,7 @@ func walError(o runOptions, cfg *config.Config, err error) error {
 	return fmt.Errorf("default directory of the WAL, %s: %w; set another one with --wal.dir or wal.dir", defaultWALDir, err)
 }
 
-// newBackend returns nil where no objects are needed. Problems is nil where there are no manifests.
+// newBackend returns nil if no objects are needed. Problems is nil if there are no manifests.
 func newBackend(cfg *config.Config, log *zap.Logger) (b informers.Backend, problems func() []string, err error) {
 	switch {
 	case cfg.Manifests != nil:

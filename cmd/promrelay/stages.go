@@ -16,7 +16,7 @@ var errEnded = errors.New("by itself")
 type part struct {
 	name string
 	run  func(context.Context) error
-	// last is done before the part is stopped; nil for nothing. It bounds its own time.
+	// last is called before the part is stopped. It may be nil. It limits its own time.
 	last func() error
 	// deadline is how long run may take to end.
 	deadline time.Duration
@@ -93,7 +93,7 @@ func (p *part) stop(log *zap.Logger) {
 	}
 }
 
-// idle is the run of a part that only has something to do at its end.
+// idle is the run function of a part that works only at its end.
 func idle(ctx context.Context) error {
 	<-ctx.Done()
 	return nil

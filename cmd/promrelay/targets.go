@@ -95,7 +95,7 @@ func settledReport(d *informers.Discovery) (r report, err error) {
 	return newReport(d), nil
 }
 
-// load reads the configuration. The directory takes the place of the cluster.
+// load reads the configuration. The directory replaces the cluster.
 func (o targetsOptions) load() (*config.Config, error) {
 	if o.ConfigFile == "" {
 		return config.Load([]byte("monitors: {}\n"), "")

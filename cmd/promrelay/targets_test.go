@@ -54,7 +54,7 @@ metadata: {name: cart, namespace: shop, labels: {app: cart}}
 spec: {ports: [{name: web, port: 80}]}
 `
 
-// TestListTargetsOfAPullRequest tells which Services are selected, and which of their ports match.
+// TestListTargetsOfAPullRequest shows which Services are selected, and which of their ports match.
 func TestListTargetsOfAPullRequest(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "all.yaml"), []byte(pullRequest), 0o644); err != nil {

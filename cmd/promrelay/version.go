@@ -12,8 +12,8 @@ import (
 // version is set by the linker in prometheus/common; without that it is the module's.
 var version = cmp.Or(promversion.Version, moduleVersion(), "dev")
 
-// moduleVersion is the version by which `go install` was called, or which Go derives from the tags of the repository; empty if there is
-// none.
+// moduleVersion is the version that `go install` was called with, or which Go derives from the tags of the repository; empty if there
+// is none.
 func moduleVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -12,20 +12,20 @@ import (
 )
 
 const (
-	// lookEvery is how often the configuration is read where the file system does not report changes.
+	// lookEvery is how often the configuration is read if the file system does not report changes.
 	lookEvery = 10 * time.Second
 	// settleFor is how long the directory must be quiet. Files are written in parts, and several of them together.
 	settleFor = 300 * time.Millisecond
 )
 
-// contents are checksums of what a configuration's files hold. They are comparable.
+// contents holds checksums of a configuration's files. It is comparable.
 type contents struct {
 	file     [sha256.Size]byte // of the configuration file
 	included [sha256.Size]byte // of scrape_config_files
 }
 
-// fingerprint reads the configuration file and scrape_config_files. It returns false while the configuration file cannot be read, as it
-// is for a moment while somebody replaces it.
+// fingerprint reads the configuration file and scrape_config_files. It returns false while the configuration file cannot be read, for
+// example while somebody replaces it.
 func fingerprint(path string, patterns []string) (p contents, ok bool) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -50,8 +50,8 @@ func fingerprint(path string, patterns []string) (p contents, ok bool) {
 	return contents{file: sha256.Sum256(text), included: [sha256.Size]byte(h.Sum(nil))}, true
 }
 
-// changes sends to out when the configuration may have changed: after something has happened in the directory of its file, where a mount
-// of Kubernetes swaps its link ..data, and every lookEvery. It returns when ctx ends.
+// changes sends to out when the configuration may have changed: after a change in the directory of its file, where a Kubernetes mount
+// swaps its link ..data, and at each lookEvery. It returns when ctx ends.
 func changes(ctx context.Context, path string, out chan<- struct{}, log *zap.Logger) {
 	dir := filepath.Dir(path)
 	var events chan fsnotify.Event

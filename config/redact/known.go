@@ -22,16 +22,16 @@ const sure = 8
 // tiny is the length below which a secret may be any word of a message. It is then replaced only in quotes or the like.
 const tiny = 4
 
-// maxSecretFile bounds how much of a file with a secret is read, in bytes.
+// maxSecretFile is how many bytes of a file with a secret are read at most.
 const maxSecretFile = 64 << 10
 
-// Redactor removes secrets from texts. A nil one knows no secrets, and removes only those of URLs.
+// Redactor removes secrets from texts. A nil Redactor knows no secrets, and removes only those in URLs.
 type Redactor struct {
 	plain []string // longest first, with their other forms
 	files []secretFile
 }
 
-// secretFile is a file with a secret. It is read for each text, because what it holds changes.
+// secretFile is a file with a secret. It is read for each text, because its content may change.
 type secretFile struct{ user, path string }
 
 // New returns a Redactor that knows some secrets.
@@ -55,7 +55,7 @@ func Of(configs ...any) *Redactor {
 	return c.r
 }
 
-// forms are the ways in which a text may hold a secret.
+// forms returns the forms in which a text may contain a secret.
 func forms(s string) []string {
 	if s == "" {
 		return nil
@@ -120,7 +120,8 @@ func (f secretFile) read() []string {
 	return append(forms(secret), basic(f.user, secret))
 }
 
-// blank replaces secrets. They are sorted, the longest first, so that nothing is left of one that begins with another.
+// blank replaces secrets. The secrets are sorted, the longest first. So if one secret begins with another, nothing of the longer one is
+// left.
 func blank(text string, secrets []string) string {
 	spans := strings.Split(text, Mark) // between the Marks that are there already
 	for _, s := range secrets {
@@ -153,7 +154,7 @@ func split(text, secret string) (parts []string) {
 	}
 }
 
-// alone reports whether the part from i to end is not within a word. With set off, it must not be a word of a sentence, either.
+// alone reports whether the part from i to end is not within a word. If setOff is true, it must not be a word of a sentence, either.
 func alone(text string, i, end int, setOff bool) bool {
 	before, _ := utf8.DecodeLastRuneInString(text[:i])
 	after, _ := utf8.DecodeRuneInString(text[end:])
@@ -164,7 +165,7 @@ func alone(text string, i, end int, setOff bool) bool {
 	return (i == 0 || !word(before)) && (end == len(text) || !word(after))
 }
 
-// Error returns an error without secrets in its text. To errors.Is and errors.As it is the same error.
+// Error returns an error without secrets in its text. For errors.Is and errors.As it is the same error.
 func (r *Redactor) Error(err error) error {
 	if err == nil {
 		return nil

@@ -2,9 +2,9 @@
 // what is secret.
 //
 // Promises: a URL is shown without its user and without the values of parameters with names of secrets. A known secret of 8 bytes or more
-// is removed wherever it is in a text, also escaped or in base64; one of 4 bytes or more where it is a word of its own, and a shorter one
-// where it is in quotes or the like. No secret is removed from the middle of a word if the rest of the word would show what it was. Not
-// promised: to find a secret that nobody has named and that has no key of a secret.
+// is removed everywhere in a text, also escaped or in base64. A secret of 4 bytes or more is removed if it is a separate word, and a
+// shorter one if it is in quotes or similar marks. No secret is removed from the middle of a word if the rest of the word would reveal it.
+// Not promised: that it finds a secret which nobody has named and whose key does not suggest a secret.
 package redact
 
 import (
@@ -84,7 +84,7 @@ func BareURL(raw string) string {
 	return asWritten(&bare, raw)
 }
 
-// asWritten is u with the scheme in the case in which raw has it.
+// asWritten returns u with the scheme in the same case as in raw.
 func asWritten(u *url.URL, raw string) string {
 	text := u.String()
 	if n := len(u.Scheme); strings.HasPrefix(text, u.Scheme) && n <= len(raw) && strings.EqualFold(raw[:n], u.Scheme) {
@@ -93,8 +93,8 @@ func asWritten(u *url.URL, raw string) string {
 	return text
 }
 
-// unreadable is what may be shown of a URL that cannot be parsed: nothing of it where it may have a user with a password, for nobody
-// knows then where these end.
+// unreadable returns the part of an unparsable URL that may be shown. If the URL may have a user with a password, nothing is shown, because
+// it is not clear where these end.
 func unreadable(raw string) string {
 	if strings.Contains(raw, "@") {
 		return "..."
@@ -105,7 +105,7 @@ func unreadable(raw string) string {
 	return raw
 }
 
-// Param is the value of a label or parameter as it may be shown: of __param_token and the like Mark is.
+// Param returns the value of a label or parameter as it may be shown: Mark for __param_token and similar names.
 func Param(name, value string) string {
 	if p, ok := strings.CutPrefix(name, "__param_"); ok && value != "" && Name(p) {
 		return Mark
@@ -121,7 +121,7 @@ var (
 	urlStart = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://`)
 )
 
-// Text makes the URLs in a text fit to be shown. Secrets that are known otherwise a Redactor takes out.
+// Text removes the secrets from the URLs in a text. A Redactor removes other known secrets.
 func Text(text string) string {
 	if !strings.Contains(text, "://") {
 		return text
@@ -130,14 +130,14 @@ func Text(text string) string {
 		if found[0] != '"' {
 			return inText(found)
 		}
-		if raw, err := strconv.Unquote(found); err == nil && urlStart.MatchString(raw) { // all of it, also what ends a URL elsewhere
+		if raw, err := strconv.Unquote(found); err == nil && urlStart.MatchString(raw) { // all of it, also characters that end a URL elsewhere
 			return `"` + URL(raw) + `"`
 		}
 		return bareURL.ReplaceAllStringFunc(found, inText)
 	})
 }
 
-// inText is a URL of a sentence, which may end it.
+// inText is a URL in a sentence. The sentence may end directly after it.
 func inText(raw string) string {
 	cut := strings.TrimRight(raw, `.,;:)]}`)
 	return URL(cut) + raw[len(cut):]

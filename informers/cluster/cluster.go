@@ -1,7 +1,7 @@
-// Package cluster is access to an API server as a source of objects: lists and watches, single Secrets and ConfigMaps, and Events for
+// Package cluster uses an API server as a source of objects: lists and watches, single Secrets and ConfigMaps, and Events for
 // rejected monitors. It knows since when the API server has not answered.
 //
-// Promises: New does not connect; Secrets and ConfigMaps are read by name, never listed; a monitor that does not decode costs no
+// Promises: New does not connect; Secrets and ConfigMaps are read by name, never listed; a monitor that does not decode affects no
 // other one; nothing waits for an Event. Not promised: that each Event is written.
 package cluster
 
@@ -69,7 +69,7 @@ func New(c *config.Kubernetes, userAgent string, log *zap.Logger) (*Cluster, err
 	}, nil
 }
 
-// monitorClients makes the clients that prometheus-operator's versioned ones would be, with lenient decoders.
+// monitorClients makes the same clients as prometheus-operator's versioned ones, but with lenient decoders.
 func monitorClients(rc *rest.Config) (map[string]rest.Interface, error) {
 	out := map[string]rest.Interface{}
 	for _, gv := range []schema.GroupVersion{monitoringv1.SchemeGroupVersion, monitoringv1alpha1.SchemeGroupVersion} {
@@ -130,12 +130,12 @@ func (c *Cluster) client(r *objects.Resource) rest.Interface {
 	return c.monitors[r.GroupVersion()]
 }
 
-// ListWatch lists and watches a resource in a namespace, in all of them with "".
+// ListWatch lists and watches a resource in a namespace; "" means all namespaces.
 func (c *Cluster) ListWatch(r *objects.Resource, namespace string) cache.ListerWatcher {
 	return cache.NewListWatchFromClient(c.client(r), r.Name, namespace, fields.Everything())
 }
 
-// Serves tells whether the API server has the resource. It does not wait for one that does not answer.
+// Serves reports whether the API server has the resource. It does not wait for one that does not answer.
 func (c *Cluster) Serves(_ context.Context, r *objects.Resource) (bool, error) {
 	list, err := c.core.Discovery().ServerResourcesForGroupVersion(r.GroupVersion())
 	if apierrors.IsNotFound(err) {
@@ -194,10 +194,10 @@ func nonNil(m map[string][]byte) map[string][]byte {
 // Server returns the URL of the API server.
 func (c *Cluster) Server() string { return c.host }
 
-// Namespaces returns the namespaces that the relay is confined to, none for all, and its own.
+// Namespaces returns the namespaces that the relay is confined to (none means all) and its own.
 func (c *Cluster) Namespaces() ([]string, string) { return c.only, c.home }
 
-// Rejected has an Event written for a rejected monitor. It does not wait.
+// Rejected queues an Event for a rejected monitor. It does not wait.
 func (c *Cluster) Rejected(monitor corev1.ObjectReference, reason string) {
 	c.events.add(monitor, reason)
 }

@@ -20,7 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// What Events of rejected monitors say. The words are those of prometheus-operator, so that a search for its Events finds ours.
+// The texts of Events for rejected monitors. They are the same as prometheus-operator's, so that a search for its Events finds
+// ours.
 const (
 	eventReason = "InvalidConfiguration"
 	eventAction = "SelectingConfigurationResources"
@@ -34,17 +35,17 @@ const (
 	nameLimit     = 253
 )
 
-// Bounds of our own.
+// The relay's own bounds.
 const (
 	eventQueue   = 1000 // rejections that may wait; more are dropped
 	eventPause   = 200 * time.Millisecond
 	eventTimeout = 10 * time.Second
 	eventRetry   = 10 * time.Second // until the next try, while the API server does not answer
 	eventRefused = time.Minute      // until a forbidden one is tried again: the role or the API server may be new
-	eventTries   = 5                // of a forbidden one
+	eventTries   = 5                // tries of a forbidden Event
 )
 
-// eventWriter is the part of the API of Events that is needed, in one namespace.
+// eventWriter is the part of the Events API that the relay needs, in one namespace.
 type eventWriter interface {
 	Create(ctx context.Context, e *eventsv1.Event, o metav1.CreateOptions) (*eventsv1.Event, error)
 	Patch(ctx context.Context, name string, pt types.PatchType, data []byte, o metav1.PatchOptions, subresources ...string) (*eventsv1.Event, error)
@@ -53,8 +54,8 @@ type eventWriter interface {
 // eventSender writes rejections as Events, one by one and slowly: they are for people, and nothing waits for them. (The recorder of
 // client-go starts a goroutine for each Event, and logs each failure.)
 //
-// An Event's name is derived from the monitor and the reason. A monitor that is rejected again for the same reason, in a later
-// generation or by a later process, therefore continues the series of its first Event and makes no new one.
+// An Event's name is derived from the monitor and the reason. So a monitor that is rejected again for the same reason continues the
+// series of its first Event. This also holds for a later generation of the monitor and for a later process.
 type eventSender struct {
 	in       func(namespace string) eventWriter
 	instance string
@@ -127,7 +128,7 @@ func (s *eventSender) run(ctx context.Context) {
 	}
 }
 
-// next takes the rejection that is due, or says how long none will be.
+// next takes the rejection that is due. If none is due, it returns how long to wait for one.
 func (s *eventSender) next(now time.Time) (*rejection, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,7 +181,7 @@ func (s *eventSender) findLocked(monitor corev1.ObjectReference) int {
 	return slices.IndexFunc(s.queue, func(r *rejection) bool { return r.monitor.UID == monitor.UID })
 }
 
-// send writes the Event of a rejection, or continues the series of the one that is there.
+// send writes the Event of a rejection, or continues the series of an existing one.
 func (s *eventSender) send(ctx context.Context, r *rejection) error {
 	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
 	defer cancel()

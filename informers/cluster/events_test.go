@@ -71,7 +71,7 @@ func (b *eventBook) set(err error) {
 	b.err, b.requests = err, 0
 }
 
-// all returns the events that are there, and how often it was asked since set.
+// all returns the existing events, and the number of requests since set.
 func (b *eventBook) all() (events []*eventsv1.Event, requests int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -137,10 +137,11 @@ func TestEventOfARejection(t *testing.T) {
 	})
 }
 
-// TestEventsOfManyRejections: they are written slowly, each once, and what finds no place costs nothing.
+// TestEventsOfManyRejections: they are written slowly, each once, and an Event that finds no place has no
+// effect.
 func TestEventsOfManyRejections(t *testing.T) {
 	withEvents(t, func(t *testing.T, s *eventSender, b *eventBook, logs *observer.ObservedLogs) {
-		b.set(errNoConnection) // while it is away they pile up
+		b.set(errNoConnection) // while it is unreachable they pile up
 		for i := range 3 * eventQueue {
 			s.add(monitorRef(i), "first")
 			s.add(monitorRef(i), "last")

@@ -14,8 +14,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// Outage knows since when the API server has not answered, whoever asks it. It logs an outage once, and not once for each resource.
-// A nil one does nothing.
+// Outage knows since when the API server has not answered any client of the relay. It logs an outage once, not once for each
+// resource. A nil Outage does nothing.
 type Outage struct {
 	log  *zap.Logger
 	host string // URL of the API server
@@ -79,7 +79,8 @@ func (o *Outage) Line() string {
 	return strings.TrimSpace(fmt.Sprintf("%s does not answer (%s) since %s; %s", o.host, o.why, clockTime(o.since), what))
 }
 
-// Unreachable tells whether an error means that no API server answered: the connection failed, or a proxy before it says so.
+// Unreachable reports whether an error means that no API server answered: the connection failed, or a proxy in front of the server
+// says so.
 func Unreachable(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {

@@ -1,4 +1,4 @@
-// Package files reads files that others may have replaced by anything.
+// Package files reads files that somebody may have replaced with something else, such as a device.
 //
 // Promises: it reads regular files only, never more than the caller's limit, and never waits for another process.
 // Not promised: that a file does not change while it is read.

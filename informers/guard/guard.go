@@ -1,7 +1,7 @@
-// Package guard calls code that may panic: code of others, and ours where it works on what others wrote.
+// Package guard calls code that may panic: other people's code, and our code that works on other people's input.
 //
-// Promises: a panic costs the call alone; it is counted, and logged with its stack the first time. Not promised: anything about
-// goroutines that the called code starts itself. A panic there ends the process; Go gives nobody else a way to recover.
+// Promises: a panic ends only the call; it is counted, and logged with its stack the first time. Not promised: anything about
+// goroutines that the called code starts itself. A panic there ends the process; in Go nobody else can recover from it.
 package guard
 
 import (
@@ -33,7 +33,7 @@ var Parts = []Part{Handler, Monitor, Group, Discovery, Batch}
 // maxLogged is how many different panics are logged: their text may hold a number that is new each time.
 const maxLogged = 100
 
-// Guard catches panics. A nil one catches them too, and neither counts nor logs.
+// Guard catches panics. A nil Guard catches them too, but neither counts nor logs them.
 type Guard struct {
 	log    *zap.Logger
 	total  *prometheus.CounterVec

@@ -22,7 +22,7 @@ import (
 	"promrelay/targets"
 )
 
-// file is what a file holds, as JSON: a monitor with so much of its metadata as tells it from others.
+// file is the content of a file, as JSON: a monitor with the part of its metadata that identifies it.
 type file struct {
 	APIVersion string          `json:"apiVersion"`
 	Kind       string          `json:"kind"`
@@ -36,7 +36,7 @@ type metadata struct {
 	UID       types.UID `json:"uid,omitempty"` // empty for one of a directory of manifests
 }
 
-// maxBytes is the size of the largest file that is read; etcd takes less than that.
+// maxBytes is the size of the largest file that is read. The limit of etcd is lower.
 const maxBytes = 4 << 20
 
 var (
@@ -44,7 +44,7 @@ var (
 	temporaryFile = regexp.MustCompile(`^\.(servicemonitor|podmonitor|probe|scrapeconfig)-[0-9a-f]{32}\.json\..*\.tmp$`)
 )
 
-// fileName is the name of a monitor's file. It has a hash in it, since the names of monitors can be longer than those of files.
+// fileName is the name of a monitor's file. It contains a hash, because names of monitors can be longer than names of files.
 func fileName(o targets.Owner) string {
 	hash := sha256.Sum256([]byte(o.Namespace + "/" + o.Name))
 	return fmt.Sprintf("%s%x.json", filePrefix(o.Kind), hash[:16])
@@ -52,7 +52,7 @@ func fileName(o targets.Owner) string {
 
 func filePrefix(k targets.Kind) string { return strings.ToLower(string(k)) + "-" }
 
-// readDirectory reads the files of a directory: what is in them, and the sums of those that can be read.
+// readDirectory reads the files of a directory. It returns their contents, and the checksums of those that can be read.
 func readDirectory(dir string, log *zap.Logger) (map[string]runtime.Object, map[string][sha256.Size]byte) {
 	objects, written := map[string]runtime.Object{}, map[string][sha256.Size]byte{}
 	entries, err := os.ReadDir(dir)
@@ -100,7 +100,7 @@ func encode(o runtime.Object) ([]byte, error) {
 	return json.MarshalIndent(f, "", "  ")
 }
 
-// readFile reads a file. With an error the sum is zeros, so that the file is written anew.
+// readFile reads a file. With an error the sum is zeros, so that the file is written again.
 func readFile(path string) (o runtime.Object, sum [sha256.Size]byte, err error) {
 	text, err := files.ReadRegular(path, maxBytes)
 	if err != nil {

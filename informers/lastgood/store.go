@@ -1,9 +1,9 @@
-// Package lastgood remembers each monitor as it was when it was accepted last, in memory and in a directory with a file for each. A
-// monitor that a change breaks is scraped as it was before, also after a restart.
+// Package lastgood keeps the last accepted version of each monitor, in memory and in a directory with one file for each. If a change
+// breaks a monitor, the relay scrapes it as before, also after a restart.
 //
-// Promises: a file is whole or not there, after a power loss too; it holds the name, the UID and the spec of a monitor, with its
-// references to Secrets and none of their values; a file that cannot be read costs that file alone; a directory that cannot be written to
-// costs nothing while the process runs. Not promised: that a version accepted within the last moments is on the disk after a kill.
+// Promises: a file is complete or absent, also after a power loss; it holds the name, the UID and the spec of a monitor, with its
+// references to Secrets but without their values; a file that cannot be read affects no other file; a directory that cannot be written
+// has no effect while the process runs. Not promised: that a version accepted within the last moments is on the disk after a kill.
 package lastgood
 
 import (
@@ -78,7 +78,7 @@ func (s *Store) Keep(owner targets.Owner, monitor any) {
 	s.wakeRun()
 }
 
-// Find returns a rejected monitor as it was when it was accepted; nil if it never was.
+// Find returns the last accepted version of a rejected monitor, nil if there is none.
 func (s *Store) Find(owner targets.Owner, rejected metav1.Object) runtime.Object {
 	s.mu.Lock()
 	defer s.mu.Unlock()

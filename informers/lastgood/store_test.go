@@ -93,7 +93,8 @@ func TestEveryKind(t *testing.T) {
 	}
 }
 
-// TestWithoutADirectory: nothing can be written, which is logged once and costs nothing in memory. When it is possible, all is written.
+// TestWithoutADirectory: nothing can be written. That is logged once, and memory keeps everything. When writing is possible, all is
+// written.
 func TestWithoutADirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "file", "dir")
 	if err := os.WriteFile(filepath.Dir(dir), nil, 0o600); err != nil {
@@ -146,7 +147,7 @@ func TestRetry(t *testing.T) {
 	})
 }
 
-// TestOpen moves what is known to another directory; without one nothing is remembered.
+// TestOpen moves the known monitors to another directory; without a directory nothing is remembered.
 func TestOpen(t *testing.T) {
 	a, b := t.TempDir(), t.TempDir()
 	o, m := someMonitor("web")
@@ -190,7 +191,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestBadFiles: a file that cannot be read is passed over, and replaced when its monitor is kept again.
+// TestBadFiles: a file that cannot be read is skipped, and replaced when its monitor is kept again.
 func TestBadFiles(t *testing.T) {
 	o, m := someMonitor("web")
 	name, other := fileName(o), fileName(targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: "other"})

@@ -20,7 +20,7 @@ const (
 
 )
 
-// Run writes to the disk what is not there yet, until ctx ends; then what is left, for two seconds at most.
+// Run writes changes to the disk until ctx ends. Then it writes the rest, for two seconds at most.
 func (s *Store) Run(ctx context.Context) {
 	for {
 		var retry <-chan time.Time
@@ -65,7 +65,7 @@ func (s *Store) flush(stop <-chan struct{}) (ok bool) {
 	}
 }
 
-// next returns a stale file and what it is to hold, nil if it is to be removed. Without one, name is empty.
+// next returns a stale file and its new content, nil to remove the file. If no file is stale, name is empty.
 func (s *Store) next() (dir, name string, o runtime.Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,7 +127,7 @@ func (s *Store) write(dir, name string, o runtime.Object) error {
 	return nil
 }
 
-// replaceFile writes a temporary file and renames it when it is on the disk, and waits until the new name is, too.
+// replaceFile writes a temporary file, waits until it is on the disk, and renames it. Then it waits until the new name is on the disk.
 func replaceFile(dir, name string, text []byte) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -150,8 +150,7 @@ func replaceFile(dir, name string, text []byte) error {
 	return syncDirectory(dir)
 }
 
-// syncDirectory waits until the names in a directory are on the disk. Some network file systems cannot do that; the files are there all
-// the same.
+// syncDirectory waits until the names in a directory are on the disk. Some network file systems cannot do that; the files exist anyway.
 func syncDirectory(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

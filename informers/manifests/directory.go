@@ -1,9 +1,9 @@
-// Package manifests is a directory of YAML and JSON files as a source of objects, the ones that kubectl would apply. It serves them by
+// Package manifests uses a directory of YAML and JSON files as a source of objects: those that kubectl would apply. It serves them by
 // list and watch, and reads the directory again when it changes.
 //
-// Promises: what is wrong with a file costs the object it is in, and is a Problem that names file, line and object; a file that cannot
-// be read keeps what it said before; so does a directory that is away. Names are valid as an API server would have it.
-// Not promised: any other validation of an API server, or its defaults, except those that the relay needs.
+// Promises: an error in a file affects only its object, and becomes a Problem with file, line and object; while a file or the
+// directory cannot be read, its last objects stay in use. Names are valid as an API server would have it. Not promised: any other
+// validation of an API server, or its defaults, except those that the relay needs.
 package manifests
 
 import (
@@ -154,7 +154,7 @@ func (m *Directory) settleDown(ctx context.Context, w *fsnotify.Watcher) bool {
 	return true
 }
 
-// reread reads the directory now. While the directory is away, what was read last stays in use.
+// reread reads the directory now. While the directory is missing, the last objects stay in use.
 func (m *Directory) reread() {
 	found, err := m.list()
 	if err != nil {
@@ -176,7 +176,7 @@ func (m *Directory) reread() {
 			f = m.decodeGuarded(path, text)
 		}
 		if f.lost {
-			f.objects = append(slices.Clone(old.objects), f.objects...) // the later one counts
+			f.objects = append(slices.Clone(old.objects), f.objects...) // the later one is used
 		}
 		now[path] = f
 	}
@@ -218,7 +218,7 @@ func (m *Directory) setProblems(problems []string) {
 	m.problems = problems
 }
 
-// publish serves the objects of all files. Of two with the same name, the one of the later file counts.
+// publish serves the objects of all files. If two have the same name, it serves the one of the later file.
 func (m *Directory) publish(paths []string, files map[string]manifest) (problems []string) {
 	all := map[string]map[string]runtime.Object{}
 	from := map[string]string{}

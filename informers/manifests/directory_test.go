@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// reading is a directory of manifests that a test reads when it likes.
+// reading is a directory of manifests that a test reads at any time.
 type reading struct {
 	t   *testing.T
 	dir string
@@ -39,7 +39,7 @@ func (r *reading) link(to, at string) {
 	}
 }
 
-// has compares the names of Services, and what the problems hold, after the directory is read anew.
+// has reads the directory again, and compares the names of Services and the texts of the problems.
 func (r *reading) has(services string, problems ...string) {
 	r.t.Helper()
 	r.m.reread()
@@ -52,14 +52,14 @@ func (r *reading) has(services string, problems ...string) {
 	if strings.Join(got, " ") != services {
 		r.t.Errorf("Services are %q, want %q", got, services)
 	}
-	told := r.m.Problems()
-	for i, p := range told {
+	found := r.m.Problems()
+	for i, p := range found {
 		if i >= len(problems) || !strings.Contains(p, problems[i]) {
 			r.t.Errorf("problem %q", p)
 		}
 	}
-	if len(told) != len(problems) {
-		r.t.Errorf("problems are %q, want %q", told, problems)
+	if len(found) != len(problems) {
+		r.t.Errorf("problems are %q, want %q", found, problems)
 	}
 }
 
@@ -93,7 +93,7 @@ func newReading(t *testing.T, at string, prepare func(r *reading)) *reading {
 	return r
 }
 
-// TestLinks are followed, wherever they stand, and never in circles.
+// TestLinks: links are followed in all places, and never in circles.
 func TestLinks(t *testing.T) {
 	r := newReading(t, "current", func(r *reading) {
 		r.write("tree/1/a.yaml", service("a"))
@@ -248,13 +248,13 @@ func TestProblemsNameTheObject(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newReading(t, "m", func(r *reading) { r.write("m/a.yaml", c.text) })
-			told := strings.Join(r.m.Problems(), "\n")
-			if c.want == "" && told != "" || !strings.Contains(told, "a.yaml: "+c.want) && !strings.Contains(told, c.want) {
-				t.Errorf("told %q, want %q", told, c.want)
+			shown := strings.Join(r.m.Problems(), "\n")
+			if c.want == "" && shown != "" || !strings.Contains(shown, "a.yaml: "+c.want) && !strings.Contains(shown, c.want) {
+				t.Errorf("told %q, want %q", shown, c.want)
 			}
 			for _, secret := range []string{"hu$h", "12345", "dXNlcg", base64.StdEncoding.EncodeToString([]byte("user"))} {
-				if strings.Contains(told, secret) {
-					t.Errorf("a value is told: %q", told)
+				if strings.Contains(shown, secret) {
+					t.Errorf("a value is told: %q", shown)
 				}
 			}
 		})
@@ -271,7 +271,7 @@ func TestEndsOfDocuments(t *testing.T) {
 	r.has("a b c", "line 8: Service shop/b: spec: it is a list, want an object")
 }
 
-// TestTwoFiles with one object: it is told which one counts.
+// TestTwoFiles with one object: a problem names the file that is used.
 func TestTwoFiles(t *testing.T) {
 	r := newReading(t, "m", func(r *reading) {
 		r.write("m/1.yaml", service("a"))
@@ -281,7 +281,7 @@ func TestTwoFiles(t *testing.T) {
 	r.has("a", two+": services shop/a is in "+one+" too: the one in "+two+" counts")
 }
 
-// TestPanicOfAManifest costs one file.
+// TestPanicOfAManifest affects one file.
 func TestPanicOfAManifest(t *testing.T) {
 	m := newReading(t, "m", func(r *reading) { r.write("m/a.yaml", service("a")) })
 	m.m.json = nil // which nobody expects
@@ -311,9 +311,9 @@ func TestNames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newReading(t, "m", func(r *reading) { r.write("m/a.yaml", c.text+"---\n"+service("b")) })
-			told := strings.Join(r.m.Problems(), "\n")
-			if c.want == "" && told != "" || !strings.Contains(told, c.want) {
-				t.Errorf("told %q, want %q", told, c.want)
+			shown := strings.Join(r.m.Problems(), "\n")
+			if c.want == "" && shown != "" || !strings.Contains(shown, c.want) {
+				t.Errorf("told %q, want %q", shown, c.want)
 			}
 			if !r.m.Has("services", "shop/b") {
 				t.Error("the object beside it is gone")

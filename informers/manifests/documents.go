@@ -26,12 +26,12 @@ import (
 // document is one document of a file, or an item of a list in it.
 type document struct {
 	m    *Directory
-	file *manifest // takes what is found
+	file *manifest // gets the results
 	text []byte    // YAML, after as many empty lines as make its line numbers those of the file
 	path string    // of an item in the text
 }
 
-// decodeGuarded is decode. A panic in it costs one file only.
+// decodeGuarded is decode. A panic in it affects only this file.
 func (m *Directory) decodeGuarded(path string, text []byte) (f manifest) {
 	var uncounted *guard.Guard
 	err := uncounted.Call(guard.Handler, path, func() { f = m.decode(text) })
@@ -101,7 +101,8 @@ func (d document) noteDuplicates(n *yaml.Node) {
 	}
 }
 
-// divides tells whether a line begins a document, or ends one (`...`). It returns what the line holds of the next one.
+// divides reports whether a line begins a document, or ends one (`...`). It returns the part of the line that belongs to the next
+// document.
 func divides(line []byte) (rest []byte, ok bool) {
 	if rest, ok := bytes.CutPrefix(line, []byte("---")); ok {
 		return rest, true
@@ -110,7 +111,7 @@ func divides(line []byte) (rest []byte, ok bool) {
 	return rest, ok && (len(rest) == 0 || strings.ContainsRune(" \t\r\n", rune(rest[0])))
 }
 
-// lose notes an error because of which an object is missing.
+// lose notes an error that makes an object missing.
 func (f *manifest) lose(err error) { f.errs, f.lost = append(f.errs, err), true }
 
 // read adds an object, or those of a list. An object without a kind, as in a list, is of the default kind; nil means there is none.
@@ -252,7 +253,7 @@ func (d document) explain(gvk *schema.GroupVersionKind, js []byte, err error) er
 	return errors.New(d.at(firstPath(wrong[0])) + name + ": " + strings.Join(wrong, "; "))
 }
 
-// ignored says why an object is ignored that looks like a monitor. It returns an empty string for any other object.
+// ignored says why an object that looks like a monitor is ignored. It returns an empty string for any other object.
 func ignored(gvk *schema.GroupVersionKind, js []byte) string {
 	if gvk == nil {
 		return ""

@@ -31,7 +31,7 @@ func newMemoryAPI() *memoryAPI {
 	return &memoryAPI{objects: map[string]map[string]runtime.Object{}, watchers: map[string]map[*memoryWatch]bool{}}
 }
 
-// replace sets the objects of a resource, by key, and tells watchers what has changed.
+// replace sets the objects of a resource, by key, and sends the changes to watchers.
 func (a *memoryAPI) replace(r *objects.Resource, all map[string]runtime.Object) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -77,7 +77,7 @@ func (a *memoryAPI) sendLocked(r *objects.Resource, e watch.Event) {
 	}
 }
 
-// ListWatch lists and watches a resource in a namespace, in all of them with "".
+// ListWatch lists and watches a resource in a namespace; "" means all namespaces.
 func (a *memoryAPI) ListWatch(r *objects.Resource, namespace string) cache.ListerWatcher {
 	return &memoryLister{a, r, namespace}
 }
@@ -128,8 +128,8 @@ func (l *memoryLister) Watch(o metav1.ListOptions) (watch.Interface, error) {
 	return w, nil
 }
 
-// memoryWatch is one watch. (watch.Broadcaster does not fit: to a watcher that is far behind it either drops single events, which
-// an informer never notices, or it blocks all others; and it starts a goroutine when it is made, before anything runs.)
+// memoryWatch is one watch. (watch.Broadcaster does not fit. If a watcher is far behind, it either drops single events, which an
+// informer never notices, or blocks all others. It also starts a goroutine when it is made, before anything runs.)
 type memoryWatch struct {
 	lister *memoryLister
 	ch     chan watch.Event
@@ -160,7 +160,7 @@ func (a *memoryAPI) find(resource, key string) runtime.Object {
 	return a.objects[resource][key]
 }
 
-// Has tells whether there is an object.
+// Has reports whether there is an object.
 func (a *memoryAPI) Has(resource, key string) bool { return a.find(resource, key) != nil }
 
 // Serves returns true: a directory can hold objects of each resource.

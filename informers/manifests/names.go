@@ -10,7 +10,8 @@ import (
 	"promrelay/informers/objects"
 )
 
-// badName says which name of an object an API server would refuse, and why. It returns the field and an empty reason for a good one.
+// badName says which name of an object an API server would refuse, and why. It returns the field, and an empty reason if the name is
+// valid.
 func badName(r *objects.Resource, o metav1.Object) (field, reason string) {
 	valid := validation.NameIsDNSSubdomain
 	if r.Name == "services" || r.Name == "namespaces" {

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// TestManifestsThatAreNoFiles: devices and pipes are told of, not read, and cost nothing of the other files.
+// TestManifestsThatAreNoFiles: devices and pipes are reported, not read, and do not affect other files.
 func TestManifestsThatAreNoFiles(t *testing.T) {
 	dir, beside := t.TempDir(), t.TempDir()
 	pipe := filepath.Join(beside, "pipe")

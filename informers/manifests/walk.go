@@ -25,13 +25,13 @@ type listing struct {
 	entries  int
 }
 
-// hides tells whether a path is in a directory that could not be read.
+// hides reports whether a path is in a directory that could not be read.
 func (l *listing) hides(path string) bool {
 	return slices.ContainsFunc(l.hidden, func(dir string) bool { return path == dir || strings.HasPrefix(path, dir+string(filepath.Separator)) })
 }
 
-// list walks the directory and follows links, because tools swap these. It returns an error if there is no such directory, or an empty
-// one in its place, as while a volume is mounted again.
+// list walks the directory. It follows links, because tools swap them. It returns an error if the directory is missing, or if an empty
+// one is in its place, as happens while a volume is mounted again.
 func (m *Directory) list() (*listing, error) {
 	root, err := os.Stat(m.dir)
 	switch {
@@ -105,7 +105,7 @@ func (l *listing) entry(path string, e fs.DirEntry) error {
 	return nil
 }
 
-// follow watches the directories that were read, and the parent of the root: a change there tells that a link was swapped.
+// follow watches the directories that were read, and the parent of the root: a change there shows that a link was swapped.
 func (m *Directory) follow(w *fsnotify.Watcher) {
 	want := slices.Clone(m.dirs)
 	if parent, err := filepath.Abs(filepath.Dir(filepath.Clean(m.dir))); err == nil {
@@ -127,7 +127,7 @@ func (m *Directory) follow(w *fsnotify.Watcher) {
 	}
 }
 
-// concerns tells whether an event is about the directory or its content, and not about one of its siblings.
+// concerns reports whether an event is about the directory or its content, and not about one of its siblings.
 func (m *Directory) concerns(path string) bool {
 	dir, err := filepath.Abs(m.dir)
 	if err != nil || path == dir {

@@ -14,8 +14,8 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 )
 
-// Undecoded replaces a monitor that does not decode, so that it can be rejected. An older CRD may have accepted such a one:
-// with a field that has another type now, for example.
+// Undecoded replaces a monitor that does not decode, so that it can be rejected. An older CRD may have accepted it, for example
+// with a field that has another type now.
 type Undecoded struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata"`
@@ -44,12 +44,12 @@ func newUndecoded(r *Resource, doc []byte, err error) *Undecoded {
 	return u
 }
 
-// LenientDecoder makes one bad monitor cost no other. If a list of monitors does not decode as a whole, each of them is decoded
-// by itself, and an Undecoded replaces each one that does not decode.
+// LenientDecoder keeps a bad monitor from affecting others. If a list of monitors does not decode as a whole, each of them is
+// decoded by itself, and an Undecoded replaces each one that does not decode.
 type LenientDecoder struct {
 	runtime.Decoder // strict
-	// AllowUnknown makes unknown fields no error: they are noted on their monitor, for UnknownFields. Without it they are the
-	// StrictDecodingError that comes with the object.
+	// AllowUnknown accepts unknown fields, and notes them on their monitor, for UnknownFields. Without it, the object comes
+	// with a StrictDecodingError.
 	AllowUnknown bool
 }
 
@@ -77,8 +77,8 @@ func (d LenientDecoder) Decode(doc []byte, defaults *schema.GroupVersionKind, in
 	return o, gvk, err
 }
 
-// list decodes the items of a list one by one. It returns nil if the list itself cannot be read. An error beside a list is a
-// StrictDecodingError.
+// list decodes the items of a list one by one. It returns nil if the list itself cannot be read. If a list comes with an error,
+// that is a StrictDecodingError.
 func (d LenientDecoder) list(r *Resource, doc []byte) (runtime.Object, error) {
 	var parts struct {
 		metav1.ListMeta `json:"metadata"`
@@ -106,7 +106,7 @@ func (d LenientDecoder) list(r *Resource, doc []byte) (runtime.Object, error) {
 	return out, nil
 }
 
-// noted notes the unknown fields of a monitor, or of each monitor of a list. It returns the object that bears them.
+// noted notes the unknown fields of a monitor, or of each monitor of a list. It returns the object that has the notes.
 func (d LenientDecoder) noted(o runtime.Object, gvk *schema.GroupVersionKind, doc []byte, unknown error, into runtime.Object) runtime.Object {
 	if gvk == nil || into != nil {
 		return o

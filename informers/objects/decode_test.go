@@ -74,7 +74,8 @@ func TestWhatIsNoMonitorDoesNotDecode(t *testing.T) {
 	}
 }
 
-// FuzzDecodeMonitors: a document on its own and in a list is decoded alike, and as the decoder within does it, where it does.
+// FuzzDecodeMonitors: a document alone and in a list is decoded in the same way, and as the inner decoder does it, if that
+// succeeds.
 func FuzzDecodeMonitors(f *testing.F) {
 	for _, spec := range []string{`{}`, `1`, `{"proxyConnectHeader": {"X": {"name": "a"}}}`, `{"httpSDConfigs": [{"proxyConnectHeader": []}]}`, `{"sampleLimit": 1e99, "a": null}`} {
 		f.Add(spec, "a")
@@ -101,7 +102,7 @@ func FuzzDecodeMonitors(f *testing.F) {
 	})
 }
 
-// same compares objects but for what a list leaves out.
+// same compares objects, without the fields that a list leaves out.
 func same(a, b runtime.Object) bool {
 	if x, ok := a.(*monitoringv1alpha1.ScrapeConfig); ok {
 		y, ok := b.(*monitoringv1alpha1.ScrapeConfig)

@@ -69,7 +69,7 @@ func parts(t reflect.Type, doc []byte) (out []fieldPart) {
 	return out
 }
 
-// ownDecoder tells whether a type decodes itself. Its fields then say nothing of what it reads.
+// ownDecoder reports whether a type decodes itself. Its fields then do not describe its input.
 func ownDecoder(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
 }

@@ -1,9 +1,9 @@
 // Package objects is the table of the kinds of objects that the relay reads. For each kind it says how the API names it,
 // which of its fields are kept, and by what it is indexed. It also holds the decoder for monitors.
 //
-// Promises: a monitor that does not decode is replaced by an Undecoded, and costs no other one of its list; a field that the
-// relay does not know is noted on its monitor. An object that was trimmed gives the same targets as before.
-// Not promised: that a trimmed object could be written back.
+// Promises: a monitor that does not decode is replaced by an Undecoded, and affects no other one of its list; a field that
+// the relay does not know is noted on its monitor. An object that was trimmed gives the same targets as before. Not
+// promised: that a trimmed object could be written back.
 package objects
 
 import (
@@ -127,14 +127,14 @@ func Key(o metav1.Object) string {
 	return o.GetNamespace() + "/" + o.GetName()
 }
 
-// SameContent tells whether two states of an object differ in nothing but what changes with every write.
+// SameContent reports whether two states of an object are equal, apart from fields that change with every write.
 func SameContent(a, b any) bool {
 	x, errX := unversioned(a)
 	y, errY := unversioned(b)
 	return errX == nil && errY == nil && reflect.DeepEqual(x, y)
 }
 
-// unversioned returns a shallow copy of an object, without what changes with every write.
+// unversioned returns a shallow copy of an object, without the fields that change with every write.
 func unversioned(obj any) (any, error) {
 	c := reflect.New(reflect.TypeOf(obj).Elem())
 	c.Elem().Set(reflect.ValueOf(obj).Elem())

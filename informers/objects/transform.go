@@ -11,9 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// The transforms below remove what no label and no decision needs: it is then neither kept in memory nor compared when an object
-// changes. They keep what Prometheus's discoverers read: labels, annotations, owners, and the fields named here. They clip slices,
-// because the discoverers append to them.
+// The transforms below remove the fields that no label and no decision needs. The relay then neither keeps these in memory nor
+// compares them when an object changes. The transforms keep what Prometheus's discoverers read: labels, annotations, owners, and
+// the fields named here. They clip slices, because the discoverers append to them.
 
 // lastApplied is an annotation that repeats the whole object. It is removed from monitors only: annotations of other objects are
 // labels of their targets.

@@ -9,8 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// unknownAnnotation holds the unknown fields of a monitor from an API server, one a line. A CRD that is newer than the relay has
-// such fields, and so has one that accepts anything. The API server accepts no name with spaces, so nobody else uses it.
+// unknownAnnotation holds the unknown fields of a monitor from an API server, one a line. Such fields come from a CRD that is
+// newer than the relay, or that accepts anything. The API server accepts no name with spaces, so nobody else uses it.
 const unknownAnnotation = "unknown fields"
 
 // maxUnknownFields is how many unknown fields of a monitor are named.

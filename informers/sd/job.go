@@ -13,17 +13,17 @@ import (
 type jobDiscovery struct {
 	configs   discovery.Configs // as compiled; nobody changes them
 	current   []*shared         // of configs
-	previous  []*shared         // replaced ones, whose groups count until awaited have answered
+	previous  []*shared         // replaced ones, whose groups stay in use until awaited have answered
 	awaited   []*shared         // the new ones among current
 	keepUntil time.Time         // previous are kept no longer
 	offered   bool              // the groups of current and previous were returned by Changed
 }
 
-// keepPrevious is how long the groups of a discovery that is replaced are kept while the new one finds none: its server may be away at
-// the moment when a Secret changes.
+// keepPrevious is how long the groups of a replaced discovery are kept while the new one finds none: its server may be unreachable
+// when a Secret changes.
 const keepPrevious = 5 * time.Minute
 
-// newJobDiscovery makes a job's discovery of its configurations, and of its discovery before, nil for none.
+// newJobDiscovery makes a job's discovery from its configurations and its previous discovery, which may be nil.
 func (m *Manager) newJobDiscovery(before *jobDiscovery, configs discovery.Configs) *jobDiscovery {
 	jd := &jobDiscovery{configs: configs}
 	for _, c := range configs {
@@ -81,7 +81,7 @@ func (jd *jobDiscovery) groups(now time.Time, changed map[*shared]bool) (out []*
 	return out, true
 }
 
-// replaced reports whether the groups of previous count no longer.
+// replaced reports whether the groups of previous are no longer in use.
 func (jd *jobDiscovery) replaced(now time.Time) bool {
 	return !now.Before(jd.keepUntil) || !slices.ContainsFunc(jd.awaited, func(s *shared) bool { return !s.complete(now) })
 }

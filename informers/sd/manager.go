@@ -1,10 +1,10 @@
-// Package sd finds targets by service discovery that is not the cluster's objects: what scrape_configs and ScrapeConfigs name, such as
+// Package sd finds targets by service discovery other than the cluster's objects. scrape_configs and ScrapeConfigs name it, such as
 // http_sd_configs. Prometheus's discovery manager runs the discoverers.
 //
 // Promises: jobs with equal configurations share one discoverer; a discovery that stays in the configuration goes on undisturbed; the
 // targets of one that is replaced are kept for five minutes, or until the new one has answered; a discoverer that panics or ends is
-// started again; no secret of a configuration reaches the log, a page or an error. Not promised: that a panic in a goroutine of a
-// discoverer's own is caught, since Go lets nobody recover there.
+// started again; no secret of a configuration reaches the log, a page or an error. Not promised: that a panic in a goroutine which a
+// discoverer starts is caught: in Go nobody else can recover from it.
 package sd
 
 import (
@@ -46,7 +46,7 @@ type Manager struct {
 	Options
 	prometheus *discovery.Manager // nil before Start
 
-	// What follows is the worker's.
+	// The worker alone uses the fields below.
 	wanted map[targets.Owner]map[string]*jobDiscovery // by job
 	shared []*shared                                  // those of all jobs
 	count  int                                        // of all shared that ever were
@@ -98,7 +98,7 @@ func (m *Manager) Start(ctx context.Context, wg *sync.WaitGroup) error {
 	return nil
 }
 
-// retryBroken has the discoverers started that could not be.
+// retryBroken requests another start of the discoverers that could not be started.
 func (m *Manager) retryBroken() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -136,7 +136,7 @@ func (m *Manager) Unanswered(job string) (out []string) {
 	return slices.Compact(out)
 }
 
-// Want makes these all jobs of an owner. What they look for counts from the next Apply on.
+// Want sets all jobs of an owner. The next Apply puts their discovery into effect.
 func (m *Manager) Want(owner targets.Owner, jobs []*targets.Job) {
 	before, now := m.wanted[owner], map[string]*jobDiscovery{}
 	for _, j := range jobs {
@@ -157,7 +157,7 @@ func (m *Manager) Want(owner targets.Owner, jobs []*targets.Job) {
 	}
 }
 
-// Apply starts and stops discoverers, so that those run that are wanted.
+// Apply starts and stops discoverers, so that only the wanted ones run.
 func (m *Manager) Apply() {
 	if retry := m.retry.Swap(false); !m.stale && !retry {
 		return
@@ -183,7 +183,7 @@ func (m *Manager) Apply() {
 	m.Notify() // a job may be new to discoverers that have found something already
 }
 
-// Changed returns all groups of the jobs for which they are not those of the previous call.
+// Changed returns all groups of each job whose groups have changed since the previous call.
 func (m *Manager) Changed() map[string][]*targetgroup.Group {
 	now := time.Now()
 	changed := map[*shared]bool{}

@@ -184,13 +184,14 @@ func (w *world) pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// finds has the discoverer of a password send one group with these targets. All discoverers use the same name for it.
+// finds makes the discoverer of a password send one group with these targets. All discoverers use the same name for
+// it.
 func (w *world) finds(password string, addresses ...string) {
 	w.sends(password, group("same", addresses...))
 	w.pass(2 * time.Second)
 }
 
-// sends has the discoverer of a password send these groups.
+// sends makes the discoverer of a password send these groups.
 func (w *world) sends(password string, groups ...*targetgroup.Group) {
 	w.t.Helper()
 	w.discoverer(password).up <- groups
@@ -278,7 +279,7 @@ func TestGroupsOfOneName(t *testing.T) {
 	})
 }
 
-// TestReplacedDiscovery keeps what was found until as much is known again.
+// TestReplacedDiscovery keeps the old targets until the new discovery has answered.
 func TestReplacedDiscovery(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.job(w.config("1"))
@@ -342,7 +343,7 @@ func TestSharedDiscovery(t *testing.T) {
 		w.jobs(map[string][]discovery.Config{"i": {w.config("1")}, "j": {w.config("1")}})
 		w.are("a:1")
 		w.jobs(map[string][]discovery.Config{"i": {w.config("1")}, "j": {w.config("2")}})
-		w.finds("1", "a:2") // by which j finds none any more, but for now
+		w.finds("1", "a:2") // j does not use it any more, but keeps its targets for now
 		w.are("a:2")
 		w.finds("2", "b:1")
 		w.are("b:1")

@@ -11,11 +11,11 @@ import (
 	"promrelay/targets"
 )
 
-// silentFor is how long a discoverer may fail without an error in its log, beside two of its intervals: some ask for changes and wait
-// for minutes, others find that nothing has changed and send nothing.
+// silentFor is how long a discoverer may fail without an error in its log, in addition to two of its intervals. Some ask for changes
+// and wait for minutes. Others see no change and send nothing.
 const silentFor = 3 * time.Minute
 
-// handler is the log of a discoverer. It takes the secrets out of all records, passes them on, and keeps the last error.
+// handler is the log of a discoverer. It removes the secrets from all records, passes them on, and keeps the last error.
 type handler struct {
 	slog.Handler
 	shared *shared
@@ -45,7 +45,7 @@ func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, redacted)
 }
 
-// redactAttr takes the secrets out of an attribute that is an error or a string.
+// redactAttr removes the secrets from an attribute that is an error or a string.
 func (s *shared) redactAttr(a slog.Attr) slog.Attr {
 	v := a.Value.Resolve()
 	if _, isError := v.Any().(error); isError || v.Kind() == slog.KindString {
@@ -99,13 +99,13 @@ func (s *shared) problem(now time.Time) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := s.Name() + "_sd_configs "
-	every, _ := config.RefreshInterval(s.compiled) // 0 for a mechanism that is told of changes
+	every, _ := config.RefreshInterval(s.compiled) // 0 for a mechanism that receives changes
 	switch {
 	case s.broken != "":
 		return list + "cannot be started: " + s.broken
 	case s.failure != "" && (now.Sub(s.failedAt)-silentFor)/2 < every:
 		return list + s.failure
-	case s.Name() == "kubernetes" && !s.begun.IsZero() && s.answered.IsZero() && now.Sub(s.begun) >= silentFor: // client-go tells its own log alone
+	case s.Name() == "kubernetes" && !s.begun.IsZero() && s.answered.IsZero() && now.Sub(s.begun) >= silentFor: // client-go writes errors only to its own log
 		return list + "has found nothing yet: its API server does not answer, or has nothing of the kind; the log may tell"
 	}
 	return ""

@@ -75,7 +75,7 @@ func TestUnanswered(t *testing.T) {
 	})
 }
 
-// TestNoSecrets: what a page shows of an error has none in it.
+// TestNoSecrets: the text of an error on a page has no secrets.
 func TestNoSecrets(t *testing.T) {
 	sd := &fakeConfig{Mechanism: "http", Password: "abcd", URL: "http://me:p%40ss@host/"}
 	s := newShared(1, sd, Options{})

@@ -14,7 +14,7 @@ import (
 // maxText is how many bytes of an error are kept: some errors hold a whole page of a server.
 const maxText = 1000
 
-// urlQuery is the query of a URL in a text. Some servers want their tokens there.
+// urlQuery is the query of a URL in a text. Some servers expect their tokens there.
 var urlQuery = regexp.MustCompile(`(://[^\s?"']*\?)[^\s"']*`)
 
 // redact returns as much of an error as a page may show: without secrets and the queries of URLs.
@@ -27,7 +27,7 @@ func (s *shared) redact(text string) string {
 	return text
 }
 
-// secretsOf returns the secrets that stand in a configuration, not those in a file that it names.
+// secretsOf returns the secrets that a configuration contains, not those in a file that it names.
 func secretsOf(sd any) (out []string) {
 	var look func(v reflect.Value)
 	look = func(v reflect.Value) {

@@ -15,10 +15,11 @@ import (
 	"promrelay/informers/guard"
 )
 
-// shared is the discoverer that all jobs with equal configurations share. It keeps what was found, and what is wrong. To Prometheus's
-// manager it is a discovery.Config; that compares Configs with reflect.DeepEqual and so starts one discoverer for all of these jobs.
+// shared is the discoverer that all jobs with equal configurations share. It keeps what was found, and what is wrong. For
+// Prometheus's manager it is a discovery.Config. The manager compares Configs with reflect.DeepEqual, and so starts one discoverer
+// for all of these jobs.
 type shared struct {
-	// number comes first: two of them differ in it, and the comparison ends there. The fields below change while it runs.
+	// number comes first because it always differs, so that the comparison ends there. The fields below change while it runs.
 	number int
 	discovery.Config
 
@@ -43,8 +44,8 @@ var inParts = []string{"consul", "dns", "file", "kubernetes", "nerve", "serverse
 // partsWithin is how far the parts of one answer may be apart in time.
 const partsWithin = 10 * time.Second
 
-// newShared returns the shared discoverer of a configuration. An HTTP client changes its configuration: it notes the way through a
-// proxy to an OAuth2 server when it uses it first. So the discoverer gets a copy.
+// newShared returns the shared discoverer of a configuration. An HTTP client changes its configuration: on first use it writes the
+// proxy for an OAuth2 server into it. So the discoverer gets a copy.
 func newShared(number int, c discovery.Config, o Options) *shared {
 	s := &shared{number: number, Config: c, compiled: c, secrets: secretsOf(c), notify: o.Notify}
 	s.guard = o.Guard.Redacting(s.redact)
@@ -99,7 +100,7 @@ func (s *shared) store(groups []*targetgroup.Group, first bool) {
 	}
 	for _, g := range groups {
 		switch {
-		case g == nil: // some discoverers send such
+		case g == nil: // some discoverers send nil groups
 		case len(g.Targets) == 0:
 			delete(s.byName, g.Source)
 		default: // a group of another discoverer may have the same name

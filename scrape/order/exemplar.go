@@ -4,15 +4,15 @@ import (
 	"cmp"
 )
 
-// Exemplar is what the guard keeps of the newest exemplar of a series.
+// Exemplar is the part of a series' newest exemplar that the guard keeps.
 type Exemplar struct {
 	Time   int64 // milliseconds since the epoch: its own, else that of the scrape
-	Own    bool  // it bears a timestamp
+	Own    bool  // it has a timestamp
 	Value  float64
 	Labels uint64 // hash
 }
 
-// before tells whether e comes after old: by its timestamp, among equal ones by value, then by
+// before reports whether old comes before e. The order is by timestamp, then by value, then by
 // labels. So each exemplar of a native histogram passes once, though every page repeats it
 // (validateExemplar of tsdb's exemplar storage).
 func (old Exemplar) before(e Exemplar) bool {

@@ -6,18 +6,18 @@ import (
 )
 
 const (
-	// life is how long a series is remembered that no target feeds any more: as long as a query
-	// finds it without a staleness marker. A target that moves to another job, or stops and starts,
-	// still finds its series' timestamps.
+	// life is how long the guard remembers a series that no target feeds any more: as long as a
+	// query finds it without a staleness marker. A target that moves to another job, or stops and
+	// starts, still finds its series' timestamps.
 	life = 5 * time.Minute
 	// ForgetEvery is how often Forget is to be called.
 	ForgetEvery = time.Minute
 )
 
 // Forget removes the series that no row has fed for five minutes and whose last sample is older
-// than that. The age of the sample alone says little: a page may bear any timestamp. So the memory
-// for series that are gone depends on how many go in six minutes: at 24 bytes each and 5 to 11 of
-// the index, 5,000 a second are 1.8 million, and 70 MB.
+// than that. The age of the sample alone says little, because a page may have any timestamp. So the
+// memory for series that are gone depends on how many go in six minutes: at 24 bytes each and 5 to
+// 11 of the index, 5,000 a second are 1.8 million, and 70 MB.
 func (g *Guard) Forget(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -31,7 +31,7 @@ func (g *Guard) Forget(now time.Time) {
 	g.index.shrink(&g.slots)
 }
 
-// forgetIn does so for one page, and tells whether any of its slots is in use after that.
+// forgetIn does so for one page, and reports whether any of its slots is in use after that.
 func (g *Guard) forgetIn(page uint32, limit int64) (used bool) {
 	slots := g.slots.pages[page].Load()
 	if slots == nil {

@@ -42,10 +42,10 @@ type Guard struct {
 	restored  Restored
 }
 
-// Restored is what RestoreFrom found in the log.
+// Restored is the result of RestoreFrom.
 type Restored struct {
 	Newest int64 // time of the latest scrape, milliseconds since the epoch, 0 for none
-	Ahead  int   // scrapes that were passed over, since they were too far ahead of the clock
+	Ahead  int   // scrapes that were skipped because they were too far ahead of the clock
 }
 
 // New returns a guard that knows no series.
@@ -63,8 +63,8 @@ func (g *Guard) Lock() { g.mu.Lock() }
 func (g *Guard) Unlock() { g.mu.Unlock() }
 
 // Acquire returns the slot of the series with these labels, in the encoding of labels.Labels.Bytes,
-// and whether another row feeds it. The slot stays the series' own until it is released as often as
-// it was acquired, and some time longer.
+// and whether another row feeds it. The series keeps the slot until it is released as often as it
+// was acquired, and some time longer.
 func (g *Guard) Acquire(series []byte) (slot uint32, shared bool) {
 	return g.acquire(maphash.Bytes(seed, series))
 }
@@ -132,8 +132,8 @@ func (g *Guard) Last(slot uint32) int64 { return g.slots.at(slot).last.Load() }
 
 // FilterLocked drops the samples of s that are not newer than the last one of their series, and
 // notes the timestamps of the others. Slots are those of the rows of s. It returns how many samples
-// it dropped: behind are those that bear the time of the scrape while the clock is behind, late are
-// the others.
+// it dropped: behind counts those that have the time of the scrape while the clock is behind, late
+// counts the others.
 func (g *Guard) FilterLocked(slots []uint32, s *record.Scrape, clockBehind bool) (late, behind int) {
 	drop := func(ms int64) {
 		if clockBehind && ms == s.Time {
@@ -173,8 +173,8 @@ func (g *Guard) FilterLocked(slots []uint32, s *record.Scrape, clockBehind bool)
 	return late, behind
 }
 
-// AddExemplar makes e the newest exemplar of a series, unless it is not newer. Old is the one
-// before it, if there was one.
+// AddExemplar makes e the newest exemplar of a series, if it is newer. Old is the one before it, if
+// there was one.
 func (g *Guard) AddExemplar(slot uint32, e Exemplar) (old Exemplar, had, added bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

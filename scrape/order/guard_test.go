@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// model is a guard as a plain map has it: what must be seen of a Guard from outside.
+// model is a guard made of a plain map: the visible behaviour of a Guard.
 type model struct {
 	series    map[uint64]*modelSeries // by hash
 	forgotten int64
@@ -168,16 +168,16 @@ func compare(t *testing.T, g *Guard, m *model, slots map[uint64]uint32) {
 	if g.Series() != len(m.series) || g.Forgotten() != m.forgotten {
 		t.Errorf("%d series, forgotten up to %d; want %d, %d", g.Series(), g.Forgotten(), len(m.series), m.forgotten)
 	}
-	taken := map[uint32]uint64{}
+	hashes := map[uint32]uint64{}
 	for h, s := range m.series {
 		n, _ := g.index.find(&g.slots, h)
 		if n == 0 {
 			t.Fatalf("a series of %d rows is not found", s.refs)
 		}
-		if other, twice := taken[n]; twice {
+		if other, twice := hashes[n]; twice {
 			t.Fatalf("slot %d is of %x and %x", n, other, h)
 		}
-		taken[n] = h
+		hashes[n] = h
 		if slot, ok := slots[h]; ok && slot != n {
 			t.Errorf("slot %d, want %d", n, slot)
 		}
@@ -200,7 +200,7 @@ func (g *Guard) memory() (n int) {
 	return n + 4*(cap(g.index.table)+cap(g.free)+cap(g.holes))
 }
 
-// TestMemoryOfChurn has new series, each of which lives for a minute. They take the memory that
+// TestMemoryOfChurn has new series, each of which lives for a minute. They use the memory that
 // Forget's comment promises, and give it back. A fifth of its 5,000 a second are tried here.
 func TestMemoryOfChurn(t *testing.T) {
 	const perMinute = 60 * 1000
@@ -247,8 +247,8 @@ func TestMemoryOfChurn(t *testing.T) {
 	}
 }
 
-// mapIndex is an index by Go's own map, mapGuard a guard without slots: what they cost beside index
-// and Guard is the reason for these.
+// mapIndex is an index by Go's own map, mapGuard a guard without slots: their cost, compared with
+// index and Guard, is the reason for index and Guard.
 type (
 	mapIndex map[uint64]uint32
 	mapGuard map[uint64]int64

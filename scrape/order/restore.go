@@ -12,7 +12,7 @@ import (
 	"promrelay/wal"
 )
 
-// Log has the entries that were written before. *wal.Reader is one.
+// Log holds the entries that were written before. *wal.Reader is one.
 type Log interface {
 	// TryNext returns the next entry; ok is false at the head of the log. It does not wait for
 	// more.
@@ -23,9 +23,8 @@ type Log interface {
 // process before this one wrote, so that they are not written again. Call it before the guard is
 // used otherwise.
 //
-// It passes over records that cannot be read, and over timestamps more than MaxAhead in the future:
-// the clock was wrong when they were written, and if they counted, no sample would be newer for a
-// long time.
+// It skips records that it cannot read, and timestamps more than MaxAhead in the future. The clock
+// was wrong when these were written. If it used them, no sample would be newer for a long time.
 func (g *Guard) RestoreFrom(log Log) error {
 	r := restorer{guard: g, limit: time.Now().Add(MaxAhead).UnixMilli(), newest: map[uint64]*newest{}}
 	for {
@@ -93,8 +92,8 @@ func (r *restorer) add(e wal.Entry) {
 	r.newestOf(t).add(&r.scrape, r.limit)
 }
 
-// newestOf returns what was gathered of table t, which is restored first if its rows were
-// renumbered since.
+// newestOf returns the timestamps that were gathered for table t. If the rows of t were renumbered
+// since, it first passes them to the guard.
 func (r *restorer) newestOf(t *record.Table) *newest {
 	n := r.newest[t.ID()]
 	if n == nil || n.table.Generation() != t.Generation() {
@@ -111,7 +110,7 @@ func (r *restorer) newestOf(t *record.Table) *newest {
 	return n
 }
 
-// add takes in a scrape, without what is later than limit.
+// add gathers the timestamps of a scrape, except those later than limit.
 func (n *newest) add(s *record.Scrape, limit int64) {
 	for row := range s.Values {
 		if !s.Present.Has(row) {
@@ -140,7 +139,7 @@ func (n *newest) add(s *record.Scrape, limit int64) {
 	}
 }
 
-// restore hands what was gathered of a table to the guard.
+// restore passes the gathered timestamps of a table to the guard.
 func (r *restorer) restore(n *newest) {
 	var b labels.ScratchBuilder
 	cur := n.table.Cursor()
@@ -155,7 +154,7 @@ func (r *restorer) restore(n *newest) {
 	}
 }
 
-// flush hands all that was gathered to the guard, at the end of a segment.
+// flush passes all gathered timestamps to the guard, at the end of a segment.
 func (r *restorer) flush() {
 	for _, n := range r.newest {
 		r.restore(n)

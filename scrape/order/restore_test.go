@@ -74,7 +74,7 @@ func TestRestore(t *testing.T) {
 		},
 	})
 	log.scrape(tab, record.Scrape{Time: ahead, Present: record.Bits{0b10010}})
-	// Another segment: the same table, with its rows numbered anew.
+	// Another segment: the same table, with its rows renumbered.
 	again := record.NewTable(1)
 	again.Add(series("stays"), 0)
 	n := len(log.entries)

@@ -16,7 +16,7 @@ const pageLen = 1 << 13 // slots
 
 type page [pageLen]slot
 
-// slot is what the guard knows of a series. Hash 0 marks one that is not in use.
+// slot holds what the guard knows about a series. Hash 0 marks one that is not in use.
 type slot struct {
 	hash uint64
 	last atomic.Int64 // milliseconds since the epoch, MinInt64 for none
