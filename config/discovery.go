@@ -7,8 +7,6 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/discovery"
-	"github.com/prometheus/prometheus/discovery/aws"
-	"github.com/prometheus/prometheus/discovery/azure"
 )
 
 // RefreshInterval is the refresh interval of a service discovery; false if it has none.
@@ -25,17 +23,17 @@ func RefreshInterval(sd discovery.Config) (time.Duration, bool) {
 }
 
 // BadRefreshInterval says what is wrong with the refresh interval of a service discovery; empty for nothing. Prometheus accepts values that
-// make its discoverers panic, some of them in goroutines where nobody can recover.
+// make its discoverers panic, some of them in goroutines where nobody can recover. Mechanisms are known by their names and not by their
+// types, because the packages of these bring SDKs that a build can leave out.
 func BadRefreshInterval(sd discovery.Config) string {
 	every, ok := RefreshInterval(sd)
-	if _, is := sd.(*aws.SDConfig); !ok || is { // for AWS, 0 means the default of the role, and nothing smaller can be written
+	if !ok || sd.Name() == "aws" { // for AWS, 0 means the default of the role, and nothing smaller can be written
 		return ""
 	}
-	_, isAzure := sd.(*azure.SDConfig)
 	switch d := model.Duration(every); {
 	case d <= 0:
 		return fmt.Sprintf("%s: want more than 0", d)
-	case isAzure && time.Duration(3*d).Seconds() < 1: // what it divides by; it overflows, too
+	case sd.Name() == "azure" && time.Duration(3*d).Seconds() < 1: // what it divides by; it overflows, too
 		return fmt.Sprintf("%s: want one from 334ms to 97y", d)
 	}
 	return ""
