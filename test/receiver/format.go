@@ -16,9 +16,10 @@ func HistogramText(h *histogram.Histogram, fh *histogram.FloatHistogram) string 
 	var text string
 	var m writev2.Histogram
 	if fh != nil {
-		text, m = fmt.Sprintf("float schema=%d count=%v sum=%v", fh.Schema, fh.Count, fh.Sum), writev2.FromFloatHistogram(0, 0, fh)
+		// Sum+0: the encoding of Prometheus leaves a sum of -0 out, as it does with 0.
+		text, m = fmt.Sprintf("float schema=%d count=%v sum=%v", fh.Schema, fh.Count, fh.Sum+0), writev2.FromFloatHistogram(0, 0, fh)
 	} else {
-		text, m = fmt.Sprintf("schema=%d count=%d sum=%v", h.Schema, h.Count, h.Sum), writev2.FromIntHistogram(0, 0, h)
+		text, m = fmt.Sprintf("schema=%d count=%d sum=%v", h.Schema, h.Count, h.Sum+0), writev2.FromIntHistogram(0, 0, h)
 	}
 	b, err := m.Marshal()
 	if err != nil {
