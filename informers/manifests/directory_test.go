@@ -307,6 +307,8 @@ func TestNames(t *testing.T) {
 		"a Node":             {object("v1", "Node", "a_b", ""), `line 4: Node a_b: metadata.name "a_b" is not valid`},
 		"a Node's namespace": {object("v1", "Node", "a.b", "SHOP"), ""}, // an API server ignores it
 		"a Service of today": {object("v1", "Service", "1a", "shop"), ""},
+		"a control sequence": {object("v1", "Pod", "a\x1b[2J\nb", "shop"), `line 4: Pod "shop/a\x1b[2J\nb": metadata.name "a\x1b[2J\nb" is not valid`},
+		"and a wrong type":   {object("v1", "Service", "a\x1b[2J\nb", "shop") + "spec: []\n", `line 6: Service "shop/a\x1b[2J\nb": `},
 		"another kind":       {object("apps/v1", "Deployment", "A", "shop"), ""}, // the relay does not read it
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -176,14 +176,14 @@ func (d document) add(o runtime.Object, unknown error) {
 	if p, ok := o.(*monitoringv1.Probe); ok && p.Spec.ProberSpec.Path == "" {
 		p.Spec.ProberSpec.Path = "/probe" // the default of the CRD
 	}
-	name := kindOf(o) + " " + objects.Key(obj)
+	name := shown(kindOf(o), obj)
 	if obj.GetName() == "" {
 		d.file.lose(fmt.Errorf("%s%s: metadata.name is missing", d.at("metadata"), kindOf(o)))
 		return
 	}
 	if r != nil {
 		if field, reason := badName(r, obj); reason != "" {
-			d.file.lose(errors.New(d.at(field) + kindOf(o) + " " + objects.Key(obj) + ": " + reason))
+			d.file.lose(errors.New(d.at(field) + name + ": " + reason))
 			return
 		}
 	}
@@ -241,7 +241,7 @@ func (d document) explain(gvk *schema.GroupVersionKind, js []byte, err error) er
 	if gvk == nil {
 		return errors.New(d.at("") + err.Error())
 	}
-	name := gvk.Kind + " " + objects.Key(&of.Metadata)
+	name := shown(gvk.Kind, &of.Metadata)
 	example, newErr := d.m.scheme.New(*gvk)
 	if newErr != nil {
 		return fmt.Errorf("%s%s: %w", d.at(""), name, err)

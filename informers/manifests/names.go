@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/validation"
@@ -27,4 +28,13 @@ func badName(r *objects.Resource, o metav1.Object) (field, reason string) {
 		return "", ""
 	}
 	return field, fmt.Sprintf("%s %q is not valid, the object is left out: %s", field, name, strings.Join(wrong, "; "))
+}
+
+// shown returns the kind, namespace and name of an object for messages. It quotes names that could garble a terminal or a log.
+func shown(kind string, o metav1.Object) string {
+	key := objects.Key(o)
+	if strings.ContainsFunc(key, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		key = strconv.Quote(key)
+	}
+	return kind + " " + key
 }
