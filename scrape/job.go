@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"reflect"
+	"time"
 
 	config_util "github.com/prometheus/common/config"
 	promconfig "github.com/prometheus/prometheus/config"
@@ -12,7 +13,8 @@ import (
 // job is the loops of one job's targets.
 type job struct {
 	*targets.Job
-	loops map[uint64]*loop // by Target.Hash
+	loops    map[uint64]*loop // by Target.Hash
+	shortest time.Duration    // interval of the loops; 0 if there are none
 }
 
 func newJob(j *targets.Job) *job { return &job{Job: j, loops: map[uint64]*loop{}} }
@@ -39,6 +41,10 @@ func (j *job) apply(s *shared, c targets.Change, d *loopDiff) {
 		j.add(s, old, t, d)
 	}
 	j.checkLimit()
+	j.shortest = 0
+	for _, l := range j.loops {
+		j.shortest = shorter(j.shortest, l.state().Target.Interval)
+	}
 }
 
 // endAll ends all loops of the job.

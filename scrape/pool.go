@@ -203,11 +203,13 @@ func (p *Pool) Apply(changes []targets.Change) {
 	for _, c := range changes {
 		p.guarded(zap.String("job", c.Job.Name), func() { p.applyLocked(c) })
 	}
-	n := 0
+	n, shortest := 0, time.Duration(0)
 	for _, j := range p.jobs {
 		n += len(j.loops)
+		shortest = shorter(shortest, j.shortest)
 	}
 	p.metrics.targets.Set(float64(n))
+	p.progress.shortest.Store(int64(shortest))
 }
 
 func (p *Pool) applyLocked(c targets.Change) {

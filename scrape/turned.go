@@ -5,47 +5,38 @@ import (
 	"time"
 )
 
-// progress is the time at which the pool last did something.
+// progress records when the pool last did something. A probe reads it, so it waits for no lock.
 type progress struct {
-	made    time.Time
-	ticked  atomic.Int64 // when Run turned, in nanoseconds since made; 0 for never
-	scraped atomic.Int64 // when a scrape ended or a loop began
+	made     time.Time
+	ticked   atomic.Int64 // when Run last went round its loop, in nanoseconds since made; 0 for never
+	scraped  atomic.Int64 // when a scrape last ended or a loop began
+	shortest atomic.Int64 // interval of all targets, in nanoseconds; 0 if there are none
 }
 
 func (p *progress) tick()   { p.ticked.Store(int64(time.Since(p.made))) }
 func (p *progress) scrape() { p.scraped.Store(int64(time.Since(p.made))) }
 
 // turned returns the earlier of the two times, after adding two of the shortest intervals to that
-// of the scrape. Shortest is 0 if there are no targets.
-func (p *progress) turned(shortest time.Duration) time.Time {
+// of the scrape.
+func (p *progress) turned() time.Time {
 	ticked := p.ticked.Load()
 	if ticked == 0 {
 		return time.Time{}
 	}
-	if shortest > 0 {
-		ticked = min(ticked, p.scraped.Load()+int64(2*shortest))
+	if shortest := p.shortest.Load(); shortest > 0 {
+		ticked = min(ticked, p.scraped.Load()+2*shortest)
 	}
 	return p.made.Add(time.Duration(ticked))
 }
 
-// Turned returns when the pool last advanced as a whole: its own loop turned and, if there are
-// targets, some scrape ended. It is zero before Run.
-func (p *Pool) Turned() time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	shortest := time.Duration(0)
-	for _, j := range p.jobs {
-		for _, l := range j.loops {
-			if every := l.interval(); shortest == 0 || every < shortest {
-				shortest = every
-			}
-		}
+// shorter returns the shorter of two intervals; 0 stands for none.
+func shorter(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
 	}
-	return p.progress.turned(shortest)
+	return a
 }
 
-func (l *loop) interval() time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.target.Interval
-}
+// Turned returns when the pool last advanced as a whole: its own loop turned and, if there are
+// targets, some scrape ended. It is zero before Run.
+func (p *Pool) Turned() time.Time { return p.progress.turned() }
