@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/model"
 	"golang.org/x/sys/unix"
 
@@ -42,6 +43,15 @@ type checkOptions struct {
 	ConfigFile string
 	Strict     bool // warnings are errors
 	Files      bool // check the files that the configuration names, on this machine
+}
+
+func checkCommand(app *kingpin.Application) subcommand {
+	c := app.Command("check", "Check a configuration file, and the files that it names.")
+	var o checkOptions
+	c.Flag("strict", "Treat warnings as errors.").BoolVar(&o.Strict)
+	c.Flag("files", "Check the files, directories and credentials that the configuration names. --no-files is for a configuration of another machine.").Default("true").BoolVar(&o.Files)
+	c.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&o.ConfigFile)
+	return subcommand{c, func() error { return check(os.Stdout, o) }}
 }
 
 // check reports what run would report about a configuration file, without running. Mistakes and warnings are in the order of lines. If

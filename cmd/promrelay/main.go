@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
-	toolkit "github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"promrelay/config"
 )
@@ -58,6 +57,17 @@ func oneLine(err error) string {
 	return b.String()
 }
 
+// subcommand is a command of the program with its flags.
+type subcommand struct {
+	clause *kingpin.CmdClause
+	run    func() error
+}
+
+// subcommands make the commands, in the order of --help.
+var subcommands = []func(*kingpin.Application) subcommand{runCommand, checkCommand, targetsCommand, versionCommand}
+
+const configHelp = "Path to the configuration file: that of a Prometheus, and beside its blocks kubernetes, monitors, nodes, manifests, scrape, wal and relay."
+
 // command runs the command that the arguments name.
 func command(args []string) error {
 	app := kingpin.New(name, "Relay of ServiceMonitors, PodMonitors, Probes and scrape configurations to Prometheus remote write.")
@@ -65,52 +75,19 @@ func command(args []string) error {
 	app.HelpFlag.Short('h')
 	app.Version(versionText())
 	app.VersionFlag.NoEnvar()
-	const configHelp = "Path to the configuration file: that of a Prometheus, and beside its blocks kubernetes, monitors, nodes, manifests, scrape, wal and relay."
-
-	runCmd := app.Command("run", "Scrape and relay, until SIGTERM.")
-	r := runOptions{Web: toolkit.AddFlags(runCmd, ":9099")}
-	runCmd.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&r.ConfigFile)
-	runCmd.Flag("config.watch", "Reload the configuration file when it changes. With --no-config.watch only SIGHUP and /-/reload do.").Default("true").BoolVar(&r.Watch)
-	runCmd.Flag("wal.dir", "Directory of the write-ahead log; overrides wal.dir of the configuration file. (default data/wal)").StringVar(&r.WALDir)
-	runCmd.Flag("web.enable-lifecycle", "Reload the configuration file at POST /-/reload.").BoolVar(&r.Lifecycle)
-	runCmd.Flag("web.enable-pprof", "Serve /debug/pprof.").BoolVar(&r.Pprof)
-	// No enums: kingpin's error for a wrong value does not name the flag.
-	runCmd.Flag("log.level", "Only log messages of this severity or above: "+strings.Join(logLevels, ", ")+".").Default("info").HintOptions(logLevels...).StringVar(&r.LogLevel)
-	runCmd.Flag("log.format", "Format of log messages: "+strings.Join(logFormats, ", ")+".").Default("logfmt").HintOptions(logFormats...).StringVar(&r.LogFormat)
-
-	checkCmd := app.Command("check", "Check a configuration file, and the files that it names.")
-	var c checkOptions
-	checkCmd.Flag("strict", "Treat warnings as errors.").BoolVar(&c.Strict)
-	checkCmd.Flag("files", "Check the files, directories and credentials that the configuration names. --no-files is for a configuration of another machine.").Default("true").BoolVar(&c.Files)
-	checkCmd.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&c.ConfigFile)
-
-	targetsCmd := app.Command("targets", "List the targets that a cluster with the objects of a directory of manifests would have.")
-	var t targetsOptions
-	targetsCmd.Flag("manifests", "Directory of YAML and JSON files with monitors, Services, EndpointSlices, Pods and so on.").Required().StringVar(&t.Manifests)
-	targetsCmd.Flag("config.file", "Configuration file, for its monitors, nodes and scrape_configs. Without one, all monitors are selected.").StringVar(&t.ConfigFile)
-	targetsCmd.Flag("output", "Format of the list: "+strings.Join(outputs, ", ")+".").Default("text").HintOptions(outputs...).StringVar(&t.Output)
-	targetsCmd.Flag("fail-on", "Exit with 1 for these: "+failOnHelp()+" Repeatable, or separated by commas.").HintOptions(failNames()...).StringsVar(&t.FailOn)
-
-	versionCmd := app.Command("version", "Print the version.")
-
+	all := map[string]func() error{}
+	for _, add := range subcommands {
+		c := add(app)
+		all[c.clause.FullCommand()] = c.run
+	}
 	if err := knownCommand(app.Model(), args); err != nil {
 		return err
 	}
-	cmd, err := app.Parse(args)
+	chosen, err := app.Parse(args)
 	if err != nil {
 		return fmt.Errorf("%w, try --help", err)
 	}
-	switch cmd {
-	case runCmd.FullCommand():
-		return run(r)
-	case checkCmd.FullCommand():
-		return check(os.Stdout, c)
-	case targetsCmd.FullCommand():
-		return listTargets(os.Stdout, t)
-	case versionCmd.FullCommand():
-		fmt.Println(versionText())
-	}
-	return nil
+	return all[chosen]()
 }
 
 // knownCommand refuses a first argument that is no command, and suggests the nearest one.

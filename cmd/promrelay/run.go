@@ -8,13 +8,16 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 	"go.uber.org/zap"
 
 	"promrelay/config"
@@ -35,6 +38,20 @@ type runOptions struct {
 	Lifecycle, Pprof    bool
 	Watch               bool // the configuration file
 	LogLevel, LogFormat string
+}
+
+func runCommand(app *kingpin.Application) subcommand {
+	c := app.Command("run", "Scrape and relay, until SIGTERM.")
+	o := runOptions{Web: kingpinflag.AddFlags(c, ":9099")}
+	c.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&o.ConfigFile)
+	c.Flag("config.watch", "Reload the configuration file when it changes. With --no-config.watch only SIGHUP and /-/reload do.").Default("true").BoolVar(&o.Watch)
+	c.Flag("wal.dir", "Directory of the write-ahead log; overrides wal.dir of the configuration file. (default data/wal)").StringVar(&o.WALDir)
+	c.Flag("web.enable-lifecycle", "Reload the configuration file at POST /-/reload.").BoolVar(&o.Lifecycle)
+	c.Flag("web.enable-pprof", "Serve /debug/pprof.").BoolVar(&o.Pprof)
+	// No enums: kingpin's error for a wrong value does not name the flag.
+	c.Flag("log.level", "Only log messages of this severity or above: "+strings.Join(logLevels, ", ")+".").Default("info").HintOptions(logLevels...).StringVar(&o.LogLevel)
+	c.Flag("log.format", "Format of log messages: "+strings.Join(logFormats, ", ")+".").Default("logfmt").HintOptions(logFormats...).StringVar(&o.LogFormat)
+	return subcommand{c, func() error { return run(o) }}
 }
 
 // defaultWALDir is relative to the working directory, as Prometheus's storage is.

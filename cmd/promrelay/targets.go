@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/alecthomas/kingpin/v2"
 
 	"promrelay/config"
 	"promrelay/informers"
@@ -19,6 +22,16 @@ import (
 type targetsOptions struct {
 	ConfigFile, Manifests, Output string
 	FailOn                        []string // names of failures; one string may hold several with commas
+}
+
+func targetsCommand(app *kingpin.Application) subcommand {
+	c := app.Command("targets", "List the targets that a cluster with the objects of a directory of manifests would have.")
+	var o targetsOptions
+	c.Flag("manifests", "Directory of YAML and JSON files with monitors, Services, EndpointSlices, Pods and so on.").Required().StringVar(&o.Manifests)
+	c.Flag("config.file", "Configuration file, for its monitors, nodes and scrape_configs. Without one, all monitors are selected.").StringVar(&o.ConfigFile)
+	c.Flag("output", "Format of the list: "+strings.Join(outputs, ", ")+".").Default("text").HintOptions(outputs...).StringVar(&o.Output)
+	c.Flag("fail-on", "Exit with 1 for these: "+failOnHelp()+" Repeatable, or separated by commas.").HintOptions(failNames()...).StringsVar(&o.FailOn)
+	return subcommand{c, func() error { return listTargets(os.Stdout, o) }}
 }
 
 // outputs are what --output may be.

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/alecthomas/kingpin/v2"
 	promversion "github.com/prometheus/common/version"
 )
 
@@ -26,4 +27,11 @@ func moduleVersion() string {
 func versionText() string {
 	return fmt.Sprintf("%s, version %s (branch: %s, revision: %s)\n  go version: %s\n  platform:   %s/%s", name, version,
 		cmp.Or(promversion.Branch, "unknown"), promversion.GetRevision(), promversion.GoVersion, promversion.GoOS, promversion.GoArch)
+}
+
+func versionCommand(app *kingpin.Application) subcommand {
+	return subcommand{app.Command("version", "Print the version."), func() error {
+		fmt.Println(versionText())
+		return nil
+	}}
 }
