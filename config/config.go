@@ -125,6 +125,11 @@ type Nodes struct {
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
 	// BesideMonitors also scrapes the pages that a monitor scrapes with the same job label.
 	BesideMonitors bool `yaml:"beside_monitors"`
+	// HonorLabels keeps a label of the page where the target has one of that name; else the page's becomes exported_ and its name.
+	HonorLabels bool `yaml:"honor_labels"`
+	// RelabelConfigs and MetricRelabelConfigs run in every node job, before the job's own.
+	RelabelConfigs       []*relabel.Config `yaml:"relabel_configs"`
+	MetricRelabelConfigs []*relabel.Config `yaml:"metric_relabel_configs"`
 	// HTTPClientConfig is for the kubelets. By default it has the token and the CA of the pod's service account.
 	HTTPClientConfig config_util.HTTPClientConfig `yaml:",inline"`
 
@@ -142,6 +147,7 @@ type NodeJob struct {
 	Port                 int               `yaml:"port"`
 	ScrapeInterval       model.Duration    `yaml:"scrape_interval"` // 0: that of Nodes
 	ScrapeTimeout        model.Duration    `yaml:"scrape_timeout"`
+	HonorLabels          *bool             `yaml:"honor_labels"` // nil: that of Nodes
 	HonorTimestamps      bool              `yaml:"honor_timestamps"`
 	RelabelConfigs       []*relabel.Config `yaml:"relabel_configs"`
 	MetricRelabelConfigs []*relabel.Config `yaml:"metric_relabel_configs"`
@@ -153,7 +159,11 @@ func defaultNodes() Nodes {
 	kubeProxy := on
 	kubeProxy.Port = 10249
 	http := config_util.DefaultHTTPClientConfig
-	return Nodes{HTTPClientConfig: http, Kubelet: on, Cadvisor: on, Probes: on, Resource: NodeJob{HonorTimestamps: true}, KubeProxy: kubeProxy}
+	return Nodes{
+		HonorLabels:      true, // the kubelet's page has metrics of Pods, with the label namespace
+		HTTPClientConfig: http,
+		Kubelet:          on, Cadvisor: on, Probes: on, Resource: NodeJob{HonorTimestamps: true}, KubeProxy: kubeProxy,
+	}
 }
 
 // UnmarshalYAML sets the defaults first. (With an argument of this type the decoder still refuses unknown keys.)

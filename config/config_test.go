@@ -168,6 +168,9 @@ func TestFullFile(t *testing.T) {
 	if !n.Kubelet.Enabled || !n.Resource.Enabled || n.Cadvisor.HonorTimestamps || n.KubeProxy.Port != 10249 || n.Cadvisor.ScrapeInterval != model.Duration(10*time.Second) {
 		t.Errorf("nodes: %+v", n)
 	}
+	if !n.HonorLabels || *n.Resource.HonorLabels || len(n.RelabelConfigs) != 1 || len(n.MetricRelabelConfigs) != 1 {
+		t.Errorf("nodes: %+v", n)
+	}
 	if h := n.HTTPClientConfig; !h.TLSConfig.InsecureSkipVerify || h.TLSConfig.CAFile != "" || h.Authorization.CredentialsFile != serviceAccount+"token" {
 		t.Errorf("nodes: %+v", h)
 	}

@@ -8,6 +8,7 @@ import (
 	config_util "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	promconfig "github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/model/relabel"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -109,11 +110,15 @@ func (n *Nodes) complete(bad bad) {
 	if err := n.HTTPClientConfig.Validate(); err != nil {
 		bad("nodes", "%v", err)
 	}
-	for name, job := range n.jobs() {
-		for _, r := range slices.Concat(job.RelabelConfigs, job.MetricRelabelConfigs) {
+	complete := func(block string, rules ...[]*relabel.Config) {
+		for _, r := range slices.Concat(rules...) {
 			if err := r.Validate(model.UTF8Validation); err != nil {
-				bad("nodes."+name, "relabelling: %v", err)
+				bad(block, "relabelling: %v", err)
 			}
 		}
+	}
+	complete("nodes", n.RelabelConfigs, n.MetricRelabelConfigs)
+	for name, job := range n.jobs() {
+		complete("nodes."+name, job.RelabelConfigs, job.MetricRelabelConfigs)
 	}
 }

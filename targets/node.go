@@ -34,7 +34,10 @@ func NodeJobs(n *config.Nodes, global promconfig.GlobalConfig) ([]*Job, error) {
 		cfg.JobName = "nodes/" + page.name
 		cfg.Scheme, cfg.MetricsPath = page.scheme, page.path
 		cfg.ScrapeInterval, cfg.ScrapeTimeout = page.settings.ScrapeInterval, page.settings.ScrapeTimeout
-		cfg.HonorLabels = true // the kubelet exposes metrics of Pods in other namespaces
+		cfg.HonorLabels = n.HonorLabels
+		if own := page.settings.HonorLabels; own != nil {
+			cfg.HonorLabels = *own
+		}
 		cfg.HonorTimestamps, cfg.TrackTimestampsStaleness = page.settings.HonorTimestamps, page.settings.HonorTimestamps
 		if page.scheme == "https" {
 			cfg.HTTPClientConfig = n.HTTPClientConfig
@@ -54,20 +57,17 @@ func NodeJobs(n *config.Nodes, global promconfig.GlobalConfig) ([]*Job, error) {
 		} else {
 			l.set("endpoint", "metrics")
 		}
-		for i, r := range page.settings.RelabelConfigs {
-			l.rules, l.origins = append(l.rules, r), append(l.origins, Origin{Field: fmt.Sprintf("nodes.%s.relabel_configs[%d]", page.block, i)})
-		}
-		cfg.RelabelConfigs = l.rules
-		var metrics []Origin
-		for i := range page.settings.MetricRelabelConfigs {
-			metrics = append(metrics, Origin{Field: fmt.Sprintf("nodes.%s.metric_relabel_configs[%d]", page.block, i)})
-		}
-		cfg.MetricRelabelConfigs = page.settings.MetricRelabelConfigs
+		l.written("nodes.relabel_configs", n.RelabelConfigs)
+		l.written("nodes."+page.block+".relabel_configs", page.settings.RelabelConfigs)
+		var metrics ruleList
+		metrics.written("nodes.metric_relabel_configs", n.MetricRelabelConfigs)
+		metrics.written("nodes."+page.block+".metric_relabel_configs", page.settings.MetricRelabelConfigs)
+		cfg.RelabelConfigs, cfg.MetricRelabelConfigs = l.rules, metrics.rules
 		if err := cfg.Validate(global); err != nil {
 			return nil, fmt.Errorf("nodes: %s: %w", page.name, err)
 		}
 		j := &Job{
-			Name: cfg.JobName, Owner: Owner{Kind: NodesBlock}, Config: &cfg, Origins: l.origins, MetricOrigins: metrics,
+			Name: cfg.JobName, Owner: Owner{Kind: NodesBlock}, Config: &cfg, Origins: l.origins, MetricOrigins: metrics.origins,
 			AtKubelet: page.settings.Port == 0, Yields: !n.BesideMonitors, Discoveries: []Discovery{{Source: Source{Role: RoleNode, Kubelets: true}}},
 		}
 		if n.Selector != "" {

@@ -186,3 +186,61 @@ func TestDuplicates(t *testing.T) {
 		t.Errorf("of a monitor that is new, found %v", got)
 	}
 }
+
+// TestSharedRulesOfNodes: rules and honor_labels of the block count for each job, before the job's own.
+func TestSharedRulesOfNodes(t *testing.T) {
+	c, err := config.Load([]byte(`
+manifests: {directory: `+t.TempDir()+`}
+nodes:
+  honor_labels: false
+  relabel_configs:
+  - {regex: node|namespace, action: labeldrop}
+  - {target_label: job, replacement: page}
+  metric_relabel_configs:
+  - {regex: id, action: labeldrop}
+  cadvisor:
+    honor_labels: true
+    relabel_configs:
+    - {source_labels: [job], target_label: job, replacement: 'cadvisor-${1}'}
+    metric_relabel_configs:
+    - {regex: image, action: labeldrop}
+`), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs, err := NodeJobs(c.Nodes, c.Prometheus.GlobalConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := NewSet()
+	set.Replace(Owner{Kind: NodesBlock}, jobs)
+	n := &nodesSet{t, set}
+	n.node("a", "true", "10.0.0.1:10250")
+	set.Settle(nil)
+	for job, want := range map[string]struct {
+		labels  string
+		honor   bool
+		metrics []string
+	}{
+		"nodes/kubelet":    {`{endpoint="https-metrics", instance="10.0.0.1:10250", job="page", metrics_path="/metrics", service="kubelet"}`, false, []string{"nodes.metric_relabel_configs[0]"}},
+		"nodes/cadvisor":   {`{endpoint="https-metrics", instance="10.0.0.1:10250", job="cadvisor-page", metrics_path="/metrics/cadvisor", service="kubelet"}`, true, []string{"nodes.metric_relabel_configs[0]", "nodes.cadvisor.metric_relabel_configs[0]"}},
+		"nodes/kube-proxy": {`{endpoint="metrics", instance="10.0.0.1:10249", job="page", service="kube-proxy"}`, false, []string{"nodes.metric_relabel_configs[0]"}},
+	} {
+		all := set.Targets(job)
+		if len(all) != 1 {
+			t.Errorf("%s has %d targets", job, len(all))
+			continue
+		}
+		if got := all[0].Labels.String(); got != want.labels {
+			t.Errorf("%s: %s, want %s", job, got, want.labels)
+		}
+		i := slices.IndexFunc(jobs, func(j *Job) bool { return j.Name == job })
+		var origins []string
+		for _, o := range jobs[i].MetricOrigins {
+			origins = append(origins, o.Field)
+		}
+		if j := jobs[i]; j.Config.HonorLabels != want.honor || !slices.Equal(origins, want.metrics) || len(j.Config.MetricRelabelConfigs) != len(origins) {
+			t.Errorf("%s: honor_labels %t, %d metric rules from %q", job, j.Config.HonorLabels, len(j.Config.MetricRelabelConfigs), origins)
+		}
+	}
+}

@@ -48,6 +48,13 @@ func (l *ruleList) add(r relabel.Config) {
 	l.rules, l.origins = append(l.rules, &r), append(l.origins, Origin{})
 }
 
+// written adds the rules of a list in the configuration file.
+func (l *ruleList) written(key string, rules []*relabel.Config) {
+	for i, r := range rules {
+		l.rules, l.origins = append(l.rules, r), append(l.origins, Origin{Field: fmt.Sprintf("%s[%d]", key, i)})
+	}
+}
+
 // setOrigin sets the origin of the rules from the nth on.
 func (l *ruleList) setOrigin(n int, o Origin) {
 	for i := n; i < len(l.origins); i++ {
