@@ -121,10 +121,10 @@ update-docs: ## docs/metrics.md, and the table of alerts in docs/operations.md
 	$(GO) test -count=1 -run '^(TestMetricReference|TestAlertTable)$$' ./test -update
 
 .PHONY: verify-deploy update-deploy
-verify-deploy: ## base.yaml of the example in deploy/, and the PrometheusRule
-	$(GO) test -count=1 -run '^(TestExampleBase|TestPrometheusRule)$$' ./test
-update-deploy: ## base.yaml of the example in deploy/, and the PrometheusRule
-	$(GO) test -count=1 -run '^(TestExampleBase|TestPrometheusRule)$$' ./test -update
+verify-deploy: ## base.yaml of the example in deploy/, the PrometheusRule, and the rendered mixin
+	$(GO) test -count=1 -run '^(TestExampleBase|TestPrometheusRule|TestMixin|TestMixinFormat)$$' ./test
+update-deploy: ## base.yaml of the example in deploy/, the PrometheusRule, and the rendered mixin
+	$(GO) test -count=1 -run '^(TestExampleBase|TestPrometheusRule|TestMixin|TestMixinFormat)$$' ./test -update
 
 .PHONY: verify-fmt update-fmt
 verify-fmt: ## formatting by gofumpt

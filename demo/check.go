@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"promrelay/test/dashboards"
 	"promrelay/test/peers"
 )
 
@@ -65,6 +67,7 @@ func (s *stage) wants() []*want {
 		{what: "rejected and empty monitors are on /targets with the reason", look: s.pageExplains},
 		{what: "cadvisor's values bear cadvisor's own timestamps", look: s.cadvisorTimestamps},
 		{what: "exemplars arrived", look: s.exemplars},
+		{what: "no panel of the dashboards is empty", look: s.panelsAreFull},
 	}
 	for _, j := range []struct {
 		what, job string
@@ -114,6 +117,29 @@ func (s *stage) returns(what, promql string, n int) *want {
 		}
 		return nil
 	}}
+}
+
+// panelsAreFull sends each query of deploy/mixin to the receiver.
+func (s *stage) panelsAreFull(ctx context.Context) error {
+	root, err := peers.Root()
+	if err != nil {
+		return err
+	}
+	queries, err := dashboards.Read(filepath.Join(root, "deploy", "mixin", "rendered"))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, q := range queries {
+		have, err := s.receiver.Query(ctx, q.Expr)
+		if err == nil && !slices.ContainsFunc(have, func(s peers.Sample) bool { return !math.IsNaN(s.Value) }) {
+			err = errors.New("no samples")
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s, panel %q: %w: %s", q.Dashboard, q.Panel, err, q.Expr))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // targetsAreUp asks the relay for its targets.

@@ -32,7 +32,9 @@ const lean = "remove_all_sd"
 
 // The peers. Versions in their go.mod are those of ours where both have a module, so that nothing is compiled twice.
 var (
-	Prometheus      = Peer{"prometheus", "test/peers/prometheus", "github.com/prometheus/prometheus/cmd/prometheus", lean}
+	Prometheus = Peer{"prometheus", "test/peers/prometheus", "github.com/prometheus/prometheus/cmd/prometheus", lean}
+	// Promtool tests rules.
+	Promtool        = Peer{"promtool", "test/peers/prometheus", "github.com/prometheus/prometheus/cmd/promtool", lean}
 	VictoriaMetrics = Peer{"victoria-metrics", "test/peers/victoriametrics", "github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics", ""}
 	NodeExporter    = Peer{"node_exporter", "test/peers/nodeexporter", "github.com/prometheus/node_exporter", ""}
 	Promrelay       = Peer{"promrelay", ".", "./cmd/promrelay", ""}
