@@ -120,24 +120,7 @@ func (d *destination) pump(ctx context.Context) (shards int) {
 func (d *destination) review(now time.Time) (shards int) {
 	d.sender.report.flush(now)
 	d.splitter.prune(now)
-	return d.governor.review(now, d.position.Position().Count)
-}
-
-// status returns the status of the destination. Head is the head of the log.
-func (d *destination) status(head wal.Position) Status {
-	s := Status{Name: d.position.Label(), URL: d.url, Aside: d.splitter.asideSeries(), Position: d.position.Position()}
-	s.Newest, s.Stored = d.sender.delivered()
-	s.Shards, s.Rate = d.governor.state()
-	s.Version, s.Reason = d.sender.dialect.inForce()
-	s.Confirmed = d.sender.dialect.understood()
-	d.sender.report.fill(&s)
-	if s.Error != "" {
-		s.Rate = 0
-	}
-	if s.Position.Count < head.Count {
-		s.Behind = head.Count - s.Position.Count
-	}
-	return s
+	return d.governor.review(now, d.position.Position().Count, d.wal.Head().Count)
 }
 
 // closed reports whether a channel is closed. Nothing must ever be sent on it.

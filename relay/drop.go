@@ -116,6 +116,7 @@ func (t *splitter) dropSuspect(p *part, s *timeSeries, v decision, few bool) {
 	if !v.late {
 		delay = min(minAside<<min(k.count-refusalsAllowed, 20), maxAside)
 	}
+	t.showAsideLocked(s, v.err)
 	t.setAsideLocked(t.series[s.hash], delay)
 }
 

@@ -68,6 +68,7 @@ func (s *sender) exchange(ctx context.Context, r *request, of sent, instead stri
 	s.metrics.duration.Observe(time.Since(start).Seconds())
 	s.metrics.bytes.Add(float64(len(r.payload)))
 	s.metrics.request(a)
+	s.report.answered(a, time.Now())
 	v := decide(describe(r, of), a, s.knows())
 	s.learnVersion(r, start, a, v, instead)
 	s.learnSize(r, v)

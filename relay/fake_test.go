@@ -20,7 +20,8 @@ import (
 // receiver accepts remote write and keeps the samples, by series.
 type receiver struct {
 	*httptest.Server
-	// answer may refuse a request: it gets the number of the request and its message, and returns a status, 0 for the usual one.
+	// answer may refuse a request: it gets the number of the request and its message, and returns a status, 0 for the usual one, and
+	// answered if it has written the answer itself.
 	answer func(n int, w http.ResponseWriter, series []string) int
 
 	mu       sync.Mutex
@@ -31,6 +32,8 @@ type receiver struct {
 	largest  int                 // samples in a request
 	metadata map[string]string
 }
+
+const answered = -1
 
 func newReceiver(t testing.TB) *receiver {
 	r := &receiver{t: t, versions: map[int]int{}, got: map[string][]string{}, metadata: map[string]string{}}
@@ -69,7 +72,9 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Unlock()
 	if r.answer != nil {
 		if status := r.answer(n, w, names); status != 0 {
-			w.WriteHeader(status)
+			if status != answered {
+				w.WriteHeader(status)
+			}
 			return
 		}
 	}

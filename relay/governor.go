@@ -35,6 +35,7 @@ type governor struct {
 	busy    time.Duration // of the shards together, since the last review
 	retried bool          // a request was retried since the last review, or the splitter was full
 	rate    liveRate      // of the acknowledged position
+	written liveRate      // of the head of the log
 }
 
 func newGovernor(q promconfig.QueueConfig, drainFactor float64, every time.Duration) *governor {
@@ -69,12 +70,14 @@ func (g *governor) noteRetry() {
 	g.retried = true
 }
 
-// review returns how many shards there should be. Count is the running count of the acknowledged position.
-func (g *governor) review(now time.Time, count uint64) int {
+// review returns how many shards there should be. Count is the running count of the acknowledged position, head that of the head of the
+// log.
+func (g *governor) review(now time.Time, count, head uint64) int {
 	window, blocked := now.Sub(g.reviewed), g.blocked
 	g.reviewed, g.blocked = now, 0
 	g.mu.Lock()
 	g.rate.observe(count, now)
+	g.written.observe(head, now)
 	shards, busy, retried := g.shards, g.busy, g.retried
 	g.busy, g.retried = 0, false
 	g.mu.Unlock()
@@ -90,11 +93,11 @@ func (g *governor) review(now time.Time, count uint64) int {
 	return wanted
 }
 
-// state returns how many shards there are, and how many samples a second are acknowledged.
-func (g *governor) state() (shards int, rate float64) {
+// state returns how many shards there are, and how many samples a second are acknowledged and written to the log.
+func (g *governor) state() (shards int, rate, written float64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.shards, g.rate.rate
+	return g.shards, g.rate.rate, g.written.rate
 }
 
 // load is what a review measures.

@@ -74,7 +74,7 @@ func TestGovernorReview(t *testing.T) {
 		if now = now.Add(1); !g.due(now) {
 			t.Error("no review is due")
 		}
-		return g.review(now, 0)
+		return g.review(now, 0, 0)
 	}
 	if got := review(1500*time.Millisecond, 4*time.Second); got != 4 {
 		t.Errorf("%d shards where requests wait, want 4", got)
@@ -109,9 +109,9 @@ func TestGovernorRate(t *testing.T) {
 	for i := range uint64(5) {
 		g.start(now, int(i)+1)
 		now = now.Add(2 * time.Second)
-		g.review(now, i*300)
+		g.review(now, i*300, i*300)
 	}
-	if shards, rate := g.state(); shards != 5 || rate != 150 {
+	if shards, rate, written := g.state(); shards != 5 || rate != 150 || written != 150 {
 		t.Errorf("%d shards, %v samples a second; want 5 and 150", shards, rate)
 	}
 }

@@ -49,28 +49,6 @@ type Settings struct {
 	Relay          config.Relay
 }
 
-// Status is the state of a destination.
-type Status struct {
-	Name     string // of the destination in logs and metrics
-	URL      string // without what may be secret
-	Version  int    // of remote write: 1 or 2
-	Reason   string // why Version is 1 although the configuration leaves it open: the answer to 2.0
-	Position wal.Position
-	Behind   uint64    // samples between the position and the head of the log
-	Newest   int64     // timestamp of the newest sample that was stored, milliseconds since the epoch, 0 for none
-	Rate     float64   // samples a second that were acknowledged recently, 0 while requests wait
-	Shards   int       // requests that may be under way at a time
-	Error    string    // why requests wait; empty if they do not
-	Advice   string    // how a person can help, empty if there is no advice
-	Aside    int       // series that are set aside, since the receiver refuses them
-	Refusals []Refusal // kinds of answers that cost samples, the latest first
-
-	// Confirmed: the receiver has understood Version, now or before a restart.
-	Confirmed bool
-	// Stored is the last time that something was stored; zero if nothing was stored since the start.
-	Stored time.Time
-}
-
 // Relay serves the destinations.
 type Relay struct {
 	wal     *wal.WAL
@@ -165,15 +143,4 @@ func (r *Relay) Drain(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
-}
-
-// Statuses returns the statuses of the destinations, in the order of the configuration.
-func (r *Relay) Statuses() []Status {
-	head := r.wal.Head()
-	running := r.runners()
-	out := make([]Status, 0, len(running))
-	for _, n := range running {
-		out = append(out, n.current.Load().status(head))
-	}
-	return out
 }

@@ -34,6 +34,14 @@ type reporter struct {
 	advice     string
 	logged     map[string]time.Time // the last time that the log said why requests wait, by rule and status
 	waitLogged bool                 // the log says that requests wait
+	last       LastAnswer
+}
+
+// LastAnswer is the last answer of a receiver.
+type LastAnswer struct {
+	At     time.Time // zero: there was none since the start
+	Status int       // of HTTP, 0 if there was no answer
+	Text   string    // the receiver's words, or why there was no answer; empty for a status of 2xx
 }
 
 // kind is a kind of answer, by reason and rule.
@@ -116,11 +124,22 @@ func (r *reporter) recovered() {
 	}
 }
 
+// answered records the answer to a request.
+func (r *reporter) answered(a answer, now time.Time) {
+	last := LastAnswer{At: now, Status: a.status}
+	if err := a.problem(); err != nil {
+		last.Text = err.Error()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = last
+}
+
 // fill sets the fields of a status that the reporter knows.
 func (r *reporter) fill(s *Status) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.Error, s.Advice = r.waiting, r.advice
+	s.Error, s.Advice, s.Last = r.waiting, r.advice, r.last
 	for _, k := range r.kinds {
 		s.Refusals = append(s.Refusals, k.Refusal)
 	}

@@ -41,6 +41,7 @@ type splitter struct {
 	parts        []*part                 // to be sent
 	heldSamples  int                     // samples in parts and waiting, without those of series set aside
 	asideSamples int                     // samples of series set aside that wait
+	asideShown   map[uint32]AsideSeries  // what the status shows of some series, also of some that are no longer set aside
 	holds        []*positionHold
 	refusals     map[uint32]refusalCount // by the hash of the labels
 	change       chan struct{}           // closed at the next change of the above
@@ -80,7 +81,7 @@ type refusalCount struct {
 func newSplitter(s *sender) *splitter {
 	return &splitter{
 		sender: s, started: time.Now(), limiter: rate.NewLimiter(splitRate, splitBurst), series: map[uint32]*seriesState{},
-		refusals: map[uint32]refusalCount{}, change: make(chan struct{}),
+		refusals: map[uint32]refusalCount{}, asideShown: map[uint32]AsideSeries{}, change: make(chan struct{}),
 	}
 }
 
@@ -159,16 +160,4 @@ func (t *splitter) prune(now time.Time) {
 			delete(t.refusals, h)
 		}
 	}
-}
-
-// asideSeries is how many series are set aside.
-func (t *splitter) asideSeries() (n int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, m := range t.series {
-		if m.aside {
-			n++
-		}
-	}
-	return n
 }

@@ -163,7 +163,7 @@ func (w *WAL) readSegment(f file, s *segment) (bool, error) {
 	if s.layout = layouts[h.version]; s.layout == nil {
 		return false, nil
 	}
-	s.start = h.start
+	s.start, s.created = h.start, h.created
 	if err := w.readClosing(f, s); err != nil || sound {
 		return true, err
 	}

@@ -78,6 +78,7 @@ func (w *WAL) makeRoomOnDisk() (freed int64) {
 	}
 	volume, err := w.disk.Space(w.opts.Dir)
 	w.noteChange(&w.freeTroubled, "measurement of free disk space", err)
+	w.noteFree(volume, err)
 	lacking := w.opts.MinFreeBytes - volume.free
 	if err != nil || lacking <= 0 {
 		return 0

@@ -25,7 +25,9 @@ type segment struct {
 	path   string
 	layout *layout
 	start  uint64 // running count before the first frame
-	torn   bool   // left by a process that did not close it: an unreadable end was never finished
+	// created is when the segment was begun, milliseconds since the epoch; 0 if its header is damaged.
+	created int64
+	torn    bool // left by a process that did not close it: an unreadable end was never finished
 
 	size   atomic.Int64  // where the last whole frame ends: readers never look behind it
 	synced atomic.Int64  // bytes known to be on the device
@@ -62,11 +64,12 @@ func parseSegmentName(name string) (number uint64, aside, ok bool) {
 // power loss, at least the number and the running count are still there.
 func createSegment(d disk, dir string, number, start uint64) (*segment, error) {
 	s := &segment{
-		number: number,
-		path:   filepath.Join(dir, segmentName(number)),
-		layout: layouts[version],
-		start:  start,
-		disk:   segmentHeaderBytes,
+		number:  number,
+		path:    filepath.Join(dir, segmentName(number)),
+		layout:  layouts[version],
+		start:   start,
+		created: time.Now().UnixMilli(),
+		disk:    segmentHeaderBytes,
 	}
 	s.size.Store(segmentHeaderBytes)
 	s.synced.Store(segmentHeaderBytes)
@@ -76,7 +79,7 @@ func createSegment(d disk, dir string, number, start uint64) (*segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create segment %d: %w", number, err)
 	}
-	h := segmentHeader{version: version, number: number, created: time.Now().UnixMilli(), start: start}
+	h := segmentHeader{version: version, number: number, created: s.created, start: start}
 	err = writeAll(f, h.encode(), 0)
 	if err == nil {
 		err = f.Sync()

@@ -121,6 +121,8 @@ type WAL struct {
 	destinations map[string]*Destination // by the name of their file
 	head         Position
 	bytes        int64         // sum of the segments' disk
+	pace         pace          // how fast the log grows
+	free         int64         // bytes of the volume, when it was measured last; -1 while that is unknown
 	gone         []span        // spans of deleted segments, until every destination is past them
 	wake         chan struct{} // closed when something is appended; nil when nobody waits
 
@@ -152,6 +154,7 @@ func Open(o Options) (*WAL, error) {
 		destinations: map[string]*Destination{},
 		acknowledged: make(chan struct{}, 1),
 		next:         1,
+		free:         -1,
 	}
 	w.metrics = newMetrics(o.Registerer)
 	w.metrics.maxBytes.Set(float64(o.MaxBytes))
@@ -195,6 +198,7 @@ func (w *WAL) maintain() {
 		w.log.Warn("files of a forgotten destination could not be removed", zap.NamedError("err", err))
 	}
 	w.keepBounds()
+	w.measurePace(time.Now())
 }
 
 // noteChange logs when background work begins to fail and when it succeeds again.

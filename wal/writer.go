@@ -129,6 +129,7 @@ func (w *WAL) publish(s *segment, head Position) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.resizeLocked(s, head.Offset)
+	w.pace.bytes += uint64(head.Offset - w.head.Offset)
 	w.head = head
 	s.size.Store(head.Offset)
 	w.wakeLocked()
