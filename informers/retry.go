@@ -73,6 +73,7 @@ func (w *watched) interrupt(p *part, err error) {
 	changed := p.silent == "" && !p.synced()
 	p.silent, p.away = "the watch is interrupted, go on with what is known: "+err.Error(), cluster.Unreachable(err)
 	isAway := p.away
+	w.noteStateLocked()
 	w.mu.Unlock()
 	if changed { // others may wait for the first list
 		w.note(w.Resource, stateChange)
@@ -93,6 +94,7 @@ func (w *watched) refuse(p *part, why string) {
 	w.mu.Lock()
 	changed := p.refused != why
 	p.refused, p.silent, p.away = why, "", false
+	w.noteStateLocked()
 	w.mu.Unlock()
 	w.outage.End(p, true)
 	if changed {
@@ -106,6 +108,7 @@ func (w *watched) resume(p *part) {
 	w.mu.Lock()
 	was := p.refused
 	p.refused, p.silent, p.away = "", "", false
+	w.noteStateLocked()
 	w.mu.Unlock()
 	w.outage.End(p, true)
 	if was != "" {

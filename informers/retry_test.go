@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"promrelay/informers/objects"
+	"promrelay/targets"
 )
 
 // flakyServer is a Backend of one empty resource, whose API server may answer each request with an error.
@@ -167,4 +168,52 @@ func TestRetry(t *testing.T) {
 			t.Errorf("ended with %v after it was told %d times", err, calls)
 		}
 	})
+}
+
+// TestWatchStates: the state that pages show, and since when, follows an outage and a refusal.
+func TestWatchStates(t *testing.T) {
+	m := &flakyServer{}
+	withWatched(t, m, func(w *watched) {
+		expect := func(want targets.WatchState, since time.Time, why string) {
+			t.Helper()
+			if s := w.status(); s.State != want || s.Since.Before(since) || s.Since.Sub(since) > awayEvery || (why == "") != (s.Reason == "") || !strings.Contains(s.Reason, why) {
+				t.Errorf("%+v, want %s since %s", s, want, since)
+			}
+		}
+		synctest.Wait()
+		begun := time.Now()
+		settle(2 * awayEvery)
+		expect(targets.Watched, begun, "")
+		m.fails("", errRefused)
+		cut := time.Now()
+		settle(5 * time.Second)
+		expect(targets.WatchInterrupted, cut, errRefused.Error())
+		m.fails("", nil)
+		settle(5 * time.Second)
+		back := w.status()
+		if back.State != targets.Watched || !back.Since.After(cut) || back.Watches != 1 {
+			t.Errorf("after the outage: %+v", back)
+		}
+	})
+}
+
+func TestWatchesOfManifests(t *testing.T) {
+	w := newWorld(t, "monitors: {}", map[string]string{"a.yaml": "apiVersion: monitoring.coreos.com/v1\nkind: Probe\nmetadata: {name: a, namespace: shop}\nspec: {}\n"})
+	within(t, "all is worked off", w.d.Settled)
+	got := map[string]targets.Watch{}
+	for _, s := range w.d.Watches() {
+		if s.Since.IsZero() {
+			t.Errorf("%+v", s)
+		}
+		got[s.Resource] = s
+	}
+	if s := got["probes"]; s.State != targets.Watched || s.Objects != 1 || s.Group != objects.MonitoringGroup {
+		t.Errorf("probes: %+v", s)
+	}
+	if s := got["ingresses"]; s.State != targets.WatchUnneeded || s.Reason != notBegun || s.Objects != 0 {
+		t.Errorf("ingresses: %+v", s)
+	}
+	if _, ok := got["secrets"]; ok {
+		t.Error("Secrets are shown as watched")
+	}
 }

@@ -76,3 +76,16 @@ func (d *Discovery) Off() map[string]string {
 	}
 	return out
 }
+
+// Watches returns the states of all resources that the relay may watch, sorted by name. It is empty without a cluster and manifests.
+func (d *Discovery) Watches() []targets.Watch {
+	if d.backend == nil {
+		return nil
+	}
+	out := make([]targets.Watch, 0, len(d.watched))
+	for _, w := range d.watched {
+		out = append(out, w.status())
+	}
+	slices.SortFunc(out, func(a, b targets.Watch) int { return cmp.Compare(a.Resource, b.Resource) })
+	return out
+}

@@ -15,6 +15,7 @@ import (
 	"promrelay/informers/cluster"
 	"promrelay/informers/guard"
 	"promrelay/informers/objects"
+	"promrelay/targets"
 )
 
 // watched is a resource with its informers: one, or one for each namespace that the relay is confined to.
@@ -31,6 +32,8 @@ type watched struct {
 	off        string          // why the resource is not watched at all, empty if it is
 	state      offState        // of off
 	collisions map[string]bool // keys of objects whose labels collide
+	shown      targets.WatchState
+	since      time.Time // when shown changed
 
 	complained atomic.Int64 // when an interrupted watch was last logged, in seconds since the epoch
 
@@ -53,6 +56,7 @@ type offState int
 
 const (
 	offByDesign offState = iota // it has no objects for the relay
+	offAbsent                   // its CRD is not installed
 	offFailed                   // the API server answers with an error
 	offAway                     // it does not answer
 )
@@ -85,7 +89,7 @@ func (w *watched) wanted() bool { return w.stop != nil }
 
 // newWatched returns a resource that is not watched yet.
 func newWatched(r *objects.Resource, log *zap.Logger, note func(*objects.Resource, string)) *watched {
-	return &watched{Resource: r, log: log.With(zap.String("resource", r.Name)), note: note, off: notBegun}
+	return &watched{Resource: r, log: log.With(zap.String("resource", r.Name)), note: note, off: notBegun, shown: targets.WatchUnneeded, since: time.Now()}
 }
 
 // How often the API server is asked whether it has a kind of monitor: while it has no such CRD, and while it does not answer.
@@ -124,7 +128,7 @@ func (w *watched) await(ctx context.Context, b Backend) bool {
 			return true
 		default:
 			w.outage.End(w, true)
-			w.turnOff("the CRD "+w.Name+"."+w.Group+" is not installed", offByDesign)
+			w.turnOff("the CRD "+w.Name+"."+w.Group+" is not installed", offAbsent)
 		}
 		select {
 		case <-ctx.Done():
@@ -140,6 +144,7 @@ func (w *watched) turnOff(why string, state offState) {
 	w.mu.Lock()
 	news := w.off != why
 	w.off, w.state = why, state
+	w.noteStateLocked()
 	w.mu.Unlock()
 	if news {
 		if state != offAway {
@@ -181,6 +186,7 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 	}
 	w.mu.Lock()
 	w.parts, w.off, w.state = parts, "", offByDesign
+	w.noteStateLocked()
 	w.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, inf := range informers {
@@ -188,6 +194,7 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 	}
 	wg.Go(func() {
 		if cache.WaitForCacheSync(ctx.Done(), synced...) {
+			w.noteState()
 			w.note(w.Resource, stateChange)
 		}
 	})
@@ -260,6 +267,7 @@ func (w *watched) forget() {
 	if w.off == "" {
 		w.off, w.state = notBegun, offByDesign
 	}
+	w.noteStateLocked()
 	w.mu.Unlock()
 	for _, p := range parts {
 		w.outage.End(p, false)

@@ -3,8 +3,11 @@ package informers
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"k8s.io/client-go/tools/cache"
+
+	"promrelay/targets"
 )
 
 // The methods below say how complete the stores of a resource are.
@@ -69,9 +72,56 @@ func (w *watched) unheard() bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	if w.off != "" {
-		return w.state != offByDesign
+		return w.state == offFailed || w.state == offAway
 	}
 	return slices.ContainsFunc(w.parts, func(p *part) bool { return p.refused != "" || p.silent != "" })
+}
+
+// stateLocked is the state of the watch for people.
+func (w *watched) stateLocked() targets.WatchState {
+	switch {
+	case w.off == notBegun:
+		return targets.WatchUnneeded
+	case w.off != "" && w.state == offAbsent:
+		return targets.WatchAbsent
+	case w.off != "" && w.state == offByDesign:
+		return targets.WatchOff
+	case w.off != "":
+		return targets.WatchInterrupted
+	case slices.ContainsFunc(w.parts, func(p *part) bool { return p.refused != "" }):
+		return targets.WatchRefused
+	case slices.ContainsFunc(w.parts, func(p *part) bool { return p.silent != "" }):
+		return targets.WatchInterrupted
+	case slices.ContainsFunc(w.parts, func(p *part) bool { return !p.synced() }):
+		return targets.WatchListing
+	}
+	return targets.Watched
+}
+
+// noteState notes since when the watch has its state. It is called after each change of the state.
+func (w *watched) noteState() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.noteStateLocked()
+}
+
+func (w *watched) noteStateLocked() {
+	if now := w.stateLocked(); now != w.shown {
+		w.shown, w.since = now, time.Now()
+	}
+}
+
+// status returns the state of the watch for people.
+func (w *watched) status() targets.Watch {
+	w.noteState()
+	why := w.why()
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	out := targets.Watch{Resource: w.Name, Group: w.Group, State: w.shown, Reason: why, Watches: len(w.parts), Since: w.since}
+	for _, p := range w.parts {
+		out.Objects += len(p.store.ListKeys())
+	}
+	return out
 }
 
 // The methods below read all stores of a resource.

@@ -30,7 +30,8 @@ type scraper struct {
 	client     *client // nil until a scrape needs it
 	forced     error   // makes each scrape fail
 	handedOver bool    // another loop goes on with the table
-	status     Status  // without Target
+	status     Status  // without Target and Added
+	churn      churn
 }
 
 // setTarget makes the loop scrape t, which has the labels and the URL of the target before it.
@@ -73,6 +74,7 @@ func (s *scraper) state() Status {
 	defer s.mu.Unlock()
 	status := s.status
 	status.Target = s.target
+	status.Added = s.churn.sum(time.Now())
 	return status
 }
 
@@ -252,7 +254,13 @@ func (s *scraper) account(p *page, start time.Time, duration time.Duration, size
 	if name := limitName(err); name != "" {
 		m.limited.WithLabelValues(name).Inc()
 	}
+	added := p.seriesAdded
+	if !s.table.filled {
+		added = 0
+	}
+	s.table.filled = s.table.filled || err == nil
 	s.mu.Lock()
+	s.churn.add(added, start)
 	s.status = Status{
 		Health: health, Error: text, LastScrape: start, Duration: duration,
 		Samples: p.added, Series: s.table.live, Bytes: max(size, 0),

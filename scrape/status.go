@@ -26,4 +26,5 @@ type Status struct {
 	Samples    int // on the page, after relabelling
 	Series     int // that the target feeds now
 	Bytes      int // of the page, decompressed
+	Added      int // series that were new in the last hour, without those of the target's first page
 }

@@ -44,6 +44,7 @@ type table struct {
 	maxBytes int     // of rows; 0 for as much as a record can hold
 	written  written // which parts of rows the log's segment has
 	swept    bool    // no row can have died since the last sweep
+	filled   bool    // a page was read to its end: series that come after it are new
 }
 
 const noRow = math.MaxUint32

@@ -1,5 +1,7 @@
 package targets
 
+import "time"
+
 // State says whether a monitor is in use, and if not, why.
 type State string
 
@@ -43,4 +45,29 @@ type Dropped struct {
 	Reason     string
 	// ByPort says that it is not at the port that a field of its monitor names.
 	ByPort bool
+}
+
+// WatchState says whether the changes of a kind of objects arrive, and if not, why.
+type WatchState string
+
+// The states of watches.
+const (
+	Watched          WatchState = "watched"
+	WatchListing     WatchState = "listing"       // its objects are read for the first time
+	WatchInterrupted WatchState = "interrupted"   // changes do not arrive at the moment; known objects stay
+	WatchRefused     WatchState = "refused"       // the relay may not list and watch it
+	WatchAbsent      WatchState = "not installed" // its CRD is missing; it is watched as soon as that is there
+	WatchOff         WatchState = "off"           // the configuration rules it out
+	WatchUnneeded    WatchState = "not needed"    // no monitor and no job needs it
+)
+
+// Watch is the state of a kind of objects that the relay may watch.
+type Watch struct {
+	Resource string // plural, such as "services"
+	Group    string // of the API; empty for the core one
+	State    WatchState
+	Reason   string    // why it is not watched, or why changes do not arrive; empty if all is well
+	Objects  int       // that are known
+	Watches  int       // one for the cluster, or one for each namespace that the relay is confined to
+	Since    time.Time // when it came into this state
 }
