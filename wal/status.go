@@ -17,7 +17,8 @@ type Status struct {
 	// MinFreeBytes is the floor of free space, negative for none. Free is the free space of the volume when it was measured last, -1 if
 	// that is unknown.
 	MinFreeBytes, Free int64
-	// Rate is how many bytes a second were appended recently.
+	// Appended is how many bytes were appended since the start, and Rate how many a second recently.
+	Appended     uint64
 	Rate         float64
 	Destinations []DestinationStatus // by label
 	// Unready is why appends do not work; empty if they do.
@@ -65,7 +66,7 @@ func (w *WAL) Status() Status {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s.Head, s.Bytes, s.Free, s.Rate = w.head, w.bytes, w.free, w.pace.rate
+	s.Head, s.Bytes, s.Free, s.Appended, s.Rate = w.head, w.bytes, w.free, w.pace.bytes, w.pace.rate
 	s.Segments = make([]SegmentStatus, 0, len(w.segments))
 	for i, g := range w.segments {
 		one := SegmentStatus{Number: g.number, Bytes: g.disk, Closed: g.closed.Load(), First: timeOf(g.created)}

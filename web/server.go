@@ -27,6 +27,7 @@ import (
 	"promrelay/relay"
 	"promrelay/scrape"
 	"promrelay/targets"
+	"promrelay/wal"
 )
 
 // Monitors gives the state of discovery. Its methods do not block for long; the caller owns what they return.
@@ -40,6 +41,8 @@ type Monitors interface {
 type Targets interface {
 	// Statuses returns the targets of one job, in no order.
 	Statuses(job string) []scrape.Status
+	// Jobs returns the jobs that have or had targets, in no order.
+	Jobs() []*targets.Job
 }
 
 // Destinations gives the state of delivery.
@@ -54,11 +57,13 @@ type Options struct {
 	// Lifecycle lets POST /-/reload reload the configuration.
 	Lifecycle bool
 	// Pprof serves /debug/pprof.
-	Pprof      bool
-	Version    string
-	Gatherer   prometheus.Gatherer
-	Registerer prometheus.Registerer // of the server's own metrics; nil means none
-	Logger     *zap.Logger           // nil means none
+	Pprof   bool
+	Version string
+	// CommandLine are the values of the program's flags, by name. None of them is a secret.
+	CommandLine map[string]string
+	Gatherer    prometheus.Gatherer
+	Registerer  prometheus.Registerer // of the server's own metrics; nil means none
+	Logger      *zap.Logger           // nil means none
 }
 
 // Server answers HTTP requests.
@@ -82,6 +87,14 @@ type Sources struct {
 	// FirstLists returns an error while the relay waits for the first lists of objects. After that it returns a remark about them for the
 	// answer of /-/ready. A nil function means that there is nothing to wait for.
 	FirstLists func() (remark string, err error)
+	// WAL returns the state of the log. It does not wait for the disk.
+	WAL func() wal.Status
+	// History has the points of the last hour; nil means none.
+	History *History
+	// Watches returns the states of the resources that are watched, or may be; it is empty without a cluster and manifests.
+	Watches func() []targets.Watch
+	// Config returns the configuration in force as YAML, without secrets.
+	Config func() string
 	// Known reports whether all objects were read once. Until then the page does not say that there are no monitors. Nil means always.
 	Known func() bool
 	// Turned returns when each loop advanced last, by name; nil if there is none. A time may be in the future: until then the loop waits

@@ -41,6 +41,13 @@ type world struct {
 func (w *world) Monitors() []targets.MonitorStatus   { return w.monitors }
 func (w *world) Off() map[string]string              { return w.off }
 func (w *world) Statuses(job string) []scrape.Status { return slices.Clone(w.statuses[job]) }
+func (w *world) Jobs() (out []*targets.Job) {
+	for _, of := range w.statuses {
+		out = append(out, of[0].Target.Job)
+	}
+	return out
+}
+
 func (w *world) sources() Sources {
 	return Sources{Monitors: w, Targets: w, Destinations: sent(w.destinations), Problems: func() []string { return []string{"bad.yaml: no kind"} }}
 }

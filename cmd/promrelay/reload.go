@@ -218,3 +218,11 @@ func (r *reloader) drainTimeout() time.Duration {
 	defer r.mu.Unlock()
 	return r.cfg.Relay.DrainTimeout
 }
+
+// text is the configuration in force as YAML, without secrets.
+func (r *reloader) text() string {
+	r.mu.Lock()
+	cfg := r.cfg
+	r.mu.Unlock()
+	return cfg.Text()
+}

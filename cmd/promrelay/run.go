@@ -38,6 +38,7 @@ type runOptions struct {
 	Lifecycle, Pprof    bool
 	Watch               bool // the configuration file
 	LogLevel, LogFormat string
+	Flags               map[string]string // all flags of run as they were given, for pages
 }
 
 func runCommand(app *kingpin.Application) subcommand {
@@ -51,7 +52,13 @@ func runCommand(app *kingpin.Application) subcommand {
 	// No enums: kingpin's error for a wrong value does not name the flag.
 	c.Flag("log.level", "Only log messages of this severity or above: "+strings.Join(logLevels, ", ")+".").Default("info").HintOptions(logLevels...).StringVar(&o.LogLevel)
 	c.Flag("log.format", "Format of log messages: "+strings.Join(logFormats, ", ")+".").Default("logfmt").HintOptions(logFormats...).StringVar(&o.LogFormat)
-	return subcommand{c, func() error { return run(o) }}
+	return subcommand{c, func() error {
+		o.Flags = map[string]string{}
+		for _, f := range c.Model().Flags {
+			o.Flags[f.Name] = f.Value.String()
+		}
+		return run(o)
+	}}
 }
 
 // defaultWALDir is relative to the working directory, as Prometheus's storage is.
@@ -96,7 +103,7 @@ func run(o runOptions) error {
 	defer parts.stop()
 
 	// 2. Pages. They answer from now on; until the relay is ready they say that it is starting.
-	pages, err := web.New(web.Options{Flags: o.Web, Lifecycle: o.Lifecycle, Pprof: o.Pprof, Version: version, Gatherer: reg, Registerer: reg, Logger: log})
+	pages, err := web.New(web.Options{Flags: o.Web, Lifecycle: o.Lifecycle, Pprof: o.Pprof, Version: version, CommandLine: o.Flags, Gatherer: reg, Registerer: reg, Logger: log})
 	if err != nil {
 		return err
 	}
@@ -152,9 +159,11 @@ func run(o runOptions) error {
 	if err := reload.apply(cfg); err != nil {
 		return fmt.Errorf("%s: %w", o.ConfigFile, cfg.Shown(err))
 	}
+	history := web.NewHistory(delivery, store.Status)
 	pages.Ready(web.Sources{
 		Monitors: discovery, Targets: pool, Destinations: delivery, Problems: problems, Working: store.Ready, FirstLists: discovery.Ready,
 		Known: discovery.Known, Reload: reload.reload, Refused: reload.refused.Load,
+		WAL: store.Status, History: history, Watches: discovery.Watches, Config: reload.text,
 		Turned: func() map[string]time.Time {
 			if ctx.Err() != nil { // parts stop one after the other
 				return nil
@@ -174,6 +183,7 @@ func run(o runOptions) error {
 	parts.start(&part{name: "scrape", run: pool.Run, deadline: 10 * time.Second})
 	parts.start(&part{name: "informers", run: func(ctx context.Context) error { return discovery.Run(ctx, pool.Apply) }, deadline: 5 * time.Second})
 	parts.start(&part{name: "reloader", run: reload.run, deadline: 5 * time.Second})
+	parts.start(&part{name: "history", run: history.Run, deadline: time.Second})
 	err = parts.wait(ctx)
 	parts.stop()
 	log.Info("stopped")
