@@ -120,11 +120,12 @@ verify-docs: ## docs/metrics.md, and the table of alerts in docs/operations.md
 update-docs: ## docs/metrics.md, and the table of alerts in docs/operations.md
 	$(GO) test -count=1 -run '^(TestMetricReference|TestAlertTable)$$' ./test -update
 
+GENERATED := ^(TestKustomizeFromChart|TestChartCRDs|TestChartReadme|TestExampleBase|TestPrometheusRule|TestMixin|TestMixinFormat)$$
 .PHONY: verify-deploy update-deploy
-verify-deploy: ## base.yaml of the example in deploy/, the PrometheusRule, and the rendered mixin
-	$(GO) test -count=1 -run '^(TestExampleBase|TestPrometheusRule|TestMixin|TestMixinFormat)$$' ./test
-update-deploy: ## base.yaml of the example in deploy/, the PrometheusRule, and the rendered mixin
-	$(GO) test -count=1 -run '^(TestExampleBase|TestPrometheusRule|TestMixin|TestMixinFormat)$$' ./test -update
+verify-deploy: ## in deploy/: what is rendered from the chart, the chart's CRDs and table of values, the PrometheusRule, the mixin
+	$(GO) test -count=1 -run '$(GENERATED)' ./test
+update-deploy: ## in deploy/: what is rendered from the chart, the chart's CRDs and table of values, the PrometheusRule, the mixin
+	$(GO) test -count=1 -run '$(GENERATED)' ./test -update
 
 .PHONY: verify-fmt update-fmt
 verify-fmt: ## formatting by gofumpt

@@ -19,19 +19,32 @@ import (
 	"promrelay/config"
 )
 
+// programs are what program has compiled, by name.
+var programs = map[string]string{}
+
+// program compiles the tool of a module beside this package, and returns its path in Go's cache.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skipf("%s is compiled for this", name)
+	}
+	if programs[name] == "" {
+		cmd := exec.Command("go", "tool", "-n", name)
+		cmd.Dir = filepath.Join(repository, "test", name)
+		cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOWORK=off")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("compile %s: %v", name, err)
+		}
+		programs[name] = strings.TrimSpace(string(out))
+	}
+	return programs[name]
+}
+
 // rendered returns what "kubectl kustomize" would write for a directory.
 func rendered(t *testing.T, dir string) []byte {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("kustomize is compiled for this")
-	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("go", "tool", "kustomize", "build", dir)
-	cmd.Dir = filepath.Join(repository, "test", "kustomize")
-	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOWORK=off")
+	cmd := exec.Command(program(t, "kustomize"), "build", dir)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()

@@ -31,6 +31,15 @@ const (
 // MonitorCRDs names the four monitor kinds that the relay reads, as InstallCRDs wants them.
 var MonitorCRDs = []string{"servicemonitors", "podmonitors", "probes", "scrapeconfigs"}
 
+// CRDFile returns the manifest of a CRD of prometheus-operator by its plural name.
+func CRDFile(name string) ([]byte, error) {
+	dir, err := operatorDir()
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(filepath.Join(dir, "example", "prometheus-operator-crd", monitorGroup+"_"+name+".yaml"))
+}
+
 var crds = schema.GroupVersionResource{
 	Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions",
 }
@@ -39,12 +48,8 @@ var crds = schema.GroupVersionResource{
 // that is installed already stays as it is.
 func (c *Cluster) InstallCRDs(t testing.TB, names ...string) {
 	t.Helper()
-	dir, err := operatorDir()
-	if err != nil {
-		t.Fatalf("find CRDs: %v", err)
-	}
 	for _, name := range names {
-		if err := c.installCRD(filepath.Join(dir, "example", "prometheus-operator-crd", monitorGroup+"_"+name+".yaml")); err != nil {
+		if err := c.installCRD(name); err != nil {
 			t.Fatalf("install CRD %s: %v", name, err)
 		}
 	}
@@ -88,8 +93,8 @@ func (c *Cluster) discovered(name string) bool {
 	return err == nil
 }
 
-func (c *Cluster) installCRD(path string) error {
-	manifest, err := os.ReadFile(path)
+func (c *Cluster) installCRD(name string) error {
+	manifest, err := CRDFile(name)
 	if err != nil {
 		return err
 	}
