@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +28,11 @@ type destination struct {
 	Lag          string // age of the newest stored sample; before there is one, of the first sample that waits since the start
 	Dialect      string // version of remote write, if it is known
 	Refusals     []refusal
+	Waiting      string // bytes that wait
+	CatchUp      string // how long it takes until the destination is up to date
+	LastStored   string // when it stored something
+
+	LagLine, BacklogLine, RateLine spark
 }
 
 // refusal is a kind of answer by which samples were not stored.
@@ -44,8 +50,16 @@ func (d destination) HasMore() bool {
 	return d.Words != "" || d.Error != "" || d.Status.Reason != "" || d.Aside > 0 || len(d.Refusals) > 0
 }
 
+func (s *Server) destinationsPage(w http.ResponseWriter, _ *http.Request, src *Sources) {
+	var all []destination
+	for _, status := range src.Destinations.Statuses() {
+		all = append(all, newDestination(status, time.Now()))
+	}
+	s.show(w, src, content{file: "destinations.html", title: "Destinations", active: "destinations", body: all})
+}
+
 func newDestination(s relay.Status, now time.Time) destination {
-	d := destination{Status: s, Lag: none, Dialect: "not known yet"}
+	d := destination{Status: s, Lag: none, Dialect: "not known yet", CatchUp: none, LastStored: before(now, s.Stored)}
 	if s.Newest > 0 {
 		d.Lag = seconds(max(now.Sub(time.UnixMilli(s.Newest)), time.Millisecond))
 	}

@@ -1,29 +1,14 @@
 package web
 
 import (
-	"bytes"
-	"embed"
-	"fmt"
-	"hash/fnv"
-	"html/template"
-	"maps"
 	"net/http"
 	"slices"
-	"strconv"
+	"strings"
 	"time"
-
-	"go.uber.org/zap"
 
 	"promrelay/scrape"
 	"promrelay/targets"
 )
-
-//go:embed targets.html page.css page.js
-var pageFiles embed.FS
-
-var targetsTemplate = template.Must(template.New("targets.html").Funcs(template.FuncMap{
-	"seconds": seconds, "thousands": thousands, "count": count, "none": func() string { return none }, "address": address,
-}).ParseFS(pageFiles, "targets.html"))
 
 // Bounds of the page, so that 10,000 targets need less than 1 MB of HTML. A link leads to the rest.
 const (
@@ -36,28 +21,21 @@ const (
 	rowsAlone         = 500 // of a job that has the page to itself
 )
 
-// Refused is a version of the configuration file that was refused.
-type Refused struct {
-	At    time.Time
-	Error string
-}
-
 // page is what targets.html shows.
 type page struct {
-	Version      string
-	Now          time.Time
-	View         view
-	Refused      *Refused // nil: the file is in force
-	Problems     []string
-	Destinations []destination
-	Samples      int // on the last pages of all targets
-	Monitors     int // in Groups before the filter
-	Chips        []chip
-	Groups       []*group
-	MoreGroups   int
-	Unselected   []*group
-	MoreSkipped  int  // of Unselected
-	NotKnown     bool // some objects were not read yet
+	Now         time.Time
+	View        view
+	Troubled    []destination // that are not up
+	Samples     int           // on the last pages of all targets
+	Monitors    int           // in Groups before the filter
+	Views       []chip
+	Chips       []chip
+	Groups      []*group
+	MoreGroups  int
+	Nowhere     int // monitors without targets, which a view by node has no place for
+	Unselected  []*group
+	MoreSkipped int  // of Unselected
+	NotKnown    bool // some objects were not read yet
 
 	counts     map[string]int // by the choice of a chip
 	rows       int            // left for groups that nobody has opened
@@ -86,56 +64,30 @@ var chips = []struct {
 
 func (s *Server) targetsPage(w http.ResponseWriter, r *http.Request, src *Sources) {
 	p := newPage(src, newView(r), time.Now())
-	p.Version = s.options.Version
-	if src.Refused != nil {
-		p.Refused = src.Refused()
-	}
-	var b bytes.Buffer
-	if err := targetsTemplate.Execute(&b, p); err != nil {
-		s.log.Error("the page of targets cannot be made", zap.NamedError("err", err))
-		say(w, http.StatusInternalServerError, "show targets: "+err.Error())
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cache-Control", "no-store")
-	_, _ = w.Write(b.Bytes())
+	s.show(w, src, content{file: "targets.html", title: p.Title(), active: "targets", body: p})
 }
 
-// file serves a file that the page loads. A browser asks for it each time, and gets it again only if it has changed.
-func file(name, contentType string) http.HandlerFunc {
-	text, err := pageFiles.ReadFile(name)
-	if err != nil {
-		panic(err) // it is embedded
+// Title is the heading of the page.
+func (p *page) Title() string {
+	switch {
+	case p.View.Job != "":
+		return "Job " + p.View.Job
+	case p.View.Monitor != "" && p.View.By != "":
+		_, name, _ := strings.Cut(p.View.Monitor, "/")
+		return strings.ToUpper(p.View.By[:1]) + p.View.By[1:] + " " + name
+	case p.View.Monitor != "":
+		return "One monitor"
 	}
-	sum := fnv.New64a()
-	_, _ = sum.Write(text) // it has no error
-	tag := fmt.Sprintf("%q", strconv.FormatUint(sum.Sum64(), 36))
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", contentType)
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cache-Control", "no-cache")
-		w.Header().Set("ETag", tag)
-		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(text))
-	}
+	return "Targets"
 }
 
 // newPage builds the page of a view.
 func newPage(src *Sources, v view, now time.Time) *page {
 	p := &page{View: v, Now: now, NotKnown: src.Known != nil && !src.Known(), counts: map[string]int{}, rows: rowsPerPage, rowsOpened: rowsOfOpened}
-	if src.Problems != nil {
-		p.Problems = src.Problems()
-	}
-	off := src.Monitors.Off()
-	for _, name := range slices.Sorted(maps.Keys(off)) {
-		p.Problems = append(p.Problems, name+": "+off[name])
-	}
 	for _, d := range src.Destinations.Statuses() {
-		p.Destinations = append(p.Destinations, newDestination(d, now))
+		if d := newDestination(d, now); d.Class != "up" {
+			p.Troubled = append(p.Troubled, d)
+		}
 	}
 	for _, m := range src.Monitors.Monitors() {
 		g := newGroup(src, m, v.Job)
@@ -148,6 +100,7 @@ func newPage(src *Sources, v view, now time.Time) *page {
 			p.Groups = append(p.Groups, g)
 		}
 	}
+	p.regroup()
 	slices.SortStableFunc(p.Groups, func(a, b *group) int { return a.rank() - b.rank() })
 	p.Groups, p.MoreGroups = atMost(p.Groups, groupsPerPage)
 	p.Unselected, p.MoreSkipped = atMost(p.Unselected, unselectedPerPage)
@@ -155,6 +108,7 @@ func newPage(src *Sources, v view, now time.Time) *page {
 		p.fill(g)
 	}
 	p.addChips()
+	p.addViews()
 	return p
 }
 
@@ -190,7 +144,7 @@ func (p *page) addChips() {
 			if on { // a second click shows everything again
 				choice = ""
 			}
-			one.Address = address("filter", p.View.Filter, "state", choice)
+			one.Address = address("by", p.View.By, "filter", p.View.Filter, "state", choice)
 			p.Chips = append(p.Chips, one)
 		}
 	}
@@ -210,12 +164,4 @@ func (p *page) fill(g *group) {
 		g.fill(p, rowsPerJob, &p.rows)
 	}
 	g.Open = g.Filled
-}
-
-// atMost returns the first n items of a list, and how many more there are.
-func atMost[T any](list []T, n int) (some []T, more int) {
-	if len(list) <= n {
-		return list, 0
-	}
-	return list[:n], len(list) - n
 }

@@ -26,7 +26,7 @@ func TestTargetsPage(t *testing.T) {
 		"shop/cart", "http://10.0.0.1:80/metrics", `instance="10.0.0.1:80"`, "1 up", "1 down", "12 ms", "1\u2009234\u2009567",
 		"server returned HTTP status 500: &lt;script&gt;", "service cart&lt;b&gt;, 10.0.0.3:81", "rule 0: keep where port matches",
 		"endpoints[0].relabelings[0].regex: missing )", "No targets: no Service in namespace shop matches its selector app=empty (3 Services there)", "labels do not match serviceMonitorSelector",
-		"probes: the CRD is not installed", "bad.yaml: no kind", "connection refused", "123\u2009456", "runs by Endpoints",
+		"probes: the CRD is not installed", "bad.yaml: no kind", "Destination dead</a>: down. connection refused", "runs by Endpoints",
 		"rejected; its last good version is still scraped. endpoints[0]: port: missing closing )",
 		"No targets: service discovery fails", "consul_sd_configs cannot be started: no such file",
 	} {
@@ -165,7 +165,7 @@ func TestHeadings(t *testing.T) {
 	if n := strings.Count(body, `<tr class="says wrong"><td colspan="5"><p class="error">`); n != 1 {
 		t.Errorf("%d rows of errors", n)
 	}
-	css, err := pageFiles.ReadFile("page.css")
+	css, err := pageFiles.ReadFile("html/page.css")
 	if err != nil || !strings.Contains(string(css), ".targets tr.wrong td { order: -1; }") {
 		t.Errorf("page.css does not place errors, %v", err)
 	}
@@ -260,7 +260,7 @@ func TestPageOfRefusals(t *testing.T) {
 	}
 	s, srv := newServer(t, nil)
 	s.Ready(w.sources())
-	_, body := ask(t, "GET", srv.URL+"/targets")
+	_, body := ask(t, "GET", srv.URL+"/destinations")
 	body = strings.Join(strings.Fields(html.UnescapeString(body)), " ")
 	for _, want := range []string{
 		"Remote write 1.0, since 2.0 was answered so: <q>415: not <b>2.0</b></q>. 2.0 is asked again within the hour.",
@@ -278,12 +278,12 @@ func TestPageOfRefusals(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	for text, want := range map[string]int{">refuses some<": 1, `class="more-of"`: 3, "within the hour": 1, "What to do": 2} {
+	for text, want := range map[string]int{">refuses some<": 1, `class="error"`: 1, "within the hour": 1, "What to do": 2} {
 		if n := strings.Count(body, text); n != want {
 			t.Errorf("the page has %q %d times, want %d", text, n, want)
 		}
 	}
-	if _, body := ask(t, "GET", srv.URL+"/targets"); strings.Contains(body, "<i>") || strings.Contains(body, "<b>2.0") {
+	if _, body := ask(t, "GET", srv.URL+"/destinations"); strings.Contains(body, "<i>") || strings.Contains(body, "<b>2.0") {
 		t.Error("the page holds HTML of a receiver")
 	}
 }

@@ -105,6 +105,8 @@ type Sources struct {
 	// Refused returns the version of the configuration file that was refused, nil if the file is in force; a nil function means that it
 	// always is.
 	Refused func() *Refused
+	// Explain says how far something gets on the way to the receivers; nil if nothing can be explained.
+	Explain func(targets.Subject) targets.Explanation
 }
 
 // New checks the file for TLS and authentication, and listens at the addresses. So it returns an error at once if an address is in use.
@@ -183,10 +185,14 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(method, path string, h http.Handler) { mux.Handle(method+" "+path, s.guard.page(path, h)) }
 	handleFunc := func(path string, h http.HandlerFunc) { handle(http.MethodGet, path, h) }
-	handleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "targets", http.StatusFound) })
-	handle(http.MethodGet, "/targets", gzhttp.GzipHandler(s.whenReady(s.targetsPage)))
-	handle(http.MethodGet, "/page.css", gzhttp.GzipHandler(file("page.css", "text/css; charset=utf-8")))
-	handle(http.MethodGet, "/page.js", gzhttp.GzipHandler(file("page.js", "text/javascript; charset=utf-8")))
+	for path, page := range map[string]func(http.ResponseWriter, *http.Request, *Sources){
+		"/{$}": s.overviewPage, "/targets": s.targetsPage, "/monitor": s.monitorPage, "/destinations": s.destinationsPage,
+	} {
+		handle(http.MethodGet, path, gzhttp.GzipHandler(s.whenReady(page)))
+	}
+	for name, contentType := range map[string]string{"page.css": "text/css; charset=utf-8", "page.js": javascript, "theme.js": javascript} {
+		handle(http.MethodGet, "/"+name, gzhttp.GzipHandler(file(name, contentType)))
+	}
 	handle(http.MethodGet, "/api/v1/targets", gzhttp.GzipHandler(s.whenReady(targetsAPI)))
 	handle(http.MethodGet, "/metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	handleFunc("/-/healthy", s.healthy)

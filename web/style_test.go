@@ -21,26 +21,25 @@ var contrasts = [][2]string{
 	{"wait", "waitground"},
 	{"down", "paper"},
 	{"down", "ground"},
+	{"ink", "chosen"},
+	{"ink", "upground"},
+	{"up", "paper"},
 }
 
 // TestContrast: text can be read in both schemes, by WCAG's measure.
 func TestContrast(t *testing.T) {
-	text, err := pageFiles.ReadFile("page.css")
+	text, err := pageFiles.ReadFile("html/page.css")
 	if err != nil {
 		t.Fatal(err)
 	}
-	schemes := regexp.MustCompile(`(?s):root \{(.*?)\}`).FindAllStringSubmatch(string(text), -1)
-	if len(schemes) != 2 {
-		t.Fatalf("%d schemes, want a light and a dark one", len(schemes))
+	light, dark := map[string]string{}, map[string]string{}
+	for _, m := range regexp.MustCompile(`--([a-z-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\);`).FindAllStringSubmatch(string(text), -1) {
+		light[m[1]], dark[m[1]] = m[2], m[3]
 	}
-	for i, scheme := range schemes {
-		colours := map[string]string{}
-		for _, m := range regexp.MustCompile(`--([a-z-]+): (#[0-9a-f]{6});`).FindAllStringSubmatch(scheme[1], -1) {
-			colours[m[1]] = m[2]
-		}
+	for name, colours := range map[string]map[string]string{"light": light, "dark": dark} {
 		for _, pair := range contrasts {
 			if c := contrast(t, colours[pair[0]], colours[pair[1]]); c < 4.5 {
-				t.Errorf("scheme %d: %s on %s has a contrast of %.2f", i, pair[0], pair[1], c)
+				t.Errorf("%s: %s on %s has a contrast of %.2f", name, pair[0], pair[1], c)
 			}
 		}
 	}

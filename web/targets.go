@@ -24,7 +24,9 @@ type group struct {
 	Up, Down              int
 	Unknown               int
 	Dropped               int
-	Filled                bool // its jobs have their rows
+	Notices               []notice // of monitors, in views by something else
+	By                    string   // of the view; empty for by monitor
+	Filled                bool     // its jobs have their rows
 	Open                  bool
 
 	samples int
@@ -102,9 +104,11 @@ func (g *group) rank() int {
 	switch {
 	case g.State == targets.Rejected:
 		return rankRejected
+	case slices.ContainsFunc(g.Notices, func(n notice) bool { return n.Class == "down" }):
+		return rankRejected
 	case g.Down > 0 || slices.ContainsFunc(g.Jobs, func(j *job) bool { return len(j.Problems) > 0 }):
 		return rankDown
-	case g.Empty() || g.State == targets.Pending:
+	case g.Empty() || g.State == targets.Pending || len(g.Notices) > 0:
 		return rankEmpty
 	}
 	return rankFine
@@ -154,15 +158,7 @@ func newGroup(src *Sources, m targets.MonitorStatus, only string) *group {
 			targets: src.Targets.Statuses(s.Job.Name), dropped: s.Dropped, AllDropped: len(s.Dropped),
 		}
 		for _, t := range j.targets {
-			g.samples += t.Samples
-			switch t.Health {
-			case scrape.HealthUp:
-				g.Up++
-			case scrape.HealthDown:
-				g.Down++
-			default:
-				g.Unknown++
-			}
+			g.countTarget(t)
 		}
 		if s.Why != "" && len(j.targets) == 0 && len(m.Jobs) > 1 {
 			j.Notes = append(slices.Clip(j.Notes), j.Name+" has no targets: "+s.Why)
@@ -174,6 +170,18 @@ func newGroup(src *Sources, m targets.MonitorStatus, only string) *group {
 		g.Reason = "No targets: " + m.Why
 	}
 	return g
+}
+
+func (g *group) countTarget(t scrape.Status) {
+	g.samples += t.Samples
+	switch t.Health {
+	case scrape.HealthUp:
+		g.Up++
+	case scrape.HealthDown:
+		g.Down++
+	default:
+		g.Unknown++
+	}
 }
 
 // fill makes the rows of the jobs: at most `each` for one job, and at most `left` for all jobs. It makes none if left is

@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +27,7 @@ const maxOpen = 30
 type view struct {
 	Filter  string // words that must all be found
 	State   string // choice of a chip; empty for everything
+	By      string // how targets are grouped: namespace, node or job; empty for by monitor
 	Monitor string // key of the one group to show; empty for all
 	Job     string // name of the one job to show; empty for all
 	From    int    // targets of Job to skip
@@ -40,6 +40,9 @@ type view struct {
 func newView(r *http.Request) view {
 	q := r.URL.Query()
 	v := view{Filter: q.Get("filter"), State: q.Get("state"), Monitor: q.Get("monitor"), Job: q.Get("job"), Target: q.Get("target"), open: q["open"]}
+	if by := q.Get("by"); slices.Contains(groupings, by) {
+		v.By = by
+	}
 	v.open = v.open[:min(len(v.open), maxOpen)]
 	v.words = strings.Fields(strings.ToLower(v.Filter))
 	if n, err := strconv.Atoi(q.Get("from")); err == nil && n > 0 && v.Job != "" {
@@ -60,24 +63,13 @@ func (v view) Active() bool { return v.Filter != "" || v.State != "" }
 // Chosen reports whether the view asks for something by name, filter or chip.
 func (v view) Chosen() bool { return v.Alone() || v.Active() }
 
-// address is the address of the page with these parameters, given as names and values in turn.
-func address(parameters ...string) string {
-	q := url.Values{}
-	for i := 0; i < len(parameters); i += 2 {
-		if parameters[i+1] != "" {
-			q.Set(parameters[i], parameters[i+1])
-		}
-	}
-	if len(q) == 0 {
-		return "targets"
-	}
-	return "targets?" + q.Encode()
-}
+// address is the address of the page of targets with these parameters, given as names and values in turn.
+func address(parameters ...string) string { return to("targets", parameters...) }
 
 // wants reports whether the view shows a group, as far as that is known without its targets.
 func (v view) wants(g *group) bool {
 	switch {
-	case v.Monitor != "" && v.Monitor != g.Key:
+	case v.Monitor != "" && v.By == "" && v.Monitor != g.Key:
 		return false
 	case v.State == chooseRejected:
 		return g.State == targets.Rejected

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -77,4 +78,29 @@ func clip(s string) string {
 		end--
 	}
 	return fmt.Sprintf("%s… (%s bytes)", s[:end], thousands(len(s)))
+}
+
+// bytesOf writes a number of bytes with its unit.
+func bytesOf(n any) string {
+	v, err := strconv.ParseFloat(fmt.Sprint(n), 64)
+	if err != nil {
+		return none
+	}
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	i := 0
+	for ; v >= 1024 && i < len(units)-1; i++ {
+		v /= 1024
+	}
+	if v >= 100 || i == 0 {
+		return fmt.Sprintf("%.0f\u00a0%s", v, units[i])
+	}
+	return fmt.Sprintf("%.1f\u00a0%s", v, units[i])
+}
+
+// rateOf writes a number a second: whole if it is 10 or more.
+func rateOf(v float64) string {
+	if v >= 10 || v == 0 {
+		return thousands(fmt.Sprintf("%.0f", v))
+	}
+	return fmt.Sprintf("%.1f", v)
 }

@@ -6,19 +6,20 @@ const maxOpen = 30; // as in view.go
 const opened = new Map(); // by key of a group: true if a person opened it, false if closed
 const discovered = new Map(); // by address: labels that a person asked for
 const trouble = document.getElementById("trouble"), pause = document.getElementById("pause");
-const form = document.getElementById("filter");
-let paused = remembered() === "1", timer, asked = 0;
+const form = document.getElementById("filter"), theme = document.getElementById("theme");
+let paused = remembered("paused") === "1", timer, asked = 0;
 
-// remembered reads, and with a value sets, whether the page is paused. A browser that stores nothing throws an exception.
-function remembered(value) {
+// remembered reads, and with a value sets, what a person chose. A browser that stores nothing throws an exception.
+function remembered(what, value) {
   try {
-    if (value) localStorage.setItem("promrelay-paused", value);
-    return localStorage.getItem("promrelay-paused");
+    if (value) localStorage.setItem("promrelay-" + what, value);
+    return localStorage.getItem("promrelay-" + what);
   } catch {
     return value ?? null;
   }
 }
 
+const live = () => document.querySelector("[data-live]:not(#asof):not(#alerts)") !== null;
 const groups = root => [...root.querySelectorAll("details.group")];
 
 async function get(address) {
@@ -45,7 +46,7 @@ async function load(address = location.href) {
 // again plans the next update, unless the page is paused.
 function again() {
   clearTimeout(timer);
-  if (!paused) timer = setTimeout(() => document.hidden || !getSelection().isCollapsed ? again() : load(), every);
+  if (!paused && live()) timer = setTimeout(() => document.hidden || !getSelection().isCollapsed ? again() : load(), every);
 }
 
 // swap replaces what has changed, and keeps focus and scroll position.
@@ -118,7 +119,7 @@ document.addEventListener("click", event => {
   if (at.matches("a.discover")) {
     event.preventDefault();
     unfold(at);
-  } else if (at.matches("#chips a")) {
+  } else if (at.matches("#chips a, #views a")) {
     event.preventDefault();
     const url = new URL(at.href);
     const typed = form.elements.filter.value;
@@ -149,16 +150,31 @@ if (form) {
 }
 
 function show() {
+  if (!live()) return;
   pause.hidden = false;
   pause.textContent = paused ? "Follow" : "Pause";
   document.getElementById("pace").textContent = paused ? " · paused" : ` · every ${every / 1000} s`;
 }
 pause.addEventListener("click", () => {
   paused = !paused;
-  remembered(paused ? "1" : "0");
+  remembered("paused", paused ? "1" : "0");
   show();
   paused ? clearTimeout(timer) : load();
 });
-document.addEventListener("visibilitychange", () => { if (!document.hidden && !paused) load(); });
+// The theme: that of the browser, light, dark.
+const themes = ["auto", "light", "dark"];
+function dress() {
+  const chosen = themes.find(t => t === document.documentElement.dataset.theme) ?? "auto";
+  theme.hidden = false;
+  theme.textContent = "Theme: " + chosen;
+}
+theme.addEventListener("click", () => {
+  const next = themes[(Math.max(themes.indexOf(document.documentElement.dataset.theme), 0) + 1) % themes.length];
+  document.documentElement.dataset.theme = next;
+  remembered("theme", next);
+  dress();
+});
+dress();
+document.addEventListener("visibilitychange", () => { if (!document.hidden && !paused && live()) load(); });
 show();
 again();
