@@ -84,7 +84,7 @@ remote_write:
 func (w *world) host() string { h, _, _ := net.SplitHostPort(w.exporter); return h }
 func (w *world) port() string { _, p, _ := net.SplitHostPort(w.exporter); return p }
 
-// slice writes a Service, a ServiceMonitor and an EndpointSlice of some pods. All pods have the exporter's address.
+// slice writes a Service, a ServiceMonitor, and some pods with their EndpointSlice. All pods have the exporter's address.
 func (w *world) slice(namespace, name, address string, pods int, endpoint string) string {
 	host, port, _ := net.SplitHostPort(address)
 	var b strings.Builder
@@ -110,6 +110,15 @@ endpoints:
 `, namespace, name, endpoint, port)
 	for i := range pods {
 		fmt.Fprintf(&b, "- {addresses: ['%s'], conditions: {ready: true}, nodeName: node-%02d, targetRef: {kind: Pod, name: %s-%03d, namespace: %s}}\n", host, i%nodes, name, i, namespace)
+	}
+	for i := range pods {
+		fmt.Fprintf(&b, `---
+apiVersion: v1
+kind: Pod
+metadata: {name: %s-%03d, namespace: %s, labels: {app: %s}}
+spec: {nodeName: node-%02d, containers: [{name: app}]}
+status: {phase: Running, podIP: %s}
+`, name, i, namespace, name, i%nodes, host)
 	}
 	return b.String()
 }

@@ -178,3 +178,4 @@ dress();
 document.addEventListener("visibilitychange", () => { if (!document.hidden && !paused && live()) load(); });
 show();
 again();
+document.querySelector("nav [aria-current]")?.scrollIntoView({block: "nearest", inline: "center"}); // on a phone the links are one line
