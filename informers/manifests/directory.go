@@ -16,13 +16,10 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
-	"github.com/prometheus-operator/prometheus-operator/pkg/client/versioned/scheme"
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer/json"
-	clientscheme "k8s.io/client-go/kubernetes/scheme"
 
 	"promrelay/informers/files"
 	"promrelay/informers/objects"
@@ -39,10 +36,8 @@ const (
 // Directory is a directory of manifests. It ignores kinds that the relay does not use.
 type Directory struct {
 	*memoryAPI
-	dir    string
-	log    *zap.Logger
-	json   runtime.Decoder
-	scheme *runtime.Scheme
+	*decoder
+	dir string
 
 	// These belong to reread: New calls it, and then Run does.
 	files map[string]manifest // by path
@@ -59,6 +54,7 @@ type Directory struct {
 type manifest struct {
 	text    []byte
 	objects []runtime.Object
+	places  []document          // of the objects that this reading has found
 	unknown map[string][]string // see Directory.unknown
 	seen    map[string]bool     // objects, by resource and key
 	errs    []error
@@ -74,25 +70,17 @@ func New(dir string, log *zap.Logger) (*Directory, error) {
 	if !st.IsDir() {
 		return nil, fmt.Errorf("manifests.directory: %s is not a directory", dir)
 	}
-	if log == nil {
-		log = zap.NewNop()
+	c, err := newDecoder(defaultNamespace, log)
+	if err != nil {
+		return nil, fmt.Errorf("manifests: %w", err)
 	}
-	s := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientscheme.AddToScheme, scheme.AddToScheme} {
-		if err := add(s); err != nil {
-			return nil, fmt.Errorf("manifests: %w", err)
-		}
-	}
-	m := &Directory{
-		memoryAPI: newMemoryAPI(), dir: dir, log: log, scheme: s, files: map[string]manifest{},
-		json: objects.LenientDecoder{Decoder: json.NewSerializerWithOptions(json.DefaultMetaFactory, s, s, json.SerializerOptions{Strict: true})},
-	}
+	m := &Directory{memoryAPI: newMemoryAPI(), decoder: c, dir: dir, files: map[string]manifest{}}
 	m.reread()
 	return m, nil
 }
 
 // Namespaces returns none, which means all, and the one that kubectl would use.
-func (m *Directory) Namespaces() ([]string, string) { return nil, "default" }
+func (m *Directory) Namespaces() ([]string, string) { return nil, defaultNamespace }
 
 // Rejected does nothing: there are no Events of files.
 func (m *Directory) Rejected(corev1.ObjectReference, string) {}
@@ -226,7 +214,7 @@ func (m *Directory) publish(paths []string, files map[string]manifest) (problems
 	defer func() { m.setUnknown(unknown) }()
 	for _, path := range paths {
 		for _, err := range files[path].errs {
-			problems = append(problems, path+": "+err.Error())
+			problems = append(problems, problemIn(path, err).String())
 		}
 		for _, o := range files[path].objects {
 			r := objects.Of(o)

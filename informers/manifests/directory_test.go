@@ -232,8 +232,8 @@ func TestProblemsNameTheObject(t *testing.T) {
 		"plain text":                {"# Notes\n\nhello, world\n", "line 3: want an object of Kubernetes, with apiVersion and kind"},
 		"a list that is no List":    {"apiVersion: v1\nkind: List\nitems:\n- a\n", "line 4: want an object of Kubernetes, with apiVersion and kind"},
 		"a kind that is none":       {"apiVersion: v1\nkind: [Service]\n", "line 1: want an object of Kubernetes, with apiVersion and kind"},
-		"bad YAML":                  {service("a") + "---\na: [\n", "yaml: line 5: did not find expected node content"},
-		"bad JSON":                  {"{\"apiVersion\": \"v1\",\n \"kind\"; 1}\n", "yaml: line 1: did not find"},
+		"bad YAML":                  {service("a") + "---\na: [\n", "line 5: yaml: did not find expected node content"},
+		"bad JSON":                  {"{\"apiVersion\": \"v1\",\n \"kind\"; 1}\n", "line 1: yaml: did not find"},
 		"no name":                   {"apiVersion: v1\nkind: Service\nmetadata: {namespace: shop}\n", "line 3: Service: metadata.name is missing"},
 		"no kind":                   {"metadata: {name: a}\n", "line 1: an object without kind or apiVersion"},
 		"a kind with a slip":        {"apiVersion: monitoring.coreos.com/v1\nkind: ServiceMoniter\nmetadata: {name: a, namespace: shop}\n", "line 2: monitoring.coreos.com/v1 ServiceMoniter shop/a: it is ignored, there is no such kind and version: the relay reads PodMonitor, Probe, ScrapeConfig, ServiceMonitor"},
@@ -284,7 +284,7 @@ func TestTwoFiles(t *testing.T) {
 // TestPanicOfAManifest affects one file.
 func TestPanicOfAManifest(t *testing.T) {
 	m := newReading(t, "m", func(r *reading) { r.write("m/a.yaml", service("a")) })
-	m.m.json = nil // which nobody expects
+	m.m.reader = nil // which nobody expects
 	m.write("m/b.yaml", service("b"))
 	m.has("a", "b.yaml: panic: ")
 }

@@ -25,50 +25,60 @@ import (
 
 // document is one document of a file, or an item of a list in it.
 type document struct {
-	m    *Directory
-	file *manifest // gets the results
-	text []byte    // YAML, after as many empty lines as make its line numbers those of the file
-	path string    // of an item in the text
+	*decoder
+	file   *manifest // gets the results
+	text   []byte    // YAML or JSON
+	before int       // lines of the file before the text
+	path   string    // of an item in the text
 }
 
 // decodeGuarded is decode. A panic in it affects only this file.
-func (m *Directory) decodeGuarded(path string, text []byte) (f manifest) {
+func (c *decoder) decodeGuarded(path string, text []byte) (f manifest) {
 	var uncounted *guard.Guard
-	err := uncounted.Call(guard.Handler, path, func() { f = m.decode(text) })
+	err := uncounted.Call(guard.Handler, path, func() { f = c.decode(text) })
 	if p := (*targets.PanicError)(nil); errors.As(err, &p) {
 		f = manifest{text: text}
 		f.lose(p)
-		m.log.Error("a manifest caused a panic", zap.String("file", path), zap.Any("panic", p.Value), zap.ByteString("stack", p.Stack))
+		c.log.Error("a manifest caused a panic", zap.String("file", path), zap.Any("panic", p.Value), zap.ByteString("stack", p.Stack))
 	}
 	return f
 }
 
 // decode reads the documents of a file.
-func (m *Directory) decode(text []byte) manifest {
+func (c *decoder) decode(text []byte) manifest {
 	f := manifest{text: text, unknown: map[string][]string{}, seen: map[string]bool{}}
-	var doc []byte
-	end := func() {
-		d := document{m: m, file: &f, text: doc}
-		js, err := d.json()
-		if err != nil {
-			f.lose(err)
-			return
-		}
-		if s := string(bytes.TrimSpace(js)); s != "" && s != "null" {
-			d.read(js, nil)
-		}
-	}
+	begin, before, at, lines := 0, 0, 0, 0 // of the document; of the line
 	for line := range bytes.Lines(text) {
 		if rest, ok := divides(line); ok {
-			end()
-			doc = bytes.Repeat([]byte("\n"), bytes.Count(doc, []byte("\n"))) // so that errors name the line in the file
-			doc = append(doc, rest...)
-			continue
+			document{decoder: c, file: &f, text: text[begin:at], before: before}.readAll()
+			begin, before = at+len(line)-len(rest), lines
 		}
-		doc = append(doc, line...)
+		at, lines = at+len(line), lines+1
 	}
-	end()
+	document{decoder: c, file: &f, text: text[begin:], before: before}.readAll()
 	return f
+}
+
+// templated reports whether the document has the braces of a template.
+func (d document) templated() bool { return bytes.Contains(d.text, []byte("{{")) }
+
+// readAll adds the objects of a document.
+func (d document) readAll() {
+	js, err := d.json()
+	if err != nil {
+		p := syntaxProblem(err, d.before)
+		switch {
+		case d.templated():
+			p.Rule = Template
+		case !bytes.Contains(d.text, []byte("apiVersion")):
+			p.Rule = NoManifest
+		}
+		d.file.lose(p)
+		return
+	}
+	if s := string(bytes.TrimSpace(js)); s != "" && s != "null" {
+		d.read(js, nil)
+	}
 }
 
 // json returns the document as JSON. It notes duplicate keys.
@@ -93,7 +103,7 @@ func (d document) noteDuplicates(n *yaml.Node) {
 	for i, child := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 {
 			if first := lines[child.Value]; first > 0 {
-				d.file.errs = append(d.file.errs, fmt.Errorf("line %d: the key %q is in line %d too: the one in line %d counts", child.Line, child.Value, first, child.Line))
+				d.file.errs = append(d.file.errs, Problem{Line: child.Line + d.before, Rule: DuplicateKey, Text: fmt.Sprintf("the key %q is in line %d too: the one in line %d counts", child.Value, first+d.before, child.Line+d.before)})
 			}
 			lines[child.Value] = child.Line
 		}
@@ -119,18 +129,23 @@ func (d document) read(js []byte, defaults *schema.GroupVersionKind) {
 	if d.list(js) {
 		return
 	}
-	if json.Unmarshal(js, &metav1.TypeMeta{}) != nil {
-		d.file.lose(errors.New(d.at("") + "want an object of Kubernetes, with apiVersion and kind"))
+	var of metav1.TypeMeta
+	if json.Unmarshal(js, &of) != nil {
+		d.file.lose(d.problem(NoManifest, "", "want an object of Kubernetes, with apiVersion and kind"))
 		return
 	}
-	o, gvk, err := d.m.json.Decode(js, defaults, nil)
+	o, gvk, err := d.reader.Decode(js, defaults, nil)
 	switch {
 	case runtime.IsNotRegisteredError(err):
 		if why := ignored(gvk, js); why != "" {
-			d.file.errs = append(d.file.errs, errors.New(d.at("kind")+why))
+			d.file.errs = append(d.file.errs, d.problem(IgnoredKind, "kind", why))
 		}
 	case runtime.IsMissingKind(err) || runtime.IsMissingVersion(err):
-		d.file.lose(errors.New(d.at("") + "an object without kind or apiVersion"))
+		rule := NoObject
+		if of.Kind == "" && !bytes.Contains(js, []byte(`"metadata"`)) { // values, or a chart
+			rule = NoManifest
+		}
+		d.file.lose(d.problem(rule, "", "an object without kind or apiVersion"))
 	case err != nil && !runtime.IsStrictDecodingError(err):
 		d.file.lose(d.explain(gvk, js, err))
 	default:
@@ -153,7 +168,9 @@ func (d document) list(js []byte) bool {
 		defaults = &gvk
 	}
 	for i, item := range l.Items {
-		document{d.m, d.file, d.text, fmt.Sprintf("%sitems[%d].", d.path, i)}.read(item, defaults)
+		inner := d
+		inner.path = fmt.Sprintf("%sitems[%d].", d.path, i)
+		inner.read(item, defaults)
 	}
 	return true
 }
@@ -167,45 +184,49 @@ func (d document) add(o runtime.Object, unknown error) {
 	}
 	r := objects.Of(o)
 	switch {
-	case r == nil:
-	case r.ClusterScoped:
+	case r != nil && r.ClusterScoped:
 		obj.SetNamespace("")
 	case obj.GetNamespace() == "":
-		obj.SetNamespace("default")
+		obj.SetNamespace(d.namespace)
 	}
 	if p, ok := o.(*monitoringv1.Probe); ok && p.Spec.ProberSpec.Path == "" {
 		p.Spec.ProberSpec.Path = "/probe" // the default of the CRD
 	}
 	name := shown(kindOf(o), obj)
 	if obj.GetName() == "" {
-		d.file.lose(fmt.Errorf("%s%s: metadata.name is missing", d.at("metadata"), kindOf(o)))
+		rule := BadName
+		if obj.GetGenerateName() != "" {
+			rule = NoManifest
+		}
+		d.file.lose(d.problem(rule, "metadata", kindOf(o)+": metadata.name is missing"))
 		return
 	}
 	if r != nil {
 		if field, reason := badName(r, obj); reason != "" {
-			d.file.lose(errors.New(d.at(field) + name + ": " + reason))
+			d.file.lose(d.problem(BadName, field, name+": "+reason))
 			return
 		}
 	}
 	if u, ok := o.(*objects.Undecoded); ok { // the monitor is rejected as well
-		d.file.errs = append(d.file.errs, fmt.Errorf("%s%s: %w", d.at(firstPath(u.Err.Error())), name, u.Err))
+		d.file.errs = append(d.file.errs, d.problem(WrongType, firstPath(u.Err.Error()), name+": "+u.Err.Error()))
 	}
-	fields := d.unknownFields(unknown)
-	for _, why := range fields {
-		line, what, _ := strings.Cut(why, ": ")
-		d.file.errs = append(d.file.errs, fmt.Errorf("%s: %s: %s", line, name, what))
+	fields := d.unknownFields(o, unknown)
+	for _, p := range fields {
+		p.Text = name + ": " + p.Text
+		d.file.errs = append(d.file.errs, p)
 	}
 	if r != nil {
 		id := r.Name + " " + objects.Key(obj)
 		if d.file.seen[id] {
-			d.file.errs = append(d.file.errs, fmt.Errorf("%s%s is further up in this file too: this one counts", d.at("metadata"), name))
+			d.file.errs = append(d.file.errs, d.problem(DoubledObject, "metadata", name+" is further up in this file too: this one counts"))
 		}
 		d.file.seen[id] = true
-		if delete(d.file.unknown, id); len(fields) > 0 {
-			d.file.unknown[id] = fields
+		delete(d.file.unknown, id)
+		for _, p := range fields {
+			d.file.unknown[id] = append(d.file.unknown[id], p.Error())
 		}
 	}
-	d.file.objects = append(d.file.objects, o)
+	d.file.objects, d.file.places = append(d.file.objects, o), append(d.file.places, d)
 }
 
 // kindOf returns the kind of an object.
@@ -216,18 +237,18 @@ func kindOf(o runtime.Object) string {
 	return reflect.TypeOf(o).Elem().Name()
 }
 
-// unknownFields returns a sentence for each unknown field, with its line.
-func (d document) unknownFields(err error) (out []string) {
+// unknownFields returns a problem for each unknown field.
+func (d document) unknownFields(o runtime.Object, err error) (out []Problem) {
 	strict, ok := runtime.AsStrictDecodingError(err)
 	if !ok {
 		return nil
 	}
 	for _, e := range strict.Errors() {
-		at := d.at(objects.FieldPath(e))
-		if at == "" {
-			at = "line ?: "
+		rule := UnknownField
+		if strings.Contains(e.Error(), "duplicate field") {
+			rule = DuplicateKey
 		}
-		out = append(out, at+e.Error())
+		out = append(out, d.problem(rule, objects.FieldPath(e), e.Error()+objects.SuggestField(o, e)))
 	}
 	return out
 }
@@ -239,18 +260,18 @@ func (d document) explain(gvk *schema.GroupVersionKind, js []byte, err error) er
 	}
 	_ = json.Unmarshal(js, &of) // a name that cannot be read is left out
 	if gvk == nil {
-		return errors.New(d.at("") + err.Error())
+		return d.problem(NoObject, "", err.Error())
 	}
 	name := shown(gvk.Kind, &of.Metadata)
-	example, newErr := d.m.scheme.New(*gvk)
+	example, newErr := d.scheme.New(*gvk)
 	if newErr != nil {
-		return fmt.Errorf("%s%s: %w", d.at(""), name, err)
+		return d.problem(WrongType, "", name+": "+err.Error())
 	}
 	wrong := objects.TypeMismatches(reflect.TypeOf(example).Elem(), js)
 	if len(wrong) == 0 {
-		return fmt.Errorf("%s%s: %w", d.at(""), name, err)
+		return d.problem(WrongType, "", name+": "+err.Error())
 	}
-	return errors.New(d.at(firstPath(wrong[0])) + name + ": " + strings.Join(wrong, "; "))
+	return d.problem(WrongType, firstPath(wrong[0]), name+": "+strings.Join(wrong, "; "))
 }
 
 // ignored says why an object that looks like a monitor is ignored. It returns an empty string for any other object.

@@ -7,20 +7,26 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// at returns "line N: " for a field, empty if its line cannot be found.
-func (d document) at(path string) string {
-	var root yaml.Node
-	if err := yaml.Unmarshal(d.text, &root); err != nil || len(root.Content) == 0 {
-		return ""
+// problem is a Problem about a field. Names and types in a template are not known.
+func (d document) problem(rule Rule, path, text string) Problem {
+	if d.templated() && (rule == BadName || rule == WrongType) {
+		rule = Template
 	}
-	if line := lineOf(root.Content[0], d.path+path); line > 0 {
-		return fmt.Sprintf("line %d: ", line)
-	}
-	return ""
+	return Problem{Line: d.line(path), Rule: rule, Text: text}
 }
 
-// lineOf follows a path, such as spec.ports[0].port, as far as it can, and returns the line.
-func lineOf(n *yaml.Node, path string) int {
+// line returns the line of a field, 0 if it cannot be found.
+func (d document) line(path string) int {
+	var root yaml.Node
+	if err := yaml.Unmarshal(d.text, &root); err != nil || len(root.Content) == 0 {
+		return 0
+	}
+	line, _ := lineOf(root.Content[0], d.path+path)
+	return line + d.before
+}
+
+// lineOf follows a path, such as spec.ports[0].port, as far as it can, and returns the line, and whether that is the end of the path.
+func lineOf(n *yaml.Node, path string) (line int, all bool) {
 	path = strings.TrimPrefix(path, ".")
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
@@ -36,7 +42,7 @@ func lineOf(n *yaml.Node, path string) int {
 			}
 		}
 		if next > 0 && path == best {
-			return n.Content[next-1].Line
+			return n.Content[next-1].Line, true
 		}
 		if next > 0 {
 			return lineOf(n.Content[next], path[len(best):])
@@ -47,7 +53,7 @@ func lineOf(n *yaml.Node, path string) int {
 			return lineOf(n.Content[i], path[strings.IndexByte(path, ']')+1:])
 		}
 	}
-	return n.Line
+	return n.Line, path == ""
 }
 
 // firstPath returns the path with which a message begins.

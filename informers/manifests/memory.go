@@ -160,6 +160,17 @@ func (a *memoryAPI) find(resource, key string) runtime.Object {
 	return a.objects[resource][key]
 }
 
+// all returns the objects of a resource by key. The map is the caller's.
+func (a *memoryAPI) all(resource string) map[string]runtime.Object {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := maps.Clone(a.objects[resource])
+	if out == nil {
+		out = map[string]runtime.Object{}
+	}
+	return out
+}
+
 // Has reports whether there is an object.
 func (a *memoryAPI) Has(resource, key string) bool { return a.find(resource, key) != nil }
 
