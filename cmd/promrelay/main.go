@@ -18,6 +18,9 @@ const name = "promrelay"
 
 func main() {
 	if err := command(os.Args[1:]); err != nil {
+		if errors.Is(err, errFindings) {
+			os.Exit(1)
+		}
 		for _, line := range lines(err) {
 			fmt.Fprintf(os.Stderr, "%s: %s\n", name, line)
 		}
@@ -64,7 +67,13 @@ type subcommand struct {
 }
 
 // subcommands make the commands, in the order of --help.
-var subcommands = []func(*kingpin.Application) subcommand{runCommand, checkCommand, targetsCommand, versionCommand}
+var subcommands = []func(*kingpin.Application) subcommand{
+	runCommand,
+	checkCommand,
+	lintCommand,
+	targetsCommand,
+	versionCommand,
+}
 
 const configHelp = "Path to the configuration file: that of a Prometheus, and beside its blocks kubernetes, monitors, nodes, manifests, scrape, wal and relay."
 

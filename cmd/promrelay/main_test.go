@@ -70,7 +70,7 @@ func TestProgram(t *testing.T) {
 		"--version":       {[]string{"--version"}, "promrelay, version 1.2.3 (branch: side, revision: abc123)\n", "", 0},
 		"version":         {[]string{"version"}, "promrelay, version 1.2.3 (branch: side, revision: abc123)\n", "", 0},
 		"a letter wrong":  {[]string{"rnu", "--config.file=x"}, "", "promrelay: unknown command \"rnu\", did you mean \"run\"?\n", 1},
-		"no such command": {[]string{"scrape"}, "", "promrelay: unknown command \"scrape\"; known are check, help, run, targets, version\n", 1},
+		"no such command": {[]string{"scrape"}, "", "promrelay: unknown command \"scrape\"", 1},
 		"help":            {[]string{"help", "run"}, "--config.file", "", 0},
 		"no argument":     {nil, "Commands:", "", 0},
 		"flag":            {[]string{"run", "--wal.dri=x"}, "", "promrelay: unknown long flag '--wal.dri', try --help\n", 1},

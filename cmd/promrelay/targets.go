@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -36,9 +35,6 @@ func targetsCommand(app *kingpin.Application) subcommand {
 
 // outputs are what --output may be.
 var outputs = []string{"text", "json"}
-
-// settleWithin bounds how long it may take to read a directory of manifests and to find its targets.
-const settleWithin = time.Minute
 
 // listTargets writes which targets the relay would scrape in a cluster with the objects of a directory, and why others are dropped.
 func listTargets(out io.Writer, o targetsOptions) error {
@@ -85,27 +81,9 @@ func listTargets(out io.Writer, o targetsOptions) error {
 // settledReport runs discovery until it has found all targets, and returns its report.
 func settledReport(d *informers.Discovery) (r report, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
-	done := make(chan struct{})
-	var ended error // set before done is closed
-	go func() {
-		defer close(done)
-		ended = d.Run(ctx, nil)
-	}()
-	defer func() {
-		cancel()
-		<-done
-		err = errors.Join(err, ended)
-	}()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !d.Settled() {
-		select {
-		case <-done:
-			return r, ctx.Err()
-		case <-tick.C:
-		}
-	}
-	return newReport(d), nil
+	defer cancel()
+	err = d.Settle(ctx, func() { r = newReport(d) })
+	return r, err
 }
 
 // load reads the configuration. The directory replaces the cluster.
