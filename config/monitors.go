@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"go.yaml.in/yaml/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"promrelay/config/agent"
 )
 
 var monitorsType = reflect.TypeFor[Monitors]()
@@ -26,20 +28,9 @@ var serverFields = func() []string {
 	return slices.DeleteFunc(names(server), func(name string) bool { return agent.find(name) != nil })
 }()
 
-// monitorFields are the fields of PrometheusAgent.spec that say which monitors are selected or how they are translated. The others say how an
-// operator is to run Prometheus.
-var monitorFields = []string{
-	"serviceMonitorSelector", "serviceMonitorNamespaceSelector", "podMonitorSelector", "podMonitorNamespaceSelector",
-	"probeSelector", "probeNamespaceSelector", "scrapeConfigSelector", "scrapeConfigNamespaceSelector",
-	"scrapeInterval", "scrapeTimeout", "scrapeProtocols", "externalLabels", "arbitraryFSAccessThroughSMs", "overrideHonorLabels",
-	"overrideHonorTimestamps", "ignoreNamespaceSelectors", "enforcedNamespaceLabel", "enforcedSampleLimit", "enforcedTargetLimit",
-	"enforcedLabelLimit", "enforcedLabelNameLengthLimit", "enforcedLabelValueLengthLimit", "enforcedKeepDroppedTargets",
-	"enforcedBodySizeLimit", "nameValidationScheme", "nameEscapingScheme", "convertClassicHistogramsToNHCB",
-	"scrapeNativeHistograms", "scrapeClassicHistograms", "excludedFromEnforcement", "podTargetLabels", "bodySizeLimit", "sampleLimit",
-	"targetLimit", "labelLimit", "labelNameLengthLimit", "labelValueLengthLimit", "keepDroppedTargets", "scrapeClasses",
-	"serviceDiscoveryRole", "scrapeFailureLogFile",
-	"lastGoodDirectory", // ours
-}
+// monitorFields are the fields of the block that have an effect. The other fields of PrometheusAgent.spec say how an operator is to run
+// Prometheus.
+var monitorFields = append(slices.Clone(agent.MonitorFields), "lastGoodDirectory")
 
 // instead holds fields of PrometheusAgent.spec that have a replacement in the file.
 var instead = map[string]string{

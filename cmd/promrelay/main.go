@@ -72,6 +72,8 @@ var subcommands = []func(*kingpin.Application) subcommand{
 	checkCommand,
 	lintCommand,
 	targetsCommand,
+	migrateAgentCommand,
+	migratePrometheusCommand,
 	versionCommand,
 }
 

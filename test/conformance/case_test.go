@@ -100,6 +100,8 @@ type result struct {
 	Jobs     map[string]job    `json:"jobs"`
 	// ExternalLabels are the external labels of the configuration.
 	ExternalLabels map[string]string `json:"externalLabels,omitempty"`
+	// Configuration is what the operator writes for a PrometheusAgent.
+	Configuration string `json:"configuration,omitempty"`
 }
 
 type job struct {

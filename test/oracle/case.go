@@ -20,6 +20,8 @@ type Case struct {
 	Settings json.RawMessage   `json:"settings"` // PrometheusAgent.spec
 	Home     string            `json:"home"`     // namespace of the PrometheusAgent
 	Objects  []json.RawMessage `json:"objects"`
+	// Name is the name of the PrometheusAgent. If it is given, the result is its configuration, and nothing else.
+	Name string `json:"name,omitempty"`
 }
 
 // Result is what the operator and Prometheus make of a case.
@@ -31,6 +33,8 @@ type Result struct {
 	Jobs     map[string]Job    `json:"jobs"`
 	// ExternalLabels are those of the loaded configuration, without the two that name the Prometheus.
 	ExternalLabels map[string]string `json:"externalLabels,omitempty"`
+	// Configuration is what the operator writes for Prometheus, with values of Secrets in it.
+	Configuration string `json:"configuration,omitempty"`
 }
 
 // Job is a scrape job.

@@ -211,6 +211,13 @@ func run(c *Case) *Result {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	if c.Name != "" {
+		o.agent.Name = c.Name
+		if r.Configuration, err = o.configuration(ctx); err != nil {
+			r.Error = err.Error()
+		}
+		return r
+	}
 	s, reasons, err := o.selects(ctx)
 	if err != nil {
 		r.Error = err.Error()

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// guide is a document with commands.
+type guide struct {
+	files map[string]string // in the directory where the commands run, and where they come from
+	// elsewhere are commands that need a cluster or a server, by the test that runs them.
+	elsewhere map[string]string
+}
+
+var guides = map[string]guide{
+	"from-prometheus-operator.md": {
+		files: map[string]string{"agent.yaml": "testdata/migrate/agent.yaml"},
+		elsewhere: map[string]string{
+			"promrelay migrate prometheusagent monitoring/shop --output=promrelay.yml --patch=patch.yaml": "TestMigrateFromCluster in test/cluster",
+		},
+	},
+}
+
+var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
+
+// TestGuides runs the commands of guides.
+func TestGuides(t *testing.T) {
+	program := built(t)
+	for page, g := range guides {
+		t.Run(page, func(t *testing.T) {
+			dir := t.TempDir()
+			for name, from := range g.files {
+				text, err := os.ReadFile(from)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			text, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := 0
+			for _, block := range shellBlock.FindAllStringSubmatch(string(text), -1) {
+				for line := range strings.Lines(strings.ReplaceAll(block[1], "\\\n", "")) {
+					words := strings.Fields(line)
+					if len(words) == 0 || words[0] != name || g.elsewhere[strings.Join(words, " ")] != "" {
+						continue
+					}
+					n++
+					cmd := exec.Command(program, words[1:]...)
+					cmd.Dir = dir
+					if out, err := cmd.CombinedOutput(); err != nil {
+						t.Errorf("%s: %v\n%s", strings.TrimSpace(line), err, out)
+					}
+				}
+			}
+			if n == 0 {
+				t.Error("the page has no command that is run here")
+			}
+		})
+	}
+}
