@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -16,13 +17,26 @@ func (c *Config) Text() string {
 	if c.doc.root == nil {
 		return "{}\n"
 	}
+	return c.Shown(errors.New(shownYAML(c.doc.root))).Error()
+}
+
+// ShownYAML returns a part of a configuration, such as a job, as YAML without secrets.
+func ShownYAML(part any) (string, error) {
+	var n yaml.Node
+	if err := n.Encode(part); err != nil {
+		return "", fmt.Errorf("write as YAML: %w", err)
+	}
+	return redact.Of(part).Text(shownYAML(&n)), nil
+}
+
+func shownYAML(n *yaml.Node) string {
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
-	if err := errors.Join(e.Encode(shownNode(c.doc.root, standing{})), e.Close()); err != nil {
-		return "# the configuration cannot be written as YAML\n"
+	if err := errors.Join(e.Encode(shownNode(n, standing{})), e.Close()); err != nil {
+		return "# this cannot be written as YAML: " + err.Error() + "\n"
 	}
-	return c.Shown(errors.New(b.String())).Error()
+	return b.String()
 }
 
 // standing says where a node stands.

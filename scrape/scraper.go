@@ -99,6 +99,8 @@ var pages = sync.Pool{New: func() any { return new(page) }}
 // scrape alone. After a panic outside the reading of the page, the table may be half changed, so
 // the target's series start from an empty table.
 func (s *scraper) scrape(ctx context.Context, at time.Time) {
+	s.table.inUse.Lock()
+	defer s.table.inUse.Unlock()
 	start := time.Now()
 	if err := caught(func() error { s.attempt(ctx, at); return nil }); err != nil {
 		s.reportPanic(err)
@@ -279,6 +281,8 @@ func (s *scraper) endSeries(at time.Time) {
 	if ahead := s.newest.Sub(at); ahead >= 0 && ahead <= order.MaxAhead {
 		at = s.newest.Add(time.Millisecond)
 	}
+	s.table.inUse.Lock()
+	defer s.table.inUse.Unlock()
 	p := pages.Get().(*page)
 	defer pages.Put(p)
 	p.reset(s.table, s.set, at.UnixMilli())

@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"math"
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/common/model"
@@ -15,6 +16,7 @@ import (
 // and behaves in the same way: the result of relabelling a line stays until a whole page without
 // the line was read. One goroutine uses it at a time.
 type table struct {
+	inUse *sync.Mutex // held during a scrape; Pool.Metadata takes it only if it is free
 	guard *order.Guard
 	rows  *record.Table
 	slots []uint32 // of the guard, by row; 0 for a dead row
@@ -52,7 +54,7 @@ const noRow = math.MaxUint32
 var tableIDs atomic.Uint64
 
 func newTable(g *order.Guard) *table {
-	t := &table{guard: g, rows: record.NewTable(tableIDs.Add(1)), swept: true}
+	t := &table{inUse: new(sync.Mutex), guard: g, rows: record.NewTable(tableIDs.Add(1)), swept: true}
 	for i := range t.report {
 		t.report[i] = noRow
 	}
@@ -259,7 +261,9 @@ func (t *table) rebuild() {
 // renew makes the table forget everything, after a panic that may have left it half changed.
 func (t *table) renew() {
 	_ = caught(func() error { t.close(); return nil })
+	held := t.inUse
 	*t = *newTable(t.guard)
+	t.inUse = held
 }
 
 // close releases the table's series.

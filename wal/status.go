@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	dto "github.com/prometheus/client_model/go"
 )
 
 // Status is the state of a log at one moment.
@@ -21,6 +23,8 @@ type Status struct {
 	Appended     uint64
 	Rate         float64
 	Destinations []DestinationStatus // by label
+	// Corruptions counts the damaged places that readers met since the start.
+	Corruptions uint64
 	// Unready is why appends do not work; empty if they do.
 	Unready string
 }
@@ -61,6 +65,10 @@ func (s Status) UntilFull() time.Duration {
 // Status returns the state of the log. It does not wait for the disk.
 func (w *WAL) Status() Status {
 	s := Status{Dir: w.opts.Dir, MaxBytes: w.opts.MaxBytes, MinFreeBytes: w.opts.MinFreeBytes}
+	var m dto.Metric
+	if w.metrics.corruptions.Write(&m) == nil {
+		s.Corruptions = uint64(m.GetCounter().GetValue())
+	}
 	if err := w.Ready(); err != nil {
 		s.Unready = err.Error()
 	}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -54,14 +53,10 @@ type (
 		Notes      []string `json:"notes"`
 		Problems   []string `json:"problems"`
 	}
-	apiAnswer struct {
-		Status string     `json:"status"`
-		Data   apiTargets `json:"data"`
-	}
 )
 
 // targetsAPI answers /api/v1/targets. Its parameters are state (active, dropped or any) and scrapePool.
-func targetsAPI(w http.ResponseWriter, r *http.Request, src *Sources) {
+func targetsAPI(r *http.Request, src *Sources) (any, []string, error) {
 	pool, state := r.FormValue("scrapePool"), strings.ToLower(r.FormValue("state"))
 	out := apiTargets{Monitors: []apiMonitor{}, ActiveTargets: []apiTarget{}, DroppedTargets: []apiDropped{}}
 	both := state == "" || state == "any"
@@ -96,8 +91,7 @@ func targetsAPI(w http.ResponseWriter, r *http.Request, src *Sources) {
 		return cmp.Or(cmp.Compare(a.ScrapePool, b.ScrapePool), cmp.Compare(a.ScrapeURL, b.ScrapeURL), labels.Compare(a.Labels, b.Labels))
 	})
 	slices.SortStableFunc(out.DroppedTargets, func(a, b apiDropped) int { return cmp.Compare(a.ScrapePool, b.ScrapePool) })
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(apiAnswer{Status: "success", Data: out})
+	return out, nil, nil
 }
 
 // addMonitor adds a monitor with its jobs. With a pool it adds only that job, and leaves out monitors without
@@ -123,7 +117,8 @@ func (a *apiTargets) addActive(src *Sources, job string) {
 		a.ActiveTargets = append(a.ActiveTargets, apiTarget{
 			DiscoveredLabels: targets.ShownLabels(t.Discovered()), Labels: t.Public(), ScrapePool: job, ScrapeURL: t.ShownURL(), GlobalURL: t.ShownURL(),
 			LastError: s.Error, LastScrape: s.LastScrape, LastScrapeDuration: s.Duration.Seconds(), Health: string(s.Health),
-			ScrapeInterval: model.Duration(t.Interval).String(), ScrapeTimeout: model.Duration(t.Timeout).String(),
+			ScrapeInterval: cmp.Or(t.Labels.Get(model.ScrapeIntervalLabel), model.Duration(t.Interval).String()),
+			ScrapeTimeout:  cmp.Or(t.Labels.Get(model.ScrapeTimeoutLabel), model.Duration(t.Timeout).String()),
 		})
 	}
 }

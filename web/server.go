@@ -43,6 +43,8 @@ type Targets interface {
 	Statuses(job string) []scrape.Status
 	// Jobs returns the jobs that have or had targets, in no order.
 	Jobs() []*targets.Job
+	// Metadata returns what a target says of its metric families, or of one. False: it is being scraped at this moment.
+	Metadata(t *targets.Target, family string) ([]scrape.Metadata, bool)
 }
 
 // Destinations gives the state of delivery.
@@ -73,6 +75,7 @@ type Server struct {
 	sources   atomic.Pointer[Sources]
 	guard     *guard
 	log       *zap.Logger
+	started   time.Time
 }
 
 // Sources give the pages their data.
@@ -107,6 +110,8 @@ type Sources struct {
 	Refused func() *Refused
 	// Explain says how far something gets on the way to the receivers; nil if nothing can be explained.
 	Explain func(targets.Subject) targets.Explanation
+	// Loaded returns when the configuration in force was loaded.
+	Loaded func() time.Time
 }
 
 // New checks the file for TLS and authentication, and listens at the addresses. So it returns an error at once if an address is in use.
@@ -120,7 +125,7 @@ func New(o Options) (*Server, error) {
 	if err := toolkit.Validate(*o.Flags.WebConfigFile); err != nil {
 		return nil, fmt.Errorf("--web.config.file=%s: %w", *o.Flags.WebConfigFile, err)
 	}
-	s := &Server{options: o, log: o.Logger.Named("web")}
+	s := &Server{options: o, log: o.Logger.Named("web"), started: time.Now().UTC()}
 	s.guard = newGuard(o.Registerer, s.log)
 	if sockets := o.Flags.WebSystemdSocket; sockets != nil && *sockets {
 		return s, nil
@@ -193,7 +198,14 @@ func (s *Server) handler() http.Handler {
 	for name, contentType := range map[string]string{"page.css": "text/css; charset=utf-8", "page.js": javascript, "theme.js": javascript} {
 		handle(http.MethodGet, "/"+name, gzhttp.GzipHandler(file(name, contentType)))
 	}
-	handle(http.MethodGet, "/api/v1/targets", gzhttp.GzipHandler(s.whenReady(targetsAPI)))
+	for path, f := range s.apis() {
+		handle(http.MethodGet, "/api/v1/"+path, gzhttp.GzipHandler(s.api(f)))
+	}
+	for _, path := range noSamples {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			handle(method, "/api/v1/"+path, s.api(noSamplesAPI))
+		}
+	}
 	handle(http.MethodGet, "/metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	handleFunc("/-/healthy", s.healthy)
 	handleFunc("/-/ready", s.whenReady(ready))
@@ -208,6 +220,15 @@ func (s *Server) handler() http.Handler {
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
 	return mux
+}
+
+// apis are the paths of Prometheus's API that are answered, below /api/v1/.
+func (s *Server) apis() map[string]apiFunc {
+	return map[string]apiFunc{
+		"targets": targetsAPI, "targets/metadata": metadataAPI, "targets/relabel_steps": stepsAPI,
+		"scrape_pools": poolsAPI, "scrape_pools/config": poolConfigAPI,
+		"status/config": configAPI, "status/flags": s.flagsAPI, "status/buildinfo": s.buildAPI, "status/runtimeinfo": s.runtimeAPI,
+	}
 }
 
 func (s *Server) whenReady(h func(http.ResponseWriter, *http.Request, *Sources)) http.HandlerFunc {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +37,8 @@ type world struct {
 	off          map[string]string
 	statuses     map[string][]scrape.Status
 	destinations []relay.Status
+	metadata     map[string][]scrape.Metadata // by URL
+	busy         atomic.Int64                 // requests of metadata for which the page is being read
 }
 
 func (w *world) Monitors() []targets.MonitorStatus   { return w.monitors }
@@ -46,6 +49,19 @@ func (w *world) Jobs() (out []*targets.Job) {
 		out = append(out, of[0].Target.Job)
 	}
 	return out
+}
+
+func (w *world) Metadata(t *targets.Target, family string) ([]scrape.Metadata, bool) {
+	if w.busy.Add(-1) >= 0 {
+		return nil, false
+	}
+	var out []scrape.Metadata
+	for _, m := range w.metadata[t.URL] {
+		if family == "" || family == m.Family {
+			out = append(out, m)
+		}
+	}
+	return out, true
 }
 
 func (w *world) sources() Sources {

@@ -50,8 +50,9 @@ type reloader struct {
 	refused atomic.Pointer[web.Refused] // the file as it is now; nil if it is in force
 	missing bool                        // the log says that the file is gone; only run uses it
 
-	mu  sync.Mutex // held while a configuration is applied
-	cfg *config.Config
+	mu     sync.Mutex // held while a configuration is applied
+	cfg    *config.Config
+	loaded time.Time // when cfg was put in force
 
 	seenMu sync.Mutex
 	seen   contents // of the version that was tried last, good or not
@@ -188,7 +189,8 @@ func (r *reloader) apply(c *config.Config) error {
 	}
 	r.cfg = c
 	r.success.Set(1)
-	r.time.Set(float64(time.Now().UnixMilli()) / 1000)
+	r.loaded = time.Now()
+	r.time.Set(float64(r.loaded.UnixMilli()) / 1000)
 	return nil
 }
 
@@ -225,4 +227,11 @@ func (r *reloader) text() string {
 	cfg := r.cfg
 	r.mu.Unlock()
 	return cfg.Text()
+}
+
+// loadedAt is when the configuration in force was loaded.
+func (r *reloader) loadedAt() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.loaded
 }

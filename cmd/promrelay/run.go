@@ -163,7 +163,7 @@ func run(o runOptions) error {
 	pages.Ready(web.Sources{
 		Monitors: discovery, Targets: pool, Destinations: delivery, Problems: problems, Working: store.Ready, FirstLists: discovery.Ready,
 		Known: discovery.Known, Reload: reload.reload, Refused: reload.refused.Load,
-		WAL: store.Status, History: history, Watches: discovery.Watches, Config: reload.text,
+		WAL: store.Status, History: history, Watches: discovery.Watches, Config: reload.text, Loaded: reload.loadedAt,
 		Turned: func() map[string]time.Time {
 			if ctx.Err() != nil { // parts stop one after the other
 				return nil
