@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/prometheus/prometheus/discovery"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
 
@@ -42,13 +43,18 @@ func poolsAPI(_ *http.Request, src *Sources) (any, []string, error) {
 	return out, nil, nil
 }
 
-// poolConfigAPI answers /api/v1/scrape_pools/config: the scrape configuration that a job stands for.
+// poolConfigAPI answers /api/v1/scrape_pools/config: the scrape configuration that a job stands for. It lacks the discovery of objects of
+// the relay's own cluster.
 func poolConfigAPI(r *http.Request, src *Sources) (any, []string, error) {
 	j, err := askedJob(r, src)
 	if err != nil {
 		return nil, nil, err
 	}
-	text, err := config.ShownYAML(j.Config)
+	c := *j.Config
+	if len(j.Static) > 0 {
+		c.ServiceDiscoveryConfigs = append(slices.Clip(c.ServiceDiscoveryConfigs), discovery.StaticConfig(j.Static))
+	}
+	text, err := config.ShownYAML(&c)
 	if err != nil {
 		return nil, nil, err
 	}
