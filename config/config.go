@@ -1,6 +1,6 @@
 // Package config loads the relay's configuration file. A Prometheus configuration file is also a configuration file of the relay:
 // prometheus/config loads global, scrape_configs, scrape_config_files and remote_write. The relay also has its own blocks: kubernetes,
-// monitors, nodes, manifests, scrape, wal and relay.
+// monitors, nodes, node_mode, manifests, scrape, wal and relay.
 //
 // Promises: every option is honoured, accepted with a warning because it has no effect here, or refused. Warning and refusal name the
 // option. An error names the file and, where the YAML allows it, the line. Not promised: that a directory or a kubeconfig that the file
@@ -35,6 +35,7 @@ type Config struct {
 	Kubernetes    *Kubernetes // nil: no cluster is read
 	Monitors      *Monitors   // nil: no monitors are read
 	Nodes         *Nodes      // nil: no node jobs
+	NodeMode      *NodeMode   // nil: one relay scrapes everything
 	Manifests     *Manifests  // nil: no manifests are read
 	Scrape        Scrape
 	WAL           WAL

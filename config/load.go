@@ -19,6 +19,7 @@ type own struct {
 	Kubernetes *Kubernetes `yaml:"kubernetes"`
 	Monitors   *Monitors   `yaml:"monitors"`
 	Nodes      *Nodes      `yaml:"nodes"`
+	NodeMode   *NodeMode   `yaml:"node_mode"`
 	Manifests  *Manifests  `yaml:"manifests"`
 	Scrape     Scrape      `yaml:"scrape"`
 	WAL        WAL         `yaml:"wal"`
@@ -196,7 +197,7 @@ func (l *loader) loadOwn() {
 		}
 	}
 	c := l.c
-	c.Kubernetes, c.Monitors, c.Nodes, c.Manifests, c.Scrape, c.WAL, c.Relay = o.Kubernetes, o.Monitors, o.Nodes, o.Manifests, o.Scrape, o.WAL, o.Relay
+	c.Kubernetes, c.Monitors, c.Nodes, c.NodeMode, c.Manifests, c.Scrape, c.WAL, c.Relay = o.Kubernetes, o.Monitors, o.Nodes, o.NodeMode, o.Manifests, o.Scrape, o.WAL, o.Relay
 }
 
 // secretsOf returns the values of keys that hold secrets, and the secret parts of URLs.

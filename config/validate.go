@@ -70,6 +70,9 @@ func (l *loader) validate() {
 	if c.Nodes != nil {
 		c.Nodes.validate(bad)
 	}
+	if c.NodeMode != nil {
+		c.NodeMode.validate(c, bad)
+	}
 	c.Scrape.validate(bad)
 	c.WAL.validate(bad)
 	c.Relay.validate(bad)

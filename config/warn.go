@@ -17,6 +17,7 @@ func (l *loader) warnAll() {
 	l.warnUnset("monitors", "externalLabels")
 	l.warnSegments()
 	l.warnIdleNodes()
+	l.warnIdleNodeMode()
 	l.warnIdleJobs()
 	l.noteLabels()
 }
@@ -49,6 +50,7 @@ func (l *loader) warnEmpty() {
 		{"kubernetes", "{}", c.Kubernetes == nil && c.Manifests == nil},
 		{"monitors", "{}", c.Monitors == nil},
 		{"nodes", "{}", c.Nodes == nil},
+		{"node_mode", "{}", c.NodeMode == nil},
 		{"manifests", "{directory: DIRECTORY}", c.Manifests == nil && c.Kubernetes == nil},
 	} {
 		if n := resolved(find(l.doc.root, block.key)); n != nil && isNull(n) && block.off {

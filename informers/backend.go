@@ -4,6 +4,7 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/client-go/tools/cache"
 
 	"promrelay/informers/objects"
@@ -12,8 +13,8 @@ import (
 
 // Backend is where objects come from: an API server or a directory of manifests. Its methods are safe for concurrent use.
 type Backend interface {
-	// ListWatch lists and watches a resource in a namespace; "" means all namespaces.
-	ListWatch(r *objects.Resource, namespace string) cache.ListerWatcher
+	// ListWatch lists and watches the objects of a resource in a namespace that a field selector selects; "" means all namespaces.
+	ListWatch(r *objects.Resource, namespace string, only fields.Selector) cache.ListerWatcher
 	// Serves reports whether the resource exists at all. It does not wait for a server that does not answer.
 	Serves(ctx context.Context, r *objects.Resource) (bool, error)
 	// Read returns the values of a Secret or ConfigMap by key, nil if there is none. They may come from a cache that lags behind by a

@@ -32,7 +32,9 @@ type Options struct {
 	Backend Backend // nil: no cluster and no manifests
 	// Offline leaves out what needs more than the cluster or the manifests: other service discovery is not asked, and the
 	// directory of last good monitors is not used.
-	Offline    bool
+	Offline bool
+	// Node is the name of the Node whose targets the relay scrapes, in node mode; empty for a central relay.
+	Node       string
 	Logger     *zap.Logger           // nil means none
 	Registerer prometheus.Registerer // nil means none
 }
@@ -48,6 +50,7 @@ type Discovery struct {
 type parts struct {
 	backend  Backend // nil: no cluster and no manifests
 	offline  bool    // external is not asked, and good not opened
+	node     string  // in node mode, else empty
 	log      *zap.Logger
 	metrics  *metrics
 	guard    *guard.Guard
@@ -69,6 +72,7 @@ type state struct {
 	monitors map[targets.Owner]*monitorState
 	byRef    map[targets.Ref]map[targets.Owner]bool // monitors by the Secrets and ConfigMaps that they name
 	blocks   map[targets.Owner]bool                 // owners that are not monitors
+	ownNode  string                                 // why node mode does not cover the relay's own Node, empty if it does
 
 	batches atomic.Uint64 // how many batches of changes were handled; not guarded by mu
 }
@@ -80,13 +84,16 @@ func New(o Options) (*Discovery, error) {
 	}
 	log, m := o.Logger.Named("informers"), newMetrics(o.Registerer)
 	p := &parts{
-		backend: o.Backend, offline: o.Offline, log: log, metrics: m, guard: guard.New(log, m.panics), inbox: newInbox(), first: &firstLists{},
+		backend: o.Backend, offline: o.Offline, node: o.Node, log: log, metrics: m, guard: guard.New(log, m.panics), inbox: newInbox(), first: &firstLists{},
 		state: &state{
 			set: targets.NewSet(), monitors: map[targets.Owner]*monitorState{}, byRef: map[targets.Ref]map[targets.Owner]bool{}, blocks: map[targets.Owner]bool{},
 		},
 		outage: cluster.NewOutage(serverOf(o.Backend), log), watched: map[string]*watched{}, good: lastgood.New(log),
 	}
 	p.refs = newReferences(o.Backend, log, m, p.inbox.ref)
+	if o.Node != "" {
+		p.refs.every = refreshOnNodes
+	}
 	p.external = sd.New(sd.Options{Notify: p.inbox.external, Guard: p.guard, Logger: log, Registerer: o.Registerer})
 	for _, r := range objects.All() {
 		if r.ByNameOnly {
@@ -94,6 +101,9 @@ func New(o Options) (*Discovery, error) {
 		}
 		w := newWatched(r, log, p.inbox.object)
 		w.guard, w.outage = p.guard, p.outage
+		if only := ofNode(r.Name, o.Node); o.Node != "" && only != nil {
+			w.only = only
+		}
 		p.watched[r.Name] = w
 	}
 	d := &Discovery{parts: p, worker: newWorker(p)}
@@ -120,7 +130,7 @@ func (d *Discovery) Apply(c *config.Config) error {
 
 // Prepare compiles a configuration, and changes nothing. Commit then puts it in force soon.
 func (d *Discovery) Prepare(c *config.Config) (commit func(), err error) {
-	p, err := newPlan(c, d.home())
+	p, err := newPlan(c, d.home(), d.node)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +142,7 @@ func (d *Discovery) Prepare(c *config.Config) (commit func(), err error) {
 
 // Check returns the errors of a configuration that concern discovery.
 func Check(c *config.Config) error {
-	_, err := newPlan(c, "")
+	_, err := newPlan(c, "", "")
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -205,11 +206,11 @@ type denying struct {
 	over   atomic.Bool
 }
 
-func (d *denying) ListWatch(r *objects.Resource, namespace string) cache.ListerWatcher {
+func (d *denying) ListWatch(r *objects.Resource, namespace string, only fields.Selector) cache.ListerWatcher {
 	if !d.denied[r.Name] {
-		return d.Directory.ListWatch(r, namespace)
+		return d.Directory.ListWatch(r, namespace, only)
 	}
-	of := cache.ToListerWatcherWithContext(d.Directory.ListWatch(r, namespace))
+	of := cache.ToListerWatcherWithContext(d.Directory.ListWatch(r, namespace, only))
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			if !d.over.Load() {

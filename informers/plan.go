@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	k8slabels "k8s.io/apimachinery/pkg/labels"
+
 	"promrelay/config"
 	"promrelay/targets"
 )
@@ -12,11 +14,12 @@ import (
 type plan struct {
 	settings *targets.Settings // nil: no monitors
 	blocks   map[targets.Owner][]*targets.Job
-	lastGood string // the directory of last good monitors; empty means that rejected monitors have no targets
+	lastGood string             // the directory of last good monitors; empty means that rejected monitors have no targets
+	selector k8slabels.Selector // of the Nodes that node mode covers; nil without node mode
 }
 
-// newPlan prepares a configuration. Home is the relay's own namespace.
-func newPlan(c *config.Config, home string) (*plan, error) {
+// newPlan prepares a configuration. Home is the relay's own namespace, and node its Node in node mode.
+func newPlan(c *config.Config, home, node string) (*plan, error) {
 	p := &plan{blocks: map[targets.Owner][]*targets.Job{}}
 	if c.Monitors != nil {
 		var err error
@@ -24,12 +27,16 @@ func newPlan(c *config.Config, home string) (*plan, error) {
 			return nil, fmt.Errorf("monitors: %w", err)
 		}
 		p.settings.SetExtraScrapeMetrics(c.Prometheus.GlobalConfig.ExtraScrapeMetrics)
+		p.settings.SetHalf(targets.PodMonitor, half(node, c.NodeMode.Has(config.CoverPodMonitors)))
 		p.lastGood = c.Monitors.LastGoodDirectory
 	}
 	if c.Nodes != nil {
 		jobs, err := targets.NodeJobs(c.Nodes, c.Prometheus.GlobalConfig)
 		if err != nil {
 			return nil, err
+		}
+		for _, j := range jobs {
+			j.SetHalf(half(node, c.NodeMode.Has(config.CoverNodes)), c.NodeMode.KubeProxy())
 		}
 		p.blocks[targets.Owner{Kind: targets.NodesBlock}] = jobs
 	}
@@ -40,7 +47,7 @@ func newPlan(c *config.Config, home string) (*plan, error) {
 		}
 		p.blocks[j.Owner] = []*targets.Job{j}
 	}
-	return p, nil
+	return p, p.divide(c.NodeMode, node)
 }
 
 // UsesCluster reports whether a configuration finds targets in the relay's own cluster.

@@ -25,7 +25,7 @@ func TestGlobalCountsForMonitors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := newPlan(c, "own")
+		p, err := newPlan(c, "own", "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func TestLegacyNamesOfMonitors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := newPlan(c, "own")
+		p, err := newPlan(c, "own", "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,10 +18,11 @@ import (
 )
 
 const (
-	refreshEvery = 10 * time.Second       // the greatest age of the values of a Secret
-	refreshPause = 100 * time.Millisecond // the least time between two routine reads
-	readTimeout  = 10 * time.Second
-	retryPause   = time.Second // until a failed read is tried again, and between two reads after refusals by targets
+	refreshEvery   = 10 * time.Second       // the greatest age of the values of a Secret
+	refreshOnNodes = 5 * time.Minute        // the same in node mode, where each Node's relay reads it
+	refreshPause   = 100 * time.Millisecond // the least time between two routine reads
+	readTimeout    = 10 * time.Second
+	retryPause     = time.Second // until a failed read is tried again, and between two reads after refusals by targets
 )
 
 // references reads Secrets and ConfigMaps by name, again and again. It does not watch them: that would need the right to list all of
@@ -32,6 +33,7 @@ type references struct {
 	changed func(targets.Ref)
 	metrics *metrics
 	wake    chan struct{}
+	every   time.Duration // the greatest age of values
 
 	mu      sync.Mutex // guards these
 	objects map[targets.Ref]*object
@@ -48,7 +50,7 @@ type object struct {
 }
 
 func newReferences(b Backend, log *zap.Logger, m *metrics, changed func(targets.Ref)) *references {
-	return &references{backend: b, log: log, metrics: m, changed: changed, wake: make(chan struct{}, 1), objects: map[targets.Ref]*object{}}
+	return &references{backend: b, log: log, metrics: m, changed: changed, wake: make(chan struct{}, 1), every: refreshEvery, objects: map[targets.Ref]*object{}}
 }
 
 // Value implements targets.Assets. An object that was not asked for before is read soon.
@@ -165,7 +167,7 @@ func (r *references) run(ctx context.Context) {
 func (r *references) next(now time.Time) (ref targets.Ref, wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	period := max(refreshEvery, time.Duration(len(r.objects))*refreshPause)
+	period := max(r.every, time.Duration(len(r.objects))*refreshPause)
 	wait, calm := refreshEvery, true
 	for at, o := range r.objects {
 		due, routine := period-refreshPause, true

@@ -20,7 +20,7 @@ func (w *worker) reject(owner targets.Owner, obj any, next *monitorState) (jobs 
 	if err != nil {
 		return nil, false
 	}
-	if next.reported.first(m, next.reason) {
+	if w.node == "" && next.reported.first(m, next.reason) { // the central relay reports it once for all Nodes
 		w.backend.Rejected(reference(objects.OfKind(owner.Kind), m), next.reason)
 	}
 	good := w.good.Find(owner, m)

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
@@ -34,7 +35,7 @@ type flakyServer struct {
 
 func (m *flakyServer) Namespaces() ([]string, string) { return m.only, "" }
 
-func (m *flakyServer) ListWatch(_ *objects.Resource, namespace string) cache.ListerWatcher {
+func (m *flakyServer) ListWatch(_ *objects.Resource, namespace string, _ fields.Selector) cache.ListerWatcher {
 	ask := func() error {
 		m.mu.Lock()
 		defer m.mu.Unlock()

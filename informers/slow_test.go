@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -25,8 +26,8 @@ type slow struct {
 	gate chan struct{}
 }
 
-func (s slow) ListWatch(r *objects.Resource, namespace string) cache.ListerWatcher {
-	lw := s.Directory.ListWatch(r, namespace)
+func (s slow) ListWatch(r *objects.Resource, namespace string, only fields.Selector) cache.ListerWatcher {
+	lw := s.Directory.ListWatch(r, namespace, only)
 	if r.Name != "endpoints" {
 		return lw
 	}

@@ -61,10 +61,8 @@ func (w *worker) openSources(ctx context.Context) {
 		return
 	}
 	need := map[string]bool{}
-	if w.state.settings != nil {
-		for _, name := range monitorsNeed {
-			need[name] = true
-		}
+	for _, name := range w.alwaysNeeded() {
+		need[name] = true
 	}
 	wanted := w.state.set.Sources()
 	for _, src := range wanted {

@@ -53,6 +53,9 @@ func (d *Discovery) jobs(owner targets.Owner) []targets.JobStatus {
 	}
 	for _, j := range d.state.set.Jobs(owner) {
 		s := targets.JobStatus{Job: j, Count: d.state.set.Count(j.Name), Problems: d.external.Problems(j.Name), Notes: slices.Concat(remarks, j.Notes, d.state.set.DuplicateNotes(j.Name), d.collisionNotes(j), d.tokenNotes(j), d.portNotes(j))}
+		if s.Elsewhere = d.state.set.Elsewhere(j.Name); s.Count > 0 {
+			s.Notes = append(s.Notes, elsewhereNotes(s.Elsewhere)...)
+		}
 		for _, drop := range d.state.set.Dropped(j.Name) {
 			s.Dropped = append(s.Dropped, targets.Dropped{Discovered: targets.ShownLabels(d.state.set.Discovered(j.Name, drop)).Map(), Reason: drop.Reason(j), ByPort: drop.ByPort(j)})
 		}
@@ -68,6 +71,11 @@ func (d *Discovery) Off() map[string]string {
 	outage := d.outage.Line()
 	if outage != "" {
 		out["API server"] = outage
+	}
+	d.state.mu.RLock()
+	defer d.state.mu.RUnlock()
+	if d.state.ownNode != "" {
+		out["node mode"] = d.state.ownNode
 	}
 	for name, w := range d.watched {
 		if why := w.why(); why != "" && why != notBegun && (outage == "" || !w.isAway()) {

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/cache"
 
@@ -23,6 +24,7 @@ type watched struct {
 	*objects.Resource
 	log  *zap.Logger
 	note func(r *objects.Resource, key string) // called when an object was added, changed or deleted; it does not block
+	only fields.Selector                       // of the objects that are watched
 	// guard and outage are set before the first watch; nil in tests.
 	guard  *guard.Guard
 	outage *cluster.Outage
@@ -89,7 +91,7 @@ func (w *watched) wanted() bool { return w.stop != nil }
 
 // newWatched returns a resource that is not watched yet.
 func newWatched(r *objects.Resource, log *zap.Logger, note func(*objects.Resource, string)) *watched {
-	return &watched{Resource: r, log: log.With(zap.String("resource", r.Name)), note: note, off: notBegun, shown: targets.WatchUnneeded, since: time.Now()}
+	return &watched{Resource: r, log: log.With(zap.String("resource", r.Name)), note: note, only: fields.Everything(), off: notBegun, shown: targets.WatchUnneeded, since: time.Now()}
 }
 
 // How often the API server is asked whether it has a kind of monitor: while it has no such CRD, and while it does not answer.
@@ -178,7 +180,7 @@ func (w *watched) watch(ctx context.Context, b Backend) {
 	}
 	for _, ns := range only {
 		p := &part{}
-		inf := cache.NewSharedIndexInformerWithOptions(w.retrying(p, b.ListWatch(w.Resource, ns)), expected,
+		inf := cache.NewSharedIndexInformerWithOptions(w.retrying(p, b.ListWatch(w.Resource, ns, w.only)), expected,
 			cache.SharedIndexInformerOptions{Indexers: w.Indexers, ObjectDescription: w.Name})
 		w.prepare(p, inf, cancel)
 		p.store, p.synced = inf.GetIndexer(), inf.HasSynced

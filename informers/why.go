@@ -80,6 +80,8 @@ func (d *Discovery) why(j *targets.JobStatus) string {
 	switch {
 	case len(j.Problems) > 0:
 		return "service discovery fails: " + j.Problems[0]
+	case j.Elsewhere > 0:
+		return whyElsewhere(j.Elsewhere)
 	case len(j.Dropped) > 0:
 		return whyDropped(j)
 	}

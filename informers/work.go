@@ -29,6 +29,7 @@ func (w *worker) work(ctx context.Context, n notes, sink func([]targets.Change))
 		w.external.Apply()
 	}
 	w.openSources(ctx)
+	w.cover(n)
 	w.markSources(n.objects)
 	w.build(ctx, needy)
 	changes := w.settle()
@@ -77,7 +78,7 @@ func (w *worker) settle() []targets.Change {
 func (w *worker) apply(p *plan) {
 	w.state.mu.Lock()
 	defer w.state.mu.Unlock()
-	w.state.settings, w.applied = p.settings, true
+	w.state.settings, w.selector, w.applied = p.settings, p.selector, true
 	clear(w.loaded)
 }
 
@@ -114,7 +115,7 @@ func (w *worker) dirtyMonitors(n notes) map[targets.Owner]bool {
 				dirty[ownerOf(o.resource.Kind, o.key)] = true
 			}
 		case o.resource.Name == "namespaces" && w.state.settings != nil && w.state.settings.NeedsNamespaces():
-			for _, kind := range targets.Kinds {
+			for _, kind := range w.kinds() {
 				for _, key := range w.watched[objects.OfKind(kind).Name].indexed(objects.ByNamespace, o.key) {
 					dirty[ownerOf(kind, key)] = true
 				}
@@ -131,7 +132,7 @@ func (w *worker) dirtyMonitors(n notes) map[targets.Owner]bool {
 // compiled since.
 func (w *worker) loadKinds() (loaded []targets.Kind, dirty map[targets.Owner]bool) {
 	dirty = map[targets.Owner]bool{}
-	for _, kind := range targets.Kinds {
+	for _, kind := range w.kinds() {
 		watch := w.watched[objects.OfKind(kind).Name]
 		if w.loaded[kind] || w.state.settings != nil && (!watch.ready() || w.state.settings.NeedsNamespaces() && !w.watched["namespaces"].ready()) {
 			continue

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	k8slabels "k8s.io/apimachinery/pkg/labels"
+
 	"promrelay/informers/guard"
 	"promrelay/targets"
 )
@@ -16,9 +18,10 @@ type worker struct {
 	*parts
 	turned atomic.Pointer[time.Time] // when run advanced last, nil before run; others read it, too
 
-	applied bool                  // a configuration was applied
-	loaded  map[targets.Kind]bool // kinds whose monitors were all compiled since settings changed
-	sources map[targets.Source]*source
+	applied  bool                  // a configuration was applied
+	selector k8slabels.Selector    // of the Nodes that node mode covers; nil without node mode
+	loaded   map[targets.Kind]bool // kinds whose monitors were all compiled since settings changed
+	sources  map[targets.Source]*source
 	// unreachable are the Nodes that the log says have no address to use.
 	unreachable map[string]bool
 	running     sync.WaitGroup // watches and discoverers
@@ -103,7 +106,7 @@ func (w *worker) finish() {
 		complete = complete && (!r.wanted() || r.ready())
 	}
 	if w.state.settings != nil { // a kind may be listed by now, and may not have been when it was looked at
-		for _, kind := range targets.Kinds {
+		for _, kind := range w.kinds() {
 			complete = complete && w.loaded[kind]
 		}
 	}

@@ -76,7 +76,7 @@ type compiler struct {
 func (c *compiler) job(owner Owner, name string) *Job {
 	cfg := promconfig.DefaultScrapeConfig
 	cfg.JobName = name
-	return &Job{Name: name, Owner: owner, Config: &cfg}
+	return &Job{Name: name, Owner: owner, Config: &cfg, Half: c.halves[owner.Kind]}
 }
 
 // finish sets the rules of a job and validates it as Prometheus does, which also fills in the global settings.

@@ -10,36 +10,39 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// place is a URL and the job label of its series. If two jobs have targets at one place, sums include its series twice.
-type place struct{ url, job string }
-
-func placeOf(t *Target) place { return place{t.URL, t.Labels.Get(model.JobLabel)} }
+// occupant is a job that has a target at a URL. If two jobs have targets there with one job label, sums include its series twice.
+type occupant struct {
+	job       string // its name
+	label     string // the job label of the target's series
+	elsewhere bool   // a relay in node mode scrapes the target
+}
 
 // Duplicate is a pair of jobs, in the order of their names, that scrape one URL with one job label.
 type Duplicate struct{ A, B string }
 
-// yieldError is why a job leaves a target to another job or Node.
+// yieldError is why a job leaves a target to another job, Node or relay.
 type yieldError string
 
 func (e yieldError) Error() string { return string(e) }
 
+func jobLabel(t *Target) string { return t.Labels.Get(model.JobLabel) }
+
 // enter records a new target of a job.
-func (s *Set) enter(job string, t *Target) {
-	p := placeOf(t)
-	if s.places[p] = append(s.places[p], job); len(s.places[p]) > 1 {
-		s.shared[p] = true
+func (s *Set) enter(job string, t *Target, elsewhere bool) {
+	if s.places[t.URL] = append(s.places[t.URL], occupant{job, jobLabel(t), elsewhere}); len(s.places[t.URL]) > 1 {
+		s.shared[t.URL] = true
 	}
-	s.touchYielding(p)
+	s.touchOthers(t.URL, elsewhere)
 }
 
 // pair records which jobs share a place. It runs after the jobs that yield have left their places.
 func (s *Set) pair() {
-	for p := range s.shared {
-		there := s.places[p]
+	for url := range s.shared {
+		there := s.places[url]
 		for i, a := range there {
 			for _, b := range there[i+1:] {
-				pair := Duplicate{min(a, b), max(a, b)}
-				if a != b && !s.duplicates[pair] {
+				pair := Duplicate{min(a.job, b.job), max(a.job, b.job)}
+				if a.job != b.job && a.label == b.label && !s.duplicates[pair] {
 					s.duplicates[pair] = true
 					s.newDuplicates = append(s.newDuplicates, pair)
 				}
@@ -50,40 +53,71 @@ func (s *Set) pair() {
 }
 
 // leave records that a job no longer has a target.
-func (s *Set) leave(job string, t *Target) {
-	p := placeOf(t)
-	there := s.places[p]
-	if i := slices.Index(there, job); i >= 0 {
+func (s *Set) leave(job string, t *Target, elsewhere bool) {
+	there := s.places[t.URL]
+	if i := slices.Index(there, occupant{job, jobLabel(t), elsewhere}); i >= 0 {
 		there = slices.Delete(there, i, i+1)
 	}
-	if s.places[p] = there; len(there) == 0 {
-		delete(s.places, p)
+	if s.places[t.URL] = there; len(there) == 0 {
+		delete(s.places, t.URL)
 	}
-	s.touchYielding(p)
+	s.touchOthers(t.URL, elsewhere)
 }
 
-func (s *Set) touchYielding(p place) {
-	for state := range s.yielding {
-		if state.at[p] {
+// touchOthers touches the jobs whose targets at a URL depend on who else is there.
+func (s *Set) touchOthers(url string, elsewhere bool) {
+	for _, states := range [...]map[*jobState]bool{s.yielding, s.gaveWay} {
+		for state := range states {
+			if state.at[url] {
+				s.touched[state] = true
+			}
+		}
+	}
+	if !elsewhere {
+		return
+	}
+	for _, o := range s.places[url] { // monitors give way to node mode
+		if state := s.jobs[o.job]; state != nil && !o.elsewhere {
 			s.touched[state] = true
 		}
 	}
 }
 
-// monitorAt returns the name of a monitor's job that scrapes the same place as a target of a job that yields; empty if there is none.
-func (s *Set) monitorAt(state *jobState, t *Target) string {
-	p := placeOf(t)
-	if state.at == nil {
-		state.at = map[place]bool{}
+// yieldsTo says to which other job a job leaves a target, and why; empty if it keeps the target.
+func (s *Set) yieldsTo(state *jobState, t *Target) string {
+	yields := state.job.Yields
+	if yields != YieldsNever {
+		state.wants(t.URL)
 	}
-	state.at[p] = true
-	for _, name := range s.places[p] {
-		if other := s.jobs[name]; other != nil && slices.Contains(Kinds[:], other.job.Owner.Kind) {
-			return name
+	label := jobLabel(t)
+	for _, o := range s.places[t.URL] {
+		other := s.jobs[o.job]
+		if other == nil || other == state {
+			continue
+		}
+		switch {
+		case yields == YieldsToMonitors && o.label == label && isMonitor(other.job):
+			return "it is left to " + o.job + ", which scrapes it with the same job label; nodes.beside_monitors: true has both"
+		case yields >= YieldsToAll && other.job.Yields < yields:
+			return "it is left to " + o.job + ", which scrapes the same page"
+		case yields == YieldsNever && o.elsewhere && o.label == label && other.job.Yields == YieldsToMonitors && isMonitor(state.job):
+			state.wants(t.URL)
+			s.gaveWay[state] = true
+			return "it is left to " + o.job + " of the relay on its Node (node_mode), which scrapes it with the same job label; nodes.beside_monitors: true has both"
 		}
 	}
 	return ""
 }
+
+// wants notes that what the job scrapes depends on who else is at a URL.
+func (state *jobState) wants(url string) {
+	if state.at == nil {
+		state.at = map[string]bool{}
+	}
+	state.at[url] = true
+}
+
+func isMonitor(j *Job) bool { return slices.Contains(Kinds[:], j.Owner.Kind) }
 
 // forgetDuplicates forgets the pairs of a job that is gone, so that they are found again.
 func (s *Set) forgetDuplicates(job string) {
@@ -106,19 +140,15 @@ func (s *Set) DuplicateNotes(job string) (out []string) {
 	}
 	n, example := map[string]int{}, map[string]*Target{}
 	for _, t := range state.live {
-		there := s.places[placeOf(t)]
-		if len(there) < 2 {
-			continue
-		}
-		seen := map[string]bool{}
-		for _, other := range there {
-			if other == job || seen[other] {
+		seen := map[string]bool{job: true}
+		for _, o := range s.places[t.URL] {
+			if seen[o.job] || o.label != jobLabel(t) {
 				continue
 			}
-			seen[other] = true
-			n[other]++
-			if e := example[other]; e == nil || t.URL < e.URL {
-				example[other] = t
+			seen[o.job] = true
+			n[o.job]++
+			if e := example[o.job]; e == nil || t.URL < e.URL {
+				example[o.job] = t
 			}
 		}
 	}

@@ -40,11 +40,24 @@ type Job struct {
 	OwnToken bool
 	// AtKubelet says that its targets are at the port that each Node states for its kubelet.
 	AtKubelet bool
-	// Yields says that it drops a target if a monitor scrapes the same URL with the same job label.
-	Yields bool
+	// Yields says to which other jobs it leaves a target.
+	Yields Yield
+	// Half says which of its targets are scraped here, where node mode shares the work.
+	Half Half
 	// Notes explain to the user what is not obvious from the monitor.
 	Notes []string
 }
+
+// Yield says to which other jobs a job leaves a target.
+type Yield int
+
+// The ways to yield.
+const (
+	YieldsNever      Yield = iota // but a monitor leaves to node mode what would yield to it in one relay
+	YieldsToMonitors              // that scrape the same URL with the same job label
+	// YieldsToAll leaves a target to any job that scrapes the same URL and has a smaller Yield. It scrapes a URL once.
+	YieldsToAll
+)
 
 // static reports whether a group is one of Static.
 func (j *Job) static(name string) bool {

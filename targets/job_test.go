@@ -110,8 +110,8 @@ func TestAtKubelet(t *testing.T) {
 		if want := NewSelectors(map[string]Selector{RoleNode: selectorOf(t, "os=linux", "")}); j.Discoveries[0].Selectors != want {
 			t.Errorf("%s selects %s, want %s", j.Name, j.Discoveries[0].Selectors, want)
 		}
-		if !j.Yields || j.Owner.Kind != NodesBlock {
-			t.Errorf("%s yields: %t, is of %s", j.Name, j.Yields, j.Owner)
+		if j.Yields != YieldsToMonitors || j.Owner.Kind != NodesBlock {
+			t.Errorf("%s yields: %d, is of %s", j.Name, j.Yields, j.Owner)
 		}
 	}
 	if !slices.Equal(at, []string{"nodes/kubelet"}) || len(jobs) != 3 {

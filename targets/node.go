@@ -17,6 +17,10 @@ import (
 // use: job="kubelet" with metrics_path for the kubelet's pages, and job="kube-proxy".
 func NodeJobs(n *config.Nodes, global promconfig.GlobalConfig) ([]*Job, error) {
 	var jobs []*Job
+	yields := YieldsToMonitors
+	if n.BesideMonitors {
+		yields = YieldsNever
+	}
 	for _, page := range []struct {
 		name, block, path, job, scheme string
 		settings                       config.NodeJob
@@ -68,7 +72,7 @@ func NodeJobs(n *config.Nodes, global promconfig.GlobalConfig) ([]*Job, error) {
 		}
 		j := &Job{
 			Name: cfg.JobName, Owner: Owner{Kind: NodesBlock}, Config: &cfg, Origins: l.origins, MetricOrigins: metrics.origins,
-			AtKubelet: page.settings.Port == 0, Yields: !n.BesideMonitors, Discoveries: []Discovery{{Source: Source{Role: RoleNode, Kubelets: true}}},
+			AtKubelet: page.settings.Port == 0, Yields: yields, Discoveries: []Discovery{{Source: Source{Role: RoleNode, Kubelets: true}}},
 		}
 		if n.Selector != "" {
 			sel, err := k8slabels.Parse(n.Selector)

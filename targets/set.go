@@ -20,10 +20,12 @@ type Set struct {
 	touched map[*jobState]bool     // since the last Settle
 	gone    map[string]*jobState   // of jobs that were settled and removed since
 	builder *labels.Builder
-	// places holds the names of the jobs that have live targets at a place, one for each target.
-	places        map[place][]string
-	shared        map[place]bool     // places that got a second job since the last Settle
+	// places holds who has targets at a URL, live ones or in node mode: one occupant for each target.
+	places        map[string][]occupant
+	shared        map[string]bool    // URLs that got a second occupant since the last Settle
 	yielding      map[*jobState]bool // the jobs that yield
+	gaveWay       map[*jobState]bool // monitors' jobs that left a target to node mode
+	coverage      Coverage
 	duplicates    map[Duplicate]bool // those found so far
 	newDuplicates []Duplicate        // those that NewDuplicates has not returned yet
 }
@@ -33,7 +35,8 @@ func NewSet() *Set {
 	return &Set{
 		jobs: map[string]*jobState{}, owners: map[Owner][]string{}, sources: map[Source]*sourceJobs{},
 		touched: map[*jobState]bool{}, gone: map[string]*jobState{}, builder: labels.NewBuilder(labels.EmptyLabels()),
-		places: map[place][]string{}, yielding: map[*jobState]bool{}, duplicates: map[Duplicate]bool{}, shared: map[place]bool{},
+		places: map[string][]occupant{}, shared: map[string]bool{}, yielding: map[*jobState]bool{}, gaveWay: map[*jobState]bool{},
+		duplicates: map[Duplicate]bool{},
 	}
 }
 
@@ -45,9 +48,11 @@ type jobState struct {
 	live    map[uint64]*Target
 	settled *Job
 	new     bool // it was not settled yet
-	// yielded holds the targets that the job leaves to others, as of the last Settle. at holds the places of all its possible targets.
+	// elsewhere holds the targets that relays in node mode scrape, as of the last Settle.
+	elsewhere map[uint64]*Target
+	// yielded holds the targets that the job leaves to others, as of the last Settle. at holds the URLs where others decide what it has.
 	yielded []Drop
-	at      map[place]bool
+	at      map[string]bool
 }
 
 // groupKey identifies a group of a job.
@@ -109,7 +114,7 @@ func (s *Set) Replace(owner Owner, jobs []*Job) (changed []*Job) {
 
 // sameJob reports whether two jobs are equal.
 func sameJob(a, b *Job) bool {
-	return a.Owner == b.Owner && a.OwnToken == b.OwnToken && a.Yields == b.Yields && reflect.DeepEqual(a.Discoveries, b.Discoveries) && reflect.DeepEqual(a.Static, b.Static) &&
+	return a.Owner == b.Owner && a.OwnToken == b.OwnToken && a.Yields == b.Yields && a.Half == b.Half && reflect.DeepEqual(a.Discoveries, b.Discoveries) && reflect.DeepEqual(a.Static, b.Static) &&
 		reflect.DeepEqual(a.Config, b.Config) && slices.Equal(a.Notes, b.Notes) && slices.Equal(a.Origins, b.Origins) && slices.Equal(a.MetricOrigins, b.MetricOrigins)
 }
 
@@ -117,16 +122,16 @@ func (s *Set) put(j *Job) {
 	state := &jobState{job: j, groups: map[groupKey]*groupState{}, new: true}
 	old := s.jobs[j.Name]
 	if old != nil {
-		state.live, state.settled = old.live, old.settled
+		state.live, state.elsewhere, state.settled = old.live, old.elsewhere, old.settled
 		s.unindex(old)
 		delete(s.touched, old)
 	} else if gone := s.gone[j.Name]; gone != nil {
-		state.live, state.settled = gone.live, gone.settled
+		state.live, state.elsewhere, state.settled = gone.live, gone.elsewhere, gone.settled
 		delete(s.gone, j.Name)
 	}
 	s.jobs[j.Name] = state
 	s.touched[state] = true
-	if j.Yields {
+	if j.Yields != YieldsNever {
 		s.yielding[state] = true
 	}
 	for _, d := range j.Discoveries {
@@ -169,6 +174,7 @@ func (s *Set) remove(name string) {
 
 func (s *Set) unindex(state *jobState) {
 	delete(s.yielding, state)
+	delete(s.gaveWay, state)
 	for _, d := range state.job.Discoveries {
 		src := s.sources[d.Source]
 		if src == nil {

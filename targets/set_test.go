@@ -52,7 +52,9 @@ func (w *setWorld) randomJob(owner Owner, i int) *Job {
 	if w.r.IntN(2) == 0 {
 		l.set("job", pick(w.r, "kubelet", "web")) // pages that others scrape with the same job label
 	}
-	j.Yields = owner.Kind == NodesBlock
+	if owner.Kind == NodesBlock {
+		j.Yields = YieldsToMonitors
+	}
 	cfg.RelabelConfigs = valid(l.rules)
 	for range 1 + w.r.IntN(2) {
 		var namespaces []string

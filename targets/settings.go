@@ -25,6 +25,7 @@ type Settings struct {
 	kinds   map[Kind]selection
 	// roleGiven says that the configuration sets the role of ServiceMonitors.
 	roleGiven bool
+	halves    map[Kind]Half
 	getenv    func(string) string // nil: the environment is empty
 }
 
@@ -36,7 +37,7 @@ type selection struct {
 
 // NewSettings validates the fields of PrometheusAgent.spec. Own is the relay's namespace.
 func NewSettings(spec monitoringv1.CommonPrometheusFields, own string) (*Settings, error) {
-	s := &Settings{spec: spec, classes: map[string]monitoringv1.ScrapeClass{}, own: own, kinds: map[Kind]selection{}, roleGiven: spec.ServiceDiscoveryRole != nil}
+	s := &Settings{spec: spec, classes: map[string]monitoringv1.ScrapeClass{}, own: own, kinds: map[Kind]selection{}, halves: map[Kind]Half{}, roleGiven: spec.ServiceDiscoveryRole != nil}
 	var err error
 	if s.global, err = globalConfig(spec); err != nil {
 		return nil, err
@@ -82,6 +83,9 @@ func NewSettings(spec monitoringv1.CommonPrometheusFields, own string) (*Setting
 // SetExtraScrapeMetrics sets extra_scrape_metrics, which PrometheusAgent.spec has no field for: it is in the section global of
 // Prometheus's configuration.
 func (s *Settings) SetExtraScrapeMetrics(on *bool) { s.global.ExtraScrapeMetrics = on }
+
+// SetHalf sets which targets of a kind of monitor are scraped here, where node mode shares the work.
+func (s *Settings) SetHalf(kind Kind, h Half) { s.halves[kind] = h }
 
 // SetEnvironment sets how to read the relay's environment, as os.Getenv does. Without it the environment is empty.
 func (s *Settings) SetEnvironment(getenv func(string) string) { s.getenv = getenv }

@@ -31,6 +31,8 @@ type JobStatus struct {
 	Job     *Job
 	Count   int // of its targets
 	Dropped []Dropped
+	// Elsewhere is how many targets relays in node mode scrape.
+	Elsewhere int
 	// Why says why a job of an accepted monitor has no targets; empty if it has some.
 	Why string
 	// Notes explain to the user what is not obvious. They are the notes of the job, and notes about other jobs and about objects.

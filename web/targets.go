@@ -86,7 +86,8 @@ type dropped struct {
 
 // Empty reports whether the monitor is accepted and has no targets.
 func (g *group) Empty() bool {
-	return g.State == targets.Accepted && g.Up+g.Down+g.Unknown == 0
+	elsewhere := slices.ContainsFunc(g.Jobs, func(j *job) bool { return j.Elsewhere > 0 })
+	return g.State == targets.Accepted && g.Up+g.Down+g.Unknown == 0 && !elsewhere
 }
 
 // Bad reports whether a person should look at the group.

@@ -78,7 +78,7 @@ func rejected(r report) []string {
 func empty(r report) (out []string) {
 	for _, m := range r.monitors {
 		may := slices.ContainsFunc(m.Jobs, func(j targets.JobStatus) bool {
-			return j.Count > 0 || len(j.Job.Config.ServiceDiscoveryConfigs) > 0
+			return j.Count > 0 || j.Elsewhere > 0 || len(j.Job.Config.ServiceDiscoveryConfigs) > 0
 		})
 		if m.State == targets.Accepted && m.Owner.Namespace != "" && !may {
 			out = append(out, m.Owner.String())

@@ -34,6 +34,7 @@ import (
 // runOptions are the flags of run.
 type runOptions struct {
 	ConfigFile, WALDir  string
+	Node                nodeName
 	Web                 *toolkit.FlagConfig
 	Lifecycle, Pprof    bool
 	Watch               bool // the configuration file
@@ -47,6 +48,7 @@ func runCommand(app *kingpin.Application) subcommand {
 	c.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&o.ConfigFile)
 	c.Flag("config.watch", "Reload the configuration file when it changes. With --no-config.watch only SIGHUP and /-/reload do.").Default("true").BoolVar(&o.Watch)
 	c.Flag("wal.dir", "Directory of the write-ahead log; overrides wal.dir of the configuration file. (default data/wal)").StringVar(&o.WALDir)
+	o.Node.flag(c)
 	c.Flag("web.enable-lifecycle", "Reload the configuration file at POST /-/reload.").BoolVar(&o.Lifecycle)
 	c.Flag("web.enable-pprof", "Serve /debug/pprof.").BoolVar(&o.Pprof)
 	// No enums: kingpin's error for a wrong value does not name the flag.
@@ -81,6 +83,9 @@ const restoreBytes = 2 * wal.DefaultSegmentBytes
 // Each part gets what it needs when it is made or started. It knows other parts only through the interfaces and functions that it declares.
 func run(o runOptions) error {
 	// 1. The configuration.
+	if err := o.Node.check(); err != nil {
+		return err
+	}
 	log, err := newLogger(o.LogLevel, o.LogFormat)
 	if err != nil {
 		return err
@@ -135,7 +140,7 @@ func run(o runOptions) error {
 	if err != nil {
 		return err
 	}
-	discovery, err := informers.New(informers.Options{Backend: backend, Logger: log, Registerer: reg})
+	discovery, err := informers.New(informers.Options{Backend: backend, Node: o.Node.Name, Logger: log, Registerer: reg})
 	if err != nil {
 		return err
 	}
@@ -171,7 +176,7 @@ func run(o runOptions) error {
 			return turned(discovery, pool, delivery)
 		},
 	})
-	log.Info("started", zap.String("version", version), zap.String("config", o.ConfigFile), zap.String("wal", dir), zap.Strings("address", *o.Web.WebListenAddresses))
+	log.Info("started", zap.String("version", version), zap.String("config", o.ConfigFile), zap.String("wal", dir), zap.String("node", o.Node.Name), zap.Strings("address", *o.Web.WebListenAddresses))
 
 	// 7. All parts run. They stop in the reverse order.
 	parts.start(&part{name: "wal", run: store.Run, deadline: 10 * time.Second})

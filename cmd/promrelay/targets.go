@@ -21,6 +21,7 @@ import (
 type targetsOptions struct {
 	ConfigFile, Manifests, Output string
 	FailOn                        []string // names of failures; one string may hold several with commas
+	Node                          nodeName
 }
 
 func targetsCommand(app *kingpin.Application) subcommand {
@@ -30,6 +31,7 @@ func targetsCommand(app *kingpin.Application) subcommand {
 	c.Flag("config.file", "Configuration file, for its monitors, nodes and scrape_configs. Without one, all monitors are selected.").StringVar(&o.ConfigFile)
 	c.Flag("output", "Format of the list: "+strings.Join(outputs, ", ")+".").Default("text").HintOptions(outputs...).StringVar(&o.Output)
 	c.Flag("fail-on", "Exit with 1 for these: "+failOnHelp()+" Repeatable, or separated by commas.").HintOptions(failNames()...).StringsVar(&o.FailOn)
+	o.Node.flag(c)
 	return subcommand{c, func() error { return listTargets(os.Stdout, o) }}
 }
 
@@ -40,6 +42,9 @@ var outputs = []string{"text", "json"}
 func listTargets(out io.Writer, o targetsOptions) error {
 	if !slices.Contains(outputs, o.Output) {
 		return fmt.Errorf("--output=%s: want %s", o.Output, strings.Join(outputs, " or "))
+	}
+	if err := o.Node.check(); err != nil {
+		return err
 	}
 	failOn, err := parseFailOn(o.FailOn)
 	if err != nil {
@@ -53,7 +58,7 @@ func listTargets(out io.Writer, o targetsOptions) error {
 	if err != nil {
 		return err
 	}
-	d, err := informers.New(informers.Options{Backend: m, Offline: true})
+	d, err := informers.New(informers.Options{Backend: m, Offline: true, Node: o.Node.Name})
 	if err != nil {
 		return err
 	}

@@ -130,9 +130,9 @@ func (c *Cluster) client(r *objects.Resource) rest.Interface {
 	return c.monitors[r.GroupVersion()]
 }
 
-// ListWatch lists and watches a resource in a namespace; "" means all namespaces.
-func (c *Cluster) ListWatch(r *objects.Resource, namespace string) cache.ListerWatcher {
-	return cache.NewListWatchFromClient(c.client(r), r.Name, namespace, fields.Everything())
+// ListWatch lists and watches the objects of a resource in a namespace that a field selector selects; "" means all namespaces.
+func (c *Cluster) ListWatch(r *objects.Resource, namespace string, only fields.Selector) cache.ListerWatcher {
+	return cache.NewListWatchFromClient(c.client(r), r.Name, namespace, only)
 }
 
 // Serves reports whether the API server has the resource. It does not wait for one that does not answer.

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -69,17 +70,21 @@ func (a *memoryAPI) sendLocked(r *objects.Resource, e watch.Event) {
 		m.SetResourceVersion(strconv.Itoa(a.version))
 	}
 	for w := range a.watchers[r.Name] {
+		seen := e
+		if !w.lister.has(e.Object) { // it may have been selected before
+			seen.Type = watch.Deleted
+		}
 		select {
-		case w.ch <- e:
+		case w.ch <- seen:
 		default: // far behind: it lists again
 			w.stopLocked()
 		}
 	}
 }
 
-// ListWatch lists and watches a resource in a namespace; "" means all namespaces.
-func (a *memoryAPI) ListWatch(r *objects.Resource, namespace string) cache.ListerWatcher {
-	return &memoryLister{a, r, namespace}
+// ListWatch lists and watches the objects of a resource in a namespace that a field selector selects; "" means all namespaces.
+func (a *memoryAPI) ListWatch(r *objects.Resource, namespace string, only fields.Selector) cache.ListerWatcher {
+	return &memoryLister{a, r, namespace, only}
 }
 
 // memoryLister lists and watches one resource.
@@ -87,6 +92,7 @@ type memoryLister struct {
 	api       *memoryAPI
 	resource  *objects.Resource
 	namespace string
+	only      fields.Selector
 }
 
 // IsWatchListSemanticsUnSupported makes the reflector list first.
@@ -94,7 +100,7 @@ func (l *memoryLister) IsWatchListSemanticsUnSupported() bool { return true }
 
 func (l *memoryLister) has(o runtime.Object) bool {
 	m, err := meta.Accessor(o)
-	return err == nil && (l.namespace == "" || m.GetNamespace() == l.namespace)
+	return err == nil && (l.namespace == "" || m.GetNamespace() == l.namespace) && (l.only.Empty() || l.only.Matches(objects.FieldsOf(o, m)))
 }
 
 // List implements cache.ListerWatcher.

@@ -42,12 +42,17 @@ func newRelay(dir string, settings map[string]any) (*relay, error) {
 	if err != nil {
 		return nil, err
 	}
+	return runRelay(dir, cfg, "")
+}
+
+// runRelay starts with a configuration, in node mode unless node is empty.
+func runRelay(dir string, cfg *config.Config, node string) (*relay, error) {
 	backend, err := manifests.New(dir, nil)
 	if err != nil {
 		panic(err)
 	}
 	r := &relay{dir: dir, cfg: cfg, done: make(chan error, 1)}
-	if r.d, err = informers.New(informers.Options{Backend: backend, Offline: true}); err != nil {
+	if r.d, err = informers.New(informers.Options{Backend: backend, Offline: true, Node: node}); err != nil {
 		panic(err)
 	}
 	if err := r.d.Apply(cfg); err != nil {
