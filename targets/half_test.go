@@ -89,7 +89,9 @@ func TestKubeProxyOfOwnNode(t *testing.T) {
 func TestMonitorsGiveWayToNodeMode(t *testing.T) {
 	n := newHalf(t, Central, "")
 	const name = "serviceMonitor/monitoring/kubelet/0"
-	job := func() *Job { return n.set.Jobs(Owner{Kind: ServiceMonitor, Namespace: "monitoring", Name: "kubelet"})[0] }
+	job := func() *Job {
+		return n.set.Jobs(Owner{Kind: ServiceMonitor, Namespace: "monitoring", Name: "kubelet"})[0]
+	}
 	has := func(want ...string) {
 		t.Helper()
 		n.set.Settle(nil)
