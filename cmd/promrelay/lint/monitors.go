@@ -95,14 +95,14 @@ func (p place) fieldOf(j *targets.Job) string {
 
 // job adds what is wrong with a job.
 func (p place) job(j *targets.JobStatus) {
-	p.c.report.Targets += j.Count
+	p.c.report.Targets += j.Count + j.Elsewhere
 	p.metricRules(j.Job)
 	for _, n := range j.Notes {
 		if !strings.Contains(n, "in sums they count twice") { // duplicates has them
 			p.add(Remark, Note, p.locate(n, p.fieldOf(j.Job)), "works, but: "+n+".", "")
 		}
 	}
-	if j.Count > 0 {
+	if j.Count+j.Elsewhere > 0 {
 		return
 	}
 	switch byPort := len(j.Dropped) > 0 && !slices.ContainsFunc(j.Dropped, func(d targets.Dropped) bool { return !d.ByPort }); {

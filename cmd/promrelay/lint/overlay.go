@@ -4,6 +4,7 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/client-go/tools/cache"
 
 	"promrelay/informers"
@@ -19,11 +20,11 @@ type overlay struct {
 }
 
 // ListWatch implements informers.Backend.
-func (o overlay) ListWatch(r *objects.Resource, namespace string) cache.ListerWatcher {
+func (o overlay) ListWatch(r *objects.Resource, namespace string, only fields.Selector) cache.ListerWatcher {
 	if r.Kind != "" {
-		return o.tree.ListWatch(r, namespace)
+		return o.tree.ListWatch(r, namespace, only)
 	}
-	return o.Backend.ListWatch(r, namespace)
+	return o.Backend.ListWatch(r, namespace, only)
 }
 
 // Serves implements informers.Backend.
