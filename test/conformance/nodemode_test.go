@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"promrelay/config"
+	"promrelay/informers"
 	"promrelay/targets"
 )
 
@@ -60,7 +61,7 @@ func divided(c *testCase, seed uint64) (diff []string, n map[string]int, err err
 	if err := os.WriteFile(filepath.Join(dir, "all.yaml"), all.Bytes(), 0o600); err != nil {
 		return nil, nil, err
 	}
-	if _, err := load(dir, c.Settings); err != nil {
+	if cfg, err := load(dir, c.Settings); err != nil || informers.Check(cfg) != nil {
 		return nil, nil, nil //nolint:nilerr // some random settings are not valid
 	}
 	nodeMode := map[string]any{"kube_proxy_address": ""}
