@@ -74,6 +74,7 @@ var subcommands = []func(*kingpin.Application) subcommand{
 	targetsCommand,
 	migrateAgentCommand,
 	migratePrometheusCommand,
+	migrateCategrafCommand,
 	versionCommand,
 }
 
