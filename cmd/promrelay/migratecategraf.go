@@ -17,7 +17,7 @@ type migrateCategrafOptions struct {
 }
 
 func migrateCategrafCommand(app *kingpin.Application) subcommand {
-	c := migrateClause(app).Command("categraf", "Make a configuration from the files of categraf.")
+	c := migrateClause(app).Command("categraf", "Make a configuration from the files of categraf."+examples("migrate categraf ./categraf --output=promrelay.yml", "migrate categraf ./categraf --labels=kube-prometheus --report=json"))
 	var o migrateCategrafOptions
 	c.Arg("directory", "Directory with categraf's files: config.toml, prometheus.toml, input.*/*.toml, scrape files, or manifests of ConfigMaps with them.").Required().StringVar(&o.Dir)
 	c.Flag("labels", "Labels of the plugins' series: same (as categraf has them), or kube-prometheus (those of its dashboards).").Default(string(categraf.Same)).EnumVar(&o.Labels, string(categraf.Same), string(categraf.KubePrometheus))
