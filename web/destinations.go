@@ -1,6 +1,7 @@
 package web
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -31,9 +32,15 @@ type destination struct {
 	Waiting      string // bytes that wait
 	CatchUp      string // how long it takes until the destination is up to date
 	LastStored   string // when it stored something
+	LastAnswer   string // the status of the last answer; empty if there was none
+	LastAgo      string
+	AsideRows    []asideRow
 
 	LagLine, BacklogLine, RateLine spark
 }
+
+// asideRow is a series that is set aside.
+type asideRow struct{ Series, Error, Since, Retry string }
 
 // refusal is a kind of answer by which samples were not stored.
 type refusal struct {
@@ -52,16 +59,32 @@ func (d destination) HasMore() bool {
 
 func (s *Server) destinationsPage(w http.ResponseWriter, _ *http.Request, src *Sources) {
 	var all []destination
+	points := src.History.Points()
 	for _, status := range src.Destinations.Statuses() {
-		all = append(all, newDestination(status, time.Now()))
+		d := newDestination(status, time.Now())
+		d.draw(points)
+		all = append(all, d)
 	}
 	s.show(w, src, content{file: "destinations.html", title: "Destinations", active: "destinations", body: all})
 }
 
 func newDestination(s relay.Status, now time.Time) destination {
-	d := destination{Status: s, Lag: none, Dialect: "not known yet", CatchUp: none, LastStored: before(now, s.Stored)}
+	d := destination{Status: s, Lag: none, Dialect: "not known yet", CatchUp: catchUp(s), LastStored: before(now, s.Stored)}
 	if s.Newest > 0 {
 		d.Lag = seconds(max(now.Sub(time.UnixMilli(s.Newest)), time.Millisecond))
+	}
+	if s.BehindBytes > 0 {
+		d.Waiting = bytesOf(s.BehindBytes)
+	}
+	if !s.Last.At.IsZero() {
+		d.LastAnswer = "no answer"
+		if s.Last.Status != 0 {
+			d.LastAnswer = strconv.Itoa(s.Last.Status)
+		}
+		d.LastAgo = before(now, s.Last.At)
+	}
+	for _, a := range s.AsideSeries {
+		d.AsideRows = append(d.AsideRows, asideRow{a.Labels.String(), clip(a.Error), before(now, a.Since), seconds(max(a.RetryAt.Sub(now), 0))})
 	}
 	if s.Confirmed {
 		d.Dialect = strconv.Itoa(s.Version) + ".0"
@@ -71,6 +94,44 @@ func newDestination(s relay.Status, now time.Time) destination {
 	}
 	d.setState(now)
 	return d
+}
+
+// draw adds the plots of the last hour.
+func (d *destination) draw(points []Point) {
+	of := func(value func(DestinationPoint) float64) func(Point) float64 {
+		return func(p Point) float64 {
+			for _, one := range p.Destinations {
+				if one.Name == d.Name {
+					return value(one)
+				}
+			}
+			return math.NaN() // it was not there
+		}
+	}
+	d.LagLine = plot("Lag", points, of(func(p DestinationPoint) float64 { return p.Lag }), showSeconds)
+	d.BacklogLine = plot("Samples waiting", points, of(func(p DestinationPoint) float64 { return float64(p.Behind) }), rateOf)
+	d.RateLine = plot("Samples a second", points, of(func(p DestinationPoint) float64 { return p.Sent }), rateOf)
+}
+
+func showSeconds(v float64) string {
+	if v == 0 {
+		return "0 s"
+	}
+	return seconds(time.Duration(v * float64(time.Second)))
+}
+
+// catchUp says how long it takes until the destination is up to date.
+func catchUp(s relay.Status) string {
+	switch d, ok := s.CatchUp(); {
+	case s.Error != "":
+		return "when it answers"
+	case !ok:
+		return "not at this rate"
+	case d == 0:
+		return "up to date"
+	default:
+		return seconds(d)
+	}
 }
 
 func (d *destination) setState(now time.Time) {

@@ -77,7 +77,7 @@ func newMonitorPage(e targets.Explanation) *monitorPage {
 func newTrace(job string, i int, t targets.TargetTrace) trace {
 	out := trace{
 		TargetTrace: t, Key: fmt.Sprintf("%s %d", job, i), Name: cmp.Or(t.URL, describe(t.Discovered)), State: cmp.Or(t.Health, "not scraped yet"), Class: "waiting",
-		Found: sortedLabels(t.Discovered), Final: sortedLabels(t.Labels), Debug: to("relabel", "job", job, "target", "d"+strconv.FormatUint(labels.FromMap(t.Discovered).Hash(), 36)),
+		Found: sortedLabels(t.Discovered), Final: sortedLabels(t.Labels), Debug: debugAddress(job, "d"+strconv.FormatUint(labels.FromMap(t.Discovered).Hash(), 36)),
 	}
 	switch {
 	case t.Dropped != "":

@@ -22,6 +22,7 @@ type overview struct {
 	Behind                uint64 // samples, of the destination with the most
 	Samples               spark
 	LagLine, Backlog      spark
+	WAL                   *walPage // nil if there is no log
 	Findings              []finding
 	MoreFindings          int
 }
@@ -68,10 +69,25 @@ func newOverview(src *Sources, now time.Time) *overview {
 			o.Findings = append(o.Findings, f)
 		}
 	}
+	points := src.History.Points()
+	o.Samples = plot("Samples a second", points, func(p Point) float64 { return p.Scraped }, rateOf)
+	o.LagLine = plot("Longest lag", points, func(p Point) float64 { return worst(p, func(d DestinationPoint) float64 { return d.Lag }) }, showSeconds)
+	o.Backlog = plot("Samples waiting", points, func(p Point) float64 { return worst(p, func(d DestinationPoint) float64 { return float64(d.Behind) }) }, rateOf)
+	if src.WAL != nil {
+		o.WAL = newWALPage(src.WAL(), points, now)
+	}
 	slices.SortStableFunc(o.Findings, func(a, b finding) int { return a.rank - b.rank })
 	o.setVerdict(src.Known != nil && !src.Known(), unselected)
 	o.Findings, o.MoreFindings = atMost(o.Findings, findingsShown)
 	return o
+}
+
+// worst is the largest value of the destinations at a point.
+func worst(p Point, value func(DestinationPoint) float64) (most float64) {
+	for _, d := range p.Destinations {
+		most = max(most, value(d))
+	}
+	return most
 }
 
 // rate is how many samples a second the targets of a job give.

@@ -59,7 +59,7 @@ var functions = template.FuncMap{
 	"seconds": seconds, "thousands": thousands, "count": count, "none": func() string { return none }, "address": address, "to": to,
 	"rfc3339": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"utc":     func(t time.Time) string { return t.UTC().Format(time.DateTime) },
-	"bytes":   bytesOf, "rate": rateOf, "class": classOf, "word": wordOf, "changes": changesOf,
+	"minus":   func(a, b int) int { return a - b }, "bytes": bytesOf, "rate": rateOf, "class": classOf, "word": wordOf, "changes": changesOf,
 }
 
 // templates are the pages by the names of their files.

@@ -34,11 +34,14 @@ type Top struct {
 	Targets, Monitors, Namespaces []Cost // the most expensive first
 }
 
-// topBy are the ways to compare costs. The first one is used unless a request names another one.
-var topBy = []struct {
+// topOrder is a way to compare costs.
+type topOrder struct {
 	name string
 	of   func(Cost) int
-}{
+}
+
+// topBy are the ways to compare costs. The first one is used unless a request names another one.
+var topBy = []topOrder{
 	{"series", func(c Cost) int { return c.Series }},
 	{"samples", func(c Cost) int { return c.Samples }},
 	{"bytes", func(c Cost) int { return c.Bytes }},

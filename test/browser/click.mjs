@@ -65,7 +65,8 @@ async function shoot(name) {
   await page.emulateMedia({colorScheme: "light"});
 }
 
-const pages = {overview: "", targets: "targets", destinations: "destinations", namespaces: "targets?by=namespace", nodes: "targets?by=node&state=down", jobs: "targets?by=job&filter=shop"};
+const pages = {overview: "", targets: "targets", destinations: "destinations", namespaces: "targets?by=namespace", nodes: "targets?by=node&state=down", jobs: "targets?by=job&filter=shop",
+  wal: "wal", config: "config", status: "status", top: "top", discovery: "service-discovery", discovered: "service-discovery?job=serviceMonitor/shop/checkout/0"};
 for (const [name, path] of Object.entries(pages)) {
   step(name);
   await open(path);
