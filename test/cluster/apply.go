@@ -138,3 +138,26 @@ func parse(manifest []byte) ([]*unstructured.Unstructured, error) {
 		}
 	}
 }
+
+// Validate has the API server look at a manifest as if its objects were new, and refuse unknown fields. Nothing is stored.
+func (c *Cluster) Validate(manifest string) error {
+	objects, err := parse([]byte(manifest))
+	if err != nil {
+		return fmt.Errorf("parse manifest: %w", err)
+	}
+	var errs []error
+	strict := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict}
+	for _, o := range objects {
+		err := c.one(o, func(ctx context.Context, r dynamic.ResourceInterface, o *unstructured.Unstructured) error {
+			_, err := r.Create(ctx, o, strict)
+			if apierrors.IsAlreadyExists(err) { // that is found out last
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s %s: %w", o.GetKind(), o.GetName(), err))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -26,6 +26,8 @@ type Binary struct {
 	Package string
 	// Dir is where "go build" runs, from the repository's root; "" is the root itself.
 	Dir string
+	// Static leaves cgo out, as "make build" and the image do, so that the program runs without any library.
+	Static bool
 }
 
 // servers are built from the tool lines of servers/go.mod, so their versions and sums are pinned there.
@@ -33,6 +35,7 @@ var servers = []Binary{
 	{Name: "etcd", Package: "go.etcd.io/etcd/server/v3", Dir: "test/cluster/servers"},
 	{Name: "kube-apiserver", Package: "k8s.io/kubernetes/cmd/kube-apiserver", Dir: "test/cluster/servers"},
 	{Name: "kubelet", Package: "k8s.io/kubernetes/cmd/kubelet", Dir: "test/cluster/servers"},
+	{Name: "kubectl", Package: "k8s.io/kubernetes/cmd/kubectl", Dir: "test/cluster/servers"},
 }
 
 // Build compiles the servers, once in a process. With a warm build cache it takes seconds; without one, about
@@ -106,6 +109,9 @@ func buildOne(root, out string, b Binary) error {
 	cmd := exec.Command("go", append(args, b.Package)...)
 	cmd.Dir = filepath.Join(root, b.Dir)
 	cmd.Env = append(os.Environ(), "PWD="+cmd.Dir)
+	if b.Static {
+		cmd.Env = append(cmd.Env, "CGO_ENABLED=0")
+	}
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", b.Name, err, output)
 	}

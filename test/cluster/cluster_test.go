@@ -40,7 +40,8 @@ spec:
 
 func TestMain(m *testing.M) {
 	cluster.Main(m,
-		cluster.Binary{Name: "promrelay", Package: "./cmd/promrelay"},
+		cluster.Binary{Name: "promrelay", Package: "./cmd/promrelay", Static: true},
+		cluster.Binary{Name: "helm", Package: "helm.sh/helm/v4/cmd/helm", Dir: "test/helm"},
 		cluster.Binary{Name: "kustomize", Package: "sigs.k8s.io/kustomize/kustomize/v5", Dir: "test/kustomize"})
 }
 
