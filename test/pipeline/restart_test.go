@@ -42,6 +42,7 @@ func TestRollingRestart(t *testing.T) {
 	end := time.Now()
 	stop(t, relay)
 
+	r.wellFormed(t)
 	longest, left := time.Duration(0), 0
 	for _, e := range es {
 		g := e.in("restart")
