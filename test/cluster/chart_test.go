@@ -208,7 +208,9 @@ func restartsPod(t *testing.T, p *pod, to *fake.Server, e *exporter) {
 	e.mu.Unlock()
 	p.start(t)
 	t.Logf("stopped in %s, ready again after %s", stopped.Sub(began).Round(time.Millisecond), time.Since(stopped).Round(time.Millisecond))
-	values := func() []fake.StoredSeries { return to.Select("__name__", "app_scrapes_total", "instance", e.instance()) }
+	values := func() []fake.StoredSeries {
+		return to.Select("__name__", "app_scrapes_total", "instance", e.instance())
+	}
 	cluster.WaitFor(t, "pages of after the restart", 15*time.Second, func() error {
 		if all := values(); len(all) != 1 || all[0].Samples[len(all[0].Samples)-1].Value < float64(before+3) {
 			return fmt.Errorf("%v", all)
