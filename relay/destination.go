@@ -57,6 +57,7 @@ func (r *Relay) newDestination(s Settings, c *client) (*destination, error) {
 	d.governor = newGovernor(cfg.QueueConfig, s.Relay.DrainFactor, r.pace.review)
 	d.sender = &sender{
 		cfg: cfg, relay: s.Relay, hold: r.pace.hold, log: log, metrics: d.metrics, report: newReporter(log), client: c, governor: d.governor,
+		name: position.Label(), taps: &r.taps,
 		dialect: newDialect(d.url, cfg.Negotiate, configuredVersion(cfg), position.Note(), position.SetNote),
 		breaker: newBreaker(cfg.QueueConfig.MinShards), size: newRequestSize(cfg.QueueConfig.MaxSamplesPerSend),
 	}

@@ -55,6 +55,7 @@ type Relay struct {
 	log     *zap.Logger
 	metrics *metrics
 	feed    *feed
+	taps    taps
 	drain   chan struct{}
 	pace    pace
 

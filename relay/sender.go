@@ -26,6 +26,8 @@ type sender struct {
 	governor *governor
 	progress *progress
 	splitter *splitter
+	name     string // of the destination
+	taps     *taps
 
 	heartbeat  heartbeat
 	passes     atomic.Uint64 // requests that were stored at least in part
@@ -90,6 +92,7 @@ func (s *sender) forward(ctx context.Context, r *request) bool {
 	if !ok || rest == nil {
 		return ok
 	}
+	s.taps.offer(s.name, rest)
 	return s.deliverOrSplit(ctx, rest)
 }
 

@@ -87,12 +87,12 @@ func (h *History) Points() []Point {
 func (h *History) add(now time.Time, log wal.Status, destinations []relay.Status) {
 	next := reading{at: now, samples: log.Head.Count, appended: log.Appended, sent: map[string]uint64{}}
 	last, took := h.before, now.Sub(h.before.at).Seconds()
-	p := Point{At: now, Scraped: rate(last.samples, next.samples, took), Appended: rate(last.appended, next.appended, took), WALBytes: log.Bytes}
+	p := Point{At: now, Scraped: growth(last.samples, next.samples, took), Appended: growth(last.appended, next.appended, took), WALBytes: log.Bytes}
 	for _, d := range destinations {
 		next.sent[d.Name] = d.Sent
 		one := DestinationPoint{Name: d.Name, Lag: d.Lag(now).Seconds(), Behind: d.Behind, BehindBytes: d.BehindBytes}
 		if before, ok := last.sent[d.Name]; ok {
-			one.Sent = rate(before, d.Sent, took)
+			one.Sent = growth(before, d.Sent, took)
 		}
 		p.Destinations = append(p.Destinations, one)
 	}
@@ -108,8 +108,8 @@ func (h *History) add(now time.Time, log wal.Status, destinations []relay.Status
 	h.points = append(h.points, p)
 }
 
-// rate returns how much a count grew in a second; 0 if it began anew.
-func rate(from, to uint64, seconds float64) float64 {
+// growth returns how much a count grew in a second; 0 if it began anew.
+func growth(from, to uint64, seconds float64) float64 {
 	if to < from || seconds <= 0 {
 		return 0
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"github.com/prometheus/prometheus/model/labels"
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 
@@ -52,6 +53,15 @@ type Destinations interface {
 	Statuses() []relay.Status
 }
 
+// Tap gives the samples that are sent while it is open.
+type Tap interface {
+	// Next waits for the next samples of the wanted series. It returns nil if ctx ends.
+	Next(ctx context.Context, wanted func(labels.Labels) bool) ([]relay.TappedSeries, error)
+	// Omitted counts the samples that were left out, since the reader did not keep up.
+	Omitted() uint64
+	Close()
+}
+
 // Options are what a Server needs.
 type Options struct {
 	// Flags name addresses, sockets and the file for TLS and authentication, as exporter-toolkit has them.
@@ -59,7 +69,9 @@ type Options struct {
 	// Lifecycle lets POST /-/reload reload the configuration.
 	Lifecycle bool
 	// Pprof serves /debug/pprof.
-	Pprof   bool
+	Pprof bool
+	// Tap answers /api/v1/tap.
+	Tap     bool
 	Version string
 	// CommandLine are the values of the program's flags, by name. None of them is a secret.
 	CommandLine map[string]string
@@ -110,6 +122,8 @@ type Sources struct {
 	Refused func() *Refused
 	// Explain says how far something gets on the way to the receivers; nil if nothing can be explained.
 	Explain func(targets.Subject) targets.Explanation
+	// Tap shows the samples that are sent to a destination, or to all if that is empty. It is called only with Options.Tap.
+	Tap func(destination string) (Tap, error)
 	// Loaded returns when the configuration in force was loaded.
 	Loaded func() time.Time
 }
@@ -202,6 +216,7 @@ func (s *Server) handler() http.Handler {
 	for path, f := range s.apis() {
 		handle(http.MethodGet, "/api/v1/"+path, gzhttp.GzipHandler(s.api(f)))
 	}
+	handleFunc("/api/v1/tap", s.tapAPI) // not compressed, because the reader gets each sample at once
 	for _, path := range noSamples {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			handle(method, "/api/v1/"+path, s.api(noSamplesAPI))

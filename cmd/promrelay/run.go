@@ -37,6 +37,7 @@ type runOptions struct {
 	Node                nodeName
 	Web                 *toolkit.FlagConfig
 	Lifecycle, Pprof    bool
+	Tap                 bool
 	Watch               bool // the configuration file
 	LogLevel, LogFormat string
 	Flags               map[string]string // all flags of run as they were given, for pages
@@ -51,6 +52,7 @@ func runCommand(app *kingpin.Application) subcommand {
 	o.Node.flag(c)
 	c.Flag("web.enable-lifecycle", "Reload the configuration file at POST /-/reload.").BoolVar(&o.Lifecycle)
 	c.Flag("web.enable-pprof", "Serve /debug/pprof.").BoolVar(&o.Pprof)
+	c.Flag("web.enable-tap", "Show samples that are being sent, at /api/v1/tap and with the command tap. Samples may be confidential.").BoolVar(&o.Tap)
 	// No enums: kingpin's error for a wrong value does not name the flag.
 	c.Flag("log.level", "Only log messages of this severity or above: "+strings.Join(logLevels, ", ")+".").Default("info").HintOptions(logLevels...).StringVar(&o.LogLevel)
 	c.Flag("log.format", "Format of log messages: "+strings.Join(logFormats, ", ")+".").Default("logfmt").HintOptions(logFormats...).StringVar(&o.LogFormat)
@@ -108,7 +110,7 @@ func run(o runOptions) error {
 	defer parts.stop()
 
 	// 2. Pages. They answer from now on; until the relay is ready they say that it is starting.
-	pages, err := web.New(web.Options{Flags: o.Web, Lifecycle: o.Lifecycle, Pprof: o.Pprof, Version: version, CommandLine: o.Flags, Gatherer: reg, Registerer: reg, Logger: log})
+	pages, err := web.New(web.Options{Flags: o.Web, Lifecycle: o.Lifecycle, Pprof: o.Pprof, Tap: o.Tap, Version: version, CommandLine: o.Flags, Gatherer: reg, Registerer: reg, Logger: log})
 	if err != nil {
 		return err
 	}
@@ -169,6 +171,7 @@ func run(o runOptions) error {
 		Monitors: discovery, Targets: pool, Destinations: delivery, Problems: problems, Working: store.Ready, FirstLists: discovery.Ready,
 		Known: discovery.Known, Reload: reload.reload, Refused: reload.refused.Load,
 		WAL: store.Status, History: history, Watches: discovery.Watches, Config: reload.text, Loaded: reload.loadedAt,
+		Tap: func(destination string) (web.Tap, error) { return delivery.Tap(destination) },
 		Turned: func() map[string]time.Time {
 			if ctx.Err() != nil { // parts stop one after the other
 				return nil
