@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -209,6 +211,20 @@ func TestErrorsOfTheAPI(t *testing.T) {
 		_ = resp.Body.Close()
 		if h := resp.Header; h.Get("Content-Type") != "application/json" || h.Get("Access-Control-Allow-Origin") != "" || h.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: headers %v", path, h)
+		}
+	}
+}
+
+// TestPathsAreDocumented: docs/api.md lists each path.
+func TestPathsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := newServer(t, nil)
+	for _, path := range append(slices.Collect(maps.Keys(s.apis())), "tap") {
+		if !strings.Contains(string(page), "| `/api/v1/"+path+"` |") {
+			t.Errorf("%s is missing", path)
 		}
 	}
 }

@@ -72,6 +72,7 @@ var subcommands = []func(*kingpin.Application) subcommand{
 	checkCommand,
 	lintCommand,
 	targetsCommand,
+	tapCommand,
 	migrateAgentCommand,
 	migratePrometheusCommand,
 	migrateCategrafCommand,
