@@ -37,6 +37,7 @@ type (
 	apiDropped struct {
 		DiscoveredLabels map[string]string `json:"discoveredLabels"`
 		ScrapePool       string            `json:"scrapePool"`
+		Reason           string            `json:"reason"` // why; Prometheus has no such field
 	}
 	apiMonitor struct {
 		Kind      string   `json:"kind"`      // "nodes" and "scrape_config" are blocks of the configuration
@@ -83,7 +84,7 @@ func targetsAPI(r *http.Request, src *Sources) (any, []string, error) {
 				if keep > 0 && i >= keep {
 					break
 				}
-				out.DroppedTargets = append(out.DroppedTargets, apiDropped{d.Discovered, j.Job.Name})
+				out.DroppedTargets = append(out.DroppedTargets, apiDropped{d.Discovered, j.Job.Name, d.Reason})
 			}
 		}
 	}

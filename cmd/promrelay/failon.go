@@ -14,7 +14,7 @@ import (
 type failure struct {
 	name, help string
 	// in describes each case of it in a report.
-	in func(report) []string
+	in func(*report) []string
 }
 
 // failures are what --fail-on may name.
@@ -53,7 +53,7 @@ func parseFailOn(values []string) (out []failure, err error) {
 }
 
 // failed returns an error if a report has something that --fail-on names.
-func failed(r report, on []failure) error {
+func failed(r *report, on []failure) error {
 	var errs []error
 	for _, f := range on {
 		if found := f.in(r); len(found) > 0 {
@@ -63,11 +63,11 @@ func failed(r report, on []failure) error {
 	return errors.Join(errs...)
 }
 
-func rejected(r report) []string {
-	out := slices.Clone(r.problems)
-	for _, m := range r.monitors {
-		if m.State == targets.Rejected {
-			out = append(out, m.Owner.String())
+func rejected(r *report) []string {
+	out := slices.Clone(r.Problems)
+	for i := range r.Monitors {
+		if m := &r.Monitors[i]; m.State == targets.Rejected {
+			out = append(out, m.owner())
 		}
 	}
 	return out
@@ -75,24 +75,23 @@ func rejected(r report) []string {
 
 // empty leaves out blocks of the configuration, whose objects are often in another directory, and jobs that ask a service discovery, which
 // is not asked here.
-func empty(r report) (out []string) {
-	for _, m := range r.monitors {
-		may := slices.ContainsFunc(m.Jobs, func(j targets.JobStatus) bool {
-			return j.Count > 0 || j.Elsewhere > 0 || len(j.Job.Config.ServiceDiscoveryConfigs) > 0
-		})
-		if m.State == targets.Accepted && m.Owner.Namespace != "" && !may {
-			out = append(out, m.Owner.String())
+func empty(r *report) (out []string) {
+	for i := range r.Monitors {
+		m := &r.Monitors[i]
+		may := slices.ContainsFunc(m.Jobs, func(j reportJob) bool { return len(j.Targets) > 0 || j.unasked })
+		if m.State == targets.Accepted && m.Namespace != "" && !may {
+			out = append(out, m.owner())
 		}
 	}
 	return out
 }
 
 // dropped names jobs that drop all targets. To drop some targets is normal: they are the other ports and Services of a namespace.
-func dropped(r report) (out []string) {
-	for _, m := range r.monitors {
-		for _, j := range m.Jobs {
-			if len(j.Dropped) > 0 && j.Count == 0 {
-				out = append(out, j.Job.Name)
+func dropped(r *report) (out []string) {
+	for i := range r.Monitors {
+		for _, j := range r.Monitors[i].Jobs {
+			if j.dropped > 0 && len(j.Targets) == 0 {
+				out = append(out, j.Name)
 			}
 		}
 	}

@@ -20,14 +20,19 @@ import (
 // targetsOptions are the flags of targets.
 type targetsOptions struct {
 	ConfigFile, Manifests, Output string
-	FailOn                        []string // names of failures; one string may hold several with commas
+	Cluster                       config.Kubernetes // without a Kubeconfig, there is no cluster
+	Relay                         relayClient       // without a URL, there is none
+	FailOn                        []string          // names of failures; one string may hold several with commas
 	Node                          nodeName
 }
 
 func targetsCommand(app *kingpin.Application) subcommand {
-	c := app.Command("targets", "List the targets that a cluster with the objects of a directory of manifests would have.")
+	c := app.Command("targets", "List all monitors with their targets, and why others are dropped: those of a running relay, of a cluster, or of a directory of manifests."+
+		examples("targets --url=http://localhost:9099", "targets --manifests=deploy/ --fail-on=rejected,empty", "targets --kubeconfig=$HOME/.kube/config --config.file=promrelay.yml --output=json"))
 	var o targetsOptions
-	c.Flag("manifests", "Directory of YAML and JSON files with monitors, Services, EndpointSlices, Pods and so on.").Required().StringVar(&o.Manifests)
+	c.Flag("manifests", "Directory of YAML and JSON files with monitors, Services, EndpointSlices, Pods and so on.").StringVar(&o.Manifests)
+	clusterFlags(c, &o.Cluster, "The list is what a relay would scrape of this cluster.")
+	o.Relay.flags(c)
 	c.Flag("config.file", "Configuration file, for its monitors, nodes and scrape_configs. Without one, all monitors are selected.").StringVar(&o.ConfigFile)
 	c.Flag("output", "Format of the list: "+strings.Join(outputs, ", ")+".").Default("text").HintOptions(outputs...).StringVar(&o.Output)
 	c.Flag("fail-on", "Exit with 1 for these: "+failOnHelp()+" Repeatable, or separated by commas.").HintOptions(failNames()...).StringsVar(&o.FailOn)
@@ -38,7 +43,7 @@ func targetsCommand(app *kingpin.Application) subcommand {
 // outputs are what --output may be.
 var outputs = []string{"text", "json"}
 
-// listTargets writes which targets the relay would scrape in a cluster with the objects of a directory, and why others are dropped.
+// listTargets writes which targets there are, or would be, and why others are dropped.
 func listTargets(out io.Writer, o targetsOptions) error {
 	if !slices.Contains(outputs, o.Output) {
 		return fmt.Errorf("--output=%s: want %s", o.Output, strings.Join(outputs, " or "))
@@ -50,48 +55,72 @@ func listTargets(out io.Writer, o targetsOptions) error {
 	if err != nil {
 		return err
 	}
-	c, err := o.load()
+	r, err := o.report()
 	if err != nil {
 		return err
 	}
-	m, err := manifests.New(o.Manifests, nil)
-	if err != nil {
-		return err
-	}
-	d, err := informers.New(informers.Options{Backend: m, Offline: true, Node: o.Node.Name})
-	if err != nil {
-		return err
-	}
-	if err := d.Apply(c); err != nil {
-		return err
-	}
-	r, err := settledReport(d)
-	if err != nil {
-		return err
-	}
-	r.problems = m.Problems()
 	if o.Output == "text" {
 		r.write(out)
-		return failed(r, failOn)
-	}
-	j, err := r.json()
-	if err != nil {
-		return err
+		return failed(&r, failOn)
 	}
 	e := json.NewEncoder(out)
 	e.SetIndent("", "  ")
-	return errors.Join(e.Encode(j), failed(r, failOn))
+	return errors.Join(e.Encode(r), failed(&r, failOn))
 }
 
-// settledReport runs discovery until it has found all targets, and returns its report.
-func settledReport(d *informers.Discovery) (r report, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
-	defer cancel()
-	err = d.Settle(ctx, func() { r = newReport(d) })
+// report finds the targets at the one place that the flags name.
+func (o targetsOptions) report() (report, error) {
+	given := 0
+	for _, flag := range []string{o.Relay.URL, o.Manifests, o.Cluster.Kubeconfig} {
+		if flag != "" {
+			given++
+		}
+	}
+	switch {
+	case given != 1:
+		return report{}, errors.New("want one of --url, --manifests and --kubeconfig: a running relay, a directory, or a cluster")
+	case o.Relay.URL != "" && o.ConfigFile != "":
+		return report{}, errors.New("--config.file has no use with --url: the running relay has its own")
+	case o.Relay.URL != "":
+		return o.Relay.report(context.Background())
+	}
+	c, err := o.load()
+	if err != nil {
+		return report{}, err
+	}
+	if o.Manifests == "" {
+		b, err := readOnlyCluster(o.Cluster)
+		if err != nil {
+			return report{}, err
+		}
+		return o.settled(c, b)
+	}
+	m, err := manifests.New(o.Manifests, nil)
+	if err != nil {
+		return report{}, err
+	}
+	r, err := o.settled(c, m)
+	r.Problems = append(r.Problems, m.Problems()...)
 	return r, err
 }
 
-// load reads the configuration. The directory replaces the cluster.
+// settled runs discovery until it has found all targets, and returns its report.
+func (o targetsOptions) settled(c *config.Config, b informers.Backend) (r report, err error) {
+	d, err := informers.New(informers.Options{Backend: b, Offline: true, Node: o.Node.Name})
+	if err != nil {
+		return r, err
+	}
+	if err := d.Apply(c); err != nil {
+		return r, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
+	defer cancel()
+	var reportErr error
+	err = d.Settle(ctx, func() { r, reportErr = newReport(d) })
+	return r, errors.Join(err, reportErr)
+}
+
+// load reads the configuration. The directory or the cluster of the flags replaces its own.
 func (o targetsOptions) load() (*config.Config, error) {
 	if o.ConfigFile == "" {
 		return config.Load([]byte("monitors: {}\n"), "")

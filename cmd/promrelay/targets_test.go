@@ -95,7 +95,7 @@ func TestListTargets(t *testing.T) {
 	if err := listTargets(&js, targetsOptions{Manifests: dir, Output: "json"}); err != nil {
 		t.Fatal(err)
 	}
-	var r jsonReport
+	var r report
 	if err := json.Unmarshal(js.Bytes(), &r); err != nil {
 		t.Fatal(err)
 	}
