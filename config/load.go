@@ -76,6 +76,11 @@ func LoadFile(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
+	return LoadText(path, text)
+}
+
+// LoadText is LoadFile for a text that was read before. The path is that of errors, and its directory that of relative paths.
+func LoadText(path string, text []byte) (*Config, error) {
 	c, err := read(text, filepath.Dir(path))
 	if err != nil {
 		return nil, &FileError{path, err, c}

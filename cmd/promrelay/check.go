@@ -46,18 +46,25 @@ type checkOptions struct {
 }
 
 func checkCommand(app *kingpin.Application) subcommand {
-	c := app.Command("check", "Check a configuration file, and the files that it names.")
+	c := app.Command("check", "Check a configuration file, and the files that it names. It may also be in a manifest of a ConfigMap or Secret, by the key "+configName+"."+
+		examples("check --config.file=promrelay.yml", "check --strict --no-files --config.file=deploy/configmap.yaml", "helm template . | promrelay check --config.file=-"))
 	var o checkOptions
 	c.Flag("strict", "Treat warnings as errors.").BoolVar(&o.Strict)
 	c.Flag("files", "Check the files, directories and credentials that the configuration names. --no-files is for a configuration of another machine.").Default("true").BoolVar(&o.Files)
-	c.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&o.ConfigFile)
-	return subcommand{c, func() error { return check(os.Stdout, o) }}
+	c.Flag("config.file", "Path to the configuration file, to a manifest of a ConfigMap or Secret that holds it, or to a directory of either; - for the standard input.").
+		Default(configName).StringVar(&o.ConfigFile)
+	return subcommand{c, func() error { return check(os.Stdout, os.Stdin, o) }}
 }
 
 // check reports what run would report about a configuration file, without running. Mistakes and warnings are in the order of lines. If
 // there are mistakes, the error holds all of them.
-func check(out io.Writer, o checkOptions) error {
-	c, err := config.LoadFile(o.ConfigFile)
+func check(out io.Writer, in io.Reader, o checkOptions) error {
+	file, err := findConfig(o.ConfigFile, in)
+	if err != nil {
+		return err
+	}
+	o.ConfigFile, o.Files = file.path, o.Files && !file.manifest
+	c, err := config.LoadText(file.path, file.text)
 	found, err := o.examine(c, err)
 	if err != nil {
 		return err
