@@ -72,13 +72,20 @@ func (w *WAL) begin() error {
 	return nil
 }
 
+func (w *WAL) tell(step OpenStep, done, total int64) {
+	if w.opts.Progress != nil {
+		w.opts.Progress(step, done, total)
+	}
+}
+
 // findSegments reads the segments of the directory, and moves w.next above all of them.
 func (w *WAL) findSegments() error {
 	entries, err := w.disk.List(w.opts.Dir)
 	if err != nil {
 		return fmt.Errorf("list segments: %w", err)
 	}
-	for _, e := range entries {
+	for i, e := range entries {
+		w.tell(StepSegments, int64(i), int64(len(entries)))
 		number, aside, ok := parseSegmentName(e.name)
 		if !ok {
 			continue
@@ -211,6 +218,7 @@ func (w *WAL) findEnd(f file, s *segment) error {
 		}
 		c.skip(h)
 		end = c.off
+		w.tell(StepNewest, end, s.disk)
 	}
 	if end < s.disk {
 		w.log.Info("unfinished end of a segment ignored", zap.Uint64("segment", s.number),

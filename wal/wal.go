@@ -42,9 +42,21 @@ type Options struct {
 	Logger *zap.Logger
 	// Registerer may be nil: nothing is registered.
 	Registerer prometheus.Registerer
+	// Progress is called while Open looks at segments, and while it walks through the newest one. It says how far the step has come. It
+	// may be nil.
+	Progress func(step OpenStep, done, total int64)
 
 	disk disk // nil = the operating system's
 }
+
+// OpenStep is a step of Open that may take long.
+type OpenStep string
+
+// The steps of Open, and what they count.
+const (
+	StepSegments OpenStep = "segments"       // segments
+	StepNewest   OpenStep = "newest segment" // bytes
+)
 
 func (o Options) withDefaults() (Options, error) {
 	var errs []error

@@ -41,25 +41,26 @@ func load(path string) (*config.Config, error) {
 // checkOptions are the flags of check.
 type checkOptions struct {
 	ConfigFile string
-	Strict     bool // warnings are errors
-	Files      bool // check the files that the configuration names, on this machine
+	Input      io.Reader // for the path -
+	Strict     bool      // warnings are errors
+	Files      bool      // check the files that the configuration names, on this machine
 }
 
 func checkCommand(app *kingpin.Application) subcommand {
 	c := app.Command("check", "Check a configuration file, and the files that it names. It may also be in a manifest of a ConfigMap or Secret, by the key "+configName+"."+
 		examples("check --config.file=promrelay.yml", "check --strict --no-files --config.file=deploy/configmap.yaml", "helm template . | promrelay check --config.file=-"))
-	var o checkOptions
+	o := checkOptions{Input: os.Stdin}
 	c.Flag("strict", "Treat warnings as errors.").BoolVar(&o.Strict)
 	c.Flag("files", "Check the files, directories and credentials that the configuration names. --no-files is for a configuration of another machine.").Default("true").BoolVar(&o.Files)
 	c.Flag("config.file", "Path to the configuration file, to a manifest of a ConfigMap or Secret that holds it, or to a directory of either; - for the standard input.").
 		Default(configName).StringVar(&o.ConfigFile)
-	return subcommand{c, func() error { return check(os.Stdout, os.Stdin, o) }}
+	return subcommand{c, func() error { return check(os.Stdout, o) }}
 }
 
 // check reports what run would report about a configuration file, without running. Mistakes and warnings are in the order of lines. If
 // there are mistakes, the error holds all of them.
-func check(out io.Writer, in io.Reader, o checkOptions) error {
-	file, err := findConfig(o.ConfigFile, in)
+func check(out io.Writer, o checkOptions) error {
+	file, err := findConfig(o.ConfigFile, o.Input)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func TestCheck(t *testing.T) {
 			t.Chdir(dir)
 			messages := func(strict bool) string {
 				var out bytes.Buffer
-				if err := check(&out, nil, checkOptions{ConfigFile: path, Strict: strict, Files: true}); err != nil {
+				if err := check(&out, checkOptions{ConfigFile: path, Strict: strict, Files: true}); err != nil {
 					out.WriteString(strings.Join(lines(err), "\n"))
 				}
 				if got := out.String(); !strings.Contains(got, path) || strings.Contains(got, "secret") {
@@ -122,7 +122,7 @@ remote_write:
 		}
 		var out bytes.Buffer
 		o.ConfigFile = path
-		if err := check(&out, nil, o); err != nil {
+		if err := check(&out, o); err != nil {
 			return strings.Join(lines(err), "\n")
 		}
 		return out.String()
@@ -190,7 +190,7 @@ func TestCheckTellsOfBacklogs(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		if err := check(&out, nil, checkOptions{ConfigFile: path, Files: true}); err != nil {
+		if err := check(&out, checkOptions{ConfigFile: path, Files: true}); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()

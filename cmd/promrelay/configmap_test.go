@@ -15,7 +15,9 @@ func TestCheckManifests(t *testing.T) {
 		good = "global: {external_labels: {cluster: a}}\nremote_write:\n- url: http://a/write\n  basic_auth: {username: u, password_file: /none}\n"
 		bad  = "monitors: {}\nremote_write:\n- ulr: http://a/write\n"
 	)
-	block := func(text string) string { return "|\n    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ") + "\n" }
+	block := func(text string) string {
+		return "|\n    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ") + "\n"
+	}
 	object := func(kind, key, value string) string {
 		return "# the relay\n---\napiVersion: v1\nkind: " + kind + "\nmetadata: {name: relay}\n" + key + ":\n  other: x\n  promrelay.yml: " + value
 	}
@@ -58,7 +60,7 @@ func TestCheckManifests(t *testing.T) {
 				path = "-"
 			}
 			var out bytes.Buffer
-			if err := check(&out, strings.NewReader(c.files["a.yaml"]), checkOptions{ConfigFile: path, Files: true}); err != nil {
+			if err := check(&out, checkOptions{ConfigFile: path, Input: strings.NewReader(c.files["a.yaml"]), Files: true}); err != nil {
 				out.WriteString(strings.Join(lines(err), "\n"))
 			}
 			if got := strings.ReplaceAll(out.String(), dir, "DIR"); !strings.Contains(got, c.want) || strings.Contains(got, "/none:") && c.path != "-" {

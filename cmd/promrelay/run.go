@@ -126,14 +126,14 @@ func run(o runOptions) error {
 	dir := walDir(o.WALDir, cfg)
 	store, err := wal.Open(wal.Options{
 		Dir: dir, MaxBytes: int64(cfg.WAL.MaxBytes), MinFreeBytes: int64(cfg.WAL.MinFreeBytes), SegmentBytes: int64(cfg.WAL.SegmentBytes),
-		SyncInterval: cfg.WAL.SyncInterval, Logger: log, Registerer: reg,
+		SyncInterval: cfg.WAL.SyncInterval, Logger: log, Registerer: reg, Progress: openProgress(log),
 	})
 	if err != nil {
 		return walError(o, cfg, err)
 	}
 	parts.start(&part{name: "wal end", run: idle, last: store.Close, deadline: 10 * time.Second})
 	guard := order.New()
-	if err := restore(guard, store); err != nil {
+	if err := restore(guard, store, log); err != nil {
 		log.Warn("samples may be written twice: the end of the log cannot be read", zap.NamedError("err", err))
 	}
 
@@ -232,14 +232,6 @@ func newBackend(cfg *config.Config, log *zap.Logger) (b informers.Backend, probl
 		return b, nil, err
 	}
 	return nil, nil, nil
-}
-
-func restore(g *order.Guard, store *wal.WAL) error {
-	r, err := store.NewReader(store.Recent(restoreBytes))
-	if err != nil {
-		return err
-	}
-	return errors.Join(g.RestoreFrom(r), r.Close())
 }
 
 // setGC sets the GC percentage as Prometheus does: the environment overrides the configuration.
