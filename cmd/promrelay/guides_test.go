@@ -17,6 +17,12 @@ type guide struct {
 }
 
 var guides = map[string]guide{
+	"from-categraf.md": {
+		files: map[string]string{
+			"categraf/daemonset.yaml":  "../../config/categraf/testdata/eks/daemonset.yaml",
+			"categraf/deployment.yaml": "../../config/categraf/testdata/eks/deployment.yaml",
+		},
+	},
 	"from-prometheus-operator.md": {
 		files: map[string]string{"agent.yaml": "testdata/migrate/agent.yaml"},
 		elsewhere: map[string]string{
@@ -36,6 +42,9 @@ func TestGuides(t *testing.T) {
 			for name, from := range g.files {
 				text, err := os.ReadFile(from)
 				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
 					t.Fatal(err)
 				}
 				if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"go.yaml.in/yaml/v3"
+
 	"promrelay/config"
 	"promrelay/config/categraf"
 )
@@ -196,4 +198,47 @@ func FuzzMigrate(f *testing.F) {
 			_, _ = categraf.Migrate(tree, l)
 		}
 	})
+}
+
+// TestListOfObjects: what kubectl get writes, a list whose texts may be quoted, gives the same configuration. A quoted text has one line.
+func TestListOfObjects(t *testing.T) {
+	var items []any
+	for _, name := range []string{"daemonset.yaml", "deployment.yaml"} {
+		text, err := os.ReadFile(filepath.Join("testdata", "eks", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for doc := range bytes.SplitSeq(text, []byte("\n---\n")) {
+			var o any
+			if err := yaml.Unmarshal(doc, &o); err != nil {
+				t.Fatal(err)
+			}
+			items = append(items, o)
+		}
+	}
+	list := map[string]any{"kind": "List", "apiVersion": "v1", "items": items}
+	asYAML, err := yaml.Marshal(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asJSON, err := json.MarshalIndent(list, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := migrate(t, filepath.Join("testdata", "eks"), categraf.Same)
+	for name, text := range map[string][]byte{"cluster.yaml": asYAML, "cluster.json": asJSON} {
+		r, err := categraf.Migrate(fstest.MapFS{name: {Data: text}}, categraf.Same)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(r.Config, want.Config) || len(r.Report.Findings) != len(want.Report.Findings) {
+			t.Errorf("%s gives %d findings, not %d, and\n%s", name, len(r.Report.Findings), len(want.Report.Findings), r.Config)
+		}
+		lines := strings.Split(string(text), "\n")
+		for _, f := range r.Report.Findings {
+			if f.Line > len(lines) || f.Key == "instances.bearer_token_file" && !strings.Contains(lines[f.Line-1], "bearer_token_file") {
+				t.Errorf("%s: %v: the line is %q", name, f, lines[min(f.Line, len(lines))-1])
+			}
+		}
+	}
 }

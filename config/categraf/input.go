@@ -21,6 +21,15 @@ type file struct {
 	dir      string // directory of a file of the tree
 	object   string // the object that it is a key of; empty for a file of the tree
 	text     []byte
+	quoted   bool // its text is in one line of the manifest
+}
+
+// at is the place of a line of the file.
+func (f file) at(line int) position {
+	if f.quoted {
+		line = 1
+	}
+	return position{f.file, f.line + line}
 }
 
 // input is all that a tree holds.
@@ -76,7 +85,7 @@ func (t *translation) documents(in *input, f file) {
 		if err := d.Decode(&doc); errors.Is(err, io.EOF) {
 			return
 		} else if err != nil {
-			t.report.add(position{f.file, 1}, f.name, NoCounterpart, "not read: %v", err)
+			t.report.add(f.at(1), f.name, NoCounterpart, "not read: %v", err)
 			return
 		}
 		if len(doc.Content) > 0 {
@@ -127,10 +136,10 @@ func (in *input) keys(f file, object, data *yaml.Node, base64ed bool) {
 	name := scalar(child(child(object, "metadata"), "name"))
 	for i := 0; i+1 < len(data.Content); i += 2 {
 		key, value := data.Content[i], data.Content[i+1]
-		text := value.Value
-		line := value.Line - 1
-		if value.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
-			line = value.Line
+		text, line := value.Value, value.Line
+		quoted := value.Style&yaml.LiteralStyle == 0
+		if quoted {
+			line--
 		}
 		if base64ed {
 			decoded, err := base64.StdEncoding.DecodeString(text)
@@ -139,7 +148,7 @@ func (in *input) keys(f file, object, data *yaml.Node, base64ed bool) {
 			}
 			text = string(decoded)
 		}
-		in.files = append(in.files, file{position: position{f.file, line}, name: key.Value, object: name, text: []byte(text)})
+		in.files = append(in.files, file{position: position{f.file, line}, name: key.Value, object: name, text: []byte(text), quoted: quoted})
 	}
 }
 

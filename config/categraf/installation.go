@@ -111,10 +111,10 @@ func (t *translation) installation(i installation) {
 			scrapes[f.name] = f
 			continue
 		}
-		tab, err := parse(f.text, f.file, f.line)
+		tab, err := parse(f)
 		switch {
 		case err != nil:
-			t.report.add(position{f.file, f.line + 1}, f.name, NoCounterpart, "not read: %v", err)
+			t.report.add(f.at(1), f.name, NoCounterpart, "not read: %v", err)
 		case isMain(tab):
 			t.main(main, tab)
 		default:

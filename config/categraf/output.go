@@ -191,6 +191,7 @@ func (t *translation) withoutReports() []rule {
 	if targets == nil {
 		return nil
 	}
+	slices.Sort(targets)
 	return []rule{{
 		SourceLabels: []string{"__name__", "job", "instance"},
 		Regex:        "scrape_(duration_seconds|samples_scraped|samples_post_metric_relabeling|series_added);(" + strings.Join(targets, "|") + ")",

@@ -143,7 +143,7 @@ func (t *translation) noteURL(p page, key, raw string, m *mainFile) {
 	local := host == "127.0.0.1" || host == "localhost" || host == "::1"
 	switch {
 	case p.job == "kube_proxy" && local:
-		t.report.add(p.at, key, Differs, "%s becomes nodes.kube_proxy. kube-proxy listens on 127.0.0.1 unless metricsBindAddress of its configuration is 0.0.0.0:10249: set that, or run the relay in node mode with the host's network", raw)
+		t.report.add(p.at, key, Differs, "%s becomes nodes.kube_proxy. kube-proxy listens on 127.0.0.1 unless metricsBindAddress of its configuration is 0.0.0.0:10249: set that, or use node mode, which is node_mode: {}", raw)
 	case p.job != "":
 		t.report.add(p.at, key, Translated, "%s becomes nodes.%s: one relay reads this page of every node", raw, p.job)
 	case p.onNode && local:

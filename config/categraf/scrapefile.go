@@ -31,7 +31,7 @@ func (t *translation) scrapes(m *mainFile, files map[string]file) {
 		t.report.add(m.agentAt, "prometheus.scrape_config_file", Translated, "its jobs are in scrape_configs")
 		for _, name := range sortedKeys(files) {
 			if name != wanted {
-				t.report.add(position{files[name].file, files[name].line + 1}, name, NoCounterpart, "scrape_config_file names %s, so this file is left out", wanted)
+				t.report.add(files[name].at(1), name, NoCounterpart, "scrape_config_file names %s, so this file is left out", wanted)
 			}
 		}
 		files = map[string]file{wanted: f}
@@ -50,23 +50,23 @@ func (t *translation) scrapeFile(m *mainFile, f file) {
 		if err == nil {
 			err = fmt.Errorf("it is empty")
 		}
-		t.report.add(position{f.file, f.line + 1}, f.name, NoCounterpart, "not read: %v", err)
+		t.report.add(f.at(1), f.name, NoCounterpart, "not read: %v", err)
 		return
 	}
-	s := &scrapeFile{position{f.file, f.line + 1}, doc.Content[0], map[string]string{}}
+	s := &scrapeFile{f.at(1), doc.Content[0], map[string]string{}}
 	if external := child(child(s.root, "global"), "external_labels"); external != nil {
 		if err := external.Decode(&s.labels); err != nil {
-			t.report.add(position{f.file, f.line + external.Line}, "global.external_labels", NoCounterpart, "not read: %v", err)
+			t.report.add(f.at(external.Line), "global.external_labels", NoCounterpart, "not read: %v", err)
 		}
 	}
 	for i := 0; i+1 < len(s.root.Content); i += 2 {
 		if key := s.root.Content[i]; !slices.Contains(blocksOfAgents, key.Value) {
-			t.report.add(position{f.file, f.line + key.Line}, key.Value, NoCounterpart, "an agent has no use for this block; it is left out")
+			t.report.add(f.at(key.Line), key.Value, NoCounterpart, "an agent has no use for this block; it is left out")
 		}
 	}
 	if writes := child(s.root, "remote_write"); writes != nil {
 		for _, w := range writes.Content {
-			at := position{f.file, f.line + w.Line}
+			at := f.at(w.Line)
 			t.addRemote(&remote{URL: scalar(child(w, "url")), written: w, agent: true, at: at}, at)
 		}
 	}

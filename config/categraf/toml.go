@@ -22,20 +22,19 @@ type position struct {
 type table struct {
 	values map[string]any
 	path   string // such as instances[0].consul
-	file   string
-	first  int            // the line of the file before the TOML
+	file   file
 	lines  map[string]int // of paths, in the TOML
 	asked  map[string]bool
 }
 
-// parse reads TOML that begins after a line of a file.
-func parse(text []byte, file string, first int) (*table, error) {
-	t := &table{file: file, first: first, asked: map[string]bool{}}
-	if err := toml.Unmarshal(text, &t.values); err != nil {
+// parse reads a file of TOML.
+func parse(f file) (*table, error) {
+	t := &table{file: f, asked: map[string]bool{}}
+	if err := toml.Unmarshal(f.text, &t.values); err != nil {
 		return nil, err
 	}
 	var err error
-	t.lines, err = linesOf(text)
+	t.lines, err = linesOf(f.text)
 	return t, err
 }
 
@@ -83,7 +82,7 @@ func (t *table) at(key string) position {
 	if line == 0 {
 		line = t.lines[t.path]
 	}
-	return position{t.file, t.first + max(line, 1)}
+	return t.file.at(max(line, 1))
 }
 
 func (t *table) get(key string) any {
@@ -171,7 +170,7 @@ func (t *table) subs(key string) (out []*table) {
 }
 
 func (t *table) within(values map[string]any, path string) *table {
-	return &table{values: values, path: path, file: t.file, first: t.first, lines: t.lines, asked: map[string]bool{}}
+	return &table{values: values, path: path, file: t.file, lines: t.lines, asked: map[string]bool{}}
 }
 
 // unknown are the keys that nobody has asked for.
