@@ -192,7 +192,7 @@ func Suggest(key string, known []string) string {
 		if strings.EqualFold(k, key) {
 			return ", did you mean \"" + k + "\"?"
 		}
-		if d := distance(strings.ToLower(key), strings.ToLower(k)); d < least {
+		if d := Distance(strings.ToLower(key), strings.ToLower(k)); d < least {
 			best, least = k, d
 		}
 	}
@@ -205,8 +205,8 @@ func Suggest(key string, known []string) string {
 	return ""
 }
 
-// distance is the number of letters to change, add or remove to get from a to b.
-func distance(a, b string) int {
+// Distance is the number of letters to change, add or remove to get from a to b.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -118,11 +118,11 @@ func TestDistance(t *testing.T) {
 	}
 	for range 2000 {
 		a, b, c := word(), word(), word()
-		ab := distance(a, b)
-		if ab != distance(b, a) || (ab == 0) != (a == b) || ab > max(len(a), len(b)) || distance(a, c) > ab+distance(b, c) {
+		ab := Distance(a, b)
+		if ab != Distance(b, a) || (ab == 0) != (a == b) || ab > max(len(a), len(b)) || Distance(a, c) > ab+Distance(b, c) {
 			t.Fatalf("%q, %q, %q: %d", a, b, c, ab)
 		}
-		if i := r.IntN(len(a) + 1); distance(a, a[:i]+"x"+a[i:]) != 1 {
+		if i := r.IntN(len(a) + 1); Distance(a, a[:i]+"x"+a[i:]) != 1 {
 			t.Fatalf("a letter more than %q is not 1 away", a)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/client-go/tools/cache"
 
@@ -30,8 +31,8 @@ type Backend interface {
 
 // directory is the Backend of a directory of manifests. It knows all of its objects at once, and who wrote them.
 type directory interface {
-	// Has reports whether there is an object.
-	Has(resource, key string) bool
+	// Find returns an object, nil if there is none. It is read only.
+	Find(resource, key string) metav1.Object
 	// UnknownFields returns a sentence for each unknown field of an object.
 	UnknownFields(r *objects.Resource, key string) []string
 }

@@ -20,7 +20,7 @@ func (w *worker) compileGuarded(owner targets.Owner) (needy []*targets.Job) {
 		return needy
 	}
 	_ = w.guard.Call(guard.Monitor, owner.String(), func() {
-		next := &monitorState{state: targets.Rejected, reason: err.Error()}
+		next := &monitorState{state: targets.Rejected, reason: err.Error(), mend: targets.MendRejected(owner, err)}
 		if old := w.state.monitors[owner]; old != nil {
 			next.refs, next.reported = old.refs, old.reported
 		}
@@ -44,10 +44,10 @@ func (w *worker) compile(owner targets.Owner) (needy []*targets.Job) {
 		old = &monitorState{}
 	}
 	next := &monitorState{state: targets.Accepted, reported: old.reported}
-	if why := w.unwanted(owner, obj); why != "" {
+	if why, mend := w.unwanted(owner, obj); why != "" {
 		w.forgetGood(owner, true)
 		w.setRefs(owner, nil)
-		next.state, next.reason = targets.Unselected, why
+		next.state, next.reason, next.mend = targets.Unselected, why, mend
 		w.state.monitors[owner] = next
 		return w.replace(owner, nil)
 	}
@@ -75,7 +75,7 @@ func (w *worker) judge(owner targets.Owner, obj any, old, next *monitorState) (j
 	case pending:
 		next.state, next.reason = targets.Pending, r.Err.Error()
 	case r.Err != nil:
-		next.state, next.reason = targets.Rejected, r.Err.Error()
+		next.state, next.reason, next.mend = targets.Rejected, r.Err.Error(), targets.MendRejected(owner, r.Err)
 		jobs, pending = w.reject(owner, obj, next)
 	default:
 		w.good.Keep(owner, obj)
@@ -101,11 +101,11 @@ func (w *worker) logChange(owner targets.Owner, old, next *monitorState) {
 	}
 }
 
-// unwanted says why a monitor is not selected, empty if it is.
-func (w *worker) unwanted(owner targets.Owner, obj any) string {
+// unwanted says why a monitor is not selected, and what to change; both are empty if it is.
+func (w *worker) unwanted(owner targets.Owner, obj any) (why, mend string) {
 	m, err := meta.Accessor(obj)
 	if err != nil {
-		return err.Error()
+		return err.Error(), ""
 	}
 	var of map[string]string
 	if ns, ok, err := w.watched["namespaces"].GetByKey(owner.Namespace); ok && err == nil {
@@ -113,7 +113,7 @@ func (w *worker) unwanted(owner targets.Owner, obj any) string {
 			of = map[string]string{}
 		}
 	}
-	return w.state.settings.Unwanted(owner.Kind, owner.Namespace, m.GetLabels(), of)
+	return w.state.settings.Unwanted(owner, m.GetLabels(), of)
 }
 
 // setRefs notes the Secrets and ConfigMaps that a monitor names.

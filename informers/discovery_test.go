@@ -411,7 +411,7 @@ monitors:
 		"ns.yaml":  "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n",
 	})
 	web := targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: "web"}
-	w.state(web, targets.Unselected, `its labels do not match monitors.serviceMonitorSelector "team=blue"`)
+	w.state(web, targets.Unselected, `its labels do not match monitors.serviceMonitorSelector "team=blue": it has no label team`)
 	w.write("all.yaml", strings.Join([]string{serviceYAML, sliceYAML, strings.ReplaceAll(monitorYAML, "namespace: shop}", "namespace: shop, labels: {team: blue}}")}, "---"))
 	w.state(web, targets.Unselected, `the labels of namespace shop do not match`)
 	w.write("ns.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {monitored: \"yes\"}}\n")

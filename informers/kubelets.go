@@ -92,7 +92,7 @@ func (d *Discovery) portNotes(j *targets.Job) []string {
 		return nil
 	}
 	slices.Sort(bad)
-	return []string{fmt.Sprintf("port %d is used for the kubelets of Nodes whose status.daemonEndpoints.kubeletEndpoint.Port is not 1 to 65535: %s", targets.KubeletPort, upTo(bad, maxNamed))}
+	return []string{fmt.Sprintf("port %d is used for the kubelets of Nodes whose status.daemonEndpoints.kubeletEndpoint.Port is not 1 to 65535: %s", targets.KubeletPort, targets.UpTo(bad, maxNamed))}
 }
 
 // logUnreachable logs once that a Node has no address to use, and once that it has one again.

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/prometheus/util/strutil"
+
+	"promrelay/targets"
 )
 
 // alikeYAML is a Service with two labels of one name to discovery, a slice of it, and a monitor that asks for a value.
@@ -92,10 +94,10 @@ func FuzzAreAlike(f *testing.F) {
 		f.Add(pair[0], pair[1])
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
-		if got, want := collide(a, b), strutil.SanitizeLabelName(a) == strutil.SanitizeLabelName(b); got != want {
+		if got, want := targets.NamesCollide(a, b), strutil.SanitizeLabelName(a) == strutil.SanitizeLabelName(b); got != want {
 			t.Errorf("%q and %q: %t, want %t", a, b, got, want)
 		}
-		if got, want := sanitized(a), strutil.SanitizeLabelName(a); got != want {
+		if got, want := targets.DiscoveryName(a), strutil.SanitizeLabelName(a); got != want {
 			t.Errorf("%q becomes %q, want %q", a, got, want)
 		}
 	})

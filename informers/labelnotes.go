@@ -70,14 +70,14 @@ func collisionNote(j *targets.Job, sd targets.Discovery, role string, w *watched
 	own := m.GetLabels()
 	counts := map[string]string{} // the name that is used, by its name in discovery
 	for _, k := range slices.Sorted(maps.Keys(own)) {
-		name := sanitized(k)
+		name := targets.DiscoveryName(k)
 		first, twice := counts[name]
 		if !twice {
 			counts[name] = k
 			continue
 		}
 		label := "__meta_kubernetes_" + role + "_label_" + name
-		found := discoveredLabels(role, obj, m)
+		found := targets.ObjectLabels(role, m)
 		if !j.Reads(label) || !matters(j, role, found, label, own[k]) {
 			continue
 		}
@@ -107,5 +107,5 @@ func kindOfRole(role string) string {
 	case targets.RoleEndpointSlice:
 		return "EndpointSlice"
 	}
-	return kindsOf[role][0]
+	return targets.KindOfRole(role)
 }

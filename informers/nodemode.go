@@ -139,11 +139,3 @@ func elsewhereNotes(n int) []string {
 	}
 	return []string{fmt.Sprintf("relays in node mode scrape %d more of its targets, each on its own Node (node_mode)", n)}
 }
-
-// whyElsewhere says why a job of the central relay has no targets although it discovered some.
-func whyElsewhere(n int) string {
-	if n == 1 {
-		return "a relay in node mode scrapes its only target, on the Node of that (node_mode)"
-	}
-	return fmt.Sprintf("relays in node mode scrape all of its %d targets, each on its own Node (node_mode)", n)
-}

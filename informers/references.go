@@ -99,11 +99,11 @@ func (o object) value(key string) ([]byte, error) {
 	case o.values == nil && o.err != nil:
 		return nil, o.err
 	case o.values == nil:
-		return nil, errors.New("there is none of this name")
+		return nil, targets.ErrNoObject
 	}
 	v, ok := o.values[key]
 	if !ok {
-		return nil, fmt.Errorf("it has no such key, only %q", slices.Sorted(maps.Keys(o.values)))
+		return nil, targets.NoKeyError{Keys: slices.Sorted(maps.Keys(o.values))}
 	}
 	return v, nil
 }

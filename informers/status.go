@@ -12,6 +12,7 @@ import (
 type monitorState struct {
 	state  targets.State
 	reason string
+	mend   string        // what to change if it is not accepted
 	refs   []targets.Ref // also those of the last good version
 
 	lastGood bool // the jobs are those of the last good version
@@ -34,7 +35,7 @@ func (d *Discovery) statuses() []targets.MonitorStatus {
 		out = append(out, targets.MonitorStatus{Owner: owner, State: targets.Accepted, Jobs: d.jobs(owner)})
 	}
 	for owner, m := range d.state.monitors {
-		out = append(out, targets.MonitorStatus{Owner: owner, State: m.state, Reason: m.reason, LastGood: m.lastGood, Jobs: d.jobs(owner)})
+		out = append(out, targets.MonitorStatus{Owner: owner, State: m.state, Reason: m.reason, Mend: m.mend, LastGood: m.lastGood, Jobs: d.jobs(owner)})
 	}
 	slices.SortFunc(out, func(a, b targets.MonitorStatus) int {
 		return cmp.Or(cmp.Compare(a.Owner.Kind, b.Owner.Kind), cmp.Compare(a.Owner.Namespace, b.Owner.Namespace), cmp.Compare(a.Owner.Name, b.Owner.Name))
@@ -57,7 +58,7 @@ func (d *Discovery) jobs(owner targets.Owner) []targets.JobStatus {
 			s.Notes = append(s.Notes, elsewhereNotes(s.Elsewhere)...)
 		}
 		for _, drop := range d.state.set.Dropped(j.Name) {
-			s.Dropped = append(s.Dropped, targets.Dropped{Discovered: targets.ShownLabels(d.state.set.Discovered(j.Name, drop)).Map(), Reason: drop.Reason(j), ByPort: drop.ByPort(j)})
+			s.Dropped = append(s.Dropped, drop.Shown(j))
 		}
 		out = append(out, s)
 	}

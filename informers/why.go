@@ -1,8 +1,6 @@
 package informers
 
 import (
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,7 +13,7 @@ type reasonCache struct {
 	mu      sync.Mutex
 	batch   uint64 // the reasons are as of this batch of changes
 	until   time.Time
-	reasons map[*targets.Job]string
+	reasons map[*targets.Job]targets.Step
 }
 
 // whyShare bounds the time for finding reasons while objects change: one part in so many.
@@ -31,7 +29,7 @@ func (d *Discovery) explain(all []targets.MonitorStatus) {
 	}
 	known := d.reasons.reasons
 	if known == nil {
-		known = map[*targets.Job]string{}
+		known = map[*targets.Job]targets.Step{}
 	}
 	for i := range all {
 		m := &all[i]
@@ -45,12 +43,12 @@ func (d *Discovery) explain(all []targets.MonitorStatus) {
 			}
 			why, ok := known[j.Job]
 			if !ok || len(j.Dropped) > 0 || len(j.Problems) > 0 {
-				why = d.why(j)
+				why = targets.Nothing(view{d.parts}, j, d.asked(j.Job))
 				known[j.Job] = why
 			}
-			j.Why = why
+			j.Nothing, j.Why = why, why.Text
 		}
-		m.Why = whyMonitor(m)
+		m.SetWhy()
 	}
 	if d.reasons.reasons == nil {
 		now := time.Now()
@@ -58,52 +56,15 @@ func (d *Discovery) explain(all []targets.MonitorStatus) {
 	}
 }
 
-// whyMonitor says why a monitor has no targets at all. It returns an empty string if it has some.
-func whyMonitor(m *targets.MonitorStatus) string {
-	if len(m.Jobs) == 0 {
-		return "it has no endpoints"
-	}
-	var whys []string
-	for i := range m.Jobs {
-		switch j := &m.Jobs[i]; {
-		case j.Count > 0:
-			return ""
-		case !slices.Contains(whys, j.Why):
-			whys = append(whys, j.Why)
-		}
-	}
-	return strings.Join(whys, "; ")
-}
-
-// why says why a job has no targets. Each reason names its object or field.
-func (d *Discovery) why(j *targets.JobStatus) string {
-	switch {
-	case len(j.Problems) > 0:
-		return "service discovery fails: " + j.Problems[0]
-	case j.Elsewhere > 0:
-		return whyElsewhere(j.Elsewhere)
-	case len(j.Dropped) > 0:
-		return whyDropped(j)
-	}
-	var whys []string
-	for _, g := range j.Job.Static {
-		if len(g.Targets) == 0 {
-			whys = append(whys, "its static targets are an empty list")
-			break
-		}
-	}
-	for _, sd := range j.Job.Discoveries {
-		if why := d.whyNothing(j.Job, sd); !slices.Contains(whys, why) {
-			whys = append(whys, why)
-		}
-	}
-	if d.offline && len(j.Job.Config.ServiceDiscoveryConfigs) > 0 {
-		whys = append(whys, j.Job.Config.ServiceDiscoveryConfigs[0].Name()+"_sd_configs is not asked here")
+// asked is what is known of a job beside its status.
+func (d *Discovery) asked(j *targets.Job) targets.Asked {
+	d.state.mu.RLock()
+	a := targets.Asked{NamespacesIgnored: d.state.settings != nil && d.state.settings.IgnoresNamespaceSelectors()}
+	d.state.mu.RUnlock()
+	if d.offline && len(j.Config.ServiceDiscoveryConfigs) > 0 {
+		a.Unanswered = []string{j.Config.ServiceDiscoveryConfigs[0].Name() + "_sd_configs is not asked here"}
 	} else {
-		whys = append(whys, d.external.Unanswered(j.Job.Name)...)
+		a.Unanswered = d.external.Unanswered(j.Name)
 	}
-	if len(whys) == 0 {
-		return "it names no targets: neither static ones nor any service discovery"
-	}
-	return strings.Join(whys, "; ")
+	return a
 }

@@ -100,11 +100,11 @@ func TestWhy(t *testing.T) {
 		},
 		"empty Endpoints": {
 			with(whyMonitor1, ", serviceDiscoveryRole: Endpoints") + service + "apiVersion: v1\nkind: Endpoints\nmetadata: {name: cart, namespace: shop}\n",
-			"the Endpoints of Service shop/cart are empty: no Pod is behind it",
+			"the Endpoints of Service shop/cart are empty: the Service has no selector, so that Kubernetes gives it no Pods",
 		},
 		"empty slice": {
 			monitor + service + slice("addressType: IPv4\nports: [{name: web, port: 80}]"),
-			"EndpointSlice shop/cart-1 of Service shop/cart is empty: no Pod is behind the Service",
+			"EndpointSlice shop/cart-1 of Service shop/cart is empty: the Service has no selector, so that Kubernetes gives it no Pods",
 		},
 		"slice without ports": {
 			monitor + service + slice("addressType: IPv4\nendpoints: [{addresses: [10.0.0.1]}]"), "EndpointSlice shop/cart-1 of Service shop/cart has no ports",

@@ -123,6 +123,22 @@ func (c *catalog) derive(v *view, t *record.Table) {
 	}
 }
 
+// drops returns the rule that drops a series, and its index; nil if the series is sent. It may be called from any goroutine.
+func (c *catalog) drops(ls labels.Labels) (*relabel.Config, int) {
+	b := labels.NewBuilder(ls)
+	for _, l := range c.external {
+		if ls.Get(l.Name) == "" {
+			b.Set(l.Name, l.Value)
+		}
+	}
+	for i, r := range c.rules {
+		if !relabel.ProcessBuilder(b, r) {
+			return r, i
+		}
+	}
+	return nil, 0
+}
+
 // series returns the labels of the row at cur, a cursor of v.rows(t). They are valid until the next call.
 func (c *catalog) series(v *view, t *record.Table, cur *record.Cursor) series {
 	for len(v.shapes) <= int(cur.Shape) {

@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/relabel"
 
 	"promrelay/wal"
 )
@@ -34,6 +36,9 @@ type Status struct {
 	Last LastAnswer
 	// AsideSeries are some of the series that are set aside, those first that were set aside first.
 	AsideSeries []AsideSeries
+
+	// Drops returns the rule of write_relabel_configs that drops a series, and its index; nil if it is sent.
+	Drops func(labels.Labels) (*relabel.Config, int)
 
 	// Confirmed: the receiver has understood Version, now or before a restart.
 	Confirmed bool
@@ -82,6 +87,7 @@ func (r *Relay) Statuses() []Status {
 // status returns the status of the destination. Head is the head of the log.
 func (d *destination) status(head wal.Position) Status {
 	s := Status{Name: d.position.Label(), URL: d.url, Position: d.position.Position(), Sent: countOf(d.metrics.samples)}
+	s.Drops = d.packer.catalog.drops
 	s.Aside, s.AsideSeries = d.splitter.asideSeries()
 	s.Newest, s.Stored = d.sender.delivered()
 	s.Shards, s.Rate, s.Written = d.governor.state()

@@ -106,7 +106,7 @@ func (j *job) start(l *loop, t *targets.Target, d *loopDiff) {
 func (j *job) checkLimit() {
 	var err error
 	if limit := int(j.Config.TargetLimit); limit > 0 && len(j.loops) > limit {
-		err = targetLimitError{j.Owner.Key("target_limit"), len(j.loops), limit}
+		err = targetLimitError{j.LimitKey("target_limit"), len(j.loops), limit}
 	}
 	for _, l := range j.loops {
 		l.setForced(err)

@@ -54,7 +54,7 @@ func newLimits(l Limits) *limits {
 // body returns the limit of a page of the job, and the key that sets it.
 func (l *limits) body(j *targets.Job) (bytes int64, key string) {
 	if size := j.Config.BodySizeLimit; size > 0 {
-		return int64(size), j.Owner.Key("body_size_limit")
+		return int64(size), j.LimitKey("body_size_limit")
 	}
 	return l.BodyBytes, "scrape.body_size_limit"
 }

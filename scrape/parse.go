@@ -21,7 +21,7 @@ func (p *page) read(win *window, contentType string) error {
 		return p.finish(p.families(win))
 	}
 	if parser, err := textparse.New(nil, contentType, nil, p.set.parser); parser == nil {
-		return err
+		return mediaError{contentType, err}
 	}
 	i, err := win.rest(headroom)
 	if err != nil {
@@ -79,7 +79,7 @@ func mediaType(contentType, fallback string) (media, version string) {
 // finish adds the errors of limits to the error of reading a page.
 func (p *page) finish(err error) error {
 	if err == nil && p.limitErr != nil {
-		err = sampleLimitError{p.set.job.Owner.Key("sample_limit"), p.set.sampleLimit, p.attempts}
+		err = sampleLimitError{p.set.job.LimitKey("sample_limit"), p.set.sampleLimit, p.attempts}
 	}
 	if err == nil {
 		err = p.bucketErr

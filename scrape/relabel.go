@@ -37,31 +37,31 @@ func (s *settings) attach(b *labels.Builder, own labels.Labels) {
 	}
 }
 
-// relabel applies the rules to b, whose labels have at most size bytes, and reports whether the
-// series stays. It stops before a rule that could make labels too large. The number of times that a
+// relabel applies the rules to b, whose labels have at most size bytes. It returns the index of the
+// rule that drops the series, -1 if the series stays. It stops before a rule that could make labels too large. The number of times that a
 // rule names its sources bounds the size of its result.
-func (s *settings) relabel(b *labels.Builder, size int) (keep bool, err error) {
+func (s *settings) relabel(b *labels.Builder, size int) (droppedBy int, err error) {
 	count := 0 // upper bound; 0 means not known
 	for i, rule := range s.rules {
 		more := growth(rule, size)
 		if size+more > maxText || rule.Action == relabel.LabelMap && (count == 0 || 2*count > maxLabels) {
 			size, count = measure(b)
 			if more = growth(rule, size); size+more > maxText {
-				return false, ruleError{s.job.MetricOrigin(i).Field, size}
+				return -1, ruleError{s.job.MetricOrigin(i).Field, size}
 			}
 			if count > maxLabels {
-				return false, countError(count)
+				return -1, countError(count)
 			}
 		}
 		if !relabel.ProcessBuilder(b, s.rules[i:i+1]...) {
-			return false, nil
+			return i, nil
 		}
 		size += more
 		if rule.Action == relabel.LabelMap {
 			count *= 2
 		}
 	}
-	return true, nil
+	return -1, nil
 }
 
 // growth is an upper bound of the bytes that a rule adds to labels of size bytes, and of the bytes
@@ -112,23 +112,26 @@ func (e countError) Error() string {
 func (s *settings) checkLimits(ls labels.Labels) error {
 	metric := ls.Get(model.MetricNameLabel)
 	if n := ls.Len(); s.labelLimit > 0 && n > s.labelLimit {
-		return labelLimitError{fmt.Sprintf("%s exceeded (metric: %.50s, number of labels: %d, limit: %d)", s.job.Owner.Key("label_limit"), metric, n, s.labelLimit)}
+		return labelLimitError{"label_limit", fmt.Sprintf("%s exceeded (metric: %.50s, number of labels: %d, limit: %d)", s.job.LimitKey("label_limit"), metric, n, s.labelLimit)}
 	}
 	if s.nameLengthLimit == 0 && s.valueLenLimit == 0 {
 		return nil
 	}
 	return ls.Validate(func(l labels.Label) error {
 		if n := len(l.Name); s.nameLengthLimit > 0 && n > s.nameLengthLimit {
-			return labelLimitError{fmt.Sprintf("%s exceeded (metric: %.50s, label name: %.50s, length: %d, limit: %d)", s.job.Owner.Key("label_name_length_limit"), metric, l.Name, n, s.nameLengthLimit)}
+			return labelLimitError{"label_name_length_limit", fmt.Sprintf("%s exceeded (metric: %.50s, label name: %.50s, length: %d, limit: %d)", s.job.LimitKey("label_name_length_limit"), metric, l.Name, n, s.nameLengthLimit)}
 		}
 		if n := len(l.Value); s.valueLenLimit > 0 && n > s.valueLenLimit {
-			return labelLimitError{fmt.Sprintf("%s exceeded (metric: %.50s, label name: %.50s, value: %.50q, length: %d, limit: %d)", s.job.Owner.Key("label_value_length_limit"), metric, l.Name, l.Value, n, s.valueLenLimit)}
+			return labelLimitError{"label_value_length_limit", fmt.Sprintf("%s exceeded (metric: %.50s, label name: %.50s, value: %.50q, length: %d, limit: %d)", s.job.LimitKey("label_value_length_limit"), metric, l.Name, l.Value, n, s.valueLenLimit)}
 		}
 		return nil
 	})
 }
 
 // labelLimitError is about a series that exceeds label_limit or a similar limit.
-type labelLimitError struct{ text string }
+type labelLimitError struct {
+	key  string // of a scrape_config
+	text string
+}
 
 func (e labelLimitError) Error() string { return e.text }

@@ -154,7 +154,7 @@ func (p *page) refused(err error) error {
 	case errSampleLimit: //nolint:errorlint // nothing wraps these
 		p.limitErr = err
 	case errBucketLimit:
-		p.bucketErr = bucketLimitError{p.set.job.Owner.Key("native_histogram_bucket_limit"), p.set.bucketLimit, p.buckets}
+		p.bucketErr = bucketLimitError{p.set.job.LimitKey("native_histogram_bucket_limit"), p.set.bucketLimit, p.buckets}
 	case errRepeated:
 		p.repeated++
 	case errOutOfOrder:
@@ -231,11 +231,12 @@ func (p *page) series(parser textparse.Parser) error {
 	}
 	size := int(p.lset.ByteSize()) + p.set.size
 	p.set.attach(p.builder, p.lset)
-	keep, err := p.set.relabel(p.builder, size)
+	droppedBy, err := p.set.relabel(p.builder, size)
 	if err != nil {
 		return err
 	}
-	if !keep {
+	if droppedBy >= 0 {
+		p.t.noteDropped(droppedBy)
 		p.lset = labels.EmptyLabels()
 		return nil
 	}

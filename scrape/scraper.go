@@ -239,8 +239,9 @@ func (s *scraper) commit(p *page) error {
 func (s *scraper) account(p *page, start time.Time, duration time.Duration, size int, err error) {
 	m := s.shared.metrics
 	health := HealthUp
-	text := ""
+	text, help := "", ""
 	if err != nil {
+		help = advice(s.state().Target, err)
 		health, text = HealthDown, cut(strings.ToValidUTF8(s.state().Target.ShownError(err), "?"), shownError)
 	}
 	m.scrapes.WithLabelValues(string(health)).Inc()
@@ -264,8 +265,9 @@ func (s *scraper) account(p *page, start time.Time, duration time.Duration, size
 	s.mu.Lock()
 	s.churn.add(added, start)
 	s.status = Status{
-		Health: health, Error: text, LastScrape: start, Duration: duration,
-		Samples: p.added, Series: s.table.live, Bytes: max(size, 0),
+		Health: health, Error: text, Advice: help, LastScrape: start, Duration: duration,
+		Samples: p.added, Series: s.table.live, Bytes: max(size, 0), Page: p.total,
+		Repeated: p.outOfOrder + p.repeated + p.duplicates, Future: p.outOfBounds, DroppedBy: s.table.droppedMost(),
 	}
 	target := s.target
 	s.mu.Unlock()

@@ -23,8 +23,13 @@ type Status struct {
 	Error      string    // "" if the scrape went well
 	LastScrape time.Time // when it began, zero if there was none
 	Duration   time.Duration
-	Samples    int // on the page, after relabelling
-	Series     int // that the target feeds now
-	Bytes      int // of the page, decompressed
-	Added      int // series that were new in the last hour, without those of the target's first page
+	Advice     string // how a person can help; "" if the scrape went well
+	Page       int    // samples on the page, before relabelling
+	Samples    int    // on the page, after relabelling
+	Repeated   int    // of Samples: not newer than the last one of their series
+	Future     int    // of Samples: too far ahead
+	DroppedBy  int    // index of the rule for samples that drops the most series; -1 for none
+	Series     int    // that the target feeds now
+	Bytes      int    // of the page, decompressed
+	Added      int    // series that were new in the last hour, without those of the target's first page
 }

@@ -38,6 +38,8 @@ type table struct {
 	// Rows seen on the previous page and on this one; previous minus current become stale.
 	previous, current record.Bits
 
+	dropped []int // series that rules for samples have dropped, by the index of the rule
+
 	report        [len(reportSeries)]uint32 // rows of the report series, noRow where there is none yet
 	reportEntries [len(reportSeries)]uint32 // their metadata, 0 until it is needed
 
@@ -59,6 +61,25 @@ func newTable(g *order.Guard) *table {
 		t.report[i] = noRow
 	}
 	return t
+}
+
+// noteDropped notes that a rule has dropped a series.
+func (t *table) noteDropped(rule int) {
+	for len(t.dropped) <= rule {
+		t.dropped = append(t.dropped, 0)
+	}
+	t.dropped[rule]++
+}
+
+// droppedMost returns the index of the rule that has dropped the most series, -1 if none has dropped one.
+func (t *table) droppedMost() int {
+	most, at := 0, -1
+	for i, n := range t.dropped {
+		if n > most {
+			most, at = n, i
+		}
+	}
+	return at
 }
 
 // addRow adds a row for a series. Slot must have been acquired for it.

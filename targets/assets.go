@@ -49,7 +49,7 @@ func (r *recorder) Value(ref Ref) ([]byte, error) {
 	r.asked[ref.Object()] = true
 	v, err := r.assets.Value(ref)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", ref, err)
+		return nil, refError{ref, err}
 	}
 	return v, nil
 }

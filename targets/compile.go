@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"runtime/debug"
+	"strings"
 
 	"github.com/alecthomas/units"
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
@@ -180,32 +181,53 @@ type limits struct {
 	body                                                           *monitoringv1.ByteSize
 }
 
-func (c *compiler) limits(cfg *promconfig.ScrapeConfig, l limits) error {
+func (c *compiler) limits(j *Job, l limits) error {
+	cfg := j.Config
+	j.Limits = map[string]string{}
 	for _, x := range []struct {
 		to             *uint
-		name           string
+		name, key      string
 		user, enforced *int64
+		global         *int64 // of the monitors block
 	}{
-		{&cfg.SampleLimit, "sampleLimit", l.samples, c.spec.EnforcedSampleLimit},
-		{&cfg.TargetLimit, "targetLimit", l.targets, c.spec.EnforcedTargetLimit},
-		{&cfg.LabelLimit, "labelLimit", l.labels, c.spec.EnforcedLabelLimit},
-		{&cfg.LabelNameLengthLimit, "labelNameLengthLimit", l.nameLength, c.spec.EnforcedLabelNameLengthLimit},
-		{&cfg.LabelValueLengthLimit, "labelValueLengthLimit", l.valueLength, c.spec.EnforcedLabelValueLengthLimit},
-		{&cfg.KeepDroppedTargets, "keepDroppedTargets", l.keepDropped, c.spec.EnforcedKeepDroppedTargets},
-		{&cfg.NativeHistogramBucketLimit, "nativeHistogramBucketLimit", l.buckets, nil},
+		{&cfg.SampleLimit, "sampleLimit", "sample_limit", l.samples, c.spec.EnforcedSampleLimit, c.spec.SampleLimit},
+		{&cfg.TargetLimit, "targetLimit", "target_limit", l.targets, c.spec.EnforcedTargetLimit, c.spec.TargetLimit},
+		{&cfg.LabelLimit, "labelLimit", "label_limit", l.labels, c.spec.EnforcedLabelLimit, c.spec.LabelLimit},
+		{&cfg.LabelNameLengthLimit, "labelNameLengthLimit", "label_name_length_limit", l.nameLength, c.spec.EnforcedLabelNameLengthLimit, c.spec.LabelNameLengthLimit},
+		{&cfg.LabelValueLengthLimit, "labelValueLengthLimit", "label_value_length_limit", l.valueLength, c.spec.EnforcedLabelValueLengthLimit, c.spec.LabelValueLengthLimit},
+		{&cfg.KeepDroppedTargets, "keepDroppedTargets", "keep_dropped_targets", l.keepDropped, c.spec.EnforcedKeepDroppedTargets, c.spec.KeepDroppedTargets},
+		{&cfg.NativeHistogramBucketLimit, "nativeHistogramBucketLimit", "native_histogram_bucket_limit", l.buckets, nil, nil},
 	} {
 		n := lowerLimit(value(x.user), value(x.enforced))
 		if n < 0 {
 			return fmt.Errorf("%s: %d is negative; 0 means no limit", x.name, n)
 		}
 		*x.to = uint(n)
+		own, least := value(x.user), value(x.enforced)
+		if own == 0 {
+			own = value(x.global)
+		}
+		j.noteLimit(x.key, x.name, value(x.user) > 0, least > 0 && (own <= 0 || least < own))
 	}
 	size, err := lowerSize(value(l.body), c.spec.EnforcedBodySizeLimit)
 	if err != nil {
 		return fmt.Errorf("bodySizeLimit: %w", err)
 	}
 	cfg.BodySizeLimit = size
+	own, _ := units.ParseBase2Bytes(string(value(l.body)))
+	j.noteLimit("body_size_limit", "bodySizeLimit", value(l.body) != "", size < own)
 	return nil
+}
+
+// noteLimit notes where a limit comes from that is not the monitor's own. Given says that the monitor has one, and lowered that the
+// enforced one is lower.
+func (j *Job) noteLimit(key, field string, given, lowered bool) {
+	switch {
+	case lowered:
+		j.Limits[key] = "monitors.enforced" + strings.ToUpper(field[:1]) + field[1:]
+	case !given:
+		j.Limits[key] = "monitors." + field
+	}
 }
 
 // lowerLimit is getLimit of the operator. If the user sets no limit, the global one applies, which already includes the enforced one.

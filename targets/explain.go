@@ -53,11 +53,20 @@ func (s *Set) Dropped(job string) []Drop {
 	return append(out, state.yielded...)
 }
 
-// Discovered returns the labels that a dropped target had before relabelling.
-func (s *Set) Discovered(job string, d Drop) labels.Labels {
+// Discovered returns the labels that a dropped target of a job had before relabelling.
+func (d Drop) Discovered(j *Job) labels.Labels {
 	b := labels.NewBuilder(labels.EmptyLabels())
-	discovered(b, s.jobs[job].job.Config, d.Group.Targets[d.Index], d.Group.Labels)
+	discovered(b, j.Config, d.Group.Targets[d.Index], d.Group.Labels)
 	return b.Labels()
+}
+
+// Shown returns a dropped target of a job in the form in which it is shown.
+func (d Drop) Shown(j *Job) Dropped {
+	out := Dropped{Discovered: ShownLabels(d.Discovered(j)).Map(), Reason: d.Reason(j), ByPort: d.ByPort(j), Rule: d.Rule, Yielded: errors.As(d.Err, new(yieldError))}
+	if d.Err == nil && d.Rule >= 0 && d.Rule < len(j.Config.RelabelConfigs) {
+		out.Origin = j.Origin(d.Rule)
+	}
+	return out
 }
 
 // Reason explains why a target was dropped. It names the field of the job's owner and the values that its rule

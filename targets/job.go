@@ -44,6 +44,8 @@ type Job struct {
 	Yields Yield
 	// Half says which of its targets are scraped here, where node mode shares the work.
 	Half Half
+	// Limits name the settings that the limits of Config come from, by key of a scrape_config, where that is not the owner's own field.
+	Limits map[string]string
 	// Notes explain to the user what is not obvious from the monitor.
 	Notes []string
 }
@@ -58,6 +60,14 @@ const (
 	// YieldsToAll leaves a target to any job that scrapes the same URL and has a smaller Yield. It scrapes a URL once.
 	YieldsToAll
 )
+
+// LimitKey names the setting that a limit comes from. Key is the limit's name in a scrape_config.
+func (j *Job) LimitKey(key string) string {
+	if from := j.Limits[key]; from != "" {
+		return from
+	}
+	return j.Owner.Key(key)
+}
 
 // static reports whether a group is one of Static.
 func (j *Job) static(name string) bool {

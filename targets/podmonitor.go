@@ -45,7 +45,7 @@ func (c *compiler) podEndpoint(j *Job, m *monitoringv1.PodMonitor, index int, cl
 	}
 	j.Selector = selectorText(m.Spec.Selector)
 	j.Discoveries = []Discovery{{Source: src, Namespaces: c.namespaces(m.Spec.NamespaceSelector, m.Namespace)}}
-	if err := c.limits(cfg, limits{
+	if err := c.limits(j, limits{
 		samples: m.Spec.SampleLimit, targets: m.Spec.TargetLimit, labels: m.Spec.LabelLimit, nameLength: m.Spec.LabelNameLengthLimit,
 		valueLength: m.Spec.LabelValueLengthLimit, keepDropped: m.Spec.KeepDroppedTargets, buckets: m.Spec.NativeHistogramBucketLimit, body: m.Spec.BodySizeLimit,
 	}); err != nil {

@@ -38,7 +38,7 @@ func (c *compiler) probe(owner Owner, m *monitoringv1.Probe) ([]*Job, error) {
 	if err := c.timing(cfg, m.Spec.Interval, m.Spec.ScrapeTimeout); err != nil {
 		return nil, err
 	}
-	if err := c.limits(cfg, limits{
+	if err := c.limits(j, limits{
 		samples: m.Spec.SampleLimit, targets: m.Spec.TargetLimit, labels: m.Spec.LabelLimit, nameLength: m.Spec.LabelNameLengthLimit,
 		valueLength: m.Spec.LabelValueLengthLimit, keepDropped: m.Spec.KeepDroppedTargets, buckets: m.Spec.NativeHistogramBucketLimit,
 	}); err != nil {

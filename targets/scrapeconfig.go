@@ -28,7 +28,7 @@ func (c *compiler) scrapeConfig(owner Owner, m *monitoringv1alpha1.ScrapeConfig)
 	if err := c.scrapeSettings(cfg, spec); err != nil {
 		return nil, err
 	}
-	if err := c.limits(cfg, limits{
+	if err := c.limits(j, limits{
 		samples: spec.SampleLimit, targets: spec.TargetLimit, labels: spec.LabelLimit, nameLength: spec.LabelNameLengthLimit,
 		valueLength: spec.LabelValueLengthLimit, keepDropped: spec.KeepDroppedTargets, buckets: spec.NativeHistogramBucketLimit, body: spec.BodySizeLimit,
 	}); err != nil {

@@ -301,7 +301,7 @@ func TestDropsTellWhy(t *testing.T) {
 	s.Settle(nil)
 	var got []string
 	for _, d := range s.Dropped("j") {
-		got = append(got, s.Discovered("j", d).Get("__address__")+": "+d.Reason(j))
+		got = append(got, d.Discovered(j).Get("__address__")+": "+d.Reason(j))
 	}
 	want := []string{`a:1: relabel_configs[1]: keep where __meta_port matches "http"; source value is "grpc"`, ": no address"}
 	if !slices.Equal(got, want) {

@@ -113,25 +113,6 @@ func (s *Settings) addClass(c monitoringv1.ScrapeClass) error {
 	return nil
 }
 
-// Unwanted says why a monitor is not selected, empty if it is. NamespaceLabels are nil if they are not known.
-func (s *Settings) Unwanted(kind Kind, namespace string, labels, namespaceLabels map[string]string) string {
-	sel := s.kinds[kind]
-	field := strings.ToLower(string(kind[:1])) + string(kind[1:])
-	switch {
-	case !sel.objects.Matches(k8slabels.Set(labels)):
-		return fmt.Sprintf("its labels do not match monitors.%sSelector %q", field, sel.objects)
-	case sel.namespaces == nil && namespace != s.own:
-		return fmt.Sprintf("it is not in namespace %q, and no monitors.%sNamespaceSelector is given", s.own, field)
-	case sel.namespaces == nil || sel.namespaces.Empty():
-		return ""
-	case namespaceLabels == nil:
-		return fmt.Sprintf("the labels of namespace %s are not known, which monitors.%sNamespaceSelector needs", namespace, field)
-	case !sel.namespaces.Matches(k8slabels.Set(namespaceLabels)):
-		return fmt.Sprintf("the labels of namespace %s do not match monitors.%sNamespaceSelector %q", namespace, field, sel.namespaces)
-	}
-	return ""
-}
-
 // NeedsNamespaces reports whether Unwanted reads labels of namespaces.
 func (s *Settings) NeedsNamespaces() bool {
 	for _, sel := range s.kinds {

@@ -54,22 +54,22 @@ func TestUnwanted(t *testing.T) {
 		needs      bool
 	}{
 		"all":                       {`{serviceMonitorSelector: {}, serviceMonitorNamespaceSelector: {}}`, "shop", nil, nil, "", false},
-		"no selector":               {`{serviceMonitorNamespaceSelector: {}}`, "shop", nil, nil, `its labels do not match monitors.serviceMonitorSelector ""`, false},
+		"no selector":               {`{serviceMonitorNamespaceSelector: {}}`, "shop", nil, nil, `its labels do not match monitors.serviceMonitorSelector "", which selects nothing`, false},
 		"the own namespace":         {`{serviceMonitorSelector: {}}`, "prom", nil, nil, "", false},
 		"another namespace":         {`{serviceMonitorSelector: {}}`, "shop", nil, nil, `it is not in namespace "prom", and no monitors.serviceMonitorNamespaceSelector is given`, false},
 		"labels":                    {`{serviceMonitorSelector: {matchLabels: {team: a}}, serviceMonitorNamespaceSelector: {}}`, "shop", map[string]string{"team": "a"}, nil, "", false},
-		"other labels":              {`{serviceMonitorSelector: {matchLabels: {team: a}}, serviceMonitorNamespaceSelector: {}}`, "shop", map[string]string{"team": "b"}, nil, `its labels do not match monitors.serviceMonitorSelector "team=a"`, false},
+		"other labels":              {`{serviceMonitorSelector: {matchLabels: {team: a}}, serviceMonitorNamespaceSelector: {}}`, "shop", map[string]string{"team": "b"}, nil, `its labels do not match monitors.serviceMonitorSelector "team=a": it has team=b`, false},
 		"a namespace":               {`{serviceMonitorSelector: {}, serviceMonitorNamespaceSelector: {matchLabels: {env: "1"}}}`, "shop", nil, map[string]string{"env": "1"}, "", true},
-		"another one":               {`{serviceMonitorSelector: {}, serviceMonitorNamespaceSelector: {matchLabels: {env: "1"}}}`, "shop", nil, map[string]string{}, `the labels of namespace shop do not match monitors.serviceMonitorNamespaceSelector "env=1"`, true},
+		"another one":               {`{serviceMonitorSelector: {}, serviceMonitorNamespaceSelector: {matchLabels: {env: "1"}}}`, "shop", nil, map[string]string{}, `the labels of namespace shop do not match monitors.serviceMonitorNamespaceSelector "env=1": it has no label env`, true},
 		"a namespace nobody knows":  {`{serviceMonitorSelector: {}, serviceMonitorNamespaceSelector: {matchLabels: {env: "1"}}}`, "shop", nil, nil, `the labels of namespace shop are not known, which monitors.serviceMonitorNamespaceSelector needs`, true},
-		"the labels first, if both": {`{serviceMonitorNamespaceSelector: {matchLabels: {env: "1"}}}`, "shop", nil, nil, `its labels do not match monitors.serviceMonitorSelector ""`, true},
+		"the labels first, if both": {`{serviceMonitorNamespaceSelector: {matchLabels: {env: "1"}}}`, "shop", nil, nil, `its labels do not match monitors.serviceMonitorSelector "", which selects nothing`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := NewSettings(fieldsOf(t, c.fields), "prom")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := s.Unwanted(ServiceMonitor, c.namespace, c.labels, c.namespaces); got != c.want {
+			if got, mend := s.Unwanted(Owner{ServiceMonitor, c.namespace, "x"}, c.labels, c.namespaces); got != c.want || (mend == "") != (got == "") {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 			if s.NeedsNamespaces() != c.needs {

@@ -22,8 +22,10 @@ type MonitorStatus struct {
 	// LastGood says that the monitor is rejected and its jobs are those of its last good version.
 	LastGood bool
 	Jobs     []JobStatus
-	// Why says why an accepted monitor has no targets; empty if it has some.
-	Why string
+	// Why says why an accepted monitor has no targets, and Mend what to change; both are empty if it has some. Of a monitor that is
+	// not accepted Reason says why, and Mend what to change.
+	Why  string
+	Mend string
 }
 
 // JobStatus is a job with the results of its discovery.
@@ -33,7 +35,9 @@ type JobStatus struct {
 	Dropped []Dropped
 	// Elsewhere is how many targets relays in node mode scrape.
 	Elsewhere int
-	// Why says why a job of an accepted monitor has no targets; empty if it has some.
+	// Nothing says why a job of an accepted monitor has no targets: its Text is Why. It is zero if the job has some.
+	Nothing Step
+	// Why is the Text of Nothing.
 	Why string
 	// Notes explain to the user what is not obvious. They are the notes of the job, and notes about other jobs and about objects.
 	Notes []string
@@ -47,6 +51,11 @@ type Dropped struct {
 	Reason     string
 	// ByPort says that it is not at the port that a field of its monitor names.
 	ByPort bool
+	// Rule is the index of the rule that dropped it, -1 if none did, and Origin the field that the rule comes from.
+	Rule   int
+	Origin Origin
+	// Yielded says that it is left to another job or Node on purpose.
+	Yielded bool
 }
 
 // WatchState says whether the changes of a kind of objects arrive, and if not, why.

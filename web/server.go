@@ -241,7 +241,7 @@ func (s *Server) handler() http.Handler {
 // apis are the paths of Prometheus's API that are answered, below /api/v1/.
 func (s *Server) apis() map[string]apiFunc {
 	return map[string]apiFunc{
-		"targets": targetsAPI, "targets/metadata": metadataAPI, "targets/relabel_steps": stepsAPI,
+		"targets": targetsAPI, "explain": explainAPI, "targets/metadata": metadataAPI, "targets/relabel_steps": stepsAPI,
 		"scrape_pools": poolsAPI, "scrape_pools/config": poolConfigAPI,
 		"status/config": configAPI, "status/flags": s.flagsAPI, "status/buildinfo": s.buildAPI, "status/runtimeinfo": s.runtimeAPI,
 	}

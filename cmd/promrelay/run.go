@@ -27,6 +27,7 @@ import (
 	"promrelay/relay"
 	"promrelay/scrape"
 	"promrelay/scrape/order"
+	"promrelay/targets"
 	"promrelay/wal"
 	"promrelay/web"
 )
@@ -171,7 +172,8 @@ func run(o runOptions) error {
 		Monitors: discovery, Targets: pool, Destinations: delivery, Problems: problems, Working: store.Ready, FirstLists: discovery.Ready,
 		Known: discovery.Known, Reload: reload.reload, Refused: reload.refused.Load,
 		WAL: store.Status, History: history, Watches: discovery.Watches, Config: reload.text, Loaded: reload.loadedAt,
-		Tap: func(destination string) (web.Tap, error) { return delivery.Tap(destination) },
+		Tap:     func(destination string) (web.Tap, error) { return delivery.Tap(destination) },
+		Explain: func(s targets.Subject) targets.Explanation { return discovery.Explain(s, live(pool, delivery)) },
 		Turned: func() map[string]time.Time {
 			if ctx.Err() != nil { // parts stop one after the other
 				return nil

@@ -177,8 +177,11 @@ func (a *memoryAPI) all(resource string) map[string]runtime.Object {
 	return out
 }
 
-// Has reports whether there is an object.
-func (a *memoryAPI) Has(resource, key string) bool { return a.find(resource, key) != nil }
+// Find returns an object, nil if there is none. It is read only.
+func (a *memoryAPI) Find(resource, key string) metav1.Object {
+	m, _ := a.find(resource, key).(metav1.Object)
+	return m
+}
 
 // Serves returns true: a directory can hold objects of each resource.
 func (a *memoryAPI) Serves(context.Context, *objects.Resource) (bool, error) { return true, nil }

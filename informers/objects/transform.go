@@ -37,6 +37,7 @@ func trimService(o runtime.Object) {
 	s.Spec = corev1.ServiceSpec{
 		Type: s.Spec.Type, ClusterIP: s.Spec.ClusterIP, ExternalName: s.Spec.ExternalName, LoadBalancerIP: s.Spec.LoadBalancerIP, // a label with role service
 		IPFamilies: s.Spec.IPFamilies, IPFamilyPolicy: s.Spec.IPFamilyPolicy, Ports: s.Spec.Ports,
+		Selector: s.Spec.Selector, // explanations read it
 	}
 	status := corev1.ServiceStatus{}
 	for _, i := range s.Status.LoadBalancer.Ingress { // the same label
