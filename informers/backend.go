@@ -31,8 +31,8 @@ type Backend interface {
 
 // directory is the Backend of a directory of manifests. It knows all of its objects at once, and who wrote them.
 type directory interface {
-	// Find returns an object, nil if there is none. It is read only.
-	Find(resource, key string) metav1.Object
+	// Object returns an object, nil if there is none. It is read only.
+	Object(resource, key string) metav1.Object
 	// UnknownFields returns a sentence for each unknown field of an object.
 	UnknownFields(r *objects.Resource, key string) []string
 }

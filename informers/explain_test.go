@@ -32,7 +32,7 @@ func TestExplain(t *testing.T) {
 		},
 		"wrong port": {
 			objects: strings.ReplaceAll(monitor, "port: web", "port: webb") + all, broken: targets.StepEndpoints,
-			summary: `endpoints[0].port is "webb"; the ports of Service shop/cart are admin (81), web (8080), did you mean web?`, mend: "set endpoints[0].port: web in ServiceMonitor shop/cart",
+			summary: `endpoints[0].port is "webb"; the ports of Service shop/cart are admin (81), web (8080)`, mend: "set endpoints[0].port: web in ServiceMonitor shop/cart",
 		},
 		"the number of a port": {
 			objects: strings.ReplaceAll(monitor, "port: web", `port: "8080"`) + all, broken: targets.StepEndpoints,

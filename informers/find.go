@@ -52,7 +52,7 @@ func (d view) Get(role, key string) metav1.Object {
 		return m
 	}
 	if dir := d.directory(); dir != nil {
-		return dir.Find(w.Name, key)
+		return dir.Object(w.Name, key)
 	}
 	return nil
 }

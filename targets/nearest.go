@@ -164,16 +164,21 @@ func (c *candidate) change() string {
 
 // nearestWord is the end of a sentence that names the known word nearest to one that is not known; empty if none is near.
 func nearestWord(word string, known []string) string {
+	if best := nearest(word, known); best != "" {
+		return ", did you mean " + best + "?"
+	}
+	return ""
+}
+
+// nearest is the known word nearest to one that is not known; empty if none is near.
+func nearest(word string, known []string) string {
 	best, least := "", min(4, len(word)/2+2)
 	for _, k := range known {
 		if d := config.Distance(word, k); d < least || d == least && best != "" && k < best {
 			best, least = k, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return ", did you mean " + best + "?"
+	return best
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -28,13 +28,6 @@ func ofPorts(from Objects, j *JobStatus) Step {
 			break
 		}
 	}
-	var names []string
-	for _, p := range known {
-		if p.name != "" && !strings.Contains(p.name, " ") {
-			names = append(names, p.name)
-		}
-	}
-	out.Text += nearestWord(rule.From.Value, names)
 	out.Mend = mendPort(j.Job, known)
 	return out
 }
@@ -150,14 +143,14 @@ func mendPort(j *Job, known []port) string {
 	if !byName && number {
 		names = numbers
 	}
-	near := nearestWord(v, names)
+	near := nearest(v, names)
 	switch {
 	case byName && number && len(names) > 0:
 		return fmt.Sprintf("%s takes the name of a port, not its number: set it to %s%s", field, oneOf(names), in)
 	case byName && number:
 		return fmt.Sprintf("%s takes the name of a port, not its number, and the port has no name: give it one, or set %s", field, byNumber(j, at, v)+in)
 	case near != "":
-		return fmt.Sprintf("set %s: %s%s", field, strings.TrimSuffix(strings.TrimPrefix(near, ", did you mean "), "?"), in)
+		return fmt.Sprintf("set %s: %s%s", field, near, in)
 	case len(names) > 0:
 		return fmt.Sprintf("set %s to %s%s", field, oneOf(names), in)
 	case byName:
@@ -228,5 +221,5 @@ func (d Dropped) mend(j *Job) string {
 	case j.Owner.Kind == NodesBlock:
 		return "give the Node an InternalIP: its status.addresses come from the cloud provider or from --node-ip of the kubelet"
 	}
-	return "correct the relabelings" + of + " that set this label"
+	return "correct this value in " + j.Owner.String() + ", or the relabelings that set it"
 }

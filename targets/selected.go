@@ -3,6 +3,7 @@ package targets
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"regexp/syntax"
 	"strings"
 
@@ -90,8 +91,24 @@ func MendRejected(o Owner, err error) string {
 	case errors.As(err, new(*syntax.Error)):
 		return "correct the regular expression in " + o.String() + ": it is one of RE2, and a \\ is doubled within double quotes in YAML"
 	}
-	field, _, _ := strings.Cut(err.Error(), ": ")
-	return "correct " + field + " of " + o.String()
+	if path := fieldPath(err); path != "" {
+		return "correct " + path + " of " + o.String()
+	}
+	return "correct this in " + o.String()
+}
+
+var fieldName = regexp.MustCompile(`^[a-z][A-Za-z0-9.]*(\[\d+\])?$`)
+
+// fieldPath is the path of the field at the beginning of an error of compiling.
+func fieldPath(err error) string {
+	var path []string
+	for part := range strings.SplitSeq(err.Error(), ": ") {
+		if !fieldName.MatchString(part) {
+			break
+		}
+		path = append(path, part)
+	}
+	return strings.Join(path, ".")
 }
 
 func mendRef(o Owner, e refError) string {
@@ -106,7 +123,11 @@ func mendRef(o Owner, e refError) string {
 	case errors.As(e.err, &key) && len(key.Keys) == 0:
 		return fmt.Sprintf("give %s the key %s: it is empty", object, e.ref.Key)
 	case errors.As(e.err, &key):
-		return fmt.Sprintf("name one of its keys in %s%s, or give %s the key %s", o, nearestWord(e.ref.Key, key.Keys), object, e.ref.Key)
+		one := "name one of its keys"
+		if near := nearest(e.ref.Key, key.Keys); near != "" {
+			one = "name its key " + near
+		}
+		return fmt.Sprintf("%s in %s, or give %s the key %s", one, o, object, e.ref.Key)
 	case errors.Is(e.err, ErrNoObject):
 		return fmt.Sprintf("create the %s %s with the key %s, in the monitor's own namespace, or correct its name in %s", kind, name, e.ref.Key, o)
 	}

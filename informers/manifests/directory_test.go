@@ -45,7 +45,7 @@ func (r *reading) has(services string, problems ...string) {
 	r.m.reread()
 	var got []string
 	for _, name := range []string{"a", "b", "c"} {
-		if r.m.Find("services", "shop/"+name) != nil {
+		if r.m.Object("services", "shop/"+name) != nil {
 			got = append(got, name)
 		}
 	}
@@ -148,16 +148,16 @@ func TestSwappedLinkIsNoticed(t *testing.T) {
 	}()
 	for _, name := range []string{"c", "b"} { // the second one is noticed when the directory is watched
 		r.write("tree/1/"+name+".yaml", service(name))
-		within(t, "what is written counts", func() bool { return r.m.Find("services", "shop/"+name) != nil })
+		within(t, "what is written counts", func() bool { return r.m.Object("services", "shop/"+name) != nil })
 	}
 	r.link("tree/2", "current")
 	begin := time.Now()
-	within(t, "the other tree counts", func() bool { return r.m.Find("services", "shop/a") == nil })
+	within(t, "the other tree counts", func() bool { return r.m.Object("services", "shop/a") == nil })
 	if took := time.Since(begin); took > readAgainEvery-time.Second {
 		t.Errorf("it took %s", took)
 	}
 	r.write("tree/2/c.yaml", service("c"))
-	within(t, "what is written there counts", func() bool { return r.m.Find("services", "shop/c") != nil })
+	within(t, "what is written there counts", func() bool { return r.m.Object("services", "shop/c") != nil })
 }
 
 // TestDirectoryThatIsAway ends nothing.
@@ -317,7 +317,7 @@ func TestNames(t *testing.T) {
 			if c.want == "" && shown != "" || !strings.Contains(shown, c.want) {
 				t.Errorf("told %q, want %q", shown, c.want)
 			}
-			if r.m.Find("services", "shop/b") == nil {
+			if r.m.Object("services", "shop/b") == nil {
 				t.Error("the object beside it is gone")
 			}
 			if c.want != "" && len(r.m.files[filepath.Join(r.dir, "m/a.yaml")].objects) != 1 {

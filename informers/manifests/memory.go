@@ -177,8 +177,8 @@ func (a *memoryAPI) all(resource string) map[string]runtime.Object {
 	return out
 }
 
-// Find returns an object, nil if there is none. It is read only.
-func (a *memoryAPI) Find(resource, key string) metav1.Object {
+// Object returns an object, nil if there is none. It is read only.
+func (a *memoryAPI) Object(resource, key string) metav1.Object {
 	m, _ := a.find(resource, key).(metav1.Object)
 	return m
 }

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -8,7 +9,6 @@ import (
 
 	"github.com/prometheus/prometheus/model/relabel"
 
-	"promrelay/config"
 	"promrelay/informers/manifests"
 	"promrelay/informers/manifests/workloads"
 	"promrelay/informers/objects"
@@ -62,11 +62,11 @@ func (c *checker) monitor(p place, m *targets.MonitorStatus) {
 	switch {
 	case m.State == targets.Rejected && undecoded: // a finding about the file says so
 	case m.State == targets.Rejected:
-		p.add(Rejected, Error, p.locate(m.Reason, "metadata"), "is rejected: "+m.Reason+".", "Correct this field.")
+		p.add(Rejected, Error, p.locate(m.Reason, "metadata"), "is rejected: "+m.Reason+".", sentence(m.Mend, "correct this field"))
 	case m.State == targets.Pending:
 		p.add(NotChecked, Warning, "metadata", "is not checked: "+m.Reason+".", "")
 	case m.State == targets.Unselected:
-		p.unselected(m.Reason)
+		p.unselected(m.Reason, m.Mend)
 	case len(m.Jobs) == 0:
 		p.add(NoEndpoints, Warning, "spec", "has no endpoints, so that it scrapes nothing.", "Add an endpoint.")
 	}
@@ -75,13 +75,22 @@ func (c *checker) monitor(p place, m *targets.MonitorStatus) {
 	}
 }
 
+// sentence makes a sentence of what to change, or of another text if it is empty.
+func sentence(mend, otherwise string) string {
+	text := cmp.Or(mend, otherwise)
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}
+
 // unselected adds that the configuration does not select the monitor.
-func (p place) unselected(reason string) {
+func (p place) unselected(reason, mend string) {
 	s := Warning
 	if strings.Contains(reason, "are not known") {
 		s = Note
 	}
-	p.add(NotSelected, s, "metadata", "is not selected by the configuration: "+reason+".", "Give it the labels that the selector asks for, or change the selector.")
+	p.add(NotSelected, s, "metadata", "is not selected by the configuration: "+reason+".", sentence(mend, "give it the labels that the selector asks for, or change the selector"))
 }
 
 // fieldOf is the path of a job in its monitor.
@@ -110,7 +119,7 @@ func (p place) job(j *targets.JobStatus) {
 	case byPort && p.unknownPods(j, targetLabels(j.Job.Port)):
 		p.add(NotChecked, Note, p.locate(j.Why, p.fieldOf(j.Job)), "cannot be checked: "+j.Why+", and the Pods behind it are not in the files.", "")
 	case byPort:
-		p.add(NoSuchPort, Error, p.locate(j.Why, p.fieldOf(j.Job)), "has no targets: "+j.Why+".", mendPort(j))
+		p.add(NoSuchPort, Error, p.locate(j.Why, p.fieldOf(j.Job)), "has no targets: "+j.Why+".", sentence(j.Nothing.Mend, "correct the port"))
 	case len(j.Dropped) > 0:
 		p.dropped(j)
 	case p.nothing(j.Why):
@@ -118,11 +127,11 @@ func (p place) job(j *targets.JobStatus) {
 		if p.c.cluster {
 			s = Warning
 		}
-		p.add(NoMatch, s, p.selectorField(j.Job), "selects nothing: "+j.Why+".", "Compare its selector and namespaceSelector with the labels and namespaces of the objects.")
+		p.add(NoMatch, s, p.selectorField(j.Job), "selects nothing: "+j.Why+".", sentence(j.Nothing.Mend, "compare its selector and namespaceSelector with the labels and namespaces of the objects"))
 	case len(j.Job.Config.ServiceDiscoveryConfigs) > 0:
 		p.add(NotChecked, Note, p.fieldOf(j.Job), "cannot be checked: "+j.Why+".", "")
 	default:
-		p.add(NoEndpoints, Warning, p.fieldOf(j.Job), "has no targets: "+j.Why+".", "")
+		p.add(NoEndpoints, Warning, p.fieldOf(j.Job), "has no targets: "+j.Why+".", sentence(j.Nothing.Mend, ""))
 	}
 }
 
@@ -174,21 +183,6 @@ func (p place) targetPort(j *targets.JobStatus) (found bool) {
 	return found
 }
 
-// mendPort says which port may be meant.
-func mendPort(j *targets.JobStatus) string {
-	port := j.Job.Port
-	var known []string
-	for _, d := range j.Dropped {
-		if name := d.Discovered[port.Label]; name != "" && !slices.Contains(known, name) {
-			known = append(known, name)
-		}
-	}
-	if s := config.Suggest(strings.Trim(port.From.Value, `"`), known); s != "" {
-		return "Change " + port.From.Field + strings.Replace(s, "; known are ", " to one of ", 1)
-	}
-	return "Change " + port.From.Field + " to a port that is there."
-}
-
 var labelName = regexp.MustCompile(`__\w+`)
 
 // dropped adds that all targets of a job were dropped.
@@ -200,7 +194,7 @@ func (p place) dropped(j *targets.JobStatus) {
 		return !slices.ContainsFunc(reads, workloads.MadeUp) && !p.unknownPods(j, reads)
 	})
 	if sure || p.c.cluster {
-		p.add(DropsAll, Warning, field, "has no targets: "+j.Why+".", "Change the rule that is named, or the labels that it reads.")
+		p.add(DropsAll, Warning, field, "has no targets: "+j.Why+".", sentence(j.Nothing.Mend, "change the rule that is named, or the labels that it reads"))
 		return
 	}
 	p.add(NotChecked, Note, field, "cannot be checked: a rule reads labels that only a cluster has: "+j.Why+".", "")
