@@ -17,7 +17,9 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	k8slabels "k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/selection"
 	sigsyaml "sigs.k8s.io/yaml"
 
 	"promrelay/config"
@@ -77,6 +79,9 @@ func TestChart(t *testing.T) {
 			}
 			c := loaded(t, configOf(t, objects))
 			fitsPod(t, c, find(t, objects, func(*appsv1.StatefulSet) bool { return true }))
+			if c.NodeMode != nil {
+				sameNodes(t, c, find(t, objects, func(*appsv1.DaemonSet) bool { return true }))
+			}
 			for role, rs := range rules(objects) {
 				role = strings.Replace(role, "metrics-relay", "promrelay", 1) // full-values.yaml names it otherwise
 				for _, x := range excess(role, rs) {
@@ -109,6 +114,32 @@ func fitsPod(t *testing.T, c *config.Config, s *appsv1.StatefulSet) {
 	}
 	if *s.Spec.Replicas != 1 || c.WAL.Dir != "/var/lib/promrelay/wal" {
 		t.Errorf("%d replicas, the WAL in %s", *s.Spec.Replicas, c.WAL.Dir)
+	}
+}
+
+// sameNodes demands that the Nodes where the DaemonSet runs are those that the central relay leaves to it.
+func sameNodes(t *testing.T, c *config.Config, d *appsv1.DaemonSet) {
+	t.Helper()
+	selector, err := k8slabels.Parse(c.NodeMode.Selector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var terms []corev1.NodeSelectorTerm
+	if a := d.Spec.Template.Spec.Affinity; a != nil {
+		terms = a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
+	}
+	affinity := k8slabels.Everything()
+	for _, term := range terms {
+		for _, e := range term.MatchExpressions {
+			r, err := k8slabels.NewRequirement(e.Key, selection.Operator(strings.ToLower(strings.Replace(string(e.Operator), "DoesNotExist", "!", 1))), e.Values)
+			if err != nil {
+				t.Fatal(err)
+			}
+			affinity = affinity.Add(*r)
+		}
+	}
+	if len(terms) > 1 || selector.String() != affinity.String() {
+		t.Errorf("node_mode.selector is %q, the affinity %q", selector, affinity)
 	}
 }
 
@@ -178,6 +209,9 @@ func TestChartRefuses(t *testing.T) {
 		"a small volume":         {append([]string{"--set=persistence.size=1Gi"}, least...), []string{"persistence.size is 1Gi: the volume must have 2Gi or more"}},
 		"a receiver without URL": {append([]string{"--set=remoteWrite[0].name=x"}, "--set=cluster=c"), []string{"/remoteWrite/0", "url"}},
 		"a way to monitor":       {append([]string{"--set=selfMonitor=podMonitor"}, least...), []string{"/selfMonitor", "scrapeConfig"}},
+		"node mode, confined": {
+			append([]string{"--set=nodeMode.enabled=true,namespaces={a}"}, least...), []string{"nodeMode.enabled and namespaces exclude each other"},
+		},
 		"no account": {
 			append([]string{"--set=serviceAccount.create=false"}, least...), []string{"serviceAccount.create is false: set serviceAccount.name"},
 		},
@@ -244,5 +278,39 @@ func TestChartKeepsThePod(t *testing.T) {
 		if changed := !bytes.Equal(pod(arg), before); changed != restarts {
 			t.Errorf("%s: the pod changes: %t, want %t", arg, changed, restarts)
 		}
+	}
+}
+
+// TestNodeModeComponent demands that the component of deploy/kustomize gives the example a DaemonSet that its namespace lets in.
+func TestNodeModeComponent(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "prod-1")
+	for from, to := range map[string]string{example: dir, kustomize + "/components/node-mode": filepath.Join(dir, "node-mode")} {
+		if err := os.CopyFS(to, os.DirFS(filepath.Join(repository, from))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := os.OpenFile(filepath.Join(dir, "kustomization.yaml"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.WriteString("components:\n- node-mode\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	theirs := plainObjects(t, rendered(t, dir))
+	label, _, _ := unstructured.NestedString(theirs["Namespace /promrelay"], "metadata", "labels", "pod-security.kubernetes.io/enforce")
+	if label != "privileged" {
+		t.Errorf("the namespace enforces %q, and hostNetwork needs privileged", label)
+	}
+	ours := plainObjects(t, helmTemplate(t, "--values="+chartValues(t)["example"], "--set=nodeMode.enabled=true"))
+	for key, o := range ours {
+		if strings.HasSuffix(key, "promrelay-node") && !reflect.DeepEqual(o, theirs[key]) {
+			t.Errorf("%s is by the chart\n%v\nby kustomize\n%v", key, o, theirs[key])
+		}
+	}
+	if theirs["DaemonSet promrelay/promrelay-node"] == nil {
+		t.Error("there is no DaemonSet")
 	}
 }

@@ -71,6 +71,7 @@ var kustomizeFiles = map[string][]string{
 	"components/self-monitor/servicemonitor.yaml": {
 		"--show-only=templates/servicemonitor.yaml", "--set=selfMonitor=serviceMonitor", "--api-versions=monitoring.coreos.com/v1/ServiceMonitor",
 	},
+	"components/node-mode/daemonset.yaml":    {"--show-only=templates/daemonset.yaml", "--set=nodeMode.enabled=true"},
 	"components/workload-metadata/rbac.yaml": {"--show-only=templates/workload-metadata.yaml", "--set=rbac.workloadMetadata=true"},
 	"secrets/rolebinding.yaml":               {"--show-only=templates/rolebindings.yaml", "--set=secretsNamespaces={NAMESPACE}", "--skip-schema-validation"},
 	"overlays/confined/rolebindings.yaml": {

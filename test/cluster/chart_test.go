@@ -116,14 +116,13 @@ func TestChartInstalled(t *testing.T) {
 			t.Errorf("the notes lack %q:\n%s", want, notes)
 		}
 	}
-	p := newPod(t, c, "promrelay", "promrelay")
+	p := newPod(t, c, "promrelay", installed(t, c), "")
 	p.start(t)
 	p.relay.isUp(t, 10*time.Second, "promrelay") // itself
 	p.relay.shows(t, 5*time.Second, "servicemonitors: the CRD servicemonitors.monitoring.coreos.com is not installed")
 
-	helm(t, c, append([]string{"upgrade", "--set=crds.enabled=true,config.wal.max_bytes=8GiB"}, args...)...)
-	keepsPod(t, c, p, false)
 	helm(t, c, append([]string{"upgrade", "--set=crds.enabled=true"}, args...)...)
+	c.AwaitCRDs(t, cluster.MonitorCRDs...)
 	c.Apply(t, app("shop", "app", e.ip), authApp("shop", "auth", locked.ip, "secret"))
 	p.relay.isUp(t, kindLimit, jobOf("shop", "app"), "instance", e.instance())
 	p.relay.isUp(t, kindLimit, jobOf("shop", "auth"), "instance", locked.instance())
@@ -185,16 +184,14 @@ func onlyItsRole(t *testing.T, c *cluster.Cluster, p *pod) {
 	}
 }
 
-// keepsPod tells whether an upgrade has left the pod as it runs.
-func keepsPod(t *testing.T, c *cluster.Cluster, p *pod, want bool) {
+// installed returns the pod of the StatefulSet that the chart has made.
+func installed(t *testing.T, c *cluster.Cluster) corev1.PodSpec {
 	t.Helper()
-	set, err := c.Client().AppsV1().StatefulSets(p.set.Namespace).Get(t.Context(), p.set.Name, metav1.GetOptions{})
+	set, err := c.Client().AppsV1().StatefulSets("promrelay").Get(t.Context(), "promrelay", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if kept := fmt.Sprint(set.Spec.Template) == fmt.Sprint(p.set.Spec.Template); kept != want {
-		t.Errorf("the pod is kept: %t, want %t", kept, want)
-	}
+	return set.Spec.Template.Spec
 }
 
 // restartsPod stops the pod and starts it again, as the rolling update of a StatefulSet does. No page that was scraped is lost.
@@ -227,4 +224,46 @@ func restartsPod(t *testing.T, p *pod, to *fake.Server, e *exporter) {
 	if gap := longestGap(one); gap > 5*time.Second {
 		t.Errorf("the gap is %s", gap)
 	}
+}
+
+// TestChartNodeMode installs the chart with nodeMode.enabled, and runs the pods of its StatefulSet and its DaemonSet: each scrapes its
+// half, and neither is refused anything.
+func TestChartNodeMode(t *testing.T) {
+	onNode, elsewhere := startExporter(t, 7100), startExporter(t, 7101)
+	c := cluster.Start(t, cluster.Options{Audit: true})
+	to := startReceiver(t)
+	c.Apply(t, fill(namespaceOf, "NS", "shop"))
+	for node, e := range map[string]*exporter{"node-1": onNode, "fargate-1": elsewhere} {
+		c.Apply(t, fill(`
+apiVersion: v1
+kind: Node
+metadata: {name: NODE, labels: {kubernetes.io/os: linux, eks.amazonaws.com/compute-type: TYPE}}
+`, "NODE", node, "TYPE", strings.TrimSuffix(node, "-1")),
+			fill(strings.Replace(podOf, "spec: {", "spec: {nodeName: "+node+", ", 1), "NS", "shop", "NAME", node, "RELEASE", "a"),
+			fill(podMonitorOf, "NS", "shop", "NAME", node))
+		runPod(t, c, "shop", node, e.ip)
+	}
+	helm(t, c, "install", "promrelay", shippedChart, "--namespace=promrelay", "--create-namespace", "--set=cluster=prod-1,image.repository=promrelay",
+		"--set=remoteWrite[0].url="+to.URL(), "--set=config.global.scrape_interval=1s", "--set=nodeMode.enabled=true,nodeMode.port=9199")
+	set, err := c.Client().AppsV1().DaemonSets("promrelay").Get(t.Context(), "promrelay-node", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	central := newPod(t, c, "promrelay", installed(t, c), "")
+	node := newPod(t, c, "promrelay", set.Spec.Template.Spec, "node-1")
+	central.start(t)
+	node.start(t)
+	for name, half := range map[string]struct {
+		relay       *pod
+		has, hasNot string
+	}{"central": {central, "fargate-1", "node-1"}, "node": {node, "node-1", "fargate-1"}} {
+		half.relay.relay.isUp(t, 15*time.Second, "podMonitor/shop/"+half.has+"/0")
+		if all := half.relay.relay.targets(t, "podMonitor/shop/"+half.hasNot+"/0"); len(all) > 0 {
+			t.Errorf("%s scrapes %v, too", name, all)
+		}
+	}
+	onlyForbidden(t, c, relayUser)
+	onlyForbidden(t, c, relayUser+"-node")
+	node.stop(t)
+	central.stop(t)
 }

@@ -53,6 +53,12 @@ func (c *Cluster) InstallCRDs(t testing.TB, names ...string) {
 			t.Fatalf("install CRD %s: %v", name, err)
 		}
 	}
+	c.AwaitCRDs(t, names...)
+}
+
+// AwaitCRDs waits until the kinds of CRDs are served.
+func (c *Cluster) AwaitCRDs(t testing.TB, names ...string) {
+	t.Helper()
 	for _, name := range names {
 		WaitFor(t, "CRD "+name, startLimit, func() error { return c.served(name) })
 	}

@@ -11,10 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,26 +23,23 @@ import (
 	"promrelay/test/process"
 )
 
-// pod runs the container of a StatefulSet as the kubelet would: with a root directory of its own that holds the image, the mounts and
-// the token of its account, as the user that the StatefulSet names, who may write to no other directory than the volume. There is no
-// limit on its memory.
+// pod runs the container of a template as the kubelet would: with a root directory of its own that holds the image, the mounts and the
+// token of its account, as the user that the template names, who may write to no other directory than the volume. There is no limit on
+// its memory.
 type pod struct {
-	root    string
-	set     *appsv1.StatefulSet
-	env     []string
-	process *process.Process
-	relay   *relay
+	root      string
+	namespace string
+	spec      corev1.PodSpec
+	env       []string // also in args, as $(NAME)
+	process   *process.Process
+	relay     *relay
 }
 
-// newPod makes the root directory of the first pod of a StatefulSet.
-func newPod(t *testing.T, c *cluster.Cluster, namespace, name string) *pod {
+// newPod makes the root directory of a pod on a Node.
+func newPod(t *testing.T, c *cluster.Cluster, namespace string, spec corev1.PodSpec, node string) *pod {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("a root directory for the pod needs root")
-	}
-	set, err := c.Client().AppsV1().StatefulSets(namespace).Get(t.Context(), name, metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
 	}
 	server, err := url.Parse(c.URL())
 	if err != nil {
@@ -58,9 +55,18 @@ func newPod(t *testing.T, c *cluster.Cluster, namespace, name string) *pod {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
 	p := &pod{
-		root: root, set: set,
-		env:   []string{"KUBERNETES_SERVICE_HOST=" + server.Hostname(), "KUBERNETES_SERVICE_PORT=" + server.Port()},
-		relay: &relay{url: "http://127.0.0.1:9099", client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}},
+		root: root, namespace: namespace, spec: spec,
+		env: []string{"KUBERNETES_SERVICE_HOST=" + server.Hostname(), "KUBERNETES_SERVICE_PORT=" + server.Port()},
+		relay: &relay{
+			url:    fmt.Sprintf("http://127.0.0.1:%d", spec.Containers[0].Ports[0].ContainerPort),
+			client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second},
+		},
+	}
+	for _, e := range spec.Containers[0].Env {
+		if from := e.ValueFrom; from != nil && from.FieldRef != nil && from.FieldRef.FieldPath == "spec.nodeName" {
+			e.Value = node
+		}
+		p.env = append(p.env, e.Name+"="+e.Value)
 	}
 	t.Cleanup(p.relay.client.CloseIdleConnections)
 	binary, err := os.ReadFile(cluster.Path(t, "promrelay"))
@@ -68,12 +74,12 @@ func newPod(t *testing.T, c *cluster.Cluster, namespace, name string) *pod {
 		t.Fatal(err)
 	}
 	p.write(t, "promrelay", binary, 0o755)
-	p.write(t, "etc/hosts", fmt.Appendf(nil, "127.0.0.1 localhost %s.%s.svc\n", set.Spec.ServiceName, namespace), 0o644)
+	p.write(t, "etc/hosts", []byte("127.0.0.1 localhost\n"), 0o644)
 	ca, err := os.ReadFile(c.CAFile())
 	if err != nil {
 		t.Fatal(err)
 	}
-	account := set.Spec.Template.Spec.ServiceAccountName
+	account := spec.ServiceAccountName
 	for file, text := range map[string]string{"ca.crt": string(ca), "namespace": namespace, "token": c.ServiceAccountToken(t, namespace, account)} {
 		p.write(t, "var/run/secrets/kubernetes.io/serviceaccount/"+file, []byte(text), 0o644)
 	}
@@ -99,7 +105,7 @@ func (p *pod) write(t *testing.T, file string, text []byte, mode os.FileMode) {
 // write.
 func (p *pod) mount(t *testing.T, c *cluster.Cluster) {
 	t.Helper()
-	spec := p.set.Spec.Template.Spec
+	spec := p.spec
 	volumes := map[string]corev1.VolumeSource{}
 	for _, v := range spec.Volumes {
 		volumes[v.Name] = v.VolumeSource
@@ -108,7 +114,7 @@ func (p *pod) mount(t *testing.T, c *cluster.Cluster) {
 		files := map[string][]byte{}
 		switch v := volumes[m.Name]; {
 		case v.ConfigMap != nil:
-			o, err := c.Client().CoreV1().ConfigMaps(p.set.Namespace).Get(t.Context(), v.ConfigMap.Name, metav1.GetOptions{})
+			o, err := c.Client().CoreV1().ConfigMaps(p.namespace).Get(t.Context(), v.ConfigMap.Name, metav1.GetOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -116,7 +122,7 @@ func (p *pod) mount(t *testing.T, c *cluster.Cluster) {
 				files[name] = []byte(text)
 			}
 		case v.Secret != nil:
-			o, err := c.Client().CoreV1().Secrets(p.set.Namespace).Get(t.Context(), v.Secret.SecretName, metav1.GetOptions{})
+			o, err := c.Client().CoreV1().Secrets(p.namespace).Get(t.Context(), v.Secret.SecretName, metav1.GetOptions{})
 			if err != nil && (v.Secret.Optional == nil || !*v.Secret.Optional || !apierrors.IsNotFound(err)) {
 				t.Fatal(err)
 			}
@@ -136,16 +142,22 @@ func (p *pod) mount(t *testing.T, c *cluster.Cluster) {
 	}
 }
 
-// start runs the pod and waits until it is ready, by the probe of the StatefulSet.
+// start runs the pod and waits until it is ready, by its probe.
 func (p *pod) start(t *testing.T) {
 	t.Helper()
-	spec := p.set.Spec.Template.Spec
-	container, user := spec.Containers[0], spec.SecurityContext
+	container, user := p.spec.Containers[0], p.spec.SecurityContext
 	args := []string{
 		"--userspec=" + strconv.FormatInt(*user.RunAsUser, 10) + ":" + strconv.FormatInt(*user.RunAsGroup, 10), p.root, "/promrelay",
 	}
+	for _, arg := range container.Args {
+		for _, e := range p.env {
+			name, value, _ := strings.Cut(e, "=")
+			arg = strings.ReplaceAll(arg, "$("+name+")", value)
+		}
+		args = append(args, arg)
+	}
 	p.process = cluster.StartProcess(t, process.Program{
-		Path: "/usr/sbin/chroot", Args: append(args, container.Args...), Env: p.env, Log: filepath.Join(t.TempDir(), "pod.log"),
+		Path: "/usr/sbin/chroot", Args: args, Env: p.env, Log: filepath.Join(t.TempDir(), "pod.log"),
 	})
 	probe := container.ReadinessProbe.HTTPGet
 	ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
@@ -155,10 +167,10 @@ func (p *pod) start(t *testing.T) {
 	}
 }
 
-// stop ends the pod as the kubelet does, within the grace of the StatefulSet.
+// stop ends the pod as the kubelet does, within the grace of its template.
 func (p *pod) stop(t *testing.T) {
 	t.Helper()
-	if err := p.process.Stop(time.Duration(*p.set.Spec.Template.Spec.TerminationGracePeriodSeconds) * time.Second); err != nil {
+	if err := p.process.Stop(time.Duration(*p.spec.TerminationGracePeriodSeconds) * time.Second); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -35,9 +35,29 @@
 {{- if not (get .config "remote_write") -}}
 {{- $missing = append $missing "remoteWrite is empty: give at least one receiver, such as --set 'remoteWrite[0].url=https://metrics.example.com/api/v1/write'." -}}
 {{- end -}}
+{{- if and .values.nodeMode.enabled .values.namespaces -}}
+{{- $missing = append $missing "nodeMode.enabled and namespaces exclude each other: a relay that sees some namespaces sees no Nodes." -}}
+{{- end -}}
 {{- if $missing -}}
 {{- fail (printf "\n%s" (join "\n" $missing)) -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* nodeJob scrapes the relays on Nodes. Their job label is that of the central one, as alerts and dashboards expect. */ -}}
+{{- define "promrelay.nodeJob" -}}
+job_name: promrelay-node
+kubernetes_sd_configs:
+- role: pod
+  namespaces:
+    names: [{{ .Release.Namespace }}]
+relabel_configs:
+- source_labels: [__meta_kubernetes_pod_label_app_kubernetes_io_name, __meta_kubernetes_pod_label_app_kubernetes_io_instance]
+  regex: {{ include "promrelay.name" . }}-node;{{ .Release.Name }}
+  action: keep
+- source_labels: [__meta_kubernetes_pod_node_name]
+  target_label: node
+- target_label: job
+  replacement: promrelay
 {{- end -}}
 
 {{- /* config is promrelay.yml. */ -}}
@@ -56,6 +76,14 @@
 {{- $jobs := list -}}
 {{- if eq .Values.selfMonitor "scrapeConfig" -}}
 {{- $jobs = append $jobs (dict "job_name" "promrelay" "static_configs" (list (dict "targets" (list "localhost:9099")))) -}}
+{{- end -}}
+{{- if .Values.nodeMode.enabled -}}
+{{- with .Values.nodeMode -}}
+{{- $_ := set $config "node_mode" (dict "covers" .covers "selector" (include "promrelay.requirements" $) "kube_proxy_address" .kubeProxyAddress) -}}
+{{- end -}}
+{{- if eq .Values.selfMonitor "scrapeConfig" -}}
+{{- $jobs = append $jobs (include "promrelay.nodeJob" . | fromYaml) -}}
+{{- end -}}
 {{- end -}}
 {{- with concat $jobs .Values.scrapeConfigs -}}{{- $_ := set $config "scrape_configs" . -}}{{- end -}}
 {{- $_ := set $config "wal" (dict "dir" "/var/lib/promrelay/wal" "max_bytes" (include "promrelay.walBytes" .)) -}}

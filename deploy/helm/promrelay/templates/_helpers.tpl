@@ -60,3 +60,25 @@ httpHeaders:
 {{- toYaml . | nindent 0 }}
 {{- end }}
 {{- end -}}
+
+{{- /* requirements turns matchExpressions into a label selector in one string. */ -}}
+{{- define "promrelay.requirements" -}}
+{{- $all := list -}}
+{{- range .Values.nodeMode.matchExpressions -}}
+{{- $values := join "," (sortAlpha (default list .values)) -}}
+{{- $all = append $all (get (dict "In" (printf "%s in (%s)" .key $values) "NotIn" (printf "%s notin (%s)" .key $values) "Exists" .key "DoesNotExist" (printf "!%s" .key)) .operator) -}}
+{{- end -}}
+{{- join "," $all -}}
+{{- end -}}
+
+{{- define "promrelay.nodeSelectorLabels" -}}
+app.kubernetes.io/name: {{ include "promrelay.name" . }}-node
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "promrelay.nodeLabels" -}}
+{{ include "promrelay.nodeSelectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
