@@ -242,3 +242,56 @@ func TestListOfObjects(t *testing.T) {
 		}
 	}
 }
+
+// TestOtherWorkloads: ConfigMaps of other programs change nothing, and the path of a mount says which plugin a file is of.
+func TestOtherWorkloads(t *testing.T) {
+	const all = `
+kind: ConfigMap
+metadata: {name: conf}
+data:
+  config.toml: "[global]\ninterval = 20\n[[writers]]\nurl = \"http://${SERVER}/prometheus/v1/write\"\n"
+  a.toml: "[[instances]]\nurls = [\"https://127.0.0.1:10250/metrics\"]\n"
+  b.toml: "x = 1"
+---
+kind: ConfigMap
+metadata: {name: others}
+data: {ca.crt: certificate, app.yaml: "a: 1", config.toml: "[plugins]\nx = 1\n"}
+---
+kind: Deployment
+metadata: {name: others}
+spec: {template: {spec: {containers: [{volumeMounts: [{name: c, mountPath: /app}]}], volumes: [{name: c, configMap: {name: others}}]}}}
+---
+kind: DaemonSet
+metadata: {name: categraf}
+spec:
+  template:
+    spec:
+      containers:
+      - volumeMounts:
+        - {name: c, mountPath: /conf/config.toml, subPath: config.toml}
+        - {name: c, mountPath: /conf/input.mem/mem.toml, subPath: b.toml}
+        - {name: c, mountPath: /conf/input.prometheus/a.toml, subPath: a.toml}
+      volumes: [{name: c, configMap: {name: conf}}]
+---
+scrape_configs: [{job_name: a, static_configs: [{targets: [a]}]}]
+remote_write: [{url: 'http://${SERVER}/prometheus/v1/write'}]
+`
+	r, err := categraf.Migrate(fstest.MapFS{"all.yaml": {Data: []byte(all)}}, categraf.Same)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	r.Report.Write(&b)
+	for _, want := range []string{"input.mem: no counterpart", "nodes.kubelet", "no workload here mounts others", `remote_write.url: no counterpart: "http://${SERVER}`} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the report lacks %q:\n%s", want, &b)
+		}
+	}
+	c, err := config.Load(r.Config, "")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, r.Config)
+	}
+	if len(c.Destinations) != 1 || len(c.ScrapeConfigs) != 1 || c.Nodes == nil || c.Nodes.ScrapeInterval.String() != "20s" {
+		t.Errorf("the configuration is\n%s", r.Config)
+	}
+}

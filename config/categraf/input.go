@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -199,12 +198,17 @@ type podSpec struct {
 		VolumeMounts []struct {
 			Name      string `yaml:"name"`
 			MountPath string `yaml:"mountPath"`
+			SubPath   string `yaml:"subPath"`
 		} `yaml:"volumeMounts"`
 	} `yaml:"containers"`
 	Volumes []struct {
 		Name      string `yaml:"name"`
 		ConfigMap struct {
-			Name string `yaml:"name"`
+			Name  string `yaml:"name"`
+			Items []struct {
+				Key  string `yaml:"key"`
+				Path string `yaml:"path"`
+			} `yaml:"items"`
 		} `yaml:"configMap"`
 		Secret struct {
 			Name string `yaml:"secretName"`
@@ -218,18 +222,26 @@ func newWorkload(doc *yaml.Node) (w workload) {
 	return w
 }
 
-func (w workload) String() string { return fmt.Sprintf("%s %s", w.Kind, w.Metadata.Name) }
-
-// mounts returns the paths at which the pod has an object.
-func (w workload) mounts(object string) (out []string) {
+// mounts returns the paths at which the pod has a key of an object.
+func (w workload) mounts(object, key string) (out []string) {
 	pod := w.Spec.Template.Spec
 	for _, v := range pod.Volumes {
 		if v.ConfigMap.Name != object && v.Secret.Name != object {
 			continue
 		}
+		file, kept := key, len(v.ConfigMap.Items) == 0
+		for _, item := range v.ConfigMap.Items {
+			if item.Key == key {
+				file, kept = item.Path, true
+			}
+		}
 		for _, c := range pod.Containers {
 			for _, m := range c.VolumeMounts {
-				if m.Name == v.Name {
+				switch {
+				case m.Name != v.Name || !kept:
+				case m.SubPath == "":
+					out = append(out, path.Join(m.MountPath, file))
+				case m.SubPath == file:
 					out = append(out, m.MountPath)
 				}
 			}

@@ -17,49 +17,67 @@ type installation struct {
 func (i installation) perNode() bool { return i.workload == nil || i.workload.Kind == "DaemonSet" }
 
 // installations divides the files.
-func (t *translation) installations(in *input) (out []installation) {
+func (t *translation) installations(in *input) []installation {
+	out, rest := in.mounted()
 	byDir := map[string]*installation{}
 	var dirs []string
-	for _, f := range in.files {
+	for _, f := range rest {
 		if f.object == "" && f.name == "config.toml" {
 			dirs = append(dirs, f.dir)
 		}
 	}
 	slices.SortFunc(dirs, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // the innermost first
-	place := func(key string, f file) {
+	for _, f := range rest {
+		key := "dir:" + dirOf(f, dirs)
+		if f.object != "" {
+			key = "manifests"
+			if len(out) > 0 { // it is of another program, or of no pod
+				if path.Ext(f.name) == ".toml" {
+					t.report.add(f.at(1), f.name, NoCounterpart, "no workload here mounts %s, so this file is left out", f.object)
+				}
+				continue
+			}
+		}
 		if byDir[key] == nil {
 			byDir[key] = &installation{}
 		}
 		byDir[key].files = append(byDir[key].files, f)
 	}
-	mounted := map[int]bool{}
-	for w := range in.workloads {
-		i := installation{workload: &in.workloads[w]}
-		for n, f := range in.files {
-			if f.object != "" && len(i.workload.mounts(f.object)) > 0 {
-				i.files = append(i.files, f)
-				mounted[n] = true
-			}
-		}
-		if len(i.files) > 0 {
-			out = append(out, i)
-		}
-	}
-	for n, f := range in.files {
-		switch {
-		case mounted[n]:
-		case f.object != "" && len(out) == 1:
-			out[0].files = append(out[0].files, f)
-		case f.object != "":
-			place("manifests", f)
-		default:
-			place("dir:"+dirOf(f, dirs), f)
-		}
-	}
 	for _, key := range sortedKeys(byDir) {
 		out = append(out, *byDir[key])
 	}
 	return out
+}
+
+// mounted are the installations that workloads show, and the files that none of them has.
+func (in *input) mounted() (out []installation, rest []file) {
+	taken := map[int]bool{}
+	for w := range in.workloads {
+		i, isCategraf := installation{workload: &in.workloads[w]}, false
+		var files []int
+		for n, f := range in.files {
+			paths := i.workload.mounts(f.object, f.name)
+			if f.object == "" || len(paths) == 0 {
+				continue
+			}
+			i.files, files = append(i.files, f), append(files, n)
+			tab, err := parse(f)
+			isCategraf = isCategraf || path.Ext(f.name) == ".toml" && err == nil && isMain(tab) || strings.Contains(strings.Join(paths, " "), "/input.")
+		}
+		if !isCategraf {
+			continue
+		}
+		out = append(out, i)
+		for _, n := range files {
+			taken[n] = true
+		}
+	}
+	for n, f := range in.files {
+		if !taken[n] {
+			rest = append(rest, f)
+		}
+	}
+	return out, rest
 }
 
 // dirOf is the directory of the config.toml that a file belongs to; "." if there is none.
@@ -80,7 +98,7 @@ func dirOf(f file, dirs []string) string {
 func (i installation) plugin(f file, in *table) string {
 	paths := []string{f.dir}
 	if f.object != "" && i.workload != nil {
-		paths = i.workload.mounts(f.object)
+		paths = i.workload.mounts(f.object, f.name)
 	}
 	for _, p := range paths {
 		for part := range strings.SplitSeq(p, "/") {

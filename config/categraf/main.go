@@ -150,12 +150,15 @@ type remote struct {
 	at             position
 }
 
+// unknownReceiver stands for a receiver whose address is not in the files.
+const unknownReceiver = "http://set-your-receiver.invalid/prometheus/v1/write"
+
 func (t *translation) writer(m *mainFile, w *table) {
 	text := m.vars.expand(w.str("url"))
 	at := w.at("url")
 	r := &remote{URL: text.value, plugins: true, at: at}
 	if u, err := url.Parse(r.URL); err != nil || u.Host == "" || len(text.unknown) > 0 || text.dynamic() {
-		r.URL = "http://set-your-receiver.invalid/prometheus/v1/write"
+		r.URL = unknownReceiver
 		t.report.add(at, w.name("url"), NoCounterpart, "%q is not known here; write the address of your receiver into remote_write", w.str("url"))
 	} else {
 		t.report.add(at, w.name("url"), Translated, "remote_write")

@@ -2,6 +2,7 @@ package categraf
 
 import (
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 
@@ -30,15 +31,23 @@ func (t *translation) scrapes(m *mainFile, files map[string]file) {
 		}
 		t.report.add(m.agentAt, "prometheus.scrape_config_file", Translated, "its jobs are in scrape_configs")
 		for _, name := range sortedKeys(files) {
-			if name != wanted {
+			if name != wanted && files[name].isScrapeFile() {
 				t.report.add(files[name].at(1), name, NoCounterpart, "scrape_config_file names %s, so this file is left out", wanted)
 			}
 		}
 		files = map[string]file{wanted: f}
 	}
 	for _, name := range sortedKeys(files) {
-		t.scrapeFile(m, files[name])
+		if name == wanted || files[name].isScrapeFile() {
+			t.scrapeFile(m, files[name])
+		}
 	}
+}
+
+// isScrapeFile reports whether a file has scrape_configs.
+func (f file) isScrapeFile() bool {
+	var doc yaml.Node
+	return yaml.Unmarshal(f.text, &doc) == nil && len(doc.Content) > 0 && child(doc.Content[0], "scrape_configs") != nil
 }
 
 // blocksOfAgents are the blocks of a scrape file that count for an agent.
@@ -67,7 +76,12 @@ func (t *translation) scrapeFile(m *mainFile, f file) {
 	if writes := child(s.root, "remote_write"); writes != nil {
 		for _, w := range writes.Content {
 			at := f.at(w.Line)
-			t.addRemote(&remote{URL: scalar(child(w, "url")), written: w, agent: true, at: at}, at)
+			target := child(w, "url")
+			if u, err := url.Parse(scalar(target)); target != nil && (err != nil || u.Host == "") {
+				t.report.add(at, "remote_write.url", NoCounterpart, "%q is no URL; write the address of your receiver into remote_write", target.Value)
+				target.Value = unknownReceiver
+			}
+			t.addRemote(&remote{URL: scalar(target), written: w, agent: true, at: at}, at)
 		}
 	}
 	if len(m.labels) > 0 || m.hostname != "" {
