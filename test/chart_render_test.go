@@ -182,6 +182,9 @@ func plainObjects(t *testing.T, text []byte) map[string]map[string]any {
 			}
 			o.Object["data"] = m
 		}
+		if o.GetAnnotations()["helm.sh/hook"] != "" {
+			continue
+		}
 		out[o.GetKind()+" "+o.GetNamespace()+"/"+o.GetName()] = o.Object
 	}
 	return out

@@ -79,10 +79,11 @@ var kustomizeFiles = map[string][]string{
 	},
 }
 
-// ofHelm is what only Helm needs: where a template comes from, labels of the release, the checksum by which a changed block makes a new
+// ofHelm is what only Helm needs: where a template comes from, labels of the release, the way for "helm test", the checksum by which a changed block makes a new
 // pod, and the namespace that kubectl fills in.
 var ofHelm = regexp.MustCompile(`(?m)^# Source: .*\n` +
 	`|^ *(app\.kubernetes\.io/(instance|version|managed-by)|helm\.sh/chart): .*\n` +
+	`|^ *# The pod of "helm test"\.\n(.*\n){4}` +
 	`|^ *annotations:\n *checksum/.*\n` +
 	`|^ *namespace: NAMESPACE\n`)
 

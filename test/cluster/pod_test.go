@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -58,9 +59,11 @@ func newPod(t *testing.T, c *cluster.Cluster, namespace string, spec corev1.PodS
 		root: root, namespace: namespace, spec: spec,
 		env: []string{"KUBERNETES_SERVICE_HOST=" + server.Hostname(), "KUBERNETES_SERVICE_PORT=" + server.Port()},
 		relay: &relay{
-			url:    fmt.Sprintf("http://127.0.0.1:%d", spec.Containers[0].Ports[0].ContainerPort),
 			client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second},
 		},
+	}
+	for _, port := range spec.Containers[0].Ports {
+		p.relay.url = fmt.Sprintf("http://127.0.0.1:%d", port.ContainerPort)
 	}
 	for _, e := range spec.Containers[0].Env {
 		if from := e.ValueFrom; from != nil && from.FieldRef != nil && from.FieldRef.FieldPath == "spec.nodeName" {
@@ -74,14 +77,23 @@ func newPod(t *testing.T, c *cluster.Cluster, namespace string, spec corev1.PodS
 		t.Fatal(err)
 	}
 	p.write(t, "promrelay", binary, 0o755)
-	p.write(t, "etc/hosts", []byte("127.0.0.1 localhost\n"), 0o644)
+	hosts := "127.0.0.1 localhost\n"
+	services, err := c.Client().CoreV1().Services(namespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range services.Items {
+		hosts += "127.0.0.1 " + s.Name + "." + namespace + ".svc\n"
+	}
+	p.write(t, "etc/hosts", []byte(hosts), 0o644)
 	ca, err := os.ReadFile(c.CAFile())
 	if err != nil {
 		t.Fatal(err)
 	}
-	account := spec.ServiceAccountName
-	for file, text := range map[string]string{"ca.crt": string(ca), "namespace": namespace, "token": c.ServiceAccountToken(t, namespace, account)} {
-		p.write(t, "var/run/secrets/kubernetes.io/serviceaccount/"+file, []byte(text), 0o644)
+	if account := spec.ServiceAccountName; account != "" {
+		for file, text := range map[string]string{"ca.crt": string(ca), "namespace": namespace, "token": c.ServiceAccountToken(t, namespace, account)} {
+			p.write(t, "var/run/secrets/kubernetes.io/serviceaccount/"+file, []byte(text), 0o644)
+		}
 	}
 	p.mount(t, c)
 	return p
@@ -145,8 +157,23 @@ func (p *pod) mount(t *testing.T, c *cluster.Cluster) {
 // start runs the pod and waits until it is ready, by its probe.
 func (p *pod) start(t *testing.T) {
 	t.Helper()
+	p.process = cluster.StartProcess(t, process.Program{
+		Path: chroot, Args: p.arguments(), Env: p.env, Log: filepath.Join(t.TempDir(), "pod.log"),
+	})
+	probe := p.spec.Containers[0].ReadinessProbe.HTTPGet
+	ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
+	defer cancel()
+	if err := p.process.WaitFor(ctx, "ready", func() error { return fetch(p.relay.client, p.relay.url+probe.Path, "", http.StatusOK, "ready") }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const chroot = "/usr/sbin/chroot"
+
+// arguments are those of chroot for the container of the pod.
+func (p *pod) arguments() []string {
 	container, user := p.spec.Containers[0], p.spec.SecurityContext
-	args := []string{
+	out := []string{
 		"--userspec=" + strconv.FormatInt(*user.RunAsUser, 10) + ":" + strconv.FormatInt(*user.RunAsGroup, 10), p.root, "/promrelay",
 	}
 	for _, arg := range container.Args {
@@ -154,17 +181,18 @@ func (p *pod) start(t *testing.T) {
 			name, value, _ := strings.Cut(e, "=")
 			arg = strings.ReplaceAll(arg, "$("+name+")", value)
 		}
-		args = append(args, arg)
+		out = append(out, arg)
 	}
-	p.process = cluster.StartProcess(t, process.Program{
-		Path: "/usr/sbin/chroot", Args: args, Env: p.env, Log: filepath.Join(t.TempDir(), "pod.log"),
-	})
-	probe := container.ReadinessProbe.HTTPGet
-	ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
-	defer cancel()
-	if err := p.process.WaitFor(ctx, "ready", func() error { return fetch(p.relay.client, p.relay.url+probe.Path, "", http.StatusOK, "ready") }); err != nil {
-		t.Fatal(err)
-	}
+	return out
+}
+
+// run runs a pod that ends by itself, and returns what it has written.
+func (p *pod) run(t *testing.T) (string, error) {
+	t.Helper()
+	cmd := exec.Command(chroot, p.arguments()...)
+	cmd.Env = append(os.Environ(), p.env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 // stop ends the pod as the kubelet does, within the grace of its template.
