@@ -23,6 +23,13 @@ var guides = map[string]guide{
 			"categraf/deployment.yaml": "../../config/categraf/testdata/eks/deployment.yaml",
 		},
 	},
+	"lint.md": {
+		files: map[string]string{
+			"deploy/app.yaml": "lint/testdata/good/cart.yaml", "deploy/service.yaml": "lint/testdata/good/service.yaml", "deploy/monitor.yaml": "lint/testdata/good/monitor.yaml",
+			"promrelay.yml": "testdata/monitors.yml",
+		},
+		elsewhere: map[string]string{"promrelay lint --kubeconfig=$HOME/.kube/config deploy/": "TestLintOfCluster"},
+	},
 	"from-prometheus-operator.md": {
 		files: map[string]string{"agent.yaml": "testdata/migrate/agent.yaml"},
 		elsewhere: map[string]string{

@@ -85,6 +85,7 @@ const configHelp = "Path to the configuration file: that of a Prometheus, and be
 func command(args []string) error {
 	app := kingpin.New(name, "Relay of ServiceMonitors, PodMonitors, Probes and scrape configurations to Prometheus remote write.")
 	app.UsageWriter(os.Stdout)
+	addCompletion()
 	app.HelpFlag.Short('h')
 	app.Version(versionText())
 	app.VersionFlag.NoEnvar()

@@ -31,7 +31,8 @@ func migratePrometheusCommand(app *kingpin.Application) subcommand {
 }
 
 func migrateObjectCommand(app *kingpin.Application, kind string) subcommand {
-	c := migrateClause(app).Command(strings.ToLower(kind), "Make a configuration from a "+kind+" of prometheus-operator.")
+	c := migrateClause(app).Command(strings.ToLower(kind), "Make a configuration from a "+kind+" of prometheus-operator."+
+		examples("migrate "+strings.ToLower(kind)+" object.yaml --output=promrelay.yml", "migrate "+strings.ToLower(kind)+" monitoring/main --output=promrelay.yml --patch=patch.yaml"))
 	var o migrateAgentOptions
 	c.Arg("source", "A file with the object, and if you like the Secrets that it names (- is standard input), or NAMESPACE/NAME of an object in the cluster.").Required().StringVar(&o.Source)
 	c.Flag("namespace", "Namespace of an object that has none in the file.").Default("default").StringVar(&o.Namespace)

@@ -45,7 +45,7 @@ type runOptions struct {
 }
 
 func runCommand(app *kingpin.Application) subcommand {
-	c := app.Command("run", "Scrape and relay, until SIGTERM.")
+	c := app.Command("run", "Scrape and relay, until SIGTERM."+examples("run --config.file=promrelay.yml --wal.dir=data/wal", "run --config.file=promrelay.yml --log.level=debug --web.listen-address=127.0.0.1:9099"))
 	o := runOptions{Web: kingpinflag.AddFlags(c, ":9099")}
 	c.Flag("config.file", configHelp).Default("promrelay.yml").StringVar(&o.ConfigFile)
 	c.Flag("config.watch", "Reload the configuration file when it changes. With --no-config.watch only SIGHUP and /-/reload do.").Default("true").BoolVar(&o.Watch)

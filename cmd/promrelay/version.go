@@ -30,7 +30,7 @@ func versionText() string {
 }
 
 func versionCommand(app *kingpin.Application) subcommand {
-	return subcommand{app.Command("version", "Print the version."), func() error {
+	return subcommand{app.Command("version", "Print the version."+examples("version")), func() error {
 		fmt.Println(versionText())
 		return nil
 	}}
