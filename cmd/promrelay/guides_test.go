@@ -25,10 +25,10 @@ var guides = map[string]guide{
 	},
 	"lint.md": {
 		files: map[string]string{
-			"deploy/app.yaml": "lint/testdata/good/cart.yaml", "deploy/service.yaml": "lint/testdata/good/service.yaml", "deploy/monitor.yaml": "lint/testdata/good/monitor.yaml",
+			"k8s/app.yaml": "lint/testdata/good/cart.yaml", "k8s/service.yaml": "lint/testdata/good/service.yaml", "k8s/monitor.yaml": "lint/testdata/good/monitor.yaml",
 			"promrelay.yml": "testdata/monitors.yml",
 		},
-		elsewhere: map[string]string{"promrelay lint --kubeconfig=$HOME/.kube/config deploy/": "TestLintOfCluster"},
+		elsewhere: map[string]string{"promrelay lint --kubeconfig=$HOME/.kube/config k8s/": "TestLintOfCluster"},
 	},
 	"from-prometheus-operator.md": {
 		files: map[string]string{"agent.yaml": "testdata/migrate/agent.yaml"},
