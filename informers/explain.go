@@ -11,6 +11,14 @@ import (
 // Explain says how far something gets on the way to the receivers: a monitor, a block of the configuration, a Node, a Service or the
 // URL of a target. It does not delay the worker.
 func (d *Discovery) Explain(s targets.Subject, live targets.Live) targets.Explanation {
+	switch s.Kind {
+	case targets.ServiceSubject:
+		return targets.ExplainService(s, view{d.parts}, d.allEvidence(live))
+	case targets.NodeSubject:
+		return targets.ExplainNode(s, view{d.parts}, d.allEvidence(live))
+	case targets.TargetSubject:
+		return targets.ExplainTarget(s, d.allEvidence(live))
+	}
 	owner := targets.Owner{Kind: targets.Kind(s.Kind), Namespace: s.Namespace, Name: s.Name}
 	status, found := d.status(owner)
 	if !found {
@@ -19,6 +27,14 @@ func (d *Discovery) Explain(s targets.Subject, live targets.Live) targets.Explan
 	one := []targets.MonitorStatus{status}
 	d.explain(one)
 	return d.evidence(one[0], live).Explain()
+}
+
+// allEvidence is what is known of all monitors and blocks.
+func (d *Discovery) allEvidence(live targets.Live) (out []targets.Evidence) {
+	for _, m := range d.statuses() {
+		out = append(out, d.evidence(m, live))
+	}
+	return out
 }
 
 // evidence is what is known of a monitor, whose status has its reasons.

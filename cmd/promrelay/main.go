@@ -72,6 +72,7 @@ var subcommands = []func(*kingpin.Application) subcommand{
 	checkCommand,
 	lintCommand,
 	targetsCommand,
+	explainCommand,
 	tapCommand,
 	migrateAgentCommand,
 	migratePrometheusCommand,

@@ -69,7 +69,21 @@ func listTargets(out io.Writer, o targetsOptions) error {
 }
 
 // report finds the targets at the one place that the flags name.
-func (o targetsOptions) report() (report, error) {
+func (o targetsOptions) report() (r report, err error) {
+	if err := o.onePlace(); err != nil {
+		return r, err
+	}
+	if o.Relay.URL != "" {
+		return o.Relay.report(context.Background())
+	}
+	var reportErr error
+	problems, err := o.discover(func(d *informers.Discovery) { r, reportErr = newReport(d) })
+	r.Problems = append(r.Problems, problems...)
+	return r, errors.Join(err, reportErr)
+}
+
+// onePlace returns an error unless the flags name one place to ask.
+func (o targetsOptions) onePlace() error {
 	given := 0
 	for _, flag := range []string{o.Relay.URL, o.Manifests, o.Cluster.Kubeconfig} {
 		if flag != "" {
@@ -78,46 +92,46 @@ func (o targetsOptions) report() (report, error) {
 	}
 	switch {
 	case given != 1:
-		return report{}, errors.New("want one of --url, --manifests and --kubeconfig: a running relay, a directory, or a cluster")
+		return errors.New("want one of --url, --manifests and --kubeconfig: a running relay, a directory, or a cluster")
 	case o.Relay.URL != "" && o.ConfigFile != "":
-		return report{}, errors.New("--config.file has no use with --url: the running relay has its own")
-	case o.Relay.URL != "":
-		return o.Relay.report(context.Background())
+		return errors.New("--config.file has no use with --url: the running relay has its own")
 	}
+	return nil
+}
+
+// discover finds the targets of the directory or the cluster that the flags name, and calls read with them. It returns the problems of
+// the files.
+func (o targetsOptions) discover(read func(*informers.Discovery)) (problems []string, err error) {
 	c, err := o.load()
 	if err != nil {
-		return report{}, err
+		return nil, err
 	}
 	if o.Manifests == "" {
 		b, err := readOnlyCluster(o.Cluster)
 		if err != nil {
-			return report{}, err
+			return nil, err
 		}
-		return o.settled(c, b)
+		return nil, o.settled(c, b, read)
 	}
 	m, err := manifests.New(o.Manifests, nil)
 	if err != nil {
-		return report{}, err
+		return nil, err
 	}
-	r, err := o.settled(c, m)
-	r.Problems = append(r.Problems, m.Problems()...)
-	return r, err
+	return m.Problems(), o.settled(c, m, read)
 }
 
-// settled runs discovery until it has found all targets, and returns its report.
-func (o targetsOptions) settled(c *config.Config, b informers.Backend) (r report, err error) {
+// settled runs discovery until it has found all targets, and calls read.
+func (o targetsOptions) settled(c *config.Config, b informers.Backend, read func(*informers.Discovery)) error {
 	d, err := informers.New(informers.Options{Backend: b, Offline: true, Node: o.Node.Name})
 	if err != nil {
-		return r, err
+		return err
 	}
 	if err := d.Apply(c); err != nil {
-		return r, err
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
 	defer cancel()
-	var reportErr error
-	err = d.Settle(ctx, func() { r, reportErr = newReport(d) })
-	return r, errors.Join(err, reportErr)
+	return d.Settle(ctx, func() { read(d) })
 }
 
 // load reads the configuration. The directory or the cluster of the flags replaces its own.
