@@ -23,7 +23,7 @@ import (
 )
 
 // described is newWorld with metadata, a log and a configuration.
-func described(t *testing.T) (*world, Sources) {
+func described(t testing.TB) (*world, Sources) {
 	w := newWorld(t)
 	w.metadata = map[string][]scrape.Metadata{
 		"http://10.0.0.1:80/metrics": {{Family: "a", Type: model.MetricTypeCounter, Help: "A.", Unit: "bytes"}, {Family: "b", Type: model.MetricTypeGauge, Help: "B."}},

@@ -73,7 +73,7 @@ type sent []relay.Status
 func (s sent) Statuses() []relay.Status { return s }
 
 // newWorld has an accepted monitor with a target up, one down and one dropped, and monitors without targets.
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	job := &targets.Job{
 		Name: "serviceMonitor/shop/cart/0", Owner: targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: "cart"},
@@ -130,7 +130,7 @@ func newWorld(t *testing.T) *world {
 	}
 }
 
-func newServer(t *testing.T, change func(*Options)) (*Server, *httptest.Server) {
+func newServer(t testing.TB, change func(*Options)) (*Server, *httptest.Server) {
 	t.Helper()
 	none, off := "", false
 	o := Options{Flags: &toolkit.FlagConfig{WebListenAddresses: &[]string{"127.0.0.1:0"}, WebConfigFile: &none, WebSystemdSocket: &off}, Version: "v1", Gatherer: prometheus.NewRegistry()}

@@ -62,9 +62,11 @@ func URL(raw string) string {
 	}
 	pairs := strings.Split(query, "&")
 	for i, pair := range pairs {
-		name, _, _ := strings.Cut(pair, "=")
+		name, value, _ := strings.Cut(pair, "=")
 		if plain, err := url.QueryUnescape(name); err != nil || Name(plain) {
 			pairs[i] = name + "=" + Mark
+		} else if inner, err := url.QueryUnescape(value); err == nil && Text(inner) != inner { // a URL in a parameter, as a prober has it
+			pairs[i] = name + "=" + url.QueryEscape(Text(inner))
 		}
 	}
 	return shown + "?" + strings.Join(pairs, "&")
@@ -105,12 +107,12 @@ func unreadable(raw string) string {
 	return raw
 }
 
-// Param returns the value of a label or parameter as it may be shown: Mark for __param_token and similar names.
+// Param returns the value of a label or parameter as it may be shown: Mark for __param_token and similar names, and no secrets of URLs.
 func Param(name, value string) string {
 	if p, ok := strings.CutPrefix(name, "__param_"); ok && value != "" && Name(p) {
 		return Mark
 	}
-	return value
+	return Text(value)
 }
 
 const bare = `\b[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^\s"'<>\x60]|` + Mark + `)+`

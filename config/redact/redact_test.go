@@ -179,3 +179,21 @@ func FuzzRedactor(f *testing.F) {
 		}
 	})
 }
+
+// TestURLInURL: the secrets of a URL that is the value of a parameter or of a label are not shown.
+func TestURLInURL(t *testing.T) {
+	for raw, want := range map[string]string{
+		"http://prober/probe?target=http%3A%2F%2Feve%3Apw%40front%2F%3Ftoken%3Dabc%26a%3D1&module=m": "http://prober/probe?target=http%3A%2F%2Ffront%2F%3Ftoken%3D%3Csecret%3E%26a%3D1&module=m",
+		"http://prober/probe?target=http%3A%2F%2Ffront%2F%3Fa%3D1":                                   "http://prober/probe?target=http%3A%2F%2Ffront%2F%3Fa%3D1",
+		"http://prober/probe?target=%zz":                                                             "http://prober/probe?target=%zz",
+	} {
+		if got := URL(raw); got != want {
+			t.Errorf("%s is shown as %s, want %s", raw, got, want)
+		}
+	}
+	for value, want := range map[string]string{"http://eve:pw@front/?key=x": "http://front/?key=" + Mark, "10.0.0.1:80": "10.0.0.1:80", "a://b": "a://b"} {
+		if got := Param("__address__", value); got != want {
+			t.Errorf("%s is shown as %s, want %s", value, got, want)
+		}
+	}
+}
