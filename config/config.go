@@ -1,6 +1,6 @@
 // Package config loads the relay's configuration file. A Prometheus configuration file is also a configuration file of the relay:
 // prometheus/config loads global, scrape_configs, scrape_config_files and remote_write. The relay also has its own blocks: kubernetes,
-// monitors, nodes, node_mode, manifests, scrape, wal and relay.
+// monitors, nodes, node_mode, annotations, manifests, scrape, wal and relay.
 //
 // Promises: every option is honoured, accepted with a warning because it has no effect here, or refused. Warning and refusal name the
 // option. An error names the file and, where the YAML allows it, the line. Not promised: that a directory or a kubeconfig that the file
@@ -32,11 +32,12 @@ type Config struct {
 	// ScrapeConfigs are the jobs of the file and of scrape_config_files, with their defaults.
 	ScrapeConfigs []*promconfig.ScrapeConfig
 	Destinations  []Destination
-	Kubernetes    *Kubernetes // nil: no cluster is read
-	Monitors      *Monitors   // nil: no monitors are read
-	Nodes         *Nodes      // nil: no node jobs
-	NodeMode      *NodeMode   // nil: one relay scrapes everything
-	Manifests     *Manifests  // nil: no manifests are read
+	Kubernetes    *Kubernetes  // nil: no cluster is read
+	Monitors      *Monitors    // nil: no monitors are read
+	Nodes         *Nodes       // nil: no node jobs
+	NodeMode      *NodeMode    // nil: one relay scrapes everything
+	Annotations   *Annotations // nil: annotations of Services and Pods are ignored
+	Manifests     *Manifests   // nil: no manifests are read
 	Scrape        Scrape
 	WAL           WAL
 	Relay         Relay
@@ -67,7 +68,7 @@ func (c *Config) Locate(err error) Problem { return c.doc.guess(c.Shown(err).Err
 
 // Shown returns an error without the secrets of the configuration and of the files that it names.
 func (c *Config) Shown(err error) error {
-	return redact.Of(c.Prometheus, c.ScrapeConfigs, c.Nodes).Error(c.redactor.Error(err))
+	return redact.Of(c.Prometheus, c.ScrapeConfigs, c.Nodes, c.Annotations).Error(c.redactor.Error(err))
 }
 
 // Examine returns the warnings and, if files is true, problems of the files that the configuration names, in the order of lines. These

@@ -18,7 +18,7 @@ const serviceAccount = "/var/run/secrets/kubernetes.io/serviceaccount/"
 func (l *loader) setDefaults() {
 	c := l.c
 	source := c.Kubernetes != nil || c.Manifests != nil
-	if (c.Monitors != nil || c.Nodes != nil) && !source {
+	if (c.Monitors != nil || c.Nodes != nil || c.Annotations != nil) && !source {
 		c.Kubernetes = &Kubernetes{}
 	}
 	if c.Monitors == nil && source {
@@ -27,6 +27,9 @@ func (l *loader) setDefaults() {
 	global, written := c.Prometheus.GlobalConfig, find(l.doc.root, "global")
 	if c.Monitors != nil {
 		c.Monitors.setDefaults(global, written)
+	}
+	if c.Annotations != nil {
+		c.Annotations.setDefaults(global, written)
 	}
 	if c.Nodes != nil {
 		c.Nodes.setDefaults(global, written)

@@ -19,7 +19,7 @@ type labelSelector = metav1.LabelSelector
 
 // The keys at the top of the file.
 var (
-	ownKeys        = []string{"kubernetes", "monitors", "nodes", "node_mode", "manifests", "scrape", "wal", "relay"}
+	ownKeys        = []string{"kubernetes", "monitors", "nodes", "node_mode", "annotations", "manifests", "scrape", "wal", "relay"}
 	prometheusKeys = []string{
 		"global", "runtime", "alerting", "rule_files", "scrape_config_files", "scrape_configs", "storage", "tracing",
 		"remote_write", "remote_read", "otlp",

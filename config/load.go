@@ -16,14 +16,15 @@ import (
 
 // own are the relay's own blocks.
 type own struct {
-	Kubernetes *Kubernetes `yaml:"kubernetes"`
-	Monitors   *Monitors   `yaml:"monitors"`
-	Nodes      *Nodes      `yaml:"nodes"`
-	NodeMode   *NodeMode   `yaml:"node_mode"`
-	Manifests  *Manifests  `yaml:"manifests"`
-	Scrape     Scrape      `yaml:"scrape"`
-	WAL        WAL         `yaml:"wal"`
-	Relay      Relay       `yaml:"relay"`
+	Kubernetes  *Kubernetes  `yaml:"kubernetes"`
+	Monitors    *Monitors    `yaml:"monitors"`
+	Nodes       *Nodes       `yaml:"nodes"`
+	NodeMode    *NodeMode    `yaml:"node_mode"`
+	Annotations *Annotations `yaml:"annotations"`
+	Manifests   *Manifests   `yaml:"manifests"`
+	Scrape      Scrape       `yaml:"scrape"`
+	WAL         WAL          `yaml:"wal"`
+	Relay       Relay        `yaml:"relay"`
 }
 
 // loader loads one configuration. After a mistake it goes on with everything that does not depend on it.
@@ -202,7 +203,7 @@ func (l *loader) loadOwn() {
 		}
 	}
 	c := l.c
-	c.Kubernetes, c.Monitors, c.Nodes, c.NodeMode, c.Manifests, c.Scrape, c.WAL, c.Relay = o.Kubernetes, o.Monitors, o.Nodes, o.NodeMode, o.Manifests, o.Scrape, o.WAL, o.Relay
+	c.Kubernetes, c.Monitors, c.Nodes, c.NodeMode, c.Annotations, c.Manifests, c.Scrape, c.WAL, c.Relay = o.Kubernetes, o.Monitors, o.Nodes, o.NodeMode, o.Annotations, o.Manifests, o.Scrape, o.WAL, o.Relay
 }
 
 // secretsOf returns the values of keys that hold secrets, and the secret parts of URLs.

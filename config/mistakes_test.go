@@ -79,7 +79,7 @@ func TestMistakes(t *testing.T) {
 		},
 		"a factor without end": {"relay: {drain_factor: .inf}\n", []string{"line 1: relay.drain_factor: +Inf: want 1 or more, or 0 for no bound"}},
 		"an anchor of unknown key": {"x-a: &a {target_label: b}\nscrape_configs:\n- job_name: a\n  relabel_configs: [*a]\n", []string{
-			`line 1: unknown key "x-a"; known are global, runtime, alerting, rule_files, scrape_config_files, scrape_configs, storage, tracing, remote_write, remote_read, otlp, kubernetes, monitors, nodes, node_mode, manifests, scrape, wal, relay`,
+			`line 1: unknown key "x-a"; known are global, runtime, alerting, rule_files, scrape_config_files, scrape_configs, storage, tracing, remote_write, remote_read, otlp, kubernetes, monitors, nodes, node_mode, annotations, manifests, scrape, wal, relay`,
 		}},
 		"a zero":            {"global: {}\nwal: {dir: a\x00b}\n", []string{"line 2: byte 13 of the line is the control character U+0000, which YAML does not allow"}},
 		"what is not UTF-8": {"global: {}\n\n# \xff\n", []string{"line 3: byte 3 of the line, 0xff, is not UTF-8"}},

@@ -260,5 +260,8 @@ func (c *Config) setPaths(dir string) {
 	if c.Nodes != nil {
 		c.Nodes.HTTPClientConfig.SetDirectory(dir)
 	}
+	if c.Annotations != nil {
+		c.Annotations.HTTPClientConfig.SetDirectory(dir)
+	}
 	join(&c.WAL.Dir)
 }

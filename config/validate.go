@@ -70,6 +70,9 @@ func (l *loader) validate() {
 	if c.Nodes != nil {
 		c.Nodes.validate(bad)
 	}
+	if c.Annotations != nil {
+		c.Annotations.validate(c, bad)
+	}
 	if c.NodeMode != nil {
 		c.NodeMode.validate(c, bad)
 	}
@@ -187,15 +190,15 @@ func within(path, dir string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// jobPrefixes are the prefixes of names of jobs for monitors and of the nodes block.
-var jobPrefixes = []string{"serviceMonitor/", "podMonitor/", "probe/", "scrapeConfig/", "nodes/"}
+// jobPrefixes are the prefixes of names of jobs for monitors and of the blocks nodes and annotations.
+var jobPrefixes = []string{"serviceMonitor/", "podMonitor/", "probe/", "scrapeConfig/", "nodes/", "annotations/"}
 
 // validateJobs refuses scrape_configs with a name that another job could have, or with a service discovery that would panic.
 func (l *loader) validateJobs() {
 	for i, sc := range l.c.ScrapeConfigs {
 		line, block := l.jobLine(i)
 		for _, p := range jobPrefixes {
-			if strings.HasPrefix(sc.JobName, p) && (l.c.Monitors != nil || l.c.Nodes != nil) {
+			if strings.HasPrefix(sc.JobName, p) && (l.c.Monitors != nil || l.c.Nodes != nil || l.c.Annotations != nil) {
 				l.problem(line, "%s: job_name %q could be that of a monitor: want one that does not begin with %s", block, sc.JobName, p)
 			}
 		}

@@ -51,6 +51,7 @@ func (l *loader) warnEmpty() {
 		{"monitors", "{}", c.Monitors == nil},
 		{"nodes", "{}", c.Nodes == nil},
 		{"node_mode", "{}", c.NodeMode == nil},
+		{"annotations", "{}", c.Annotations == nil},
 		{"manifests", "{directory: DIRECTORY}", c.Manifests == nil && c.Kubernetes == nil},
 	} {
 		if n := resolved(find(l.doc.root, block.key)); n != nil && isNull(n) && block.off {
@@ -124,7 +125,7 @@ func listed(names []string, word string) string {
 // noteLabels notes that nothing distinguishes the series from those of other clusters. It is no warning, because one cluster needs no such
 // label.
 func (l *loader) noteLabels() {
-	if l.c.Monitors == nil && l.c.Nodes == nil {
+	if l.c.Monitors == nil && l.c.Nodes == nil && l.c.Annotations == nil {
 		return
 	}
 	labels := func(path ...string) bool {

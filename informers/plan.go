@@ -40,6 +40,13 @@ func newPlan(c *config.Config, home, node string) (*plan, error) {
 		}
 		p.blocks[targets.Owner{Kind: targets.NodesBlock}] = jobs
 	}
+	if c.Annotations != nil {
+		jobs, err := targets.AnnotationJobs(c.Annotations, c.Prometheus.GlobalConfig)
+		if err != nil {
+			return nil, err
+		}
+		p.blocks[targets.Owner{Kind: targets.AnnotationsBlock}] = jobs
+	}
 	for _, sc := range c.ScrapeConfigs {
 		j, err := targets.BlockJob(sc, home)
 		if err != nil {
@@ -57,5 +64,5 @@ func UsesCluster(c *config.Config) bool {
 			return true
 		}
 	}
-	return c.Monitors != nil || c.Nodes != nil
+	return c.Monitors != nil || c.Nodes != nil || c.Annotations != nil
 }

@@ -1,6 +1,7 @@
 package informers
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +34,9 @@ func (d *Discovery) explain(all []targets.MonitorStatus) {
 	}
 	for i := range all {
 		m := &all[i]
+		if m.Owner.Kind == targets.AnnotationsBlock {
+			d.explainAnnotations(m)
+		}
 		if m.State != targets.Accepted {
 			continue
 		}
@@ -53,6 +57,17 @@ func (d *Discovery) explain(all []targets.MonitorStatus) {
 	if d.reasons.reasons == nil {
 		now := time.Now()
 		d.reasons.batch, d.reasons.until, d.reasons.reasons = batch, now.Add(whyShare*now.Sub(begin)), known
+	}
+}
+
+// explainAnnotations adds notes about objects to the jobs of the block annotations.
+func (d *Discovery) explainAnnotations(m *targets.MonitorStatus) {
+	for i := range m.Jobs {
+		j := &m.Jobs[i]
+		d.state.mu.RLock()
+		found := d.state.set.Found(j.Job.Name)
+		d.state.mu.RUnlock()
+		j.Notes = append(slices.Clip(j.Notes), targets.AnnotationNotes(view{d.parts}, j.Job, found)...)
 	}
 }
 

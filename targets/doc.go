@@ -45,6 +45,7 @@ var Kinds = [...]Kind{ServiceMonitor, PodMonitor, Probe, ScrapeConfig}
 // The owners of jobs that are no monitors. They have no namespace.
 const (
 	NodesBlock        Kind = "nodes"         // of the configuration file; it has no name
+	AnnotationsBlock  Kind = "annotations"   // of the configuration file; it has no name
 	ScrapeConfigBlock Kind = "scrape_config" // of the configuration file; its name is that of its job
 )
 

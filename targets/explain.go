@@ -83,6 +83,8 @@ func (d Drop) Reason(j *Job) string {
 	from, r := j.Origin(d.Rule), j.Config.RelabelConfigs[d.Rule]
 	saw, other := d.saw(j)
 	switch {
+	case from.Want != "":
+		return fmt.Sprintf("%s is %q: want %s", from.Field, saw, from.Want)
 	case from.Port:
 		return fmt.Sprintf("%s is %q, and %s", from.Field, from.Value, ofPort(string(r.SourceLabels[0]), saw))
 	case r.Action == relabel.KeepEqual:

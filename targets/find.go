@@ -41,7 +41,7 @@ func (s *search) objects() (f found) {
 		if selects && !s.Matches(sel, o) || !mayMeet(demands, o.GetLabels()) {
 			continue
 		}
-		switch why := s.job.Refuses(ObjectLabels(role, o)); {
+		switch why := s.job.Refuses(s.labelsOf(role, o)); {
 		case why == nil:
 			f.match = append(f.match, o)
 		case why == s.job.Ended:
@@ -140,6 +140,9 @@ func (s *search) nothingMatches(seen int) Step {
 	case seen == 0:
 		out.Text = fmt.Sprintf("there are no %s %s", kind[1], s.where())
 		out.Mend = fmt.Sprintf("create the %s, or %s", kind[0], s.nameAnotherNamespace())
+	case s.job.Annotation != "":
+		out.Text = fmt.Sprintf("no %s %s has the annotation %s: \"true\" and is selected otherwise (%s there)", kind[0], s.where(), s.job.Annotation, counted(seen, kind))
+		out.Mend = fmt.Sprintf("annotate the %s, or correct annotations.prefix", kind[0])
 	case selector == "":
 		out.Text = fmt.Sprintf("none of the %d %s %s is selected", seen, kind[1], s.where())
 	default:

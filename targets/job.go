@@ -46,6 +46,8 @@ type Job struct {
 	Half Half
 	// Limits name the settings that the limits of Config come from, by key of a scrape_config, where that is not the owner's own field.
 	Limits map[string]string
+	// Annotation is the annotation whose value "true" selects its objects; empty if none does.
+	Annotation string
 	// Notes explain to the user what is not obvious from the monitor.
 	Notes []string
 }

@@ -52,16 +52,17 @@ func keyOf(o metav1.Object) string {
 
 const podPhase = "__meta_kubernetes_pod_phase"
 
-// ObjectLabels returns the labels by which monitors select an object, as discovery names them.
+// ObjectLabels returns the labels by which jobs select an object, as discovery names them: of its labels and annotations.
 func ObjectLabels(role string, o metav1.Object) map[string]string {
 	out := map[string]string{}
 	if p, ok := o.(*corev1.Pod); ok {
 		out[podPhase] = string(p.Status.Phase)
 	}
-	own := o.GetLabels()
-	for _, k := range DistinctLabels(own) {
-		out["__meta_kubernetes_"+role+"_label_"+DiscoveryName(k)] = own[k]
-		out["__meta_kubernetes_"+role+"_labelpresent_"+DiscoveryName(k)] = "true"
+	for what, own := range map[string]map[string]string{"label": o.GetLabels(), "annotation": o.GetAnnotations()} {
+		for _, k := range DistinctLabels(own) {
+			out["__meta_kubernetes_"+role+"_"+what+"_"+DiscoveryName(k)] = own[k]
+			out["__meta_kubernetes_"+role+"_"+what+"present_"+DiscoveryName(k)] = "true"
+		}
 	}
 	return out
 }

@@ -31,6 +31,8 @@ type Origin struct {
 	Field string
 	// Value is the value of the field if the rule is generated from it; empty if the field is the rule.
 	Value string
+	// Want says what the value that the rule looks at should be; empty if the rule is no check of a value.
+	Want string
 	// Port says that the field selects a port.
 	Port bool
 }

@@ -81,7 +81,7 @@ func TestExamples(t *testing.T) {
 // TestKeysAreDocumented demands a row in docs/configuration.md for every key of our blocks.
 func TestKeysAreDocumented(t *testing.T) {
 	text := documents(t)["docs/configuration.md"]
-	for _, block := range []any{config.Kubernetes{}, config.Manifests{}, config.Nodes{}, config.NodeJob{}, config.NodeMode{}, config.Scrape{}, config.WAL{}, config.Relay{}} {
+	for _, block := range []any{config.Kubernetes{}, config.Manifests{}, config.Nodes{}, config.NodeJob{}, config.NodeMode{}, config.Annotations{}, config.Scrape{}, config.WAL{}, config.Relay{}} {
 		typ := reflect.TypeOf(block)
 		for i := range typ.NumField() {
 			key, _, _ := strings.Cut(typ.Field(i).Tag.Get("yaml"), ",")

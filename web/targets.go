@@ -147,6 +147,8 @@ func newGroup(src *Sources, m targets.MonitorStatus, only string) *group {
 		g.Title = m.Owner.Namespace + "/" + m.Owner.Name
 	case m.Owner.Kind == targets.NodesBlock:
 		g.Title, g.Kind = "Node jobs", "nodes block"
+	case m.Owner.Kind == targets.AnnotationsBlock:
+		g.Title, g.Kind = "Annotated Services and Pods", "annotations block"
 	case m.Owner.Kind == targets.ScrapeConfigBlock:
 		g.Kind = "scrape_config"
 	}

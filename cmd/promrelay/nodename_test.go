@@ -31,6 +31,55 @@ func TestNodeName(t *testing.T) {
 	}
 }
 
+// TestAnnotationsDocument runs the command of docs/annotations.md with its configuration.
+func TestAnnotationsDocument(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "annotations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(text)
+	command := regexp.MustCompile(`(?m)^promrelay (.*)$`).FindStringSubmatch(string(text))
+	if block == nil || command == nil {
+		t.Fatal("the document has no configuration or no command")
+	}
+	dir := t.TempDir()
+	for name, content := range map[string]string{"promrelay.yml": string(block[1]), "manifests.yaml": `
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {kubernetes.io/metadata.name: shop}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: a, namespace: shop, annotations: {prometheus.io/scrape: "true", prometheus.io/port: "9090"}}
+spec: {nodeName: node-1, containers: [{name: c}]}
+status: {phase: Running, podIP: 10.0.0.1}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: b, namespace: shop, annotations: {prometheus.io/scrape: "true", prometheus.io/port: "http"}}
+spec: {nodeName: node-1, containers: [{name: c}]}
+status: {phase: Running, podIP: 10.0.0.2}
+`} {
+		if err := os.MkdirAll(filepath.Join(dir, "manifests"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if filepath.Ext(name) == ".yaml" {
+			name = filepath.Join("manifests", name)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(built(t), strings.Fields(command[1])...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	for _, want := range []string{"http://10.0.0.1:9090/metrics", `the annotation prometheus.io/port is "http": want a number from 1 to 65535`} {
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v\n%s\nwant %s", err, out, want)
+		}
+	}
+}
+
 // TestNodeModeDocument runs the commands of docs/node-mode.md with its configuration: each of two Pods is in the half of its Node.
 func TestNodeModeDocument(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "node-mode.md"))

@@ -100,7 +100,7 @@ func configuration(c *config.Config, all []runtime.Object) (*config.Config, erro
 		return nil, errors.New("the configuration has no block monitors, so that the relay scrapes no monitor: add `monitors: {}`")
 	}
 	out := *c
-	out.Nodes, out.ScrapeConfigs = nil, nil
+	out.Nodes, out.ScrapeConfigs, out.NodeMode, out.Annotations = nil, nil, nil, nil
 	return &out, nil
 }
 
