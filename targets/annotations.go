@@ -17,8 +17,10 @@ import (
 func AnnotationJobs(a *config.Annotations, global promconfig.GlobalConfig) ([]*Job, error) {
 	var jobs []*Job
 	for i, form := range []annotated{
-		{a, RoleService, "service-endpoints", false}, {a, RoleService, "service-endpoints-slow", true},
-		{a, RolePod, "pods", false}, {a, RolePod, "pods-slow", true},
+		{a, RoleService, "service-endpoints", false},
+		{a, RoleService, "service-endpoints-slow", true},
+		{a, RolePod, "pods", false},
+		{a, RolePod, "pods-slow", true},
 	} {
 		if form.role == RoleService && !a.Services || form.role == RolePod && !a.Pods {
 			continue
