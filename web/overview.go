@@ -45,7 +45,11 @@ func newOverview(src *Sources, now time.Time) *overview {
 	for _, status := range src.Destinations.Statuses() {
 		d := newDestination(status, now)
 		if d.Class != "up" {
-			o.Findings = append(o.Findings, finding{Class: d.Class, State: d.State, Name: "Destination " + d.Name, Address: "destinations", Text: cmp.Or(d.Error, d.Words)})
+			f := finding{Class: d.Class, State: d.State, Name: "Destination " + d.Name, Address: "destinations", Text: cmp.Or(d.Error, d.Words)}
+			if f.Text == "" && len(d.Refusals) > 0 {
+				f.Text = d.Refusals[0].Error
+			}
+			o.Findings = append(o.Findings, f)
 		}
 		o.Behind = max(o.Behind, d.Behind)
 		if d.Newest > 0 && (oldest == 0 || d.Newest < oldest) {

@@ -206,10 +206,11 @@ func (s *Server) handler() http.Handler {
 	handleFunc := func(path string, h http.HandlerFunc) { handle(http.MethodGet, path, h) }
 	for path, page := range map[string]func(http.ResponseWriter, *http.Request, *Sources){
 		"/{$}": s.overviewPage, "/targets": s.targetsPage, "/monitor": s.monitorPage, "/destinations": s.destinationsPage,
-		"/wal": s.walPage, "/config": s.configPage, "/status": s.statusPage, "/top": s.topPage, "/service-discovery": s.discoveryPage,
+		"/wal": s.walPage, "/config": s.configPage, "/status": s.statusPage, "/top": s.topPage, "/service-discovery": s.discoveryPage, "/relabel": s.relabelPage,
 	} {
 		handle(http.MethodGet, path, gzhttp.GzipHandler(s.whenReady(page)))
 	}
+	handle(http.MethodPost, "/relabel", gzhttp.GzipHandler(s.whenReady(s.relabelPage)))
 	for name, contentType := range map[string]string{"page.css": "text/css; charset=utf-8", "page.js": javascript, "theme.js": javascript} {
 		handle(http.MethodGet, "/"+name, gzhttp.GzipHandler(file(name, contentType)))
 	}

@@ -58,6 +58,7 @@ async function shoot(name) {
     await page.emulateMedia({colorScheme: scheme});
     for (const [size, viewport] of [["wide", wide], ["phone", phone]]) {
       await page.setViewportSize(viewport);
+      await page.reload();
       await page.screenshot({path: join(SHOTS, `${name}-${scheme}-${size}.png`), animations: "disabled"});
     }
   }

@@ -179,3 +179,23 @@ document.addEventListener("visibilitychange", () => { if (!document.hidden && !p
 show();
 again();
 document.querySelector("nav [aria-current]")?.scrollIntoView({block: "nearest", inline: "center"}); // on a phone the links are one line
+
+// The relabel debugger evaluates while a person types.
+const debug = document.getElementById("debug");
+if (debug) {
+  let typing, last = 0;
+  const evaluate = async () => {
+    const mine = ++last;
+    try {
+      const response = await fetch(debug.getAttribute("action"), {method: "POST", body: new URLSearchParams(new FormData(debug))});
+      if (!response.ok) throw new Error((await response.text()).slice(0, 200) || response.statusText);
+      const next = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("effects");
+      if (mine === last) document.getElementById("effects").replaceChildren(...document.adoptNode(next).childNodes);
+      trouble.textContent = "";
+    } catch (error) {
+      if (mine === last) trouble.textContent = " · the relay does not answer: " + error.message;
+    }
+  };
+  debug.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(evaluate, 300); });
+  debug.addEventListener("submit", event => { event.preventDefault(); clearTimeout(typing); evaluate(); });
+}
