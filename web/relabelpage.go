@@ -190,6 +190,11 @@ func boundedRule(r *relabel.Config) error {
 	return nil
 }
 
+// DroppedBy is the index of the rule that drops the target.
+func (p *relabelPage) DroppedBy() int {
+	return slices.IndexFunc(p.Steps, func(s relabelStep) bool { return s.RuleTrace.Dropped })
+}
+
 // parseLabels reads labels: a JSON object, or lines such as name="value" or name: value.
 func parseLabels(text string) (labels.Labels, error) {
 	text = strings.TrimSpace(text)

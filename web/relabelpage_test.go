@@ -93,7 +93,7 @@ func TestRelabelDebugger(t *testing.T) {
 	}
 	// The first target of the job is the dropped one.
 	_, body = ask(t, "GET", srv.URL+"/relabel?job="+url.QueryEscape(job))
-	for _, want := range []string{"The target is dropped.", `<option value="d`, " selected", "relabel_configs[0]", "service cart"} {
+	for _, want := range []string{"Rule 0 drops the target.", `<option value="d`, " selected", "relabel_configs[0]", "service cart"} {
 		if !strings.Contains(html.UnescapeString(body), want) {
 			t.Errorf("the job's page lacks %q: %s", want, body)
 		}

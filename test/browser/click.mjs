@@ -1,77 +1,172 @@
-// Clicks through the pages of the relay at $RELAY in the browser $CHROMIUM, and fails on what a person would call broken.
-import {chromium} from "playwright-core";
+// Clicks through the pages of the relay at $RELAY in the browser $CHROMIUM, and fails on what a person would call broken. With $SHOTS it
+// leaves a screenshot of each page there, light and dark, wide and of a phone; with $DOCS it writes those that the documents show.
 import assert from "node:assert/strict";
-import {mkdirSync} from "node:fs";
-import {join} from "node:path";
+import {start} from "./browser.mjs";
 
-const {RELAY, CHROMIUM, SECRET, SHOTS, DOCS} = process.env;
-const wide = {width: 1280, height: 900}, phone = {width: 390, height: 844};
-const patience = 30000; // milliseconds for a page: it finds hangs, and measures nothing
-const troubles = []; // what the browser complained about
+const {page, open, shoot, keys, done, troubles} = await start();
 
-const browser = await chromium.launch({executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"]});
-const context = await browser.newContext({viewport: wide, colorScheme: "light"});
-context.setDefaultTimeout(patience);
-const page = await context.newPage();
-page.on("console", m => { if (["error", "warning"].includes(m.type())) troubles.push(`console: ${m.text()} at ${page.url()}`); });
-page.on("pageerror", e => troubles.push(`script: ${e} at ${page.url()}`));
-page.on("requestfailed", r => { if (r.failure()?.errorText !== "net::ERR_ABORTED") troubles.push(`request: ${r.url()} ${r.failure()?.errorText}`); });
-page.on("response", r => { if (r.status() >= 400) troubles.push(`answer: ${r.status()} of ${r.url()}`); });
-page.on("request", r => { if (!r.url().startsWith(RELAY) && !r.url().startsWith("data:")) troubles.push(`external request: ${r.url()}`); });
-await page.addInitScript(() => addEventListener("securitypolicyviolation", e => console.error("CSP: " + e.violatedDirective + " " + e.blockedURI)));
-
-const step = text => console.log(text);
-
-// open loads a page and looks at what all pages have.
-async function open(path) {
-  await page.goto(RELAY + "/" + path);
-  await page.locator("main h1").waitFor();
-  assert.equal(await page.locator("h1").count(), 1, `${path}: one heading`);
-  assert.ok(!(await page.content()).includes(SECRET), `${path} shows a secret`);
-  await named(path);
-  await fits(path);
-}
-
-// named demands a name of each control, picture and landmark in the accessibility tree.
-async function named(path) {
-  const cdp = await context.newCDPSession(page);
-  const {nodes} = await cdp.send("Accessibility.getFullAXTree");
-  await cdp.detach();
-  const wants = new Set(["link", "button", "textbox", "searchbox", "combobox", "checkbox", "image", "img", "heading", "navigation", "columnheader", "DisclosureTriangle"]);
-  const bare = nodes.filter(n => !n.ignored && wants.has(n.role?.value) && !(n.name?.value ?? "").trim());
-  assert.deepEqual(bare.map(n => n.role.value), [], `${path}: parts without a name`);
-  for (const role of ["banner", "navigation", "main"]) assert.ok(nodes.some(n => n.role?.value === role), `${path}: no ${role}`);
-}
-
-// fits demands that nothing is wider than a phone.
-async function fits(path) {
-  await page.setViewportSize(phone);
-  const [inner, outer] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
-  assert.ok(inner <= outer, `${path}: ${inner} pixels wide on a phone of ${outer}`);
-  await page.setViewportSize(wide);
-}
-
-async function shoot(name) {
-  if (!SHOTS) return;
-  mkdirSync(SHOTS, {recursive: true});
-  for (const scheme of ["light", "dark"]) {
-    await page.emulateMedia({colorScheme: scheme});
-    for (const [size, viewport] of [["wide", wide], ["phone", phone]]) {
-      await page.setViewportSize(viewport);
-      await page.reload();
-      await page.screenshot({path: join(SHOTS, `${name}-${scheme}-${size}.png`), animations: "disabled"});
-    }
-  }
-  await page.setViewportSize(wide);
-  await page.emulateMedia({colorScheme: "light"});
-}
-
-const pages = {overview: "", targets: "targets", destinations: "destinations", namespaces: "targets?by=namespace", nodes: "targets?by=node&state=down", jobs: "targets?by=job&filter=shop",
-  wal: "wal", config: "config", status: "status", top: "top", discovery: "service-discovery", discovered: "service-discovery?job=serviceMonitor/shop/checkout/0"};
+const pages = {
+  overview: "", targets: "targets", namespaces: "targets?by=namespace", nodes: "targets?by=node&state=down", jobs: "targets?by=job&filter=shop",
+  monitor: "monitor?kind=ServiceMonitor&namespace=shop&name=wrong-port", "monitor-fine": "monitor?kind=ServiceMonitor&namespace=shop&name=checkout",
+  destinations: "destinations", wal: "wal", top: "top", "service-discovery": "service-discovery", discovered: "service-discovery?job=serviceMonitor/shop/checkout/0",
+  relabel: "relabel?job=serviceMonitor/shop/checkout/0", config: "config", status: "status",
+};
 for (const [name, path] of Object.entries(pages)) {
-  step(name);
   await open(path);
   await shoot(name);
 }
-await browser.close();
+
+const text = selector => page.locator(selector).innerText();
+const steps = {
+  async "each link of the navigation leads to its page"() {
+    await open("");
+    const names = await page.locator("nav a").allInnerTexts();
+    assert.ok(names.length >= 9, `${names.length} links`);
+    for (const name of names) {
+      await page.getByRole("navigation").getByRole("link", {name, exact: true}).click();
+      await page.locator("nav a[aria-current=page]", {hasText: name}).waitFor();
+      await page.locator("main h1").waitFor();
+    }
+  },
+  async "the overview says what is wrong, and leads there"() {
+    await open("");
+    for (const what of ["bad-regex", "legacy", "selects-nothing", "wrong-port", "standby"]) assert.match(await text(".findings"), new RegExp(what));
+    await page.getByRole("link", {name: "shop/wrong-port"}).click();
+    await page.locator("ol.steps").first().waitFor();
+  },
+  async "the page of a monitor says the fault and the mend first"() {
+    await open(pages.monitor);
+    assert.match(await text("#monitor .alert"), /metrics[\s\S]*What to do/);
+    assert.ok(await page.locator("ol.steps > li").count() >= 5, "there are few steps");
+    await open(pages["monitor-fine"]);
+    const drop = page.locator(".traces details", {hasText: "dropped"}).first();
+    if (!await drop.evaluate(d => d.open)) await drop.locator("summary").click();
+    assert.match(await drop.innerText(), /checkout-003/);
+    await drop.getByRole("link", {name: /relabel debugger/}).click();
+    await page.locator("#effects table").waitFor();
+    assert.match(await text("#effects"), /drops the target/);
+  },
+  async "targets: views, chips, and a filter that stands in the address"() {
+    await open("targets");
+    await page.getByRole("link", {name: "by namespace"}).click();
+    await page.waitForURL(/by=namespace/);
+    await page.locator("details.group", {hasText: "team-07"}).first().waitFor();
+    await page.locator("#chips").getByRole("link", {name: /down/}).click();
+    await page.waitForURL(/state=down/);
+    await page.waitForFunction(() => document.querySelectorAll("details.group").length === 1);
+    assert.match(await text("#groups"), /legacy-001/);
+    await page.getByRole("searchbox").fill("legacy-000");
+    await page.waitForURL(/filter=legacy-000/);
+    await page.waitForFunction(() => !document.getElementById("groups").innerText.includes("legacy-001"));
+    const address = page.url();
+    await page.reload();
+    assert.equal(page.url(), address);
+    assert.match(await text("#groups"), /legacy-000/);
+    await page.goBack();
+    await page.getByRole("link", {name: "by node"}).waitFor();
+  },
+  async "targets: a group is filled when it is opened, and stays open"() {
+    await open("targets?by=node");
+    const node = page.locator("details.group", {hasText: "node-31"}).first();
+    assert.equal(await node.locator(".targets").count(), 0, "rows are there before they are wanted");
+    await node.locator("summary").first().click();
+    await node.locator(".targets").first().waitFor();
+    assert.ok(await node.locator("tbody").count() >= 100, "few targets of a node");
+    const link = node.getByRole("link", {name: "discovered labels"}).first();
+    await link.click();
+    await node.locator(".discovered").first().waitFor();
+    await page.evaluate(() => load());
+    await page.waitForTimeout(500);
+    assert.ok(await node.evaluate(d => d.open && d.querySelectorAll(".targets").length > 0), "the group is closed by an update");
+  },
+  async "service discovery: a job, its labels, and the rule that drops"() {
+    await open("service-discovery");
+    await page.getByRole("searchbox").fill("checkout");
+    await page.getByRole("link", {name: "serviceMonitor/shop/checkout/0"}).click();
+    await page.getByRole("link", {name: "1 dropped"}).click();
+    await page.waitForURL(/state=dropped/);
+    assert.match(await text("#discovered"), /endpoints\[0\].relabelings\[1\]/);
+  },
+  async "the relabel debugger evaluates what is typed"() {
+    await open(pages.relabel);
+    assert.match(await text("#effects"), /drops the target/);
+    await page.getByLabel(/^Rules/).fill("- {source_labels: [__address__], target_label: typed, replacement: here-$1}\n- {action: labelkeep, regex: typed}");
+    await page.locator("#effects ins", {hasText: "here-127.0.0.1"}).waitFor();
+    await page.getByLabel(/^Rules/).fill("- {action: keep, regex: '('}");
+    await page.getByRole("alert").filter({hasText: "missing closing"}).waitFor();
+    await page.getByLabel(/^Labels/).fill("a=\"1\"");
+    await page.getByLabel(/^Rules/).fill("- {source_labels: [a], regex: 2, action: keep}");
+    await page.getByRole("button", {name: "Evaluate"}).click();
+    await page.locator("#effects", {hasText: "Rule 0 drops the target"}).waitFor();
+  },
+  async "top series by each measure"() {
+    await open("top");
+    for (const by of ["by size", "by samples", "by new series", "by series"]) {
+      await page.getByRole("link", {name: by}).click();
+      await page.locator("a[aria-current=true]", {hasText: by}).waitFor();
+    }
+    assert.match(await text("#top"), /shop\/checkout/);
+  },
+  async "the configuration is shown, and its secrets are not"() {
+    await open("config");
+    assert.match(await text("#config"), /basic_auth[\s\S]*<secret>/);
+  },
+  async "destinations say what is refused and what waits"() {
+    await open("destinations");
+    assert.match(await text("#destinations"), /connection refused[\s\S]*What to do/);
+    assert.match(await text("#destinations"), /cart<b>/);
+    assert.equal(await page.locator("svg.spark").count() > 0, true, "there are no plots");
+  },
+  async "the theme is chosen and kept"() {
+    await open("");
+    const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const light = await ground(), button = page.getByRole("button", {name: /^Theme/});
+    await button.click(); // light
+    await button.click(); // dark
+    assert.notEqual(await ground(), light);
+    await page.goto(page.url().replace(/\/$/, "") + "/wal");
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
+    await page.getByRole("button", {name: /^Theme/}).click();
+  },
+  async "the keyboard reaches everything"() {
+    await open("targets");
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
+    await page.keyboard.press("Enter");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "main");
+    const reached = await keys(40);
+    for (const what of ["by job", "Filter", "summary"]) assert.ok(reached.some(r => r.includes(what)), `the Tab key does not reach ${what}: ${reached}`);
+    const group = page.locator("details.group summary").first();
+    await group.focus();
+    const before = await group.evaluate(s => s.parentElement.open);
+    await page.keyboard.press("Enter");
+    assert.notEqual(await group.evaluate(s => s.parentElement.open), before);
+  },
+  async "pages work without scripts"() {
+    const plain = await start({javaScriptEnabled: false});
+    await plain.open("targets");
+    await plain.page.getByRole("link", {name: "by node"}).click();
+    await plain.page.waitForURL(/by=node/);
+    await plain.page.locator("details.group", {hasText: "node-31"}).first().waitFor();
+    await plain.page.goto(plain.page.url() + "&state=down");
+    assert.match(await plain.page.locator("#groups").innerText(), /legacy/);
+    await plain.open(pages.relabel);
+    await plain.page.getByLabel(/^Rules/).fill("- {target_label: typed, replacement: here}");
+    await plain.page.getByRole("button", {name: "Evaluate"}).click();
+    await plain.page.locator("#effects ins", {hasText: "here"}).waitFor();
+    await plain.done();
+    assert.deepEqual(plain.troubles, []);
+  },
+};
+for (const [name, step] of Object.entries(steps)) {
+  const began = Date.now();
+  try {
+    await step();
+  } catch (error) {
+    error.message = `${name}: ${error.message}\n${troubles.join("\n")}`;
+    throw error;
+  }
+  console.log(`${name}: ${Date.now() - began} ms`);
+}
+await done();
 assert.deepEqual(troubles, []);
