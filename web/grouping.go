@@ -53,7 +53,7 @@ func (p *page) regroup() {
 	}
 	r := regrouping{by: by, groups: map[string]*group{}}
 	for _, g := range p.Groups {
-		if len(g.Jobs) == 0 || by == byNamespace && len(g.Jobs) > 0 && g.Targets() == 0 {
+		if len(g.Jobs) == 0 || by != byJob && g.Targets() == 0 {
 			p.Nowhere += r.note(g)
 		}
 		for _, j := range g.Jobs {

@@ -56,7 +56,7 @@ func newOverview(src *Sources, now time.Time) *overview {
 			oldest, o.Lag = d.Newest, d.Lag
 		}
 	}
-	unselected := 0
+	unselected, receivers := 0, len(src.Destinations.Statuses())
 	for _, m := range src.Monitors.Monitors() {
 		if m.State == targets.Unselected {
 			unselected++
@@ -81,7 +81,7 @@ func newOverview(src *Sources, now time.Time) *overview {
 		o.WAL = newWALPage(src.WAL(), points, now)
 	}
 	slices.SortStableFunc(o.Findings, func(a, b finding) int { return a.rank - b.rank })
-	o.setVerdict(src.Known != nil && !src.Known(), unselected)
+	o.setVerdict(src.Known != nil && !src.Known(), unselected, receivers)
 	o.Findings, o.MoreFindings = atMost(o.Findings, findingsShown)
 	return o
 }
@@ -140,7 +140,7 @@ func firstError(g *group) string {
 	return ""
 }
 
-func (o *overview) setVerdict(notKnown bool, unselected int) {
+func (o *overview) setVerdict(notKnown bool, unselected, receivers int) {
 	down := 0
 	for _, f := range o.Findings {
 		if f.Class == "down" {
@@ -158,6 +158,8 @@ func (o *overview) setVerdict(notKnown bool, unselected int) {
 		o.Verdict, o.Class = count(down, "thing does", "things do")+" not work.", "down"
 	case len(o.Findings) > 0:
 		o.Verdict, o.Class = "All that is scraped is delivered; "+count(len(o.Findings), "thing needs", "things need")+" a look.", "waiting"
+	case receivers == 0:
+		o.Verdict, o.Class = "All targets are scraped, and there is no destination.", "waiting"
 	default:
 		o.Verdict, o.Class = "All targets are scraped, and all samples are delivered.", "up"
 	}
