@@ -138,17 +138,23 @@ func (s *Set) DuplicateNotes(job string) (out []string) {
 	if state == nil {
 		return nil
 	}
-	n, example := map[string]int{}, map[string]*Target{}
+	type place struct{ url, label string }
+	some := map[place][]*Target{} // by place, because thousands of targets may be at one
 	for _, t := range state.live {
+		at := place{t.URL, jobLabel(t)}
+		some[at] = append(some[at], t)
+	}
+	n, example := map[string]int{}, map[string]*Target{}
+	for at, here := range some {
 		seen := map[string]bool{job: true}
-		for _, o := range s.places[t.URL] {
-			if seen[o.job] || o.label != jobLabel(t) {
+		for _, o := range s.places[at.url] {
+			if seen[o.job] || o.label != at.label {
 				continue
 			}
 			seen[o.job] = true
-			n[o.job]++
-			if e := example[o.job]; e == nil || t.URL < e.URL {
-				example[o.job] = t
+			n[o.job] += len(here)
+			if e := example[o.job]; e == nil || at.url < e.URL {
+				example[o.job] = here[0]
 			}
 		}
 	}

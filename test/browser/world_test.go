@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ const password = "hunter2-and-more"
 // world is what the relay of the test reads, scrapes and sends to.
 type world struct {
 	dir      string
-	exporter string // host:port of the exporter that answers for all pods
+	exporter string // host:port of the exporter that answers for all pods; each node has an address of its own with this port
 	closed   string // a port where nobody listens
 	central  string // the receiver that takes most
 	away     string // the receiver that is not there
@@ -81,12 +82,12 @@ remote_write:
 `, w.central, password, w.away, password)
 }
 
-func (w *world) host() string { h, _, _ := net.SplitHostPort(w.exporter); return h }
-func (w *world) port() string { _, p, _ := net.SplitHostPort(w.exporter); return p }
+// addressOf is the address of a node, and of its pods.
+func addressOf(node int) string { return fmt.Sprintf("127.0.9.%d", node+1) }
 
-// slice writes a Service, a ServiceMonitor, and some pods with their EndpointSlice. All pods have the exporter's address.
+// slice writes a Service, a ServiceMonitor, and some pods with their EndpointSlice. Pods have the addresses of their nodes.
 func (w *world) slice(namespace, name, address string, pods int, endpoint string) string {
-	host, port, _ := net.SplitHostPort(address)
+	_, port, _ := net.SplitHostPort(address)
 	var b strings.Builder
 	fmt.Fprintf(&b, `---
 apiVersion: v1
@@ -109,7 +110,7 @@ ports: [{name: http, port: %[4]s, protocol: TCP}]
 endpoints:
 `, namespace, name, endpoint, port)
 	for i := range pods {
-		fmt.Fprintf(&b, "- {addresses: ['%s'], conditions: {ready: true}, nodeName: node-%02d, targetRef: {kind: Pod, name: %s-%03d, namespace: %s}}\n", host, i%nodes, name, i, namespace)
+		fmt.Fprintf(&b, "- {addresses: ['%s'], conditions: {ready: true}, nodeName: node-%02d, targetRef: {kind: Pod, name: %s-%03d, namespace: %s}}\n", addressOf(i%nodes), i%nodes, name, i, namespace)
 	}
 	for i := range pods {
 		fmt.Fprintf(&b, `---
@@ -118,7 +119,7 @@ kind: Pod
 metadata: {name: %s-%03d, namespace: %s, labels: {app: %s}}
 spec: {nodeName: node-%02d, containers: [{name: app}]}
 status: {phase: Running, podIP: %s}
-`, name, i, namespace, name, i%nodes, host)
+`, name, i, namespace, name, i%nodes, addressOf(i%nodes))
 	}
 	return b.String()
 }
@@ -172,10 +173,6 @@ spec:
 // serveExporter answers for all pods, until the test ends.
 func serveExporter(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	srv := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "# TYPE requests_total counter\nrequests_total{code=\"200\"} %d\nrequests_total{code=\"500\"} 3\n", time.Now().Unix())
 		if r.URL.Path == "/shop" {
@@ -185,10 +182,25 @@ func serveExporter(t *testing.T) string {
 			fmt.Fprintln(w, "shop_refused 1")
 		}
 	})}
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(l) }()
-	t.Cleanup(func() { _ = srv.Close(); <-done })
-	return l.Addr().String()
+	first, err := net.Listen("tcp", addressOf(0)+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(first.Addr().String())
+	var running sync.WaitGroup
+	t.Cleanup(func() {
+		_ = srv.Close()
+		running.Wait()
+	})
+	running.Go(func() { _ = srv.Serve(first) })
+	for node := 1; node < nodes; node++ {
+		l, err := net.Listen("tcp", net.JoinHostPort(addressOf(node), port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		running.Go(func() { _ = srv.Serve(l) })
+	}
+	return first.Addr().String()
 }
 
 func freeAddress(t *testing.T) string {
