@@ -91,7 +91,7 @@ const steps = {
     await open(pages.relabel);
     assert.match(await text("#effects"), /drops the target/);
     await page.getByLabel(/^Rules/).fill("- {source_labels: [__address__], target_label: typed, replacement: here-$1}\n- {action: labelkeep, regex: typed}");
-    await page.locator("#effects ins", {hasText: "here-127.0.0.1"}).waitFor();
+    await page.locator("#effects ins", {hasText: "here-127.0.9."}).waitFor();
     await page.getByLabel(/^Rules/).fill("- {action: keep, regex: '('}");
     await page.getByRole("alert").filter({hasText: "missing closing"}).waitFor();
     await page.getByLabel(/^Labels/).fill("a=\"1\"");
