@@ -206,7 +206,7 @@ func (s *Server) handler() http.Handler {
 	handleFunc := func(path string, h http.HandlerFunc) { handle(http.MethodGet, path, h) }
 	for path, page := range map[string]func(http.ResponseWriter, *http.Request, *Sources){
 		"/{$}": s.overviewPage, "/targets": s.targetsPage, "/monitor": s.monitorPage, "/destinations": s.destinationsPage,
-		"/wal": s.walPage, "/config": s.configPage, "/status": s.statusPage, "/top": s.topPage, "/service-discovery": s.discoveryPage, "/relabel": s.relabelPage,
+		"/wal": s.walPage, "/config": s.configPage, "/status": s.statusPage, "/top": s.topPage, "/service-discovery": s.discoveryPage, "/relabel": s.relabelPage, "/tap": s.tapPage,
 	} {
 		handle(http.MethodGet, path, gzhttp.GzipHandler(s.whenReady(page)))
 	}

@@ -50,7 +50,7 @@ const javascript = "text/javascript; charset=utf-8"
 
 var navigation = []section{
 	{"State", []link{{"./", "Overview"}, {"targets", "Targets"}, {"destinations", "Destinations"}, {"wal", "WAL"}, {"top", "Top series"}}},
-	{"Look closer", []link{{"service-discovery", "Service discovery"}, {"relabel", "Relabel debugger"}}},
+	{"Look closer", []link{{"service-discovery", "Service discovery"}, {"relabel", "Relabel debugger"}, {"tap", "Tap"}}},
 	{"Relay", []link{{"config", "Configuration"}, {"status", "Status"}}},
 }
 

@@ -199,3 +199,33 @@ if (debug) {
   debug.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(evaluate, 300); });
   debug.addEventListener("submit", event => { event.preventDefault(); clearTimeout(typing); evaluate(); });
 }
+
+// The tap shows samples as they come, until its time or its number of samples is over.
+const tap = document.getElementById("tap");
+if (tap) {
+  const stop = document.getElementById("stop"), samples = document.getElementById("samples"), tapped = document.getElementById("tapped");
+  let open;
+  const watch = async () => {
+    open?.abort();
+    const mine = open = new AbortController();
+    samples.textContent = "";
+    samples.hidden = stop.hidden = false;
+    tapped.textContent = "Waiting for samples.";
+    try {
+      const query = new URLSearchParams([...new FormData(tap)].filter(([, value]) => value));
+      const response = await fetch(tap.getAttribute("action") + "?" + query, {signal: mine.signal});
+      if (!response.ok) throw new Error((await response.text()).slice(0, 500) || response.statusText);
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        tapped.textContent = "Samples are shown as they are sent.";
+        samples.append(next.value);
+      }
+      tapped.textContent = samples.textContent ? "Done." : "Nothing was sent.";
+    } catch (error) {
+      tapped.textContent = mine.signal.aborted ? "Stopped." : error.message;
+    }
+    if (mine === open) stop.hidden = true;
+  };
+  tap.addEventListener("submit", event => { event.preventDefault(); watch(); });
+  stop.addEventListener("click", () => open?.abort());
+}
