@@ -170,9 +170,9 @@ func (r *regrouping) titleOfDropped(d targets.Dropped) string {
 	return ""
 }
 
-// Page is the address of the page of a group's monitor; empty for blocks of the configuration.
+// Page is the address of the page of a group's monitor; empty for the block nodes.
 func (g *group) Page() string {
-	if g.Owner.Namespace == "" {
+	if g.Owner.Namespace == "" && g.Owner.Kind != targets.ScrapeConfigBlock {
 		return ""
 	}
 	return monitorAddress(string(g.Owner.Kind), g.Owner.Namespace, g.Owner.Name)

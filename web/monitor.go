@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -37,17 +36,14 @@ type trace struct {
 	Debug                   string // address of the relabel debugger with this target
 }
 
-// monitorKinds are the kinds of subjects that have a page.
-var monitorKinds = []string{"ServiceMonitor", "PodMonitor", "Probe", "ScrapeConfig", "Node", "Service", "Target"}
-
 // tracesOpen is how many targets of a job that need attention are open.
 const tracesOpen = 3
 
 func (s *Server) monitorPage(w http.ResponseWriter, r *http.Request, src *Sources) {
 	q := r.URL.Query()
-	subject := targets.Subject{Kind: q.Get("kind"), Namespace: q.Get("namespace"), Name: q.Get("name")}
-	if !slices.Contains(monitorKinds, subject.Kind) || subject.Name == "" {
-		say(w, http.StatusBadRequest, fmt.Sprintf("This page needs kind (one of %s), name and, for objects of a namespace, namespace; kind is %q, name is %q.", strings.Join(monitorKinds, ", "), subject.Kind, subject.Name))
+	subject, err := targets.ParseSubject(q.Get("kind"), q.Get("namespace"), q.Get("name"))
+	if err != nil {
+		say(w, http.StatusBadRequest, "The address must have kind, name and, for objects of a namespace, namespace: "+err.Error())
 		return
 	}
 	if src.Explain == nil {

@@ -35,7 +35,7 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	relay, err := peers.StartRelay(t.Context(), peers.RelayOptions{Dir: w.dir, Config: w.config(), Binary: binary, Args: []string{"--log.level=warn"}})
+	relay, err := peers.StartRelay(t.Context(), peers.RelayOptions{Dir: w.dir, Config: w.config(), Binary: binary, Args: []string{"--log.level=warn", "--web.enable-tap"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ const pages = {
   overview: "", targets: "targets", namespaces: "targets?by=namespace", nodes: "targets?by=node&state=down", jobs: "targets?by=job&filter=shop",
   monitor: "monitor?kind=ServiceMonitor&namespace=shop&name=wrong-port", "monitor-fine": "monitor?kind=ServiceMonitor&namespace=shop&name=checkout",
   destinations: "destinations", wal: "wal", top: "top", "service-discovery": "service-discovery", discovered: "service-discovery?job=serviceMonitor/shop/checkout/0",
-  relabel: "relabel?job=serviceMonitor/shop/checkout/0", config: "config", status: "status",
+  relabel: "relabel?job=serviceMonitor/shop/checkout/0", tap: "tap", config: "config", status: "status",
 };
 for (const [name, path] of Object.entries(pages)) {
   await open(path);
@@ -106,6 +106,18 @@ const steps = {
       await page.locator("a[aria-current=true]", {hasText: by}).waitFor();
     }
     assert.match(await text("#top"), /shop\/checkout/);
+  },
+  async "the tap shows samples as they are sent"() {
+    await open("tap");
+    await page.getByLabel("Series").fill('{__name__="shop_orders_total"}');
+    await page.getByRole("button", {name: "Show"}).click();
+    await page.waitForFunction(() => /shop_orders_total\{.*cluster="eu-1"/.test(document.getElementById("samples").textContent));
+    await page.getByRole("button", {name: "Stop"}).click();
+    await page.getByText("Stopped.").waitFor();
+    await page.getByLabel("Series").fill("{");
+    await page.getByRole("button", {name: "Show"}).click();
+    await page.locator("#tapped", {hasText: "match[]"}).waitFor();
+    troubles.splice(0, Infinity, ...troubles.filter(t => !/400/.test(t) || !/tap/.test(t))); // the answer to a wrong selector
   },
   async "the configuration is shown, and its secrets are not"() {
     await open("config");
