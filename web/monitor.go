@@ -70,6 +70,9 @@ func newMonitorPage(e targets.Explanation) *monitorPage {
 	return p
 }
 
+// Several reports whether there are several jobs. The steps of a single one are those of the monitor.
+func (p *monitorPage) Several() bool { return len(p.Jobs) > 1 }
+
 func newTrace(job string, i int, t targets.TargetTrace) trace {
 	out := trace{
 		TargetTrace: t, Key: fmt.Sprintf("%s %d", job, i), Name: cmp.Or(t.URL, describe(t.Discovered)), State: cmp.Or(t.Health, "not scraped yet"), Class: "waiting",
@@ -101,8 +104,9 @@ func classOf(o targets.Outcome) string {
 		return "up"
 	case targets.OutcomeBroken:
 		return "down"
-	case targets.OutcomeNote, targets.OutcomeWaiting:
+	case targets.OutcomeNote:
 		return "waiting"
+	case targets.OutcomeWaiting:
 	}
 	return ""
 }
