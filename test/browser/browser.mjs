@@ -5,7 +5,7 @@ import {mkdirSync} from "node:fs";
 import {join} from "node:path";
 
 const {RELAY, CHROMIUM, SECRET, SHOTS, DOCS} = process.env;
-const wide = {width: 1280, height: 900}, phone = {width: 390, height: 844};
+const wide = {width: 1280, height: 900}, phone = {width: 390, height: 844}, small = {width: 1120, height: 720};
 const patience = 30000; // milliseconds for a page: it finds hangs, and measures nothing
 
 // What documents show: the name of a page, its theme and its size.
@@ -61,10 +61,10 @@ export async function start(options = {}) {
         if (SHOTS) paths.push(join(SHOTS, full + ".png"));
         if (DOCS && shown[full]) paths.push(join(DOCS, shown[full] + ".png"));
         if (paths.length === 0) continue;
-        await page.setViewportSize(viewport);
-        await page.reload();
         for (const path of paths) {
           mkdirSync(join(path, ".."), {recursive: true});
+          await page.setViewportSize(path.startsWith(DOCS) && size === "wide" ? small : viewport);
+          await page.reload();
           await page.screenshot({path, animations: "disabled"});
         }
       }
