@@ -74,6 +74,7 @@ var subcommands = []func(*kingpin.Application) subcommand{
 	targetsCommand,
 	explainCommand,
 	tapCommand,
+	compareCommand,
 	migrateAgentCommand,
 	migratePrometheusCommand,
 	migrateCategrafCommand,

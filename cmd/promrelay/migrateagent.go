@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -10,7 +11,9 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
+	"k8s.io/client-go/tools/clientcmd"
 
+	"promrelay/config"
 	"promrelay/config/agent"
 	"promrelay/informers/cluster"
 	"promrelay/targets"
@@ -19,7 +22,7 @@ import (
 // migrateAgentOptions are the flags of migrate prometheusagent and migrate prometheus.
 type migrateAgentOptions struct {
 	Source, Namespace, Output, Patch string
-	Cluster                          clusterOptions
+	Cluster                          config.Kubernetes
 }
 
 func migrateAgentCommand(app *kingpin.Application) subcommand {
@@ -38,7 +41,7 @@ func migrateObjectCommand(app *kingpin.Application, kind string) subcommand {
 	c.Flag("namespace", "Namespace of an object that has none in the file.").Default("default").StringVar(&o.Namespace)
 	c.Flag("output", "File for the configuration. (default standard output)").StringVar(&o.Output)
 	c.Flag("patch", "File for the patch of the StatefulSet that mounts Secrets. (default the report shows it)").StringVar(&o.Patch)
-	o.Cluster.flags(c)
+	clusterFlags(c, &o.Cluster, "(default $KUBECONFIG, else ~/.kube/config)")
 	return subcommand{c, func() error { return migrateAgent(os.Stdout, os.Stderr, kind, o) }}
 }
 
@@ -109,7 +112,11 @@ func (o migrateAgentOptions) read(kind string) (*agent.Object, func(agent.Ref) (
 }
 
 func (o migrateAgentOptions) fromCluster(kind string) (*agent.Object, func(agent.Ref) (string, error), error) {
-	c, err := o.Cluster.connect()
+	k := o.Cluster
+	if k.Kubeconfig == "" {
+		k.Kubeconfig = cmp.Or(os.Getenv(clientcmd.RecommendedConfigPathEnvVar), clientcmd.RecommendedHomeFile)
+	}
+	c, err := cluster.New(&k, name+"/"+version, nil)
 	if err != nil {
 		return nil, nil, err
 	}

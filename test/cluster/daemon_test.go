@@ -86,7 +86,9 @@ func startRelay(t *testing.T, to *fake.Server, config ...string) *relay {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "promrelay.yml")
-	config = append(config, "remote_write: [{url: "+to.URL()+"}]\n")
+	if !slices.ContainsFunc(config, func(part string) bool { return strings.HasPrefix(part, "remote_write:") }) {
+		config = append(config, "remote_write: [{url: "+to.URL()+"}]\n")
+	}
 	if err := os.WriteFile(file, []byte(strings.Join(config, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}

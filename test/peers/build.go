@@ -33,6 +33,8 @@ const lean = "remove_all_sd"
 // The peers. Versions in their go.mod are those of ours where both have a module, so that nothing is compiled twice.
 var (
 	Prometheus = Peer{"prometheus", "test/peers/prometheus", "github.com/prometheus/prometheus/cmd/prometheus", lean}
+	// KubernetesPrometheus also discovers targets in a cluster.
+	KubernetesPrometheus = Peer{"prometheus-kubernetes", "test/peers/prometheus", "github.com/prometheus/prometheus/cmd/prometheus", lean + ",enable_kubernetes_sd"}
 	// Promtool tests rules.
 	Promtool        = Peer{"promtool", "test/peers/prometheus", "github.com/prometheus/prometheus/cmd/promtool", lean}
 	VictoriaMetrics = Peer{"victoria-metrics", "test/peers/victoriametrics", "github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics", ""}

@@ -1,0 +1,73 @@
+package compare
+
+import (
+	"fmt"
+	"io"
+)
+
+// headings say what a kind of differences means.
+var headings = map[string]string{
+	Missing:  "only Prometheus scrapes",
+	Labels:   "have other labels at the relay",
+	Down:     "are up at Prometheus and down at the relay",
+	URL:      "have another URL at the relay",
+	Interval: "have another interval or timeout",
+	Extra:    "only the relay scrapes",
+}
+
+// shownTargets is how many URLs are shown of a difference, so that a person sees everything on one screen.
+const shownTargets = 3
+
+// Write writes the result for people.
+func (r *Result) Write(w io.Writer) {
+	fmt.Fprintf(w, "Targets: %d at Prometheus, %d at the relay, %d the same.\n", r.Prometheus, r.Relay, r.Same)
+	for _, kind := range Kinds {
+		if headings[kind] != "" {
+			r.writeTargets(w, kind)
+		}
+	}
+	if r.Series != nil {
+		r.writeSeries(w)
+	}
+	fmt.Fprintln(w)
+	switch changes := []string{Missing, Labels, Down, Extra, Series}; {
+	case len(r.Differences) == 0:
+		fmt.Fprintln(w, "Nothing differs: dashboards and alerts will not change.")
+	case r.Has(changes):
+		fmt.Fprintln(w, "Dashboards and alerts that use the series above will change.")
+	default:
+		fmt.Fprintln(w, "The series are the same. Their resolution or their source differs.")
+	}
+}
+
+func (r *Result) writeTargets(w io.Writer, kind string) {
+	found, n := r.of(kind), 0
+	for _, d := range found {
+		n += len(d.Targets)
+	}
+	if n == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%d targets %s:\n", n, headings[kind])
+	for _, d := range found {
+		fmt.Fprintf(w, "  %s (%d): %s\n", d.Job, len(d.Targets), d.Text)
+		for _, url := range d.Targets[:min(len(d.Targets), shownTargets)] {
+			fmt.Fprintf(w, "    %s\n", url)
+		}
+		if more := len(d.Targets) - shownTargets; more > 0 {
+			fmt.Fprintf(w, "    and %d more\n", more)
+		}
+	}
+}
+
+func (r *Result) writeSeries(w io.Writer) {
+	fmt.Fprintf(w, "\n%-40s %21s   %s\n", "Series by job", "Prometheus -> relay", "samples")
+	for _, s := range r.Series {
+		fmt.Fprintf(w, "  %-38s %10.0f -> %-8.0f %10.0f -> %.0f\n", s.Job, s.OldSeries, s.NewSeries, s.OldSamples, s.NewSamples)
+	}
+	for _, kind := range []string{Series, Samples} {
+		for _, d := range r.of(kind) {
+			fmt.Fprintf(w, "  %s: %s\n", d.Job, d.Text)
+		}
+	}
+}
