@@ -94,6 +94,9 @@ type Kubernetes struct {
 	Context string `yaml:"context"`
 	// Namespaces are those that the relay reads; empty for all. With namespaces, it reads no Nodes and no Namespaces.
 	Namespaces []string `yaml:"namespaces"`
+	// PrometheusAgent and Prometheus are NAMESPACE/NAME of an object whose spec is the block monitors; empty for none. One can be given.
+	PrometheusAgent string `yaml:"prometheusAgent"`
+	Prometheus      string `yaml:"prometheus"`
 }
 
 // Monitors says which monitors are selected and how they are translated: the fields of PrometheusAgent.spec, and one of ours.

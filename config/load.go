@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -72,17 +71,11 @@ func (e *FileError) Unwrap() error { return e.Err }
 
 // LoadFile reads the configuration file at path. Relative paths in it start at its directory. If the file can be read and is not valid, the
 // error is a FileError.
-func LoadFile(path string) (*Config, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
-	}
-	return LoadText(path, text)
-}
+func LoadFile(path string) (*Config, error) { return LoadFileFollowing(path, nil) }
 
 // LoadText is LoadFile for a text that was read before. The path is that of errors, and its directory that of relative paths.
 func LoadText(path string, text []byte) (*Config, error) {
-	c, err := read(text, filepath.Dir(path))
+	c, err := read(text, filepath.Dir(path), nil)
 	if err != nil {
 		return nil, &FileError{path, err, c}
 	}
@@ -91,21 +84,22 @@ func LoadText(path string, text []byte) (*Config, error) {
 
 // Load reads a configuration. Relative paths in it start at dir. Its errors show no secrets.
 func Load(text []byte, dir string) (*Config, error) {
-	c, err := read(text, dir)
+	c, err := read(text, dir, nil)
 	if err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-// read is Load. With an error, it also returns the parts that it could read.
-func read(text []byte, dir string) (*Config, error) {
+// read is Load, with the block monitors of an object that the file follows. With an error, it also returns the parts that it could read.
+func read(text []byte, dir string, monitors *yaml.Node) (*Config, error) {
 	doc, err := parse(text)
 	if err != nil {
 		return nil, err
 	}
 	l := &loader{dir: dir, doc: doc, walker: walker{dir: dir}, c: &Config{doc: doc}, secrets: secretsOf(doc.root), bad: map[string]bool{}}
 	cfg, err := loadText(doc)
+	doc.follow(monitors)
 	l.walkBlocks(err == nil)
 	if err == nil {
 		l.accept(cfg)

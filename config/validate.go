@@ -149,6 +149,7 @@ func (c *Config) validateSources(bad bad) {
 		bad("manifests.directory", "is missing")
 	}
 	if k := c.Kubernetes; k != nil {
+		k.validateFollowed(bad)
 		if k.Context != "" && k.Kubeconfig == "" {
 			bad("kubernetes.context", "%q needs kubernetes.kubeconfig", k.Context)
 		}

@@ -73,6 +73,7 @@ var kustomizeFiles = map[string][]string{
 	},
 	"components/node-mode/daemonset.yaml":    {"--show-only=templates/daemonset.yaml", "--set=nodeMode.enabled=true"},
 	"components/workload-metadata/rbac.yaml": {"--show-only=templates/workload-metadata.yaml", "--set=rbac.workloadMetadata=true"},
+	"components/prometheus-agent/rbac.yaml":  {"--show-only=templates/prometheus-agent.yaml", "--set=rbac.prometheusAgent=true"},
 	"secrets/rolebinding.yaml":               {"--show-only=templates/rolebindings.yaml", "--set=secretsNamespaces={NAMESPACE}", "--skip-schema-validation"},
 	"overlays/confined/rolebindings.yaml": {
 		"--show-only=templates/rolebindings.yaml", "--set=namespaces={shop,billing},secretsNamespaces={shop,billing}",

@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
 	"golang.org/x/sys/unix"
 
 	"promrelay/config"
@@ -21,8 +22,11 @@ import (
 )
 
 // load reads a configuration, and each package checks its part. An error shows no secrets.
-func load(path string) (*config.Config, error) {
-	c, err := config.LoadFile(path)
+func load(path string) (*config.Config, error) { return loadFollowing(path, nil) }
+
+// loadFollowing is load for a file that may follow an object, which gives the block monitors; nil if it is not known.
+func loadFollowing(path string, monitors *yaml.Node) (*config.Config, error) {
+	c, err := config.LoadFileFollowing(path, monitors)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"go.yaml.in/yaml/v3"
 
 	"promrelay/config"
 	"promrelay/scrape"
@@ -34,6 +36,7 @@ type reloaderOptions struct {
 	Config     *config.Config // as it was read at the start
 	Seen       contents       // of Path, before it was read
 	Watch      bool           // reload when the file changes
+	Follow     *follower      // of the object that gives the block monitors; nil for none
 	Parts      []prepare      // in the order in which they commit
 	Registerer prometheus.Registerer
 	Logger     *zap.Logger
@@ -48,7 +51,11 @@ type reloader struct {
 	success prometheus.Gauge
 	time    prometheus.Gauge
 	refused atomic.Pointer[web.Refused] // the file as it is now; nil if it is in force
+	follow  *follower                   // nil: there is no such object
 	missing bool                        // the log says that the file is gone; only run uses it
+
+	reloading sync.Mutex // held while the file or the object is applied; taken before mu
+	broken    error      // why the file is not in force; guarded by reloading
 
 	mu     sync.Mutex // held while a configuration is applied
 	cfg    *config.Config
@@ -60,7 +67,7 @@ type reloader struct {
 
 func newReloader(o reloaderOptions) *reloader {
 	r := &reloader{
-		path: o.Path, cfg: o.Config, seen: o.Seen, watch: o.Watch, parts: o.Parts, log: o.Logger,
+		path: o.Path, cfg: o.Config, seen: o.Seen, watch: o.Watch, follow: o.Follow, parts: o.Parts, log: o.Logger,
 		success: prometheus.NewGauge(prometheus.GaugeOpts{Name: "promrelay_config_last_reload_successful", Help: "Whether the configuration file was good when it was read last."}),
 		time:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "promrelay_config_last_reload_success_timestamp_seconds", Help: "When a good configuration was read last."}),
 	}
@@ -78,6 +85,9 @@ func (r *reloader) run(ctx context.Context) error {
 	defer wg.Wait()
 	if r.watch {
 		wg.Go(func() { changes(ctx, r.path, changed, r.log) })
+	}
+	if r.follow != nil {
+		wg.Go(func() { r.followObject(ctx) })
 	}
 	for {
 		select {
@@ -141,26 +151,102 @@ func (r *reloader) patterns() []string {
 
 // reload reads the file again. After an error, which is logged, everything is as it was.
 func (r *reloader) reload() error {
+	r.reloading.Lock()
+	defer r.reloading.Unlock()
 	r.see()
-	next, err := load(r.path)
-	if err == nil && next.Empty() {
-		err = &config.FileError{Path: r.path, Err: errEmptyFile}
-	}
-	if err == nil {
-		if err = r.apply(next); err != nil {
-			err = next.Shown(err)
-		}
-	}
-	if err != nil {
-		r.success.Set(0)
-		r.refused.Store(&web.Refused{At: time.Now(), Error: err.Error()})
+	if r.broken = r.load(r.follow.block()); r.broken != nil {
+		err := r.broken
+		r.refuse(err)
 		r.log.Error("configuration refused; the old one stays in force", zap.String("config", r.path), zap.NamedError("err", err))
 		return err
 	}
-	r.refused.Store(nil)
+	r.accept()
 	r.log.Info("configuration loaded", zap.String("config", r.path))
 	r.seeIncluded()
 	return nil
+}
+
+// load reads the file, with the block monitors of the object that it follows, and applies it.
+func (r *reloader) load(monitors *yaml.Node) error {
+	next, err := loadFollowing(r.path, monitors)
+	if err != nil {
+		return err
+	}
+	if next.Empty() {
+		return &config.FileError{Path: r.path, Err: errEmptyFile}
+	}
+	if err := r.apply(next); err != nil {
+		return next.Shown(err)
+	}
+	return nil
+}
+
+// refuse shows why the file, or the object that it follows, is not in force.
+func (r *reloader) refuse(err error) {
+	r.success.Set(0)
+	r.refused.Store(&web.Refused{At: time.Now(), Error: err.Error()})
+}
+
+// accept shows that the file and the object that it follows are in force, or which of them still is not.
+func (r *reloader) accept() {
+	if err := cmp.Or(r.broken, r.follow.problem()); err != nil {
+		r.refuse(err)
+		return
+	}
+	r.success.Set(1)
+	r.refused.Store(nil)
+}
+
+// followObject applies changes of the object that the file follows, until ctx ends.
+func (r *reloader) followObject(ctx context.Context) {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		r.lookAtObject(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// lookAtObject reads the object once. A version that is refused leaves the last good one in force.
+func (r *reloader) lookAtObject(ctx context.Context) {
+	f := r.follow
+	loaded := false
+	err := f.look(ctx, func(block *yaml.Node) error {
+		r.reloading.Lock()
+		defer r.reloading.Unlock()
+		err := r.load(block)
+		if err != nil && r.load(f.block()) != nil {
+			return errFile
+		}
+		if loaded = err == nil; loaded {
+			r.broken = nil
+			f.set(block, nil)
+			r.accept()
+		}
+		return err
+	})
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		why := fmt.Errorf("%s: %w", f, err)
+		if p := f.problem(); p != nil && errors.Is(err, p) {
+			why = p
+		}
+		if f.set(nil, why) {
+			r.refuse(why)
+			r.log.Error("object refused; the last good version stays in force", zap.Stringer("object", f), zap.NamedError("err", err))
+		}
+	case loaded:
+		r.log.Info("object loaded", zap.Stringer("object", f))
+	case f.set(f.block(), nil):
+		r.reloading.Lock()
+		defer r.reloading.Unlock()
+		r.accept()
+	}
 }
 
 // apply puts c in force in all parts, or in none if it returns an error.

@@ -157,7 +157,7 @@ func run(o runOptions) error {
 
 	// 6. The configuration is put in force, now and after each change.
 	reload := newReloader(reloaderOptions{
-		Path: o.ConfigFile, Config: cfg, Seen: seen, Watch: o.Watch, Registerer: reg, Logger: log,
+		Path: o.ConfigFile, Config: cfg, Seen: seen, Watch: o.Watch, Follow: newFollower(cfg, backend, log), Registerer: reg, Logger: log,
 		Parts: []prepare{
 			func(c *config.Config) (func(), error) { return delivery.Prepare(settings(c)) },
 			func(c *config.Config) (func(), error) { return func() { pool.SetLimits(limits(c)); setGC(c) }, nil },
@@ -166,6 +166,9 @@ func run(o runOptions) error {
 	})
 	if err := reload.apply(cfg); err != nil {
 		return fmt.Errorf("%s: %w", o.ConfigFile, cfg.Shown(err))
+	}
+	if reload.follow != nil {
+		reload.lookAtObject(ctx) // now, so that discovery begins with it
 	}
 	history := web.NewHistory(delivery, store.Status)
 	pages.Ready(web.Sources{

@@ -24,7 +24,7 @@ func (c *Cluster) Agent(ctx context.Context, kind, namespace, name string) ([]by
 	client, resource := c.agents(kind)
 	text, err := client.Get().Namespace(namespace).Resource(resource).Name(name).Do(ctx).Raw()
 	if apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("the cluster has no %s %s/%s", kind, namespace, name)
+		return nil, fmt.Errorf("the cluster has no %s %s/%s: %w", kind, namespace, name, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", strings.ToLower(kind), err)

@@ -49,6 +49,10 @@ type comparison struct {
 		Kind, Job, Text string
 		Targets         []string
 	}
+	Series []struct {
+		Job                           string
+		PrometheusSeries, RelaySeries int
+	}
 }
 
 // compared runs promrelay compare, and returns what it finds, and whether it ended with 1.
@@ -121,8 +125,11 @@ func TestCompare(t *testing.T) {
 	query := []string{"--query=" + prometheus.URL(), `--old={job=~"both|edge",replica=""}`, `--new={job=~"both|edge",replica="relay"}`, "--window=10s"}
 	cluster.WaitFor(t, "the same series", 30*time.Second, func() error {
 		found, failed := compared(t, query...)
-		if got := found.differences("series"); !slices.Equal(got, []string{"series edge"}) || !failed {
+		if got := found.differences("series", "samples"); !slices.Equal(got, []string{"samples edge", "series edge"}) || !failed {
 			return fmt.Errorf("%+v; failed %v", found.Differences, failed)
+		}
+		if s := found.Series; len(s) != 2 || s[0].Job != "both" || s[0].PrometheusSeries != 7 || s[0].RelaySeries != 7 {
+			return fmt.Errorf("%+v", s)
 		}
 		return nil
 	})

@@ -54,35 +54,51 @@ func TestTargets(t *testing.T) {
 		},
 		"vmagent does not say intervals": {[]Target{with(target(a), func(t *Target) { t.Interval, t.Timeout = "", "" })}, Relay{Targets: []Target{target(a)}}, 1, nil},
 		"labels": {
-			[]Target{target(a, "pod", "x", "node", "n"), target(b, "pod", "x", "node", "n")}, Relay{Targets: []Target{target(a, "pod", "y", "zone", "z"), target(b, "pod", "y", "zone", "z")}}, 0,
+			[]Target{target(a, "pod", "x", "node", "n"), target(b, "pod", "x", "node", "n")},
+			Relay{Targets: []Target{target(a, "pod", "y", "zone", "z"), target(b, "pod", "y", "zone", "z")}},
+			0,
 			[]string{"labels " + pool + `: without label node; label pod is "y" instead of "x"; with a label zone more [http://` + a + "/metrics http://" + b + "/metrics]"},
 		},
 		"URL": {
-			[]Target{target(a)}, Relay{Targets: []Target{with(target(a), func(t *Target) { t.URL = "https://10.0.0.1/x" })}}, 0,
+			[]Target{target(a)},
+			Relay{Targets: []Target{with(target(a), func(t *Target) { t.URL = "https://10.0.0.1/x" })}},
+			0,
 			[]string{"url " + pool + ": at the relay https://10.0.0.1/x [http://" + a + "/metrics]"},
 		},
 		"interval": {
-			[]Target{target(a)}, Relay{Targets: []Target{with(target(a), func(t *Target) { t.Interval, t.Timeout = "15s", "5s" })}}, 0,
+			[]Target{target(a)},
+			Relay{Targets: []Target{with(target(a), func(t *Target) { t.Interval, t.Timeout = "15s", "5s" })}},
+			0,
 			[]string{"interval " + pool + ": interval 30s at Prometheus, 15s at the relay; timeout 10s at Prometheus, 5s at the relay [http://" + a + "/metrics]"},
 		},
 		"down": {
-			[]Target{target(a)}, Relay{Targets: []Target{with(target(a), func(t *Target) { t.Health, t.Error = "down", "it answers 403" })}}, 0,
+			[]Target{target(a)},
+			Relay{Targets: []Target{with(target(a), func(t *Target) { t.Health, t.Error = "down", "it answers 403" })}},
+			0,
 			[]string{"down " + pool + ": it answers 403 [http://" + a + "/metrics]"},
 		},
 		"not selected": {
-			[]Target{target(a), target(b)}, Relay{}, 0,
+			[]Target{target(a), target(b)},
+			Relay{},
+			0,
 			[]string{"missing " + pool + ": the relay does not select this monitor, or does not see it: look at the selectors of its block monitors [http://" + a + "/metrics http://" + b + "/metrics]"},
 		},
 		"rejected": {
-			[]Target{target(a)}, Relay{Monitors: map[string]Monitor{"ServiceMonitor/shop/cart": {Rejected: true, Reason: "no such Secret"}}}, 0,
+			[]Target{target(a)},
+			Relay{Monitors: map[string]Monitor{"ServiceMonitor/shop/cart": {Rejected: true, Reason: "no such Secret"}}},
+			0,
 			[]string{"missing " + pool + ": the relay rejects this monitor: no such Secret [http://" + a + "/metrics]"},
 		},
 		"dropped": {
-			[]Target{target(a)}, Relay{Monitors: accepted, Dropped: []Dropped{{pool, "rule 3", map[string]string{"__address__": b}}, {pool, "rule 4", map[string]string{"__address__": a, "__metrics_path__": "/metrics"}}}}, 0,
+			[]Target{target(a)},
+			Relay{Monitors: accepted, Dropped: []Dropped{{pool, "rule 3", map[string]string{"__address__": b}}, {pool, "rule 4", map[string]string{"__address__": a, "__metrics_path__": "/metrics"}}}},
+			0,
 			[]string{"missing " + pool + ": the relay drops it: rule 4 [http://" + a + "/metrics]"},
 		},
 		"no targets": {
-			[]Target{target(a)}, Relay{Monitors: map[string]Monitor{"ServiceMonitor/shop/cart": {Reason: "no Service", Pools: []string{pool}}}}, 0,
+			[]Target{target(a)},
+			Relay{Monitors: map[string]Monitor{"ServiceMonitor/shop/cart": {Reason: "no Service", Pools: []string{pool}}}},
+			0,
 			[]string{"missing " + pool + ": no Service [http://" + a + "/metrics]"},
 		},
 		"not discovered": {[]Target{target(a)}, Relay{Monitors: accepted}, 0, []string{"missing " + pool + ": the relay has not discovered it [http://" + a + "/metrics]"}},
@@ -90,21 +106,29 @@ func TestTargets(t *testing.T) {
 			[]Target{with(target(a), func(t *Target) { t.Pool = "edge" })}, Relay{}, 0, []string{"missing edge: the relay has no such job: look at its scrape_configs [http://" + a + "/metrics]"},
 		},
 		"another shard": {
-			[]Target{target(a)}, Relay{Targets: []Target{target(a), target(b)}}, 1,
+			[]Target{target(a)},
+			Relay{Targets: []Target{target(a), target(b)}},
+			1,
 			[]string{"extra " + pool + ": Prometheus has not discovered it, or another shard has it (give --prometheus for each) [http://" + b + "/metrics]"},
 		},
 		"another monitor": {
-			nil, Relay{Targets: []Target{target(a)}}, 0,
+			nil,
+			Relay{Targets: []Target{target(a)}},
+			0,
 			[]string{"extra " + pool + ": Prometheus has no such job: its selectors differ, or another shard has it (give --prometheus for each) [http://" + a + "/metrics]"},
 		},
 		"terminating": {
-			[]Target{target(b)}, Relay{Targets: []Target{target(b), with(target(a), func(t *Target) {
+			[]Target{target(b)},
+			Relay{Targets: []Target{target(b), with(target(a), func(t *Target) {
 				t.Discovered["__meta_kubernetes_endpointslice_endpoint_conditions_terminating"] = "true"
-			})}}, 1,
+			})}},
+			1,
 			[]string{"extra " + pool + ": its pod is terminating: with EndpointSlices such pods stay targets until they are gone (docs/fidelity.md) [http://" + a + "/metrics]"},
 		},
 		"nodes": {
-			nil, Relay{Targets: []Target{with(target(a), func(t *Target) { t.Pool = "nodes/kubelet" })}}, 0,
+			nil,
+			Relay{Targets: []Target{with(target(a), func(t *Target) { t.Pool = "nodes/kubelet" })}},
+			0,
 			[]string{"extra nodes/kubelet: the relay's block nodes scrapes it, and no monitor of Prometheus does [http://" + a + "/metrics]"},
 		},
 		"scraped twice": {
@@ -155,11 +179,20 @@ func vector(values map[string]float64, more ...string) (out model.Vector) {
 func TestSeries(t *testing.T) {
 	const old, new = `{r="a"}`, `{r="b"}`
 	less := `count by (job, promrelay_compare_name) (group without (r) (label_replace(last_over_time(`
+	const series, samples = "count by (__name__, job) (last_over_time(", `sum by (job) (label_replace(count_over_time(`
+	named := func(values map[string]float64) model.Vector {
+		v := vector(values)
+		for _, s := range v {
+			s.Metric[model.MetricNameLabel] = "requests_total"
+		}
+		return v
+	}
 	var r Result
 	err := Question{Old: old, New: new, Window: 5 * time.Minute}.Compare(t.Context(), answers{
-		"count by (job) (count_over_time(" + old: vector(map[string]float64{"cart": 10, "shop": 10, "gone": 3}), "count by (job) (count_over_time(" + new: vector(map[string]float64{"cart": 10, "shop": 9}),
-		"sum by (job) (count_over_time(" + old: vector(map[string]float64{"cart": 100, "shop": 100, "gone": 30}), "sum by (job) (count_over_time(" + new: vector(map[string]float64{"cart": 110, "shop": 80}),
-		less + old: vector(map[string]float64{"shop": 2, "gone": 3}, "requests_total"), less + new: vector(map[string]float64{"shop": 1}, "other"),
+		series + old: named(map[string]float64{"cart": 10, "shop": 10, "gone": 3}), series + new: named(map[string]float64{"cart": 10, "shop": 9}),
+		samples + `{r="a",__name__="requests_total"}[5m]), "promrelay_compare_name", "requests_total", "", ""))`: vector(map[string]float64{"cart": 100, "shop": 100, "gone": 30}),
+		samples + `{r="b",`: vector(map[string]float64{"cart": 110, "shop": 80}),
+		less + old:          vector(map[string]float64{"shop": 2, "gone": 3}, "requests_total"), less + new: vector(map[string]float64{"shop": 1}, "other"),
 	}, &r)
 	if err != nil {
 		t.Fatal(err)

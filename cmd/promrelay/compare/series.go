@@ -42,32 +42,45 @@ type JobSeries struct {
 // nameLabel holds the name of a metric: an aggregation drops __name__.
 const nameLabel = "promrelay_compare_name"
 
-// parsed are the matchers of a question, and the labels that tell its sides apart.
+// parsed are the selectors of a question, and the labels that tell its sides apart.
 type parsed struct {
-	old, new string
+	old, new selector
 	apart    []string
+}
+
+// selector is matchers, as they stand between braces.
+type selector string
+
+// of returns the selector, for one metric if a name is given.
+func (s selector) of(metric string) string {
+	if metric == "" {
+		return "{" + string(s) + "}"
+	}
+	return fmt.Sprintf("{%s,__name__=%q}", s, metric)
 }
 
 func (q Question) parse() (p parsed, err error) {
 	names := map[string]bool{}
 	for _, side := range []struct {
 		flag, text string
-		out        *string
+		out        *selector
 	}{{"--old", q.Old, &p.old}, {"--new", q.New, &p.new}} {
 		matchers, err := parser.NewParser(parser.Options{}).ParseMetricSelector(side.text)
 		if err != nil {
 			return p, fmt.Errorf("%s=%s: want a selector such as {prometheus_replica=\"a\"}: %w", side.flag, side.text, err)
 		}
-		*side.out = side.text
+		var texts []string
 		for _, m := range matchers {
+			texts = append(texts, m.String())
 			if m.Name != labels.MetricName && m.Name != "job" {
 				names[m.Name] = true
 			}
 		}
+		*side.out = selector(strings.Join(texts, ","))
 	}
 	p.apart = slices.Sorted(maps.Keys(names))
 	if p.old == p.new {
-		return p, fmt.Errorf("--old and --new are the same, %s: want selectors that tell the two apart", p.old)
+		return p, fmt.Errorf("--old and --new are the same, %s: want selectors that tell the two apart", q.Old)
 	}
 	return p, nil
 }
@@ -87,24 +100,37 @@ func (q Question) Compare(ctx context.Context, ask Querier, to *Result) error {
 		}
 		return all[name]
 	}
-	for _, one := range []struct {
-		query string
-		take  func(*model.Sample)
-	}{
-		{"count by (job) (count_over_time(%[1]s[%[3]s]))", func(s *model.Sample) { job(s).OldSeries = float64(s.Value) }},
-		{"count by (job) (count_over_time(%[2]s[%[3]s]))", func(s *model.Sample) { job(s).NewSeries = float64(s.Value) }},
-		{"sum by (job) (count_over_time(%[1]s[%[3]s]))", func(s *model.Sample) { job(s).OldSamples = float64(s.Value) }},
-		{"sum by (job) (count_over_time(%[2]s[%[3]s]))", func(s *model.Sample) { job(s).NewSamples = float64(s.Value) }},
-		{p.less("%[1]s", "%[2]s"), func(s *model.Sample) { job(s).Missing[string(s.Metric[nameLabel])] = float64(s.Value) }},
-		{p.less("%[2]s", "%[1]s"), func(s *model.Sample) { job(s).Extra[string(s.Metric[nameLabel])] = float64(s.Value) }},
-	} {
-		found, err := ask.Query(ctx, fmt.Sprintf(one.query, p.old, p.new, window), q.At)
+	take := func(query string, take func(*model.Sample)) {
 		if err != nil {
-			return err
+			return
 		}
+		var found model.Vector
+		found, err = ask.Query(ctx, query, q.At)
 		for _, s := range found {
-			one.take(s)
+			take(s)
 		}
+	}
+	for _, side := range []struct {
+		of              selector
+		series, samples func(*JobSeries) *float64
+	}{
+		{p.old, func(j *JobSeries) *float64 { return &j.OldSeries }, func(j *JobSeries) *float64 { return &j.OldSamples }},
+		{p.new, func(j *JobSeries) *float64 { return &j.NewSeries }, func(j *JobSeries) *float64 { return &j.NewSamples }},
+	} {
+		var metrics []string
+		take(fmt.Sprintf("count by (__name__, job) (last_over_time(%s[%s]))", side.of.of(""), window), func(s *model.Sample) {
+			*side.series(job(s)) += float64(s.Value)
+			metrics = append(metrics, string(s.Metric[model.MetricNameLabel]))
+		})
+		slices.Sort(metrics)
+		for some := range slices.Chunk(slices.Compact(metrics), metricsAtOnce) {
+			take(samplesOf(side.of, some, window), func(s *model.Sample) { *side.samples(job(s)) += float64(s.Value) })
+		}
+	}
+	take(p.less(p.old, p.new, window), func(s *model.Sample) { job(s).Missing[string(s.Metric[nameLabel])] = float64(s.Value) })
+	take(p.less(p.new, p.old, window), func(s *model.Sample) { job(s).Extra[string(s.Metric[nameLabel])] = float64(s.Value) })
+	if err != nil {
+		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		to.addSeries(*all[name])
@@ -112,10 +138,23 @@ func (q Question) Compare(ctx context.Context, ask Querier, to *Result) error {
 	return nil
 }
 
+// metricsAtOnce bounds the length of a query.
+const metricsAtOnce = 50
+
+// samplesOf asks for the number of samples of some metrics, by job. Each metric stands alone, since count_over_time drops the name, and two
+// metrics with the same labels would then be one.
+func samplesOf(s selector, metrics []string, window string) string {
+	var parts []string
+	for _, m := range metrics {
+		parts = append(parts, fmt.Sprintf(`label_replace(count_over_time(%s[%s]), %q, %q, "", "")`, s.of(m), window, nameLabel, m))
+	}
+	return "sum by (job) (" + strings.Join(parts, " or ") + ")"
+}
+
 // less asks for the series of one side that the other one lacks, by job and metric. Labels that tell the sides apart do not count.
-func (p parsed) less(of, without string) string {
-	set := func(selector string) string {
-		return fmt.Sprintf(`group without (%s) (label_replace(last_over_time(%s[%%[3]s]), %q, "$1", "__name__", "(.+)"))`, strings.Join(p.apart, ", "), selector, nameLabel)
+func (p parsed) less(of, without selector, window string) string {
+	set := func(s selector) string {
+		return fmt.Sprintf(`group without (%s) (label_replace(last_over_time(%s[%s]), %q, "$1", "__name__", "(.+)"))`, strings.Join(p.apart, ", "), s.of(""), window, nameLabel)
 	}
 	return fmt.Sprintf("count by (job, %s) (%s unless %s)", nameLabel, set(of), set(without))
 }
