@@ -113,7 +113,7 @@ func DescribeRule(r *relabel.Config) string {
 	for _, n := range r.SourceLabels {
 		from = append(from, string(n))
 	}
-	sources := strings.Join(from, r.Separator)
+	sources, replacement := strings.Join(from, r.Separator), redact.Param(r.TargetLabel, r.Replacement)
 	switch r.Action {
 	case relabel.Keep, relabel.Drop, relabel.KeepEqual, relabel.DropEqual:
 		return describe(r)
@@ -127,10 +127,10 @@ func DescribeRule(r *relabel.Config) string {
 		return fmt.Sprintf("%s: set %s from %s", r.Action, r.TargetLabel, sources)
 	}
 	if len(from) == 0 {
-		return fmt.Sprintf("set %s to %q", r.TargetLabel, r.Replacement)
+		return fmt.Sprintf("set %s to %q", r.TargetLabel, replacement)
 	}
 	if r.Regex.String() == relabel.DefaultRelabelConfig.Regex.String() {
-		return fmt.Sprintf("set %s to %q from %s", r.TargetLabel, r.Replacement, sources)
+		return fmt.Sprintf("set %s to %q from %s", r.TargetLabel, replacement, sources)
 	}
-	return fmt.Sprintf("set %s to %q where %s matches %q", r.TargetLabel, r.Replacement, sources, r.Regex.String())
+	return fmt.Sprintf("set %s to %q where %s matches %q", r.TargetLabel, replacement, sources, r.Regex.String())
 }
