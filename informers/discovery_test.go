@@ -392,7 +392,7 @@ func TestABadMonitorCostsOnlyItself(t *testing.T) {
 	w.becomes(target)
 	w.state(targets.Owner{Kind: targets.ServiceMonitor, Namespace: "shop", Name: "bad"}, targets.Rejected, "endpoints[0]: port: error parsing regexp: missing closing )")
 	problems := w.d.backend.(*manifests.Directory).Problems()
-	if len(problems) != 1 || !strings.Contains(problems[0], "torn.yaml: yaml: line 3") {
+	if len(problems) != 1 || !strings.Contains(problems[0], "torn.yaml: line 3: yaml") {
 		t.Errorf("problems are %q, want one with torn.yaml and line 3", problems)
 	}
 	// If a file breaks while it is edited, its last objects stay in use.

@@ -61,7 +61,7 @@ func TestUnknownFieldsStandOnTheMonitor(t *testing.T) {
 			return len(all) == 1 && all[0].State == targets.Accepted && strings.Join(all[0].Jobs[0].Notes, "") == want
 		}
 	}
-	within(t, "the field is told", notes(`line 8: unknown field "spec.endpoints[0].prot"`))
+	within(t, "the field is told", notes(`line 8: unknown field "spec.endpoints[0].prot", did you mean "port"?`))
 	if o := w.d.Monitors()[0].Owner; o.Kind != targets.ServiceMonitor {
 		t.Errorf("of %s", o)
 	}

@@ -14,7 +14,7 @@ func TestLint(t *testing.T) {
 		want                string // in the output
 		err                 string // errFindings by "findings"; empty: none
 	}{
-		"an error":         {"port", "error", "text", `did you mean "metrics"?`, "findings"},
+		"an error":         {"port", "error", "text", `Set endpoints[0].port: metrics in ServiceMonitor shop/cart.`, "findings"},
 		"a warning":        {"duplicates", "error", "text", "[duplicate-scrape]", ""},
 		"a warning counts": {"duplicates", "warning", "github", "::warning file=", "findings"},
 		"a note":           {"no-match", "warning", "json", `"rule": "no-match"`, ""},
