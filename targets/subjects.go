@@ -69,7 +69,7 @@ func ExplainService(s Subject, from Objects, all []Evidence) Explanation {
 		return discovered["__meta_kubernetes_service_name"] == s.Name && discovered["__meta_kubernetes_namespace"] == s.Namespace
 	}
 	x := Explanation{Subject: s}
-	var scraping, selecting, nearly []string
+	var scraping, selecting, nearly, yielding []string
 	var why []Step
 	for _, e := range all {
 		for _, j := range e.Status.Jobs {
@@ -81,7 +81,9 @@ func ExplainService(s Subject, from Objects, all []Evidence) Explanation {
 			case part.Count > 0:
 				scraping = append(scraping, j.Job.Name)
 			case len(part.Dropped) > 0:
-				selecting = append(selecting, j.Job.Name)
+				if selecting = append(selecting, j.Job.Name); j.Job.Annotation != "" {
+					yielding = append(yielding, j.Job.Name+": "+part.Nothing.Text)
+				}
 				why = append(why, part.Nothing)
 			default:
 				if step, selects := missesService(e, &j, svc); step.Text != "" {
@@ -99,13 +101,16 @@ func ExplainService(s Subject, from Objects, all []Evidence) Explanation {
 		}
 	}
 	step := Step{Name: StepSelected, Outcome: OutcomeOK, Facts: nearly}
+	unread := annotationUnread(svc, all)
 	switch {
 	case len(scraping) > 0:
-		step.Text = "it is scraped by " + UpTo(scraping, maxNamed)
+		step.Text, step.Facts = "it is scraped by "+UpTo(scraping, maxNamed), append(yielding, nearly...)
 		x.Jobs = slices.DeleteFunc(x.Jobs, func(j JobExplanation) bool { return !slices.Contains(scraping, j.Job) })
 	case len(selecting) > 0:
 		step.Text = "it is selected by " + UpTo(selecting, maxNamed)
 		x.Jobs = slices.DeleteFunc(x.Jobs, func(j JobExplanation) bool { return !slices.Contains(selecting, j.Job) })
+	case unread.Text != "":
+		step.Outcome, step.Text, step.Mend = OutcomeBroken, "no monitor selects it, and "+unread.Text, unread.Mend
 	case len(nearly) > 0:
 		step.Outcome, step.Text = OutcomeBroken, "no monitor selects it; nearest is "+nearly[0]
 		step.Mend = why[0].Mend
@@ -130,6 +135,9 @@ func missesService(e Evidence, j *JobStatus, svc metav1.Object) (why Step, selec
 		return Step{}, false
 	}
 	s := &search{Objects: e.Objects, job: j.Job, sd: sd, selectors: selectors}
+	if j.Job.Annotation != "" {
+		return s.missesAnnotated(svc)
+	}
 	inside := len(sd.Namespaces) == 0 || slices.Contains(sd.Namespaces, svc.GetNamespace())
 	matches := j.Job.Refuses(ObjectLabels(RoleService, svc)) == nil
 	if sel, ok := selectors[RoleService]; ok {

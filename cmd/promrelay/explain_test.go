@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,7 @@ type explainCase struct {
 	Explain       string
 	Config        string
 	Summary, Mend []string
+	Steps         []string // parts of their texts and facts
 }
 
 // explainTargets starts the targets of the cases. It returns what replaces the variables of their manifests.
@@ -95,6 +97,11 @@ func TestExplainCases(t *testing.T) {
 			for _, part := range want.Mend {
 				if !strings.Contains(x.Mend, part) {
 					t.Errorf("mend %q\nlacks %q", x.Mend, part)
+				}
+			}
+			for _, part := range want.Steps {
+				if !slices.ContainsFunc(x.Steps, func(s targets.Step) bool { return strings.Contains(s.Text+"\n"+strings.Join(s.Facts, "\n"), part) }) {
+					t.Errorf("steps %+v\nlack %q", x.Steps, part)
 				}
 			}
 			if (x.Outcome == targets.OutcomeBroken) != (len(want.Mend) > 0) {
@@ -180,35 +187,43 @@ func explainedCase(t *testing.T, dir string, want explainCase, variables *string
 
 var explainBlock = regexp.MustCompile("(?ms)^```\n\\$ promrelay (explain .*?)\n(.*?)^```$")
 
-// TestExplainDocument runs the commands of docs/explain.md, and demands the output that it shows.
+// TestExplainDocument runs the commands of documents, and demands the output that they show.
 func TestExplainDocument(t *testing.T) {
-	text, err := os.ReadFile("../../docs/explain.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Chdir("../..")
-	blocks := explainBlock.FindAllStringSubmatch(string(text), -1)
-	if len(blocks) < 2 {
-		t.Fatalf("%d commands", len(blocks))
+	for document, least := range map[string]int{"docs/explain.md": 2, "docs/annotations.md": 1} {
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := explainBlock.FindAllStringSubmatch(string(text), -1)
+		if len(blocks) < least {
+			t.Fatalf("%d commands in %s", len(blocks), document)
+		}
+		for _, b := range blocks {
+			explainsAsShown(t, b[1], b[2])
+		}
 	}
-	for _, b := range blocks {
-		words := strings.Fields(b[1])
-		o := explainOptions{Kind: words[1], Name: words[2]}
-		o.Output = "text"
-		for _, w := range words[3:] {
-			if dir, ok := strings.CutPrefix(w, "--manifests="); ok {
-				o.Manifests = dir
-			} else {
-				t.Fatalf("the test does not know %s", w)
-			}
+}
+
+// explainsAsShown runs a command that finds a broken step.
+func explainsAsShown(t *testing.T, command, shown string) {
+	t.Helper()
+	words := strings.Fields(command)
+	o := explainOptions{Kind: words[1], Name: words[2]}
+	o.Output = "text"
+	for _, w := range words[3:] {
+		if dir, ok := strings.CutPrefix(w, "--manifests="); ok {
+			o.Manifests = dir
+		} else {
+			t.Fatalf("the test does not know %s", w)
 		}
-		var out bytes.Buffer
-		if err := explain(&out, o); err == nil {
-			t.Errorf("%s: no error, though a step is broken", b[1])
-		}
-		if out.String() != b[2] {
-			t.Errorf("%s: got\n%s\nthe document has\n%s", b[1], out.String(), b[2])
-		}
+	}
+	var out bytes.Buffer
+	if err := explain(&out, o); err == nil {
+		t.Errorf("%s: no error, though a step is broken", command)
+	}
+	if out.String() != shown {
+		t.Errorf("%s: got\n%s\nthe document has\n%s", command, out.String(), shown)
 	}
 }
 
