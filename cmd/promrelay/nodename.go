@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
+	"go.uber.org/zap"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -37,4 +38,12 @@ func (n nodeName) check() error {
 		return fmt.Errorf("--%s=%s: no Node can have this name: %s", nodeFlag, n.Name, strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// onNode is the field of the log with the Node of a relay in node mode.
+func onNode(name string) zap.Field {
+	if name == "" {
+		return zap.Skip()
+	}
+	return zap.String("node", name)
 }

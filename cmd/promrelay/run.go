@@ -184,7 +184,7 @@ func run(o runOptions) error {
 			return turned(discovery, pool, delivery)
 		},
 	})
-	log.Info("started", zap.String("version", version), zap.String("config", o.ConfigFile), zap.String("wal", dir), zap.String("node", o.Node.Name), zap.Strings("address", *o.Web.WebListenAddresses))
+	log.Info("started", zap.String("version", version), zap.String("config", o.ConfigFile), zap.String("wal", dir), onNode(o.Node.Name), zap.Strings("address", *o.Web.WebListenAddresses))
 
 	// 7. All parts run. They stop in the reverse order.
 	parts.start(&part{name: "wal", run: store.Run, deadline: 10 * time.Second})
