@@ -28,6 +28,7 @@ import (
 const (
 	shippedNamespace = "../../deploy/kustomize/base/namespace.yaml"
 	shippedRole      = "../../deploy/kustomize/base/rbac.yaml"
+	shippedDaemonSet = "../../deploy/kustomize/components/node-mode/daemonset.yaml"
 	// shippedSecrets binds the role for Secrets in the namespace that it is applied to: here "default".
 	shippedSecrets = "../../deploy/kustomize/secrets/rolebinding.yaml"
 	// shippedExample is what a user copies.
@@ -84,6 +85,12 @@ func mayRead(t *testing.T, c *cluster.Cluster, what authorizationv1.ResourceAttr
 // startRelay runs the daemon with a configuration, to which it adds a receiver, and waits until it is ready.
 func startRelay(t *testing.T, to *fake.Server, config ...string) *relay {
 	t.Helper()
+	return startRelayOn(t, "", to, config...)
+}
+
+// startRelayOn is startRelay in node mode, if node is not empty.
+func startRelayOn(t *testing.T, node string, to *fake.Server, config ...string) *relay {
+	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "promrelay.yml")
 	if !slices.ContainsFunc(config, func(part string) bool { return strings.HasPrefix(part, "remote_write:") }) {
@@ -95,11 +102,11 @@ func startRelay(t *testing.T, to *fake.Server, config ...string) *relay {
 	address := fmt.Sprintf("127.0.0.1:%d", cluster.Port(t))
 	r := &relay{url: "http://" + address, client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}}
 	t.Cleanup(r.client.CloseIdleConnections)
-	p := cluster.StartProcess(t, process.Program{
-		Path: cluster.Path(t, "promrelay"),
-		Log:  filepath.Join(dir, "promrelay.log"),
-		Args: []string{"run", "--config.file=" + file, "--wal.dir=" + filepath.Join(dir, "wal"), "--web.listen-address=" + address, "--log.level=info"},
-	})
+	args := []string{"run", "--config.file=" + file, "--wal.dir=" + filepath.Join(dir, "wal"), "--web.listen-address=" + address, "--log.level=info"}
+	if node != "" {
+		args = append(args, "--kubernetes.node-name="+node)
+	}
+	p := cluster.StartProcess(t, process.Program{Path: cluster.Path(t, "promrelay"), Log: filepath.Join(dir, "promrelay.log"), Args: args})
 	ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
 	defer cancel()
 	if err := p.WaitFor(ctx, "ready", func() error { return fetch(r.client, r.url+"/-/ready", "", http.StatusOK, "ready") }); err != nil {
