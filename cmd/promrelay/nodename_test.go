@@ -100,12 +100,12 @@ spec: {selector: {}, podMetricsEndpoints: [{port: web}]}
 ---
 apiVersion: v1
 kind: Node
-metadata: {name: node-1}
+metadata: {name: node-1, labels: {kubernetes.io/os: linux}}
 status: {addresses: [{type: InternalIP, address: 192.168.0.1}]}
 ---
 apiVersion: v1
 kind: Node
-metadata: {name: fargate-1, labels: {eks.amazonaws.com/compute-type: fargate}}
+metadata: {name: fargate-1, labels: {kubernetes.io/os: linux, eks.amazonaws.com/compute-type: fargate}}
 status: {addresses: [{type: InternalIP, address: 192.168.0.2}]}
 ---
 apiVersion: v1
