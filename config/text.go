@@ -79,8 +79,8 @@ func shownNode(n *yaml.Node, at standing) *yaml.Node {
 // holdsSecret reports whether the value of a key of a mapping is a secret, or has one among its values.
 func holdsSecret(mapping *yaml.Node, key string) bool {
 	switch key {
-	case "key": // a private key of tls_config; in a reference to a Secret it stands beside the Secret's name
-		return find(mapping, "name") == nil
+	case "key": // a private key of tls_config; in a reference to a Secret it stands beside the Secret's name, in a label selector beside an operator
+		return find(mapping, "name") == nil && find(mapping, "operator") == nil
 	case "replacement": // of a relabel rule for a parameter
 		target := find(mapping, "target_label")
 		return target != nil && redact.Param(resolved(target).Value, "x") == redact.Mark

@@ -38,7 +38,7 @@ remote_write:
 - url: https://other/write
   basic_auth: *auth
 monitors:
-  serviceMonitorSelector: {matchLabels: {team: a}}
+  serviceMonitorSelector: {matchLabels: {team: a}, matchExpressions: [{key: shown-key, operator: In, values: [shown-value]}, {operator: Exists, key: shown-last}]}
 wal: {max_bytes: 1GB}
 `
 	c, err := Load([]byte(file), t.TempDir())
@@ -52,7 +52,7 @@ wal: {max_bytes: 1GB}
 	for _, want := range []string{
 		"scrape_interval: 30s", "cluster: prod", "${REGION}", "module: [http]", "username: eve", "password: " + redact.Mark, "shown-r", "shown-cert", "team: x",
 		"type: Bearer", "shown-h", "/shown/file", "a=shown", "url: http://central/write", "b=1", "client_id: id", "token_url: 'http://t/x'", "shown-tenant",
-		"serviceMonitorSelector", "max_bytes: 1GB", "name: central",
+		"serviceMonitorSelector", "max_bytes: 1GB", "name: central", "key: shown-key", "values: [shown-value]", "key: shown-last",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in:\n%s", want, got)

@@ -66,10 +66,30 @@ func (r *Relay) commit(s Settings, clients []*client) {
 	}
 }
 
-// Check returns the error that Prepare would return for settings that it refuses.
+// Check returns the error that Prepare would return for settings that it refuses. It does not ask for credentials that a cloud gives its
+// machines: it sends nothing over the network.
 func Check(s Settings) error {
+	s.Destinations = slices.Clone(s.Destinations)
+	for i, d := range s.Destinations {
+		s.Destinations[i] = withoutCloud(d)
+	}
 	_, err := new(Relay).clients(s)
 	return err
+}
+
+// withoutCloud returns d with nothing in it that makes the library of a cloud look for credentials when the client is made.
+func withoutCloud(d config.Destination) config.Destination {
+	rw := *d.RemoteWriteConfig
+	if s := rw.SigV4Config; s != nil && s.AccessKey == "" {
+		given := *s
+		given.AccessKey, given.SecretKey = "unused", "unused"
+		rw.SigV4Config = &given
+	}
+	if g := rw.GoogleIAMConfig; g != nil && g.CredentialsFile == "" {
+		rw.GoogleIAMConfig = nil
+	}
+	d.RemoteWriteConfig = &rw
+	return d
 }
 
 // clients checks settings, and makes a client for each destination.

@@ -33,6 +33,7 @@ type tapQuery struct {
 	duration    time.Duration
 	limit       int
 	json        bool
+	seen        int // series that were sent, also those that are not wanted
 }
 
 func newTapQuery(r *http.Request) (q tapQuery, err error) {
@@ -71,8 +72,9 @@ func newTapQuery(r *http.Request) (q tapQuery, err error) {
 	return q, nil
 }
 
-// wants reports whether a series is shown.
+// wants reports whether a series is shown, and counts it.
 func (q *tapQuery) wants(ls labels.Labels) bool {
+	q.seen++
 	if len(q.selectors) == 0 {
 		return true
 	}
@@ -111,7 +113,7 @@ func (s *Server) tapAPI(w http.ResponseWriter, r *http.Request) {
 	if out.shown >= q.limit {
 		why = endedByLimit
 	}
-	out.end(why, tap.Omitted())
+	out.end(why, tap.Omitted(), q.seen)
 }
 
 // openTap opens the tap that a request asks for.

@@ -113,6 +113,19 @@ plain +Inf 1000
 	}
 }
 
+// TestTapOfNothing: a tap that shows nothing says why.
+func TestTapOfNothing(t *testing.T) {
+	for want, series := range map[string][]relay.TappedSeries{
+		"# 0 samples shown, ended by duration\n# nothing was sent in this time: the page Destinations says how delivery gets on\n":                                nil,
+		"# 0 samples shown, ended by duration\n# 5 series were sent, and no selector matches: labels are those after external_labels and write_relabel_configs\n": tappedWorld(),
+	} {
+		_, address := tapServer(t, series...)
+		if _, body := ask(t, http.MethodGet, address+"?match[]=none&duration=200ms"); body != want {
+			t.Errorf("%s\nwant\n%s", body, want)
+		}
+	}
+}
+
 func TestTapAsJSON(t *testing.T) {
 	_, address := tapServer(t, tappedWorld()...)
 	_, body := ask(t, http.MethodGet, address+"?format=json&limit=4")

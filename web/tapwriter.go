@@ -122,13 +122,20 @@ func (t *tapWriter) json(s relay.TappedSeries, v relay.TappedSample, exemplars [
 	_ = json.NewEncoder(&t.buf).Encode(line) // a buffer takes everything, and there is nothing that JSON lacks
 }
 
-// end writes the last line.
-func (t *tapWriter) end(why string, omitted uint64) {
+// end writes the last line. If nothing was shown, another one says why. Seen is how many series were sent.
+func (t *tapWriter) end(why string, omitted uint64, seen int) {
 	end := tapEnd{Shown: t.shown, Omitted: t.omitted + int(omitted), Ended: why}
 	if t.query.json {
 		_ = json.NewEncoder(&t.buf).Encode(end)
 	} else {
-		fmt.Fprintf(&t.buf, "# %d samples shown, ended by %s\n", end.Shown, end.Ended)
+		fmt.Fprintf(&t.buf, "# %s shown, ended by %s\n", count(end.Shown, "sample", "samples"), end.Ended)
+		switch {
+		case end.Shown+end.Omitted > 0:
+		case seen == 0:
+			t.buf.WriteString("# nothing was sent in this time: the page Destinations says how delivery gets on\n")
+		default:
+			fmt.Fprintf(&t.buf, "# %s sent, and no selector matches: labels are those after external_labels and write_relabel_configs\n", count(seen, "series was", "series were"))
+		}
 		if end.Omitted > 0 {
 			fmt.Fprintf(&t.buf, "# at most %d samples left out, since they came faster than they were read\n", end.Omitted)
 		}

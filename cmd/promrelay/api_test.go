@@ -133,7 +133,7 @@ func TestTapOfTheProgram(t *testing.T) {
 	page := documentOf(t, "tap.md")
 	commands := taps.FindAllString(page, -1)
 	for i, want := range []*regexp.Regexp{
-		regexp.MustCompile(`(?s)^# destination "central"\norders_total\{cluster="eu-1", instance="127.0.0.1:\d+", job="shop", team="a"\} 42 \d{13}\n# 1 samples shown, ended by limit\n$`),
+		regexp.MustCompile(`(?s)^# destination "central"\norders_total\{cluster="eu-1", instance="127.0.0.1:\d+", job="shop", team="a"\} 42 \d{13}\n# 1 sample shown, ended by limit\n$`),
 		regexp.MustCompile(`(?s)^\{"destination":"central","labels":\{.*"cluster":"eu-1".*\n.*\n\{"shown":2,"omitted":0,"endedBy":"limit"\}\n$`),
 	} {
 		if i >= len(commands) {
@@ -146,13 +146,13 @@ func TestTapOfTheProgram(t *testing.T) {
 		}
 	}
 	for _, e := range curl.FindAllStringSubmatch(page, -1) {
-		if body := p.get(request(e)); !strings.Contains(body, "# 1 samples shown, ended by limit") {
+		if body := p.get(request(e)); !strings.Contains(body, "# 1 sample shown, ended by limit") {
 			t.Errorf("%s: %s", e[1], body)
 		}
 	}
 	for arg, want := range map[string]string{
 		"--output=xml": "--output=xml: want text or json", "--limit=0": `invalid parameter "limit"`, "--match={": `invalid parameter "match[]"`,
-		"--destination=x": `there is no such destination, the destinations are ["central"]`, "--url=localhost:9099": "want a URL such as", "--url=http://127.0.0.1:1": "no relay answers there",
+		"--destination=x": `there is no such destination, the destinations are ["central"]`, "--url=localhost:9099": "want a URL such as", "--url=http://127.0.0.1:1": "no server answers there",
 	} {
 		args := []string{"tap", "--url=" + p.url, arg}
 		if strings.HasPrefix(arg, "--url") {

@@ -23,16 +23,16 @@ import (
 
 // compareOptions are the flags of compare.
 type compareOptions struct {
-	Prometheus           []string // URLs
-	URL, Query           string   // of the relay, and of the receiver
-	PrometheusHTTP, HTTP string   // files with settings of clients
-	QueryHTTP            string
-	Manifests, Config    string
-	Cluster              config.Kubernetes
-	Old, New             string
-	Window               time.Duration
-	Output               string
-	FailOn               []string
+	Prometheus        []string // URLs
+	PrometheusHTTP    string   // file with settings of clients
+	Query, QueryHTTP  string   // the same of the receiver
+	Relay             apiClient
+	Manifests, Config string
+	Cluster           config.Kubernetes
+	Old, New          string
+	Window            time.Duration
+	Output            string
+	FailOn            []string
 }
 
 func compareCommand(app *kingpin.Application) subcommand {
@@ -43,8 +43,7 @@ func compareCommand(app *kingpin.Application) subcommand {
 	var o compareOptions
 	c.Flag("prometheus", "URL of a Prometheus, a PrometheusAgent's pod or a vmagent. Repeatable, for shards and replicas.").StringsVar(&o.Prometheus)
 	c.Flag("prometheus.http.config.file", "File with credentials and TLS settings for --prometheus, in the form that promtool takes.").StringVar(&o.PrometheusHTTP)
-	c.Flag("url", "URL of a running relay, such as http://localhost:9099.").StringVar(&o.URL)
-	c.Flag("http.config.file", "The same for --url.").StringVar(&o.HTTP)
+	o.Relay.flags(c, "")
 	c.Flag("manifests", "Instead of a running relay: directory of manifests with the objects of the cluster.").StringVar(&o.Manifests)
 	clusterFlags(c, &o.Cluster, "Instead of a running relay: what one would scrape of this cluster.")
 	c.Flag("config.file", "Configuration file for --manifests and --kubeconfig. Without one, all monitors are selected.").StringVar(&o.Config)
@@ -122,12 +121,8 @@ func (o compareOptions) kinds() ([]string, error) {
 func (o compareOptions) targets(ctx context.Context) (*compare.Result, error) {
 	var servers [][]compare.Target
 	for _, address := range o.Prometheus {
-		c, err := newAPIClient("prometheus", address, o.PrometheusHTTP)
-		if err != nil {
-			return nil, err
-		}
 		var answer targetsAnswer
-		if err := c.get(ctx, "/api/v1/targets", &answer); err != nil {
+		if err := (apiClient{address, o.PrometheusHTTP, "prometheus"}).get(ctx, "/api/v1/targets", nil, &answer); err != nil {
 			return nil, err
 		}
 		servers = append(servers, answer.ActiveTargets)
@@ -140,11 +135,8 @@ func (o compareOptions) targets(ctx context.Context) (*compare.Result, error) {
 }
 
 func (o compareOptions) series(ctx context.Context, to *compare.Result) error {
-	c, err := newAPIClient("query", o.Query, o.QueryHTTP)
-	if err != nil {
-		return err
-	}
-	return compare.Question{Old: o.Old, New: o.New, Window: o.Window, At: time.Now()}.Compare(ctx, c, to)
+	receiver := apiClient{o.Query, o.QueryHTTP, "query"}
+	return compare.Question{Old: o.Old, New: o.New, Window: o.Window, At: time.Now()}.Compare(ctx, receiver, to)
 }
 
 // targetsAnswer is the answer of /api/v1/targets. Monitors are those of a relay alone.
@@ -164,7 +156,7 @@ type targetsAnswer struct {
 // relay is what the one side that the flags name scrapes.
 func (o compareOptions) relay(ctx context.Context) (compare.Relay, error) {
 	given := 0
-	for _, flag := range []string{o.URL, o.Manifests, o.Cluster.Kubeconfig} {
+	for _, flag := range []string{o.Relay.URL, o.Manifests, o.Cluster.Kubeconfig} {
 		if flag != "" {
 			given++
 		}
@@ -172,7 +164,7 @@ func (o compareOptions) relay(ctx context.Context) (compare.Relay, error) {
 	switch {
 	case given != 1:
 		return compare.Relay{}, errors.New("want one of --url, --manifests and --kubeconfig: a running relay, a directory, or a cluster")
-	case o.URL != "":
+	case o.Relay.URL != "":
 		return o.runningRelay(ctx)
 	}
 	c, err := targetsOptions{ConfigFile: o.Config}.load()
@@ -192,12 +184,8 @@ func (o compareOptions) relay(ctx context.Context) (compare.Relay, error) {
 }
 
 func (o compareOptions) runningRelay(ctx context.Context) (r compare.Relay, err error) {
-	c, err := newAPIClient("url", o.URL, o.HTTP)
-	if err != nil {
-		return r, err
-	}
 	var answer targetsAnswer
-	if err := c.get(ctx, "/api/v1/targets", &answer); err != nil {
+	if err := o.Relay.get(ctx, "/api/v1/targets", nil, &answer); err != nil {
 		return r, err
 	}
 	r.Targets, r.Monitors = answer.ActiveTargets, map[string]compare.Monitor{}

@@ -29,7 +29,7 @@ func explainCommand(app *kingpin.Application) subcommand {
 	var o explainOptions
 	c.Arg("kind", "One of "+strings.Join(targets.SubjectKinds(), ", ")+"; also kubectl's short forms, such as smon.").Required().HintOptions(targets.SubjectKinds()...).StringVar(&o.Kind)
 	c.Arg("name", "NAMESPACE/NAME, the name of a Node, or the URL of a target.").Required().StringVar(&o.Name)
-	o.Relay.flags(c)
+	o.Relay.flags(c, "")
 	c.Flag("manifests", "Directory of YAML and JSON files with monitors, Services, EndpointSlices, Pods and so on. Nothing is scraped.").StringVar(&o.Manifests)
 	clusterFlags(c, &o.Cluster, "The cluster is read, and nothing is scraped.")
 	c.Flag("config.file", "Configuration file, for its monitors, nodes and scrape_configs. Without one, all monitors are selected.").StringVar(&o.ConfigFile)

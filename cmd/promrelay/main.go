@@ -99,9 +99,13 @@ func command(args []string) error {
 	if err := knownCommand(app.Model(), args); err != nil {
 		return err
 	}
+	flags := flagsOf(app.Model(), args)
+	if len(args) > 0 && args[0] != "--completion-bash" {
+		args = withDashes(flags, args)
+	}
 	chosen, err := app.Parse(args)
 	if err != nil {
-		return fmt.Errorf("%w, try --help", err)
+		return badArguments(flags, err)
 	}
 	return all[chosen]()
 }

@@ -73,7 +73,7 @@ func TestProgram(t *testing.T) {
 		"no such command": {[]string{"scrape"}, "", "promrelay: unknown command \"scrape\"", 1},
 		"help":            {[]string{"help", "run"}, "--config.file", "", 0},
 		"no argument":     {nil, "Commands:", "", 0},
-		"flag":            {[]string{"run", "--wal.dri=x"}, "", "promrelay: unknown long flag '--wal.dri', try --help\n", 1},
+		"flag":            {[]string{"run", "--wal.dri=x"}, "", "promrelay: unknown flag --wal.dri, did you mean \"--wal.dir\"?\n", 1},
 		"mistakes": {
 			[]string{"check", "--config.file=" + bad},
 			"",

@@ -33,7 +33,7 @@ type relayTargets struct {
 }
 
 // report returns the report of a running relay.
-func (c relayClient) report(ctx context.Context) (report, error) {
+func (c apiClient) report(ctx context.Context) (report, error) {
 	var answer relayTargets
 	if err := c.get(ctx, "/api/v1/targets", nil, &answer); err != nil {
 		return report{}, err

@@ -21,7 +21,7 @@ import (
 type targetsOptions struct {
 	ConfigFile, Manifests, Output string
 	Cluster                       config.Kubernetes // without a Kubeconfig, there is no cluster
-	Relay                         relayClient       // without a URL, there is none
+	Relay                         apiClient         // without a URL, there is none
 	FailOn                        []string          // names of failures; one string may hold several with commas
 	Node                          nodeName
 }
@@ -32,7 +32,7 @@ func targetsCommand(app *kingpin.Application) subcommand {
 	var o targetsOptions
 	c.Flag("manifests", "Directory of YAML and JSON files with monitors, Services, EndpointSlices, Pods and so on.").StringVar(&o.Manifests)
 	clusterFlags(c, &o.Cluster, "The list is what a relay would scrape of this cluster.")
-	o.Relay.flags(c)
+	o.Relay.flags(c, "")
 	c.Flag("config.file", "Configuration file, for its monitors, nodes and scrape_configs. Without one, all monitors are selected.").StringVar(&o.ConfigFile)
 	c.Flag("output", "Format of the list: "+strings.Join(outputs, ", ")+".").Default("text").HintOptions(outputs...).StringVar(&o.Output)
 	c.Flag("fail-on", "Exit with 1 for these: "+failOnHelp()+" Repeatable, or separated by commas.").HintOptions(failNames()...).StringsVar(&o.FailOn)

@@ -132,7 +132,6 @@ func (t *translation) queue(b *block, in *monitoringv1.QueueConfig) {
 		return
 	}
 	out := newBlock()
-	out.given("capacity", in.Capacity)
 	out.given("min_shards", in.MinShards)
 	out.given("max_shards", in.MaxShards)
 	out.given("max_samples_per_send", in.MaxSamplesPerSend)
@@ -141,6 +140,9 @@ func (t *translation) queue(b *block, in *monitoringv1.QueueConfig) {
 	out.given("max_backoff", in.MaxBackoff)
 	out.given("retry_on_http_429", in.RetryOnRateLimit)
 	out.given("sample_age_limit", in.SampleAgeLimit)
+	if in.Capacity != 0 {
+		t.remark(t.at+".queueConfig.capacity", "what waits to be sent stays in the WAL, not in memory: it is left out")
+	}
 	if in.MaxRetries != 0 {
 		t.remark(t.at+".queueConfig.maxRetries", "Prometheus has not known it since 2.11: it is left out")
 	}

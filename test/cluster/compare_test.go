@@ -135,7 +135,7 @@ func TestCompare(t *testing.T) {
 	})
 	out, err := exec.Command(cluster.Path(t, "promrelay"), append([]string{"compare"}, append(at, query...)...)...).CombinedOutput()
 	t.Logf("%v\n%s", err, out)
-	for _, text := range []string{"1 the same", "1 targets only Prometheus scrapes:\n  edge (1): the relay has no such job", "1 targets only the relay scrapes:\n  " + jobOf("shop", "more"), "Series by job", "will change"} {
+	for _, text := range []string{"1 the same", "1 target only Prometheus scrapes:\n  edge (1): the relay has no such job", "1 target only the relay scrapes:\n  " + jobOf("shop", "more"), "Series by job", "will change"} {
 		if !strings.Contains(string(out), text) {
 			t.Errorf("%q is missing", text)
 		}

@@ -117,10 +117,12 @@ func loadPrometheus(t *testing.T, text string) *promconfig.Config {
 	return c
 }
 
-// unlikeOperator forgets what metadata_config of a destination with 2.0 says. The operator always writes false, since Prometheus then sends
-// metadata in any case. In the relay false counts, so that it stays what the object says.
+// unlikeOperator forgets two things of destinations. One is what metadata_config says with 2.0: the operator always writes false, since
+// Prometheus then sends metadata in any case; in the relay false counts, so that it stays what the object says. The other is the capacity of
+// the queue, which has no effect in the relay and is left out.
 func unlikeOperator(c *promconfig.Config) {
 	for _, rw := range c.RemoteWriteConfigs {
+		rw.QueueConfig.Capacity = 0
 		if rw.ProtobufMessage == "io.prometheus.write.v2.Request" {
 			rw.MetadataConfig.Send = false
 		}

@@ -232,7 +232,7 @@ func labelDifference(theirs, ours map[string]string) string {
 		case has && !have:
 			out = append(out, "without label "+name)
 		case have && !has:
-			out = append(out, "with a label "+name+" more")
+			out = append(out, "with the additional label "+name)
 		case a != b:
 			out = append(out, fmt.Sprintf("label %s is %q instead of %q", name, b, a))
 		}

@@ -57,7 +57,7 @@ func TestTargets(t *testing.T) {
 			[]Target{target(a, "pod", "x", "node", "n"), target(b, "pod", "x", "node", "n")},
 			Relay{Targets: []Target{target(a, "pod", "y", "zone", "z"), target(b, "pod", "y", "zone", "z")}},
 			0,
-			[]string{"labels " + pool + `: without label node; label pod is "y" instead of "x"; with a label zone more [http://` + a + "/metrics http://" + b + "/metrics]"},
+			[]string{"labels " + pool + `: without label node; label pod is "y" instead of "x"; with the additional label zone [http://` + a + "/metrics http://" + b + "/metrics]"},
 		},
 		"URL": {
 			[]Target{target(a)},
@@ -199,7 +199,7 @@ func TestSeries(t *testing.T) {
 	}
 	want := []string{
 		"series gone: 3 series are missing at the relay: requests_total []", "samples gone: 30 samples of Prometheus, 0 of the relay []",
-		"series shop: 2 series are missing at the relay: requests_total []", "series shop: 1 series are only at the relay: other []", "samples shop: 100 samples of Prometheus, 80 of the relay []",
+		"series shop: 2 series are missing at the relay: requests_total []", "series shop: 1 series is only at the relay: other []", "samples shop: 100 samples of Prometheus, 80 of the relay []",
 	}
 	if got := shown(&r); !slices.Equal(got, want) {
 		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -226,6 +226,11 @@ func TestWrite(t *testing.T) {
 	}
 	if n := strings.Count(b.String(), "\n"); n > 15 {
 		t.Errorf("%d lines", n)
+	}
+	b.Reset()
+	Targets(many[:1], Relay{}).Write(&b)
+	if want := "\n1 target only Prometheus scrapes:\n"; !strings.Contains(b.String(), want) {
+		t.Errorf("%q is missing in\n%s", want, &b)
 	}
 	b.Reset()
 	Targets([]Target{target("a")}, Relay{Targets: []Target{target("a")}}).Write(&b)

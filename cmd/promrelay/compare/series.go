@@ -163,15 +163,18 @@ func (p parsed) less(of, without selector, window string) string {
 func (r *Result) addSeries(s JobSeries) {
 	r.Series = append(r.Series, s)
 	for _, side := range []struct {
-		what   string
+		words  [2]string
 		series map[string]float64
-	}{{"series are missing at the relay", s.Missing}, {"series are only at the relay", s.Extra}} {
+	}{
+		{[2]string{"series is missing at the relay", "series are missing at the relay"}, s.Missing},
+		{[2]string{"series is only at the relay", "series are only at the relay"}, s.Extra},
+	} {
 		if len(side.series) > 0 {
-			r.Differences = append(r.Differences, Difference{Kind: Series, Job: s.Job, Text: fmt.Sprintf("%.0f %s: %s", total(side.series), side.what, largest(side.series))})
+			r.Differences = append(r.Differences, Difference{Kind: Series, Job: s.Job, Text: counted(total(side.series), side.words) + ": " + largest(side.series)})
 		}
 	}
 	if !near(s.OldSamples, s.NewSamples, max(s.OldSeries, s.NewSeries)) {
-		r.Differences = append(r.Differences, Difference{Kind: Samples, Job: s.Job, Text: fmt.Sprintf("%.0f samples of Prometheus, %.0f of the relay", s.OldSamples, s.NewSamples)})
+		r.Differences = append(r.Differences, Difference{Kind: Samples, Job: s.Job, Text: counted(s.OldSamples, [2]string{"sample", "samples"}) + fmt.Sprintf(" of Prometheus, %.0f of the relay", s.NewSamples)})
 	}
 }
 

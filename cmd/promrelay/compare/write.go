@@ -5,14 +5,23 @@ import (
 	"io"
 )
 
-// headings say what a kind of differences means.
-var headings = map[string]string{
-	Missing:  "only Prometheus scrapes",
-	Labels:   "have other labels at the relay",
-	Down:     "are up at Prometheus and down at the relay",
-	URL:      "have another URL at the relay",
-	Interval: "have another interval or timeout",
-	Extra:    "only the relay scrapes",
+// headings say what a kind of differences means, for one target and for several.
+var headings = map[string][2]string{
+	Missing:  {"target only Prometheus scrapes", "targets only Prometheus scrapes"},
+	Labels:   {"target has other labels at the relay", "targets have other labels at the relay"},
+	Down:     {"target is up at Prometheus and down at the relay", "targets are up at Prometheus and down at the relay"},
+	URL:      {"target has another URL at the relay", "targets have another URL at the relay"},
+	Interval: {"target has another interval or timeout", "targets have another interval or timeout"},
+	Extra:    {"target only the relay scrapes", "targets only the relay scrapes"},
+}
+
+// counted is a number with the word for one, or for several.
+func counted(n float64, words [2]string) string {
+	word := words[1]
+	if n == 1 {
+		word = words[0]
+	}
+	return fmt.Sprintf("%.0f %s", n, word)
 }
 
 // shownTargets is how many URLs are shown of a difference, so that a person sees everything on one screen.
@@ -22,7 +31,7 @@ const shownTargets = 3
 func (r *Result) Write(w io.Writer) {
 	fmt.Fprintf(w, "Targets: %d at Prometheus, %d at the relay, %d the same.\n", r.Prometheus, r.Relay, r.Same)
 	for _, kind := range Kinds {
-		if headings[kind] != "" {
+		if headings[kind][0] != "" {
 			r.writeTargets(w, kind)
 		}
 	}
@@ -48,7 +57,7 @@ func (r *Result) writeTargets(w io.Writer, kind string) {
 	if n == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\n%d targets %s:\n", n, headings[kind])
+	fmt.Fprintf(w, "\n%s:\n", counted(float64(n), headings[kind]))
 	for _, d := range found {
 		fmt.Fprintf(w, "  %s (%d): %s\n", d.Job, len(d.Targets), d.Text)
 		for _, url := range d.Targets[:min(len(d.Targets), shownTargets)] {

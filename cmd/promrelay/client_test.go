@@ -36,13 +36,13 @@ func TestTargetsOfARelay(t *testing.T) {
 		}
 		return out.String()
 	}
-	p.await("the page is scraped", func() bool { return strings.Contains(list(targetsOptions{Relay: relayClient{URL: p.url}}), "} up\n") })
+	p.await("the page is scraped", func() bool { return strings.Contains(list(targetsOptions{Relay: apiClient{URL: p.url}}), "} up\n") })
 	health := regexp.MustCompile(`(?m)\} (up|down: .*|unknown)$`)
-	got := health.ReplaceAllString(list(targetsOptions{Relay: relayClient{URL: p.url + "/"}}), "}")
+	got := health.ReplaceAllString(list(targetsOptions{Relay: apiClient{URL: p.url + "/"}}), "}")
 	if want := list(targetsOptions{Manifests: manifests}); got != want {
 		t.Errorf("the relay says\n%s\nits manifests give\n%s", got, want)
 	}
-	err := listTargets(&bytes.Buffer{}, targetsOptions{Relay: relayClient{URL: p.url}, Output: "json", FailOn: []string{"rejected,dropped"}})
+	err := listTargets(&bytes.Buffer{}, targetsOptions{Relay: apiClient{URL: p.url}, Output: "json", FailOn: []string{"rejected,dropped"}})
 	if err == nil || !strings.Contains(err.Error(), "--fail-on=rejected: ServiceMonitor shop/secret") {
 		t.Errorf("--fail-on: %v", err)
 	}
@@ -62,15 +62,15 @@ func TestAnswersOfOthers(t *testing.T) {
 	for name, c := range map[string]struct{ url, want string }{
 		"credentials":  {answer(401, "text/plain", "no"), "it answers 401 Unauthorized: give credentials with --http.config.file"},
 		"starting":     {answer(503, "text/plain", "The relay is starting.\nmore"), "it answers 503 Service Unavailable: The relay is starting."},
-		"another page": {answer(404, "text/plain", "none"), "it answers 404 Not Found: is this the URL of the relay's pages?"},
-		"HTML":         {answer(200, "text/html", "<p>"), "its answer is not that of a relay"},
-		"other JSON":   {answer(200, "application/json", `{"data": [1]}`), "its answer is not that of a relay"},
+		"another page": {answer(404, "text/plain", "none"), "it answers 404 Not Found: is this the URL of its pages?"},
+		"HTML":         {answer(200, "text/html", "<p>"), "its answer is not that of Prometheus's API"},
+		"other JSON":   {answer(200, "application/json", `{"data": [1]}`), "its answer is not that of Prometheus's API"},
 		"an error":     {answer(400, "application/json", `{"status": "error", "error": "state: want active"}`), "state: want active"},
 		"Prometheus":   {answer(200, "application/json", `{"status": "success", "data": {"activeTargets": []}}`), "its answer has no monitors: is this a Prometheus, and no relay?"},
-		"nobody":       {"http://" + freeAddress(t), "no relay answers there: dial tcp"},
+		"nobody":       {"http://" + freeAddress(t), "no server answers there: dial tcp"},
 		"no URL":       {"localhost:9099", "want a URL such as http://localhost:9099"},
 	} {
-		_, err := targetsOptions{Relay: relayClient{URL: c.url}}.report()
+		_, err := targetsOptions{Relay: apiClient{URL: c.url}}.report()
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "--url=") || strings.Contains(err.Error(), "SEKRET") {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
@@ -84,8 +84,8 @@ func TestOneSource(t *testing.T) {
 		want string
 	}{
 		"none":          {targetsOptions{}, "want one of --url, --manifests and --kubeconfig"},
-		"two":           {targetsOptions{Manifests: "a", Relay: relayClient{URL: "http://a"}}, "want one of"},
-		"a file":        {targetsOptions{ConfigFile: "a", Relay: relayClient{URL: "http://a"}}, "--config.file has no use with --url"},
+		"two":           {targetsOptions{Manifests: "a", Relay: apiClient{URL: "http://a"}}, "want one of"},
+		"a file":        {targetsOptions{ConfigFile: "a", Relay: apiClient{URL: "http://a"}}, "--config.file has no use with --url"},
 		"no kubeconfig": {targetsOptions{Cluster: config.Kubernetes{Kubeconfig: "none-such"}}, "--kubeconfig=none-such: "},
 	} {
 		if _, err := c.o.report(); err == nil || !strings.Contains(err.Error(), c.want) {
