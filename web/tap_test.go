@@ -195,7 +195,7 @@ func TestTapRate(t *testing.T) {
 		}
 	}
 	most := tapRate + int(time.Since(begun).Seconds()*tapRate)
-	out.end(endedByTime, 7)
+	out.end(endedByTime, 7, 50)
 	lines := strings.Split(strings.TrimSpace(w.Body.String()), "\n")
 	var end tapEnd
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &end); err != nil || end.Shown != len(lines)-1 || end.Shown+end.Omitted != 50_000+7 || end.Shown < tapRate || end.Shown > most {
