@@ -186,6 +186,45 @@ func TestLogLinesExist(t *testing.T) {
 
 var link = regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
 
+var (
+	fenced  = regexp.MustCompile("(?ms)^```.*?^```$")
+	heading = regexp.MustCompile("(?m)^#+ +(.*)$")
+	// noSlug is what GitHub leaves out when it makes an anchor of a heading.
+	noSlug     = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	linkTarget = regexp.MustCompile(`\]\(([^)#\s]*)#([^)]+)\)`)
+)
+
+// anchors are those of the headings of a document.
+func anchors(text string) (out []string) {
+	for _, h := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+		title := regexp.MustCompile(`\]\([^)]*\)`).ReplaceAllString(h[1], "]")
+		out = append(out, strings.ReplaceAll(strings.ToLower(noSlug.ReplaceAllString(title, "")), " ", "-"))
+	}
+	return out
+}
+
+// TestAnchors demands that links to a place in a document name one of its headings.
+func TestAnchors(t *testing.T) {
+	all, n := documents(t), 0
+	for file, text := range all {
+		for _, l := range linkTarget.FindAllStringSubmatch(text, -1) {
+			to := file
+			if l[1] != "" {
+				to = path.Join(path.Dir(file), l[1])
+			}
+			if strings.Contains(l[1], "://") || path.Ext(to) != ".md" || all[to] == "" {
+				continue
+			}
+			if n++; !slices.Contains(anchors(all[to]), l[2]) {
+				t.Errorf("%s links to %s#%s, which is no heading", file, to, l[2])
+			}
+		}
+	}
+	if n < 10 {
+		t.Errorf("only %d links were found", n)
+	}
+}
+
 // TestLinks demands that the files that documents link to, and the directories of deploy/ that they name, exist.
 func TestLinks(t *testing.T) {
 	for file, text := range documents(t) {

@@ -81,7 +81,7 @@ var subcommands = []func(*kingpin.Application) subcommand{
 	versionCommand,
 }
 
-const configHelp = "Path to the configuration file: that of a Prometheus, and beside its blocks kubernetes, monitors, nodes, manifests, scrape, wal and relay."
+const configHelp = "Path to the configuration file: that of a Prometheus, and beside its blocks kubernetes, monitors, nodes, node_mode, annotations, manifests, scrape, wal and relay."
 
 // command runs the command that the arguments name.
 func command(args []string) error {
