@@ -64,7 +64,7 @@ func migrateAgent(out, report io.Writer, kind string, o migrateAgentOptions) err
 	if err != nil {
 		return err
 	}
-	patch, err := result.Patch(name, object.Namespace)
+	patch, err := result.Patch(name)
 	if err != nil {
 		return err
 	}
@@ -167,6 +167,9 @@ func writeAgentReport(w io.Writer, o *agent.Object, r *agent.Result, patch []byt
 	}
 	for _, text := range texts {
 		fmt.Fprintf(w, "- %s:\n  %s\n", strings.Join(fields[text], ", "), text)
+	}
+	if r.SelfJob() {
+		fmt.Fprintf(w, "\nThe job %s scrapes the relay itself, for its alerts and dashboards. Remove it if a ServiceMonitor does that.\n", agent.OwnJob)
 	}
 	switch {
 	case patch == nil:

@@ -181,7 +181,7 @@ remoteWrite:
 	if got := remarkOf(r, "remoteWrite[0].cert_file"); got != "" {
 		t.Errorf("a file that is mounted has a remark: %s", got)
 	}
-	patch, err := r.Patch("promrelay", "monitoring")
+	patch, err := r.Patch("promrelay")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ remoteWrite:
 		}
 	}
 	if none, _ := translated(t, ofSpec(t, "serviceMonitorSelector: {}")); none != nil {
-		if p, err := none.Patch("a", "b"); p != nil || err != nil {
+		if p, err := none.Patch("a"); p != nil || err != nil {
 			t.Errorf("a patch without files: %s, %v", p, err)
 		}
 	}

@@ -6,8 +6,8 @@ import (
 )
 
 // Patch is a strategic merge patch of the relay's StatefulSet, with the files and variables that the configuration needs; nil if it needs
-// none. Name and namespace are those of the StatefulSet.
-func (r *Result) Patch(name, namespace string) ([]byte, error) {
+// none. It names the StatefulSet and no namespace, so that it fits wherever that is.
+func (r *Result) Patch(name string) ([]byte, error) {
 	if len(r.Mounts)+len(r.Variables) == 0 {
 		return nil, nil
 	}
@@ -20,7 +20,6 @@ func (r *Result) Patch(name, namespace string) ([]byte, error) {
 	pod.list("volumes", volumes)
 	metadata, spec, template, patch := newBlock(), newBlock(), newBlock(), newBlock()
 	metadata.set("name", name)
-	metadata.set("namespace", namespace)
 	template.set("spec", pod)
 	spec.set("template", template)
 	patch.set("apiVersion", "apps/v1")

@@ -281,11 +281,13 @@ func (r *Result) YAML() ([]byte, error) {
 		global.set("external_labels", labels)
 	}
 	global.node.Content = append(global.node.Content, r.Global.Content...)
+	wal := newBlock()
+	wal.set("dir", "/var/lib/promrelay/wal") // of deploy/
 	var parts [][]byte
 	for _, part := range []struct {
 		key  string
 		node *yaml.Node
-	}{{"global", &global.node}, {"runtime", r.Runtime}, {"monitors", r.Monitors}, {"scrape_configs", r.Jobs}, {"remote_write", r.Destinations}} {
+	}{{"global", &global.node}, {"runtime", r.Runtime}, {"monitors", r.Monitors}, {"scrape_configs", r.jobsWithOwn()}, {"wal", &wal.node}, {"remote_write", r.Destinations}} {
 		if part.node == nil || len(part.node.Content) == 0 {
 			continue
 		}

@@ -291,7 +291,7 @@ remote_write: [{url: 'http://${SERVER}/prometheus/v1/write'}]
 	if err != nil {
 		t.Fatalf("%v\n%s", err, r.Config)
 	}
-	if len(c.Destinations) != 1 || len(c.ScrapeConfigs) != 1 || c.Nodes == nil || c.Nodes.ScrapeInterval.String() != "20s" {
+	if len(c.Destinations) != 1 || len(c.ScrapeConfigs) != 2 || c.ScrapeConfigs[1].JobName != "promrelay" || c.Nodes == nil || c.Nodes.ScrapeInterval.String() != "20s" {
 		t.Errorf("the configuration is\n%s", r.Config)
 	}
 }

@@ -108,8 +108,10 @@ func (t *translation) jobs(external map[string]string) (out []*yaml.Node) {
 		names[to] = true
 		return to
 	}
+	hasOwn := false
 	for i, s := range t.scrapeFiles {
 		for _, job := range s.jobs(i == 0) {
+			hasOwn = hasOwn || scalar(child(job, "job_name")) == ownJob
 			out = append(out, job)
 			t.scrapeJob(s, job, external, unique)
 		}
@@ -122,6 +124,11 @@ func (t *translation) jobs(external map[string]string) (out []*yaml.Node) {
 		if err := n.Encode(t.staticJob(group, unique("categraf/"+group[0].name), external)); err == nil {
 			out = append(out, n)
 		}
+	}
+	if n := (&yaml.Node{}); !hasOwn && n.Encode(job{Name: ownJob, Static: []staticConfig{{Targets: []string{"localhost:9099"}}}}) == nil {
+		n.HeadComment = "The relay itself, for its alerts and dashboards."
+		out = append(out, n)
+		t.report.Notes = append(t.report.Notes, "the job "+ownJob+" scrapes the relay itself, for its alerts and dashboards; remove it if a ServiceMonitor does that")
 	}
 	return out
 }

@@ -34,6 +34,7 @@ func (f Finding) String() string {
 // Report is what the configuration cannot say.
 type Report struct {
 	Findings []Finding `json:"findings"`
+	Notes    []string  `json:"notes"` // of what no key of categraf is the reason
 }
 
 // add adds a finding, unless it is there already.
@@ -55,6 +56,9 @@ func (r Report) Write(w io.Writer) {
 	for _, f := range r.Findings {
 		fmt.Fprintln(w, f)
 		n[f.Kind]++
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintln(w, note)
 	}
 	fmt.Fprintf(w, "%d translated, %d differ, %d without a counterpart\n", n[Translated], n[Differs], n[NoCounterpart])
 }

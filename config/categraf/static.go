@@ -8,6 +8,9 @@ import (
 	"github.com/prometheus/common/model"
 )
 
+// ownJob is the job that scrapes the relay itself. Alerts and dashboards ask for its name.
+const ownJob = "promrelay"
+
 // job is a job of scrape_configs.
 type job struct {
 	Name     string              `yaml:"job_name"`

@@ -115,7 +115,11 @@ func (c *categrafCluster) migrated(t *testing.T, labels, receiver string) string
 	}
 	// Here kube-proxy listens at another port, and Nodes come from files.
 	_, port, _ := strings.Cut(c.proxy["node-a"], ":")
-	text := string(out)
+	text, own := string(out), "  # The relay itself, for its alerts and dashboards.\n  - job_name: promrelay\n    static_configs:\n      - targets: ['localhost:9099']\n"
+	if !strings.Contains(text, own) {
+		t.Errorf("the relay does not scrape itself:\n%s", text)
+	}
+	text = strings.Replace(text, own, "", 1) // no relay of this test listens there
 	if with := strings.Replace(text, "\n  kube_proxy:\n", "\n  kube_proxy:\n    port: "+port+"\n", 1); with != text {
 		text = with
 	} else {

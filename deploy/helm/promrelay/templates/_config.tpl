@@ -26,7 +26,7 @@
 {{- /* demand fails with all that is missing, since a user would rather not hear of one value at a time. */ -}}
 {{- define "promrelay.demand" -}}
 {{- $missing := list -}}
-{{- if not (dig "global" "external_labels" "cluster" "" .config) -}}
+{{- if and (not .values.configFile) (not (dig "global" "external_labels" "cluster" "" .config)) -}}
 {{- $missing = append $missing "cluster is not set: give the name of this cluster, such as --set cluster=prod-1. It is the external label cluster of every series." -}}
 {{- end -}}
 {{- if not .values.image.repository -}}
@@ -62,6 +62,10 @@ relabel_configs:
 
 {{- /* config is promrelay.yml. */ -}}
 {{- define "promrelay.config" -}}
+{{- if .Values.configFile -}}
+{{- include "promrelay.demand" (dict "config" (fromYaml .Values.configFile) "values" .Values) -}}
+{{- .Values.configFile -}}
+{{- else -}}
 {{- $labels := deepCopy .Values.externalLabels -}}
 {{- with .Values.cluster -}}{{- $_ := set $labels "cluster" . -}}{{- end -}}
 {{- $config := dict "global" (dict "external_labels" $labels) "kubernetes" dict -}}
@@ -95,6 +99,7 @@ relabel_configs:
 {{- include "promrelay.merge" (dict "into" $config "from" .Values.config) -}}
 {{- include "promrelay.demand" (dict "config" $config "values" .Values) -}}
 {{- toYaml $config -}}
+{{- end -}}
 {{- end -}}
 
 {{- /* restart is a checksum of the blocks whose changes need a new pod. The relay loads all other changes by itself. */ -}}
