@@ -57,7 +57,7 @@ func (x *Explanation) conclude() {
 	have := x.Steps
 	x.Steps = nil
 	for _, name := range steps {
-		s := Step{Name: name}
+		var s Step
 		if i := slices.IndexFunc(have, func(s Step) bool { return s.Name == name }); i >= 0 {
 			s = have[i]
 		} else {

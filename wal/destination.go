@@ -64,7 +64,9 @@ func (w *WAL) Destination(id string) (*Destination, error) {
 		d.position = w.head
 		w.destinations[name] = d
 	}
-	d.id, d.label, d.known = id, labelOf(id), true
+	if !d.known { // otherwise somebody may read them
+		d.id, d.label, d.known = id, labelOf(id), true
+	}
 	back := !d.forgetAt.IsZero()
 	d.forgetAt = time.Time{}
 	m, saved := d.mark, d.saved

@@ -49,7 +49,7 @@ func newSpark(name string, points []point, show func(float64) string) spark {
 		return sparkHeight - 1 - (sparkHeight-3)*p.Value/max(most, math.SmallestNonzeroFloat64)
 	}
 	var line, area strings.Builder
-	begun, at := -1.0, 0.0 // where a part without gaps begins and ends
+	begun := -1.0 // where a part without gaps begins; negative outside of one
 	end := func() {
 		if begun >= 0 {
 			fmt.Fprintf(&area, "V%dH%.1fZ", sparkHeight, begun)
@@ -61,7 +61,8 @@ func newSpark(name string, points []point, show func(float64) string) spark {
 			end()
 			continue
 		}
-		if at = x(p); begun < 0 {
+		at := x(p)
+		if begun < 0 {
 			begun = at
 			fmt.Fprintf(&line, "M%.1f %.1f", at, y(p))
 			fmt.Fprintf(&area, "M%.1f %dV%.1f", at, sparkHeight, y(p))

@@ -65,7 +65,7 @@ func TestLintOfCluster(t *testing.T) {
 	write(t, path, fmt.Sprintf(monitor+monitor+monitor+monitor, "good", "cart", "web", "port", "cart", "metrics", "label", "crat", "web", "rejected", "cart", `web, interval: "no"`))
 	var out bytes.Buffer
 	err := lintFiles(&out, nil, lintOptions{Paths: []string{path}, Output: "text", FailOn: "error", Cluster: config.Kubernetes{Kubeconfig: kubeconfig}})
-	if err != errFindings { //nolint:errorlint // it is returned as it is
+	if err != errFindings {
 		t.Errorf("error %v", err)
 	}
 	got := out.String()

@@ -25,7 +25,7 @@ func (t *translation) destination(i int, in monitoringv1.RemoteWriteSpec) *block
 	b.list("write_relabel_configs", rules(in.WriteRelabelConfigs))
 	t.basicAuth(b, in.BasicAuth)
 	b.given("bearer_token", in.BearerToken)
-	t.path(b, "bearer_token_file", in.BearerTokenFile)
+	t.path(b, "bearer_token_file", in.BearerTokenFile) //nolint:staticcheck // objects may still have it
 	t.oauth2(b, in.OAuth2)
 	t.tls(b, in.TLSConfig)
 	t.authorization(b, in.Authorization)

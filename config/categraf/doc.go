@@ -7,6 +7,7 @@
 package categraf
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 )
@@ -42,7 +43,7 @@ func Migrate(tree fs.FS, l Labels) (*Result, error) {
 		t.installation(i)
 	}
 	if len(t.pages) == 0 && len(t.scrapeFiles) == 0 && len(t.remotes) == 0 {
-		return nil, fmt.Errorf("found nothing of categraf in %d files: want config.toml, prometheus.toml, input.prometheus/*.toml or a scrape file, or ConfigMaps with them", len(all.files))
+		return nil, errors.Join(t.report.unread(), fmt.Errorf("found nothing of categraf in %d files: want config.toml, prometheus.toml, input.prometheus/*.toml or a scrape file, or ConfigMaps with them", len(all.files)))
 	}
 	text, err := t.configuration()
 	if err != nil {

@@ -57,7 +57,10 @@ func (t *translation) read(tree fs.FS) (*input, error) {
 		if !slices.Contains([]string{".toml", ".yaml", ".yml", ".json"}, ext) {
 			return nil
 		}
-		if info, err := d.Info(); err == nil && info.Size() > fileLimit {
+		if info, err := fs.Stat(tree, p); err != nil || !info.Mode().IsRegular() {
+			t.report.add(position{p, 1}, path.Base(p), NoCounterpart, "it is no file that can be read, and was left out")
+			return nil
+		} else if info.Size() > fileLimit {
 			t.report.add(position{p, 1}, path.Base(p), NoCounterpart, "the file has more than %d bytes and was not read", fileLimit)
 			return nil
 		}
@@ -84,7 +87,7 @@ func (t *translation) documents(in *input, f file) {
 		if err := d.Decode(&doc); errors.Is(err, io.EOF) {
 			return
 		} else if err != nil {
-			t.report.add(f.at(1), f.name, NoCounterpart, "not read: %v", err)
+			t.report.add(f.at(1), f.name, NoCounterpart, notRead+"%v", err)
 			return
 		}
 		if len(doc.Content) > 0 {

@@ -132,7 +132,7 @@ func (t *translation) installation(i installation) {
 		tab, err := parse(f)
 		switch {
 		case err != nil:
-			t.report.add(f.at(1), f.name, NoCounterpart, "not read: %v", err)
+			t.report.add(f.at(1), f.name, NoCounterpart, notRead+"%v", err)
 		case isMain(tab):
 			t.main(main, tab)
 		default:

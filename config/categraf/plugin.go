@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"promrelay/config/redact"
 )
 
 // page is a URL that a plugin reads.
@@ -109,7 +111,7 @@ func (t *translation) page(m *mainFile, in *table, p page, raw string) *page {
 	expanded := m.vars.expand(raw)
 	u, err := url.Parse(expanded.value)
 	if err != nil || u.Host == "" || len(expanded.unknown) > 0 {
-		t.report.add(at, key, NoCounterpart, "%q: want a URL with known variables; unknown are %s", raw, quoted(expanded.unknown))
+		t.report.add(at, key, NoCounterpart, "%q: want a URL with known variables; unknown are %s", redact.URL(raw), quoted(expanded.unknown))
 		return nil
 	}
 	if u.Path == "" {
@@ -126,7 +128,7 @@ func (t *translation) page(m *mainFile, in *table, p page, raw string) *page {
 	host := u.Hostname()
 	local := slices.Contains([]string{"127.0.0.1", "localhost", "::1", nodeName, nodeIP}, host)
 	if local && !m.perNode {
-		t.report.add(at, key, NoCounterpart, "%s is another container or the node of this pod; a PodMonitor, or a job in scrape_configs, can reach it by the pod's address", raw)
+		t.report.add(at, key, NoCounterpart, "%s is another container or the node of this pod; a PodMonitor, or a job in scrape_configs, can reach it by the pod's address", redact.URL(raw))
 		return nil
 	}
 	p.onNode = local
@@ -139,6 +141,7 @@ func (t *translation) page(m *mainFile, in *table, p page, raw string) *page {
 
 // noteURL reports what a URL becomes.
 func (t *translation) noteURL(p page, key, raw string, m *mainFile) {
+	raw = redact.URL(raw)
 	host := p.url.Hostname()
 	local := host == "127.0.0.1" || host == "localhost" || host == "::1"
 	switch {

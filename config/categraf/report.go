@@ -3,9 +3,11 @@ package categraf
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
 
 // Kind says what became of a key.
@@ -37,12 +39,26 @@ type Report struct {
 	Notes    []string  `json:"notes"` // of what no key of categraf is the reason
 }
 
+// notRead begins the text of a finding about a file that is not understood.
+const notRead = "not read: "
+
 // add adds a finding, unless it is there already.
 func (r *Report) add(at position, key string, kind Kind, format string, args ...any) {
 	f := Finding{File: at.file, Line: at.line, Key: key, Kind: kind, Text: fmt.Sprintf(format, args...)}
 	if !slices.Contains(r.Findings, f) {
 		r.Findings = append(r.Findings, f)
 	}
+}
+
+// unread joins what was found of files that could not be read.
+func (r *Report) unread() error {
+	var errs []error
+	for _, f := range r.Findings {
+		if f.Kind == NoCounterpart && strings.HasPrefix(f.Text, notRead) {
+			errs = append(errs, fmt.Errorf("%s:%d: %s", f.File, f.Line, f.Text))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (r Report) sorted() Report {

@@ -59,13 +59,13 @@ func (t *translation) scrapeFile(m *mainFile, f file) {
 		if err == nil {
 			err = fmt.Errorf("it is empty")
 		}
-		t.report.add(f.at(1), f.name, NoCounterpart, "not read: %v", err)
+		t.report.add(f.at(1), f.name, NoCounterpart, notRead+"%v", err)
 		return
 	}
 	s := &scrapeFile{f.at(1), doc.Content[0], map[string]string{}}
 	if external := child(child(s.root, "global"), "external_labels"); external != nil {
 		if err := external.Decode(&s.labels); err != nil {
-			t.report.add(f.at(external.Line), "global.external_labels", NoCounterpart, "not read: %v", err)
+			t.report.add(f.at(external.Line), "global.external_labels", NoCounterpart, notRead+"%v", err)
 		}
 	}
 	for i := 0; i+1 < len(s.root.Content); i += 2 {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+
+	"promrelay/config/redact"
 )
 
 // ownJob is the job that scrapes the relay itself. Alerts and dashboards ask for its name.
@@ -73,7 +75,7 @@ func (t *translation) staticJob(group []*page, name string, external map[string]
 		s := staticConfig{[]string{p.url.Host}, map[string]string{}}
 		for label, v := range t.shown(p, external) {
 			if v.dynamic() {
-				t.report.add(p.at, label, NoCounterpart, "it names the node or pod where categraf runs; one relay has no such label for %s", p.url)
+				t.report.add(p.at, label, NoCounterpart, "it names the node or pod where categraf runs; one relay has no such label for %s", redact.URL(p.url.String()))
 				continue
 			}
 			s.Labels[label] = v.value

@@ -177,7 +177,7 @@ func vector(values map[string]float64, more ...string) (out model.Vector) {
 }
 
 func TestSeries(t *testing.T) {
-	const old, new = `{r="a"}`, `{r="b"}`
+	const old, fresh = `{r="a"}`, `{r="b"}`
 	less := `count by (job, promrelay_compare_name) (group without (r) (label_replace(last_over_time(`
 	const series, samples = "count by (__name__, job) (last_over_time(", `sum by (job) (label_replace(count_over_time(`
 	named := func(values map[string]float64) model.Vector {
@@ -188,11 +188,11 @@ func TestSeries(t *testing.T) {
 		return v
 	}
 	var r Result
-	err := Question{Old: old, New: new, Window: 5 * time.Minute}.Compare(t.Context(), answers{
-		series + old: named(map[string]float64{"cart": 10, "shop": 10, "gone": 3}), series + new: named(map[string]float64{"cart": 10, "shop": 9}),
+	err := Question{Old: old, New: fresh, Window: 5 * time.Minute}.Compare(t.Context(), answers{
+		series + old: named(map[string]float64{"cart": 10, "shop": 10, "gone": 3}), series + fresh: named(map[string]float64{"cart": 10, "shop": 9}),
 		samples + `{r="a",__name__="requests_total"}[5m]), "promrelay_compare_name", "requests_total", "", ""))`: vector(map[string]float64{"cart": 100, "shop": 100, "gone": 30}),
 		samples + `{r="b",`: vector(map[string]float64{"cart": 110, "shop": 80}),
-		less + old:          vector(map[string]float64{"shop": 2, "gone": 3}, "requests_total"), less + new: vector(map[string]float64{"shop": 1}, "other"),
+		less + old:          vector(map[string]float64{"shop": 2, "gone": 3}, "requests_total"), less + fresh: vector(map[string]float64{"shop": 1}, "other"),
 	}, &r)
 	if err != nil {
 		t.Fatal(err)
@@ -204,7 +204,7 @@ func TestSeries(t *testing.T) {
 	if got := shown(&r); !slices.Equal(got, want) {
 		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	for _, q := range []Question{{Old: "{", New: new}, {Old: old, New: old}, {Old: old, New: "sum(x)"}} {
+	for _, q := range []Question{{Old: "{", New: fresh}, {Old: old, New: old}, {Old: old, New: "sum(x)"}} {
 		if err := q.Compare(t.Context(), answers{}, &r); err == nil || !strings.Contains(err.Error(), "want ") {
 			t.Errorf("%v: %v", q, err)
 		}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -72,7 +71,7 @@ func (q Question) parse() (p parsed, err error) {
 		var texts []string
 		for _, m := range matchers {
 			texts = append(texts, m.String())
-			if m.Name != labels.MetricName && m.Name != "job" {
+			if m.Name != model.MetricNameLabel && m.Name != "job" {
 				names[m.Name] = true
 			}
 		}

@@ -38,7 +38,7 @@ func (m *maker) secrets(all []runtime.Object) {
 		}
 	}
 	for _, o := range all {
-		kind := ""
+		var kind string
 		switch o.(type) {
 		case *monitoringv1.ServiceMonitor:
 			kind = "ServiceMonitor"
