@@ -21,8 +21,8 @@ type Backend interface {
 	// Read returns the values of a Secret or ConfigMap by key, nil if there is none. They may come from a cache that lags behind by a
 	// moment, unless fresh is set. The map is the caller's.
 	Read(ctx context.Context, ref targets.Ref, fresh bool) (map[string][]byte, error)
-	// Rejected reports to the users of a monitor that it was rejected, if there is a way to do so. It does not wait.
-	Rejected(monitor corev1.ObjectReference, reason string)
+	// Report tells the users of a monitor what is new, if there is a way to do so. It does not wait.
+	Report(monitor corev1.ObjectReference, e objects.Event)
 	// Namespaces returns the namespaces that can be read (none means all) and the relay's own.
 	Namespaces() (only []string, home string)
 	// Run does what the backend does by itself, until ctx ends.

@@ -22,7 +22,7 @@ func (w *worker) compileGuarded(owner targets.Owner) (needy []*targets.Job) {
 	_ = w.guard.Call(guard.Monitor, owner.String(), func() {
 		next := &monitorState{state: targets.Rejected, reason: err.Error(), mend: targets.MendRejected(owner, err)}
 		if old := w.state.monitors[owner]; old != nil {
-			next.refs, next.reported = old.refs, old.reported
+			next.refs = old.refs
 		}
 		w.state.monitors[owner] = next
 		w.replace(owner, nil)
@@ -43,7 +43,7 @@ func (w *worker) compile(owner targets.Owner) (needy []*targets.Job) {
 	if old == nil {
 		old = &monitorState{}
 	}
-	next := &monitorState{state: targets.Accepted, reported: old.reported}
+	next := &monitorState{state: targets.Accepted}
 	if why, mend := w.unwanted(owner, obj); why != "" {
 		w.forgetGood(owner, true)
 		w.setRefs(owner, nil)

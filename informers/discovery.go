@@ -62,6 +62,7 @@ type parts struct {
 	refs     *references
 	external *sd.Manager
 	good     *lastgood.Store
+	events   *events
 }
 
 // state is what is known of monitors and targets. The worker alone changes it, with mu locked; others read it with mu read-locked.
@@ -89,6 +90,7 @@ func New(o Options) (*Discovery, error) {
 			set: targets.NewSet(), monitors: map[targets.Owner]*monitorState{}, byRef: map[targets.Ref]map[targets.Owner]bool{}, blocks: map[targets.Owner]bool{},
 		},
 		outage: cluster.NewOutage(serverOf(o.Backend), log), watched: map[string]*watched{}, good: lastgood.New(log),
+		events: &events{backend: o.Backend, told: map[targets.Owner]*told{}},
 	}
 	p.refs = newReferences(o.Backend, log, m, p.inbox.ref)
 	if o.Node != "" {
@@ -181,6 +183,9 @@ func (d *Discovery) Run(ctx context.Context, sink func([]targets.Change)) error 
 			}
 		})
 		running.Go(func() { d.refs.run(ctx) })
+		if d.node == "" && !d.offline { // the central relay reports for all Nodes
+			running.Go(func() { d.report(ctx) })
+		}
 	}
 	running.Go(func() { d.good.Run(ctx) })
 	if !d.offline {

@@ -83,10 +83,10 @@ func TestPanicInAHandler(t *testing.T) {
 	caught(t, metrics, logs, guard.Handler, 2, 2)
 }
 
-// rude is a directory that panics in Rejected and in Read.
+// rude is a directory that panics in Report and in Read.
 type rude struct{ *manifests.Directory }
 
-func (rude) Rejected(corev1.ObjectReference, string) { panic("nobody is home") }
+func (rude) Report(corev1.ObjectReference, objects.Event) { panic("nobody is home") }
 
 // TestPanicOfOneMonitor rejects it, and no other one.
 func TestPanicOfOneMonitor(t *testing.T) {

@@ -4,10 +4,7 @@ import (
 	"errors"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"promrelay/informers/objects"
 	"promrelay/targets"
@@ -20,8 +17,8 @@ func (w *worker) reject(owner targets.Owner, obj any, next *monitorState) (jobs 
 	if err != nil {
 		return nil, false
 	}
-	if w.node == "" && next.reported.first(m, next.reason) { // the central relay reports it once for all Nodes
-		w.backend.Rejected(reference(objects.OfKind(owner.Kind), m), next.reason)
+	if w.node == "" { // the central relay reports it once for all Nodes
+		w.events.rejected(owner, m, next.reason, next.mend)
 	}
 	good := w.good.Find(owner, m)
 	if good == nil || good == obj { // the good version is rejected now: a Secret has gone, or the settings have changed
@@ -70,35 +67,5 @@ func (w *worker) retainGood(n notes, kinds []targets.Kind) {
 			there = append(there, ownerOf(kind, key))
 		}
 		w.good.Retain(kind, there)
-	}
-}
-
-// maxReasons is how many reasons are reported for one generation of a monitor.
-const maxReasons = 10
-
-// reported holds the reasons for a monitor's rejection that its users already got.
-type reported struct {
-	uid        types.UID
-	generation int64
-	reasons    []string
-}
-
-// first reports whether a reason was not reported yet, and notes that it is now.
-func (r *reported) first(m metav1.Object, reason string) bool {
-	if r.uid != m.GetUID() || r.generation != m.GetGeneration() {
-		*r = reported{uid: m.GetUID(), generation: m.GetGeneration()}
-	}
-	if len(r.reasons) >= maxReasons || slices.Contains(r.reasons, reason) {
-		return false
-	}
-	r.reasons = append(r.reasons, reason)
-	return true
-}
-
-// reference names a monitor as Events do.
-func reference(r *objects.Resource, m metav1.Object) corev1.ObjectReference {
-	return corev1.ObjectReference{
-		APIVersion: r.GroupVersion(), Kind: string(r.Kind), Namespace: m.GetNamespace(), Name: m.GetName(),
-		UID: m.GetUID(), ResourceVersion: m.GetResourceVersion(),
 	}
 }

@@ -11,13 +11,20 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"promrelay/informers/manifests"
+	"promrelay/informers/objects"
 	"promrelay/targets"
 )
 
 func TestEachRejectionIsReportedOnce(t *testing.T) {
-	var seen reported
+	heard := &recorder{}
+	e := &events{backend: heard, told: map[targets.Owner]*told{}}
 	m := func(uid types.UID, generation int64) metav1.Object {
 		return &metav1.ObjectMeta{UID: uid, Generation: generation}
+	}
+	reported := func(m metav1.Object, reason string) bool {
+		before := len(heard.reports)
+		e.rejected(apiOwner, m, reason, "")
+		return len(heard.reports) > before
 	}
 	for i, c := range []struct {
 		m      metav1.Object
@@ -32,13 +39,13 @@ func TestEachRejectionIsReportedOnce(t *testing.T) {
 		{m("u", 2), "a", false},
 		{m("v", 2), "a", true},
 	} {
-		if got := seen.first(c.m, c.reason); got != c.want {
+		if got := reported(c.m, c.reason); got != c.want {
 			t.Errorf("step %d: %t, want %t", i, got, c.want)
 		}
 	}
 	n := 0
 	for i := range 100 { // a reason that is never the same
-		if seen.first(m("w", 1), fmt.Sprint(i)) {
+		if reported(m("w", 1), fmt.Sprint(i)) {
 			n++
 		}
 	}
@@ -47,17 +54,28 @@ func TestEachRejectionIsReportedOnce(t *testing.T) {
 	}
 }
 
-// recorder is a directory of manifests that records rejections.
+// recorder is a directory of manifests that records Events.
 type recorder struct {
 	*manifests.Directory
+	reporter
+}
+
+func (w *recorder) Report(m corev1.ObjectReference, e objects.Event) { w.reporter.Report(m, e) }
+
+// reporter is the part of a Backend that records Events.
+type reporter struct {
 	mu      sync.Mutex
 	reports []string
 }
 
-func (w *recorder) Rejected(m corev1.ObjectReference, reason string) {
+func (w *reporter) Report(m corev1.ObjectReference, e objects.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.reports = append(w.reports, fmt.Sprintf("%s %s %s/%s %s: %s", m.APIVersion, m.Kind, m.Namespace, m.Name, m.UID, reason))
+	line := fmt.Sprintf("%s %s %s/%s %s: %s: %s", m.APIVersion, m.Kind, m.Namespace, m.Name, m.UID, e.Reason, e.Text)
+	if e.Mend != "" {
+		line += " => " + e.Mend
+	}
+	w.reports = append(w.reports, line)
 }
 
 func TestRejectionsAreToldToTheBackend(t *testing.T) {
@@ -96,7 +114,7 @@ func TestRejectionsAreToldToTheBackend(t *testing.T) {
 	heard.mu.Lock()
 	defer heard.mu.Unlock()
 	for i, want := range []string{"relabelings[0]", "Secret shop/token", "relabelings[0]"} {
-		if i >= len(heard.reports) || !strings.HasPrefix(heard.reports[i], "monitoring.coreos.com/v1 PodMonitor shop/api u: ") || !strings.Contains(heard.reports[i], want) {
+		if i >= len(heard.reports) || !strings.HasPrefix(heard.reports[i], "monitoring.coreos.com/v1 PodMonitor shop/api u: InvalidConfiguration: was rejected due to invalid configuration: ") || !strings.Contains(heard.reports[i], want) {
 			t.Fatalf("heard %q, want %d about %s", heard.reports, i, want)
 		}
 	}

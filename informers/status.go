@@ -15,8 +15,7 @@ type monitorState struct {
 	mend   string        // what to change if it is not accepted
 	refs   []targets.Ref // also those of the last good version
 
-	lastGood bool // the jobs are those of the last good version
-	reported reported
+	lastGood bool     // the jobs are those of the last good version
 	unknown  []string // unknown fields of one from an API server
 }
 

@@ -20,6 +20,7 @@ import (
 	"promrelay/config"
 	"promrelay/config/agent"
 	"promrelay/informers"
+	apiobjects "promrelay/informers/objects"
 )
 
 const (
@@ -52,7 +53,8 @@ func newFollower(c *config.Config, backend informers.Backend, log *zap.Logger) *
 	if !ok || !can {
 		return nil
 	}
-	return &follower{kind: kind, namespace: namespace, name: name, get: from.Agent, rejected: backend.Rejected, log: log}
+	rejected := func(of corev1.ObjectReference, reason string) { backend.Report(of, apiobjects.Rejection(reason, "")) }
+	return &follower{kind: kind, namespace: namespace, name: name, get: from.Agent, rejected: rejected, log: log}
 }
 
 func (f *follower) String() string { return fmt.Sprintf("%s %s/%s", f.kind, f.namespace, f.name) }

@@ -10,6 +10,7 @@ import (
 	"promrelay/config"
 	"promrelay/informers"
 	"promrelay/informers/cluster"
+	apiobjects "promrelay/informers/objects"
 )
 
 const (
@@ -28,8 +29,8 @@ func clusterFlags(c *kingpin.CmdClause, to *config.Kubernetes, help string) {
 // readOnly is a cluster in which nothing is written.
 type readOnly struct{ informers.Backend }
 
-// Rejected writes no Event.
-func (readOnly) Rejected(corev1.ObjectReference, string) {}
+// Report writes no Event.
+func (readOnly) Report(corev1.ObjectReference, apiobjects.Event) {}
 
 // Server returns the URL of the API server.
 func (r readOnly) Server() string {

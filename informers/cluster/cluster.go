@@ -1,5 +1,5 @@
 // Package cluster uses an API server as a source of objects: lists and watches, single Secrets and ConfigMaps, and Events for
-// rejected monitors. It knows since when the API server has not answered.
+// monitors. It knows since when the API server has not answered.
 //
 // Promises: New does not connect; Secrets and ConfigMaps are read by name, never listed; a monitor that does not decode affects no
 // other one; nothing waits for an Event. Not promised: that each Event is written.
@@ -197,9 +197,9 @@ func (c *Cluster) Server() string { return c.host }
 // Namespaces returns the namespaces that the relay is confined to (none means all) and its own.
 func (c *Cluster) Namespaces() ([]string, string) { return c.only, c.home }
 
-// Rejected queues an Event for a rejected monitor. It does not wait.
-func (c *Cluster) Rejected(monitor corev1.ObjectReference, reason string) {
-	c.events.add(monitor, reason)
+// Report queues an Event for a monitor. It does not wait.
+func (c *Cluster) Report(monitor corev1.ObjectReference, e objects.Event) {
+	c.events.add(monitor, e)
 }
 
 // Run writes Events until ctx ends.

@@ -18,12 +18,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"promrelay/informers/objects"
 )
 
-// The texts of Events for rejected monitors. They are the same as prometheus-operator's, so that a search for its Events finds
-// ours.
+// Texts of Events. The action is prometheus-operator's.
 const (
-	eventReason = "InvalidConfiguration"
 	eventAction = "SelectingConfigurationResources"
 	reporter    = "promrelay"
 )
@@ -37,7 +37,7 @@ const (
 
 // The relay's own bounds.
 const (
-	eventQueue   = 1000 // rejections that may wait; more are dropped
+	eventQueue   = 1000 // messages that may wait; more are dropped
 	eventPause   = 200 * time.Millisecond
 	eventTimeout = 10 * time.Second
 	eventRetry   = 10 * time.Second // until the next try, while the API server does not answer
@@ -51,10 +51,10 @@ type eventWriter interface {
 	Patch(ctx context.Context, name string, pt types.PatchType, data []byte, o metav1.PatchOptions, subresources ...string) (*eventsv1.Event, error)
 }
 
-// eventSender writes rejections as Events, one by one and slowly: they are for people, and nothing waits for them. (The recorder of
+// eventSender writes messages about monitors as Events, one by one and slowly: they are for people, and nothing waits for them. (The recorder of
 // client-go starts a goroutine for each Event, and logs each failure.)
 //
-// An Event's name is derived from the monitor and the reason. So a monitor that is rejected again for the same reason continues the
+// An Event's name is derived from the monitor and the message. So a monitor that is rejected again for the same reason continues the
 // series of its first Event. This also holds for a later generation of the monitor and for a later process.
 type eventSender struct {
 	in       func(namespace string) eventWriter
@@ -63,18 +63,18 @@ type eventSender struct {
 	wake     chan struct{}
 
 	mu      sync.Mutex
-	queue   []*rejection
-	full    bool // a rejection was dropped
+	queue   []*message
+	full    bool // a message was dropped
 	failing bool // the last Event could not be written
 }
 
-// rejection is the content of one Event.
-type rejection struct {
+// message is the content of one Event.
+type message struct {
 	monitor corev1.ObjectReference
-	reason  string
-	at      time.Time
-	due     time.Time // not sent before
-	tries   int       // how many were forbidden
+	objects.Event
+	at    time.Time
+	due   time.Time // not sent before
+	tries int       // how many were forbidden
 }
 
 func newEventSender(in func(namespace string) eventWriter, log *zap.Logger) *eventSender {
@@ -85,23 +85,23 @@ func newEventSender(in func(namespace string) eventWriter, log *zap.Logger) *eve
 	return &eventSender{in: in, instance: shorten(reporter+"-"+host, instanceLimit), log: log, wake: make(chan struct{}, 1)}
 }
 
-// add queues a rejection. It does not wait. It replaces a queued rejection of the same monitor.
-func (s *eventSender) add(monitor corev1.ObjectReference, reason string) {
-	r := &rejection{monitor: monitor, reason: reason, at: time.Now()}
+// add queues a message. It does not wait. It replaces a queued message about the same monitor.
+func (s *eventSender) add(monitor corev1.ObjectReference, e objects.Event) {
+	m := &message{monitor: monitor, Event: e, at: time.Now()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := s.findLocked(monitor); i >= 0 {
-		s.queue[i] = r
+		s.queue[i] = m
 		return
 	}
 	if len(s.queue) >= eventQueue {
 		if !s.full {
-			s.log.Warn("events of rejected monitors dropped, the queue is full", zap.Int("waiting", len(s.queue)))
+			s.log.Warn("events of monitors dropped, the queue is full", zap.Int("waiting", len(s.queue)))
 		}
 		s.full = true
 		return
 	}
-	s.queue = append(s.queue, r)
+	s.queue = append(s.queue, m)
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -111,12 +111,12 @@ func (s *eventSender) add(monitor corev1.ObjectReference, reason string) {
 // run writes Events until ctx ends.
 func (s *eventSender) run(ctx context.Context) {
 	for {
-		r, wait := s.next(time.Now())
-		if r != nil {
-			wait = s.settle(ctx, r, s.send(ctx, r))
+		m, wait := s.next(time.Now())
+		if m != nil {
+			wait = s.settle(ctx, m, s.send(ctx, m))
 		}
 		var wake chan struct{}
-		if r == nil {
+		if m == nil {
 			wake = s.wake
 		}
 		select {
@@ -128,16 +128,16 @@ func (s *eventSender) run(ctx context.Context) {
 	}
 }
 
-// next takes the rejection that is due. If none is due, it returns how long to wait for one.
-func (s *eventSender) next(now time.Time) (*rejection, time.Duration) {
+// next takes the message that is due. If none is due, it returns how long to wait for one.
+func (s *eventSender) next(now time.Time) (*message, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wait := time.Hour
-	for i, r := range s.queue {
-		left := r.due.Sub(now)
+	for i, m := range s.queue {
+		left := m.due.Sub(now)
 		if left <= 0 {
 			s.queue = slices.Delete(s.queue, i, i+1)
-			return r, 0
+			return m, 0
 		}
 		wait = min(wait, left)
 	}
@@ -145,47 +145,47 @@ func (s *eventSender) next(now time.Time) (*rejection, time.Duration) {
 	return nil, wait
 }
 
-// settle decides what happens to a rejection after a try to send it, and how long to pause.
-func (s *eventSender) settle(ctx context.Context, r *rejection, err error) (pause time.Duration) {
+// settle decides what happens to a message after a try to send it, and how long to pause.
+func (s *eventSender) settle(ctx context.Context, m *message, err error) (pause time.Duration) {
 	if ctx.Err() != nil {
 		return 0
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil && !s.failing {
-		s.log.Warn("events of rejected monitors cannot be written", zap.String("monitor", r.monitor.Namespace+"/"+r.monitor.Name), zap.NamedError("err", err))
+		s.log.Warn("events of monitors cannot be written", zap.String("monitor", m.monitor.Namespace+"/"+m.monitor.Name), zap.NamedError("err", err))
 	}
 	s.failing = err != nil
 	switch {
 	case err == nil:
 	case Unreachable(err) || apierrors.IsTooManyRequests(err) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err):
-		s.putBackLocked(0, r)
+		s.putBackLocked(0, m)
 		return eventRetry
 	case apierrors.IsForbidden(err):
-		if r.tries++; r.tries < eventTries {
-			r.due = time.Now().Add(eventRefused)
-			s.putBackLocked(len(s.queue), r)
+		if m.tries++; m.tries < eventTries {
+			m.due = time.Now().Add(eventRefused)
+			s.putBackLocked(len(s.queue), m)
 		}
 	}
 	return eventPause
 }
 
-// putBackLocked queues a rejection again, unless a newer one of the same monitor is queued.
-func (s *eventSender) putBackLocked(at int, r *rejection) {
-	if s.findLocked(r.monitor) < 0 {
-		s.queue = slices.Insert(s.queue, at, r)
+// putBackLocked queues a message again, unless a newer one about the same monitor is queued.
+func (s *eventSender) putBackLocked(at int, m *message) {
+	if s.findLocked(m.monitor) < 0 {
+		s.queue = slices.Insert(s.queue, at, m)
 	}
 }
 
 func (s *eventSender) findLocked(monitor corev1.ObjectReference) int {
-	return slices.IndexFunc(s.queue, func(r *rejection) bool { return r.monitor.UID == monitor.UID })
+	return slices.IndexFunc(s.queue, func(m *message) bool { return m.monitor.UID == monitor.UID })
 }
 
-// send writes the Event of a rejection, or continues the series of an existing one.
-func (s *eventSender) send(ctx context.Context, r *rejection) error {
+// send writes the Event of a message, or continues the series of an existing one.
+func (s *eventSender) send(ctx context.Context, m *message) error {
 	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
 	defer cancel()
-	e := s.event(r)
+	e := s.event(m)
 	api := s.in(e.Namespace)
 	_, err := api.Create(ctx, e, metav1.CreateOptions{})
 	if !apierrors.IsAlreadyExists(err) {
@@ -195,7 +195,7 @@ func (s *eventSender) send(ctx context.Context, r *rejection) error {
 	if err != nil {
 		return err
 	}
-	series := eventsv1.EventSeries{Count: 2, LastObservedTime: metav1.NewMicroTime(r.at)}
+	series := eventsv1.EventSeries{Count: 2, LastObservedTime: metav1.NewMicroTime(m.at)}
 	if was.Series != nil {
 		series.Count = was.Series.Count + 1
 	}
@@ -207,16 +207,29 @@ func (s *eventSender) send(ctx context.Context, r *rejection) error {
 	return err
 }
 
-func (s *eventSender) event(r *rejection) *eventsv1.Event {
-	hash := sha256.Sum256([]byte(string(r.monitor.UID) + "\n" + r.reason))
+func (s *eventSender) event(m *message) *eventsv1.Event {
+	hash := sha256.Sum256([]byte(string(m.monitor.UID) + "\n" + string(m.Reason) + "\n" + m.Text))
 	suffix := fmt.Sprintf(".%x", hash[:8])
-	name := strings.TrimRight(r.monitor.Name[:min(len(r.monitor.Name), nameLimit-len(suffix))], "-.")
-	return &eventsv1.Event{
-		ObjectMeta: metav1.ObjectMeta{Name: name + suffix, Namespace: r.monitor.Namespace},
-		EventTime:  metav1.NewMicroTime(r.at), ReportingController: reporter, ReportingInstance: s.instance,
-		Type: corev1.EventTypeWarning, Reason: eventReason, Action: eventAction, Regarding: r.monitor,
-		Note: shorten(fmt.Sprintf("%q was rejected due to invalid configuration: %s", r.monitor.Namespace+"/"+r.monitor.Name, r.reason), noteLimit),
+	name := strings.TrimRight(m.monitor.Name[:min(len(m.monitor.Name), nameLimit-len(suffix))], "-.")
+	kind := corev1.EventTypeWarning
+	if m.Reason == objects.Recovered {
+		kind = corev1.EventTypeNormal
 	}
+	return &eventsv1.Event{
+		ObjectMeta: metav1.ObjectMeta{Name: name + suffix, Namespace: m.monitor.Namespace},
+		EventTime:  metav1.NewMicroTime(m.at), ReportingController: reporter, ReportingInstance: s.instance,
+		Type: kind, Reason: string(m.Reason), Action: eventAction, Regarding: m.monitor, Note: m.note(),
+	}
+}
+
+// note is the message, with what to change.
+func (m *message) note() string {
+	text := fmt.Sprintf("%q %s", m.monitor.Namespace+"/"+m.monitor.Name, m.Text)
+	if m.Mend == "" {
+		return shorten(text, noteLimit)
+	}
+	mend := shorten("; what to change: "+m.Mend, noteLimit/2)
+	return shorten(text, noteLimit-len(mend)) + mend
 }
 
 // shorten cuts a text to a number of bytes, between two characters, and marks the cut.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +23,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"promrelay/informers/objects"
 )
 
 var eventResource = schema.GroupResource{Group: "events.k8s.io", Resource: "events"}
@@ -102,10 +105,14 @@ func monitorRef(i int) corev1.ObjectReference {
 	}
 }
 
+func rejected(reason string) objects.Event {
+	return objects.Event{Reason: objects.Invalid, Text: "was rejected: " + reason}
+}
+
 func TestEventOfARejection(t *testing.T) {
 	withEvents(t, func(t *testing.T, s *eventSender, b *eventBook, _ *observer.ObservedLogs) {
 		start := time.Now()
-		s.add(monitorRef(1), "no such port")
+		s.add(monitorRef(1), rejected("no such port"))
 		settle(time.Second)
 		all, _ := b.all()
 		if len(all) != 1 {
@@ -113,26 +120,60 @@ func TestEventOfARejection(t *testing.T) {
 		}
 		e := all[0]
 		if e.Namespace != "shop" || e.Type != "Warning" || e.Reason != "InvalidConfiguration" || e.Action != "SelectingConfigurationResources" ||
-			e.Note != `"shop/web-1" was rejected due to invalid configuration: no such port` || e.Regarding != monitorRef(1) ||
+			e.Note != `"shop/web-1" was rejected: no such port` || e.Regarding != monitorRef(1) ||
 			e.ReportingController != "promrelay" || !strings.HasPrefix(e.ReportingInstance, "promrelay-") || e.EventTime.Time.Before(start) || e.Series != nil {
 			t.Errorf("got %+v", e)
 		}
 		// Again, in a later generation or process; for another reason; of another monitor of that name.
 		for range 2 {
-			s.add(monitorRef(1), "no such port")
+			s.add(monitorRef(1), rejected("no such port"))
 			settle(time.Second)
 		}
 		if all, _ := b.all(); len(all) != 1 || all[0].Series == nil || all[0].Series.Count != 3 || all[0].Series.LastObservedTime.IsZero() {
 			t.Errorf("after the same again, twice: %d events, the first with %v", len(all), all[0].Series)
 		}
-		s.add(monitorRef(1), "no such path")
+		s.add(monitorRef(1), rejected("no such path"))
 		settle(time.Second)
 		other := monitorRef(1)
 		other.UID = "other"
-		s.add(other, "no such port")
+		s.add(other, rejected("no such port"))
 		settle(time.Second)
 		if all, _ := b.all(); len(all) != 3 {
 			t.Errorf("%d events, want 3", len(all))
+		}
+	})
+}
+
+// TestEventsOfAMonitorsState have their type, reason and message. Each is one Event, which goes on.
+func TestEventsOfAMonitorsState(t *testing.T) {
+	withEvents(t, func(t *testing.T, s *eventSender, b *eventBook, _ *observer.ObservedLogs) {
+		for range 2 {
+			s.add(monitorRef(1), objects.Event{Reason: objects.NoTargets, Text: "has none: no Service matches", Mend: "correct the selector"})
+			settle(time.Second)
+			s.add(monitorRef(1), objects.Event{Reason: objects.Recovered, Text: "has targets again: 1"})
+			settle(time.Second)
+		}
+		got := map[string]int32{}
+		all, _ := b.all()
+		for _, e := range all {
+			got[e.Type+" "+e.Reason+": "+e.Note] = e.Series.Count
+		}
+		want := map[string]int32{
+			`Warning NoTargets: "shop/web-1" has none: no Service matches; what to change: correct the selector`: 2,
+			`Normal Recovered: "shop/web-1" has targets again: 1`:                                                2,
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("got %v\nwant %v", got, want)
+		}
+		// While they wait, the newest one is all that counts.
+		b.set(errNoConnection)
+		s.add(monitorRef(2), objects.Event{Reason: objects.NoTargets, Text: "has none"})
+		s.add(monitorRef(2), objects.Event{Reason: objects.Recovered, Text: "has some"})
+		settle(time.Second)
+		b.set(nil)
+		settle(2 * eventRetry)
+		if all, _ := b.all(); len(all) != 3 {
+			t.Errorf("%d events, want one more", len(all))
 		}
 	})
 }
@@ -143,8 +184,8 @@ func TestEventsOfManyRejections(t *testing.T) {
 	withEvents(t, func(t *testing.T, s *eventSender, b *eventBook, logs *observer.ObservedLogs) {
 		b.set(errNoConnection) // while it is unreachable they pile up
 		for i := range 3 * eventQueue {
-			s.add(monitorRef(i), "first")
-			s.add(monitorRef(i), "last")
+			s.add(monitorRef(i), rejected("first"))
+			s.add(monitorRef(i), rejected("last"))
 		}
 		settle(time.Hour)
 		if _, requests := b.all(); requests > int(time.Hour/eventRetry)+1 {
@@ -168,7 +209,7 @@ func TestEventsOfManyRejections(t *testing.T) {
 		if logs.Len() != 2 {
 			t.Errorf("%d lines in the log, want one about the API server and one about the queue: %v", logs.Len(), logs.All())
 		}
-		s.add(monitorRef(eventQueue*5), "later")
+		s.add(monitorRef(eventQueue*5), rejected("later"))
 		settle(time.Second)
 		if more, _ := b.all(); len(more) != len(all)+1 {
 			t.Errorf("%d events after one more", len(more))
@@ -189,7 +230,7 @@ func TestEventsThatAreForbidden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			withEvents(t, func(t *testing.T, s *eventSender, b *eventBook, logs *observer.ObservedLogs) {
 				b.set(c.err)
-				s.add(monitorRef(0), "reason")
+				s.add(monitorRef(0), rejected("reason"))
 				settle(time.Second)
 				b.set(nil)
 				settle(2 * eventRefused)
@@ -199,7 +240,7 @@ func TestEventsThatAreForbidden(t *testing.T) {
 				before := logs.Len()
 				b.set(c.err)
 				for i := range 3 {
-					s.add(monitorRef(i+1), "reason")
+					s.add(monitorRef(i+1), rejected("reason"))
 				}
 				settle(time.Hour)
 				if _, requests := b.all(); requests != c.requests {
@@ -217,16 +258,24 @@ func TestEventsKeepTheBoundsOfTheAPI(t *testing.T) {
 	s := newEventSender(nil, zap.NewNop())
 	for name, text := range map[string]string{"ASCII": "a", "two bytes": "ä", "three bytes": "€", "four bytes": "🙂", "no UTF-8": "\xffa"} {
 		for shift := range 4 {
-			e := s.event(&rejection{monitor: monitorRef(1), reason: strings.Repeat("x", shift) + strings.Repeat(text, 3000)})
+			e := s.event(&message{monitor: monitorRef(1), Event: rejected(strings.Repeat("x", shift) + strings.Repeat(text, 3000))})
 			if len(e.Note) > noteLimit || len(e.Note) < noteLimit-4 || !utf8.ValidString(e.Note) || !strings.HasSuffix(e.Note, "...") {
 				t.Errorf("%s: note of %d bytes: %q", name, len(e.Note), e.Note)
+			}
+			m := &message{monitor: monitorRef(1), Event: rejected(strings.Repeat(text, 3000))}
+			m.Mend = "correct it"
+			if n := m.note(); len(n) > noteLimit || len(n) < noteLimit-4 || !utf8.ValidString(n) || !strings.HasSuffix(n, "...; what to change: correct it") {
+				t.Errorf("%s: note of %d bytes: %q", name, len(n), n)
+			}
+			if m.Mend = strings.Repeat("x", shift) + strings.Repeat(text, 3000); len(m.note()) > noteLimit || len(m.note()) < noteLimit-8 || !utf8.ValidString(m.note()) {
+				t.Errorf("%s: note of %d bytes: %q", name, len(m.note()), m.note())
 			}
 		}
 	}
 	for _, name := range []string{"a", strings.Repeat("a", 253), strings.Repeat("a", 235) + ".-." + strings.Repeat("b", 15)} {
 		m := monitorRef(1)
 		m.Name = name
-		if e := s.event(&rejection{monitor: m}); len(validation.IsDNS1123Subdomain(e.Name)) > 0 {
+		if e := s.event(&message{monitor: m}); len(validation.IsDNS1123Subdomain(e.Name)) > 0 {
 			t.Errorf("event of %q is named %q", name, e.Name)
 		}
 	}

@@ -25,10 +25,11 @@ const (
 	Group     Part = "group"     // the targets of one object stay as they are
 	Discovery Part = "discovery" // one discoverer finds nothing for a minute
 	Batch     Part = "batch"     // a batch of changes is a minute late
+	Events    Part = "events"    // the users of a monitor do not hear what is new
 )
 
 // Parts are all of them, the values of the metric's label.
-var Parts = []Part{Handler, Monitor, Group, Discovery, Batch}
+var Parts = []Part{Handler, Monitor, Group, Discovery, Batch, Events}
 
 // maxLogged is how many different panics are logged: their text may hold a number that is new each time.
 const maxLogged = 100

@@ -82,8 +82,8 @@ func New(dir string, log *zap.Logger) (*Directory, error) {
 // Namespaces returns none, which means all, and the one that kubectl would use.
 func (m *Directory) Namespaces() ([]string, string) { return nil, defaultNamespace }
 
-// Rejected does nothing: there are no Events of files.
-func (m *Directory) Rejected(corev1.ObjectReference, string) {}
+// Report does nothing: there are no Events of files.
+func (m *Directory) Report(corev1.ObjectReference, objects.Event) {}
 
 // Problems returns the errors of the files, as of the last reading.
 func (m *Directory) Problems() []string {

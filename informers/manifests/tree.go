@@ -238,8 +238,8 @@ func (t *Tree) Run(ctx context.Context) error {
 	return nil
 }
 
-// Rejected does nothing: there are no Events of files.
-func (t *Tree) Rejected(corev1.ObjectReference, string) {}
+// Report does nothing: there are no Events of files.
+func (t *Tree) Report(corev1.ObjectReference, objects.Event) {}
 
 // Namespaces returns none, which means all, and that of objects which name none.
 func (t *Tree) Namespaces() ([]string, string) { return nil, t.namespace }

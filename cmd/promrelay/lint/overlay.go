@@ -43,5 +43,5 @@ func (o overlay) Read(ctx context.Context, ref targets.Ref, fresh bool) (map[str
 	return o.Backend.Read(ctx, ref, fresh)
 }
 
-// Rejected does nothing: no Event is written for a monitor that the cluster may not have.
-func (o overlay) Rejected(corev1.ObjectReference, string) {}
+// Report does nothing: no Event is written for a monitor that the cluster may not have.
+func (o overlay) Report(corev1.ObjectReference, objects.Event) {}
