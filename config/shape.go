@@ -192,7 +192,7 @@ func Suggest(key string, known []string) string {
 		if strings.EqualFold(k, key) {
 			return ", did you mean \"" + k + "\"?"
 		}
-		if d := Distance(strings.ToLower(key), strings.ToLower(k)); d < least {
+		if d := Apart(strings.ToLower(key), strings.ToLower(k)); d < least {
 			best, least = k, d
 		}
 	}
@@ -203,6 +203,18 @@ func Suggest(key string, known []string) string {
 		return "; known are " + strings.Join(known, ", ")
 	}
 	return ""
+}
+
+// minPart is how long a part of a word must be to be taken for the word.
+const minPart = 4
+
+// Apart is Distance, and at most 3 if one word is a part of the other one.
+func Apart(a, b string) int {
+	d := Distance(a, b)
+	if min(len(a), len(b)) >= minPart && (strings.Contains(a, b) || strings.Contains(b, a)) {
+		return min(d, 3)
+	}
+	return d
 }
 
 // Distance is the number of letters to change, add or remove to get from a to b.

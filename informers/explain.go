@@ -59,7 +59,7 @@ func (d *Discovery) status(owner targets.Owner) (s targets.MonitorStatus, found 
 	if m == nil {
 		return s, false
 	}
-	return targets.MonitorStatus{Owner: owner, State: m.state, Reason: m.reason, Mend: m.mend, LastGood: m.lastGood, Jobs: d.jobs(owner)}, true
+	return targets.MonitorStatus{Owner: owner, State: m.state, Reason: m.reason, Mend: m.mend, LastGood: m.lastGood, Jobs: d.jobs(owner), Unknown: d.unknownFields(owner)}, true
 }
 
 // missing is what is known when there is no such owner.

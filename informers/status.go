@@ -34,7 +34,7 @@ func (d *Discovery) statuses() []targets.MonitorStatus {
 		out = append(out, targets.MonitorStatus{Owner: owner, State: targets.Accepted, Jobs: d.jobs(owner)})
 	}
 	for owner, m := range d.state.monitors {
-		out = append(out, targets.MonitorStatus{Owner: owner, State: m.state, Reason: m.reason, Mend: m.mend, LastGood: m.lastGood, Jobs: d.jobs(owner)})
+		out = append(out, targets.MonitorStatus{Owner: owner, State: m.state, Reason: m.reason, Mend: m.mend, LastGood: m.lastGood, Jobs: d.jobs(owner), Unknown: d.unknownFields(owner)})
 	}
 	slices.SortFunc(out, func(a, b targets.MonitorStatus) int {
 		return cmp.Or(cmp.Compare(a.Owner.Kind, b.Owner.Kind), cmp.Compare(a.Owner.Namespace, b.Owner.Namespace), cmp.Compare(a.Owner.Name, b.Owner.Name))
@@ -44,13 +44,7 @@ func (d *Discovery) statuses() []targets.MonitorStatus {
 
 func (d *Discovery) jobs(owner targets.Owner) []targets.JobStatus {
 	var out []targets.JobStatus
-	var remarks []string
-	if m := d.state.monitors[owner]; m != nil {
-		remarks = m.unknown
-	}
-	if dir := d.directory(); dir != nil && owner.Namespace != "" {
-		remarks = dir.UnknownFields(objects.OfKind(owner.Kind), owner.Namespace+"/"+owner.Name)
-	}
+	remarks := d.unknownFields(owner)
 	for _, j := range d.state.set.Jobs(owner) {
 		s := targets.JobStatus{Job: j, Count: d.state.set.Count(j.Name), Problems: d.external.Problems(j.Name), Notes: slices.Concat(remarks, j.Notes, d.state.set.DuplicateNotes(j.Name), d.collisionNotes(j), d.tokenNotes(j), d.portNotes(j))}
 		if s.Elsewhere = d.state.set.Elsewhere(j.Name); s.Count > 0 {
@@ -62,6 +56,17 @@ func (d *Discovery) jobs(owner targets.Owner) []targets.JobStatus {
 		out = append(out, s)
 	}
 	return out
+}
+
+// unknownFields returns a sentence for each unknown field of a monitor.
+func (d *Discovery) unknownFields(owner targets.Owner) []string {
+	if dir := d.directory(); dir != nil && owner.Namespace != "" {
+		return dir.UnknownFields(objects.OfKind(owner.Kind), owner.Namespace+"/"+owner.Name)
+	}
+	if m := d.state.monitors[owner]; m != nil {
+		return m.unknown
+	}
+	return nil
 }
 
 // Off returns the wanted resources whose changes do not arrive, by name, and why. If the API server does not answer, one entry

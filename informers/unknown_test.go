@@ -36,7 +36,7 @@ func TestUnknownFieldsFromAnAPIServer(t *testing.T) {
 				})
 			}
 			notes("old", "")
-			notes("new", `unknown field "spec.sampleLimits"`)
+			notes("new", `unknown field "spec.sampleLimits", did you mean "sampleLimit"?`)
 			s.put(scrapeConfigYAML("later", static+"\n  newer: {a: 1}"))
 			notes("later", `unknown field "spec.newer"`)
 			s.put(scrapeConfigYAML("later", static+"\n  newer: {a: 1}\n  sampleLimit: 7")) // the same field

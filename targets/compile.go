@@ -169,7 +169,10 @@ func (c *compiler) timing(cfg *promconfig.ScrapeConfig, interval, timeout monito
 		limit = c.global.ScrapeInterval
 	}
 	if cfg.ScrapeTimeout > limit {
-		return fmt.Errorf("scrapeTimeout %q greater than scrapeInterval %q", cfg.ScrapeTimeout, limit)
+		return mendable{
+			fmt.Errorf("scrapeTimeout %q greater than scrapeInterval %q", cfg.ScrapeTimeout, limit),
+			fmt.Sprintf("set scrapeTimeout to at most %s, or the interval to at least %s, in $FIELD", limit, cfg.ScrapeTimeout),
+		}
 	}
 	return nil
 }

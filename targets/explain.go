@@ -65,6 +65,12 @@ func (d Drop) Shown(j *Job) Dropped {
 	out := Dropped{Discovered: ShownLabels(d.Discovered(j)).Map(), Reason: d.Reason(j), ByPort: d.ByPort(j), Rule: d.Rule, Yielded: errors.As(d.Err, new(yieldError))}
 	if d.Err == nil && d.Rule >= 0 && d.Rule < len(j.Config.RelabelConfigs) {
 		out.Origin = j.Origin(d.Rule)
+		if out.Origin.Own() {
+			out.NeverSet = j.neverSet(d.Rule, out.Discovered)
+		}
+		if out.NeverSet.Why != "" {
+			out.Reason += "; " + out.NeverSet.Why
+		}
 	}
 	return out
 }

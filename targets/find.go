@@ -45,7 +45,9 @@ func (s *search) objects() (f found) {
 		case why == nil:
 			f.match = append(f.match, o)
 		case why == s.job.Ended:
-			f.ended, _ = o.(*corev1.Pod)
+			if p, ok := o.(*corev1.Pod); ok && (f.ended == nil || keyOf(p) < keyOf(f.ended)) {
+				f.ended = p
+			}
 		}
 	}
 	slices.SortFunc(f.match, func(a, b metav1.Object) int { return strings.Compare(keyOf(a), keyOf(b)) })
@@ -84,7 +86,7 @@ func findNothing(from Objects, j *Job, sd Discovery, ignored bool) Step {
 		if f.ended != nil {
 			return Step{
 				Name: StepObjects, Outcome: OutcomeBroken, Text: fmt.Sprintf("Pod %s is %s, and filterRunning leaves it out", keyOf(f.ended), f.ended.Status.Phase),
-				Mend: "set filterRunning: false in " + s.owner() + " to scrape Pods that have ended, or look why the Pod does not run",
+				Mend: mendEnded(f.ended.Status.Phase, keyOf(f.ended), "filterRunning"),
 			}
 		}
 		return s.nothingMatches(f.seen)
@@ -220,7 +222,7 @@ func (s *search) elsewhere(out *Step) bool {
 		kind = "the namespaces "
 	}
 	out.Text += fmt.Sprintf("; %s %s: %s leaves %s%s out", UpTo(names, maxNamed), verb, s.namespaceField(), kind, UpTo(namespaces, maxNamed))
-	out.Mend = fmt.Sprintf("set %s in %s", s.namesNamespaces(namespaces), s.owner())
+	out.Mend = s.mendNamespaces(namespaces)
 	if s.ignored {
 		out.Mend = fmt.Sprintf("put %s into namespace %s, or set monitors.ignoreNamespaceSelectors: false", s.owner(), UpTo(namespaces, maxNamed))
 	}
@@ -236,6 +238,15 @@ func (s *search) namespaceField() string {
 		return "monitors.ignoreNamespaceSelectors"
 	}
 	return "namespaceSelector"
+}
+
+// mendNamespaces says how to have objects of these namespaces found.
+func (s *search) mendNamespaces(namespaces []string) string {
+	o, has := s.job.Owner, s.sd.Namespaces
+	if (o.Kind == ServiceMonitor || o.Kind == PodMonitor) && o.Namespace != "" && (len(has) > 1 || len(has) == 1 && has[0] != o.Namespace) {
+		return fmt.Sprintf("add %s to namespaceSelector.matchNames of %s", UpTo(namespaces, maxNamed), s.owner())
+	}
+	return fmt.Sprintf("set %s in %s", s.namesNamespaces(namespaces), s.owner())
 }
 
 // namesNamespaces is what a person writes to have objects of these namespaces found.

@@ -89,6 +89,7 @@ func (s *search) noPodBehind(svc *corev1.Service, begin string) Step {
 	}
 	if n := nearestObject(want, s.All(RolePod, []string{svc.Namespace}), svc.Name); n != nil {
 		out.Text += fmt.Sprintf("; the closest Pod, %s, %s", keyOf(n.object), n.has())
+		out.Mend = n.mend("spec.selector of Service "+keyOf(svc), "Pod "+keyOf(n.object)+" (in its template)")
 	}
 	return out
 }

@@ -237,7 +237,7 @@ func (b httpBuilder) tlsInto(out *config_util.TLSConfig, t *monitoringv1.TLSConf
 	if ca != "" {
 		block, _ := pem.Decode([]byte(ca))
 		if block == nil {
-			return fmt.Errorf("tlsConfig: ca %s: no PEM block in it", t.CA.String())
+			return mendable{fmt.Errorf("tlsConfig: ca %s: no PEM block in it", t.CA.String()), mendPEM(b.namespace, t.CA, ca)}
 		}
 		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
 			return fmt.Errorf("tlsConfig: ca %s: %w", t.CA.String(), err)

@@ -9,6 +9,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	k8slabels "k8s.io/apimachinery/pkg/labels"
+	operators "k8s.io/apimachinery/pkg/selection"
 
 	"promrelay/config"
 )
@@ -51,29 +52,41 @@ func nearestObject(sel k8slabels.Selector, all iter.Seq[metav1.Object], name str
 	for i := range best {
 		best[i].measure(name)
 	}
+	best = slices.DeleteFunc(best, func(c candidate) bool { return c.met == 0 && !c.similar() })
 	if len(best) == 0 {
 		return nil
 	}
 	n := slices.MinFunc(best, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(keyOf(a.object), keyOf(b.object)))
 	})
-	if n.met == 0 && !n.similar() {
-		return nil
-	}
 	return &n
 }
+
+// identityLabels are the labels that say which application an object belongs to.
+var identityLabels = []string{"app", "app.kubernetes.io/name", "k8s-app", "name"}
+
+// Distances of labels: of one that is missing, and what is added for another application.
+const (
+	missingLabel = 10
+	otherApp     = 20
+	minimalTypo  = 4 // two letters of a value
+)
 
 // measure sets the distance.
 func (c *candidate) measure(name string) {
 	c.distance = config.Distance(c.object.GetName(), name)
 	for _, r := range c.differs {
-		least := 3 * (len(r.Key()) + 3) // the label is missing
+		least := missingLabel
 		if has, ok := c.object.GetLabels()[r.Key()]; ok {
+			least = 2 * missingLabel
 			for v := range r.Values() {
 				least = min(least, 2*config.Distance(has, v))
 			}
+			if least > minimalTypo && slices.Contains(identityLabels, r.Key()) {
+				least += otherApp
+			}
 		} else if key, _ := c.alike(r); key != "" {
-			least = len(r.Key())
+			least = min(missingLabel-1, len(r.Key()))
 		}
 		c.distance += least
 	}
@@ -135,31 +148,40 @@ func (s *search) nearest(selector string) *near {
 		return nil
 	}
 	out := &near{text: fmt.Sprintf("the closest one, %s %s, %s", kind, keyOf(n.object), n.has())}
-	var want []string
 	for _, r := range n.differs {
-		want = append(want, r.String())
 		out.facts = append(out.facts, fmt.Sprintf("%s %s %s; the selector wants %s", kind, keyOf(n.object), (&candidate{object: n.object, differs: []k8slabels.Requirement{r}}).has(), r.String()))
 	}
-	out.mend = fmt.Sprintf("change the selector of %s, or label %s %s so that it meets %s", s.owner(), kind, keyOf(n.object), strings.Join(want, ","))
-	if change := n.change(); change != "" {
-		out.mend = fmt.Sprintf("set %s in the selector of %s, or the label %s on %s %s", change, s.owner(), strings.Join(want, ","), kind, keyOf(n.object))
-	}
+	out.mend = n.mend("the selector of "+s.owner(), kind+" "+keyOf(n.object))
 	return out
 }
 
-// change is what the selector had to say to match the object, if one label differs.
-func (c *candidate) change() string {
+// mend says how to change the selector or the object so that they match.
+func (c *candidate) mend(selector, object string) string {
 	if len(c.differs) != 1 {
-		return ""
+		var want []string
+		for _, r := range c.differs {
+			want = append(want, r.String())
+		}
+		return fmt.Sprintf("change %s, or label %s so that it meets %s", selector, object, strings.Join(want, ","))
 	}
 	r := c.differs[0]
-	if v, ok := c.object.GetLabels()[r.Key()]; ok {
-		return r.Key() + ": " + v
+	key := r.Key()
+	v, has := c.object.GetLabels()[key]
+	other, value := c.alike(r)
+	set := fmt.Sprintf("the label %s on %s", r.String(), object)
+	switch op := r.Operator(); {
+	case op == operators.NotIn || op == operators.NotEquals:
+		return fmt.Sprintf("take %s out of the values of %s that %s rules out, or change this label of %s", v, key, selector, object)
+	case op == operators.DoesNotExist:
+		return fmt.Sprintf("take !%s out of %s, or the label %s off %s", key, selector, key, object)
+	case op == operators.In && r.Values().Len() > 1 && has:
+		return fmt.Sprintf("add %s to the values of %s in %s, or change this label of %s", v, key, selector, object)
+	case has:
+		return fmt.Sprintf("set %s: %s in %s, or %s", key, v, selector, set)
+	case other != "":
+		return fmt.Sprintf("set %s: %s in %s, or %s", other, value, selector, set)
 	}
-	if key, v := c.alike(r); key != "" {
-		return key + ": " + v
-	}
-	return ""
+	return fmt.Sprintf("take %s out of %s, or set %s", r.String(), selector, set)
 }
 
 // nearestWord is the end of a sentence that names the known word nearest to one that is not known; empty if none is near.
@@ -174,7 +196,7 @@ func nearestWord(word string, known []string) string {
 func nearest(word string, known []string) string {
 	best, least := "", min(4, len(word)/2+2)
 	for _, k := range known {
-		if d := config.Distance(word, k); d < least || d == least && best != "" && k < best {
+		if d := config.Apart(word, k); d < least || d == least && best != "" && k < best {
 			best, least = k, d
 		}
 	}

@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/prometheus/common/model"
 	corev1 "k8s.io/api/core/v1"
+	k8slabels "k8s.io/apimachinery/pkg/labels"
 )
 
 // port is a port that exists, as far as it is known.
@@ -29,7 +31,61 @@ func ofPorts(from Objects, j *JobStatus) Step {
 		}
 	}
 	out.Mend = mendPort(j.Job, known)
+	if unnamed := withoutName(from, j, known); unnamed != "" {
+		out.Mend = unnamed
+	}
 	return out
+}
+
+// withoutName says how to have a port found that exists without a name, if no port has a name like the wanted one. It is empty if there
+// is no such port. Of several ports without a name it prefers the one that a Service calls by the wanted name.
+func withoutName(from Objects, j *JobStatus, known []port) string {
+	field, v := j.Job.Port.From.Field, j.Job.Port.From.Value
+	var names, numbers []string
+	for _, p := range known {
+		switch {
+		case p.name != "":
+			names = append(names, p.name)
+		case !slices.Contains(numbers, p.number):
+			numbers = append(numbers, cmp.Or(p.container, p.number))
+		}
+	}
+	_, err := strconv.Atoi(v)
+	if !strings.HasSuffix(field, ".port") || err == nil || len(numbers) == 0 || nearest(v, names) != "" {
+		return ""
+	}
+	called := ""
+	if by, number := namedByService(from, j, v); slices.Contains(numbers, number) {
+		numbers, called = []string{number}, fmt.Sprintf(" (%s calls it %s)", by, v)
+	}
+	at := field[:strings.LastIndexByte(field, '.')+1]
+	if len(numbers) == 1 {
+		return fmt.Sprintf("give port %s the name %s%s, or set %s in %s", numbers[0], v, called, byNumber(j.Job, at, numbers[0]), j.Job.Owner)
+	}
+	return fmt.Sprintf("give one of the ports %s the name %s, or set %s in %s", UpTo(numbers, 3*maxNamed), v, byNumber(j.Job, at, "its number"), j.Job.Owner)
+}
+
+// namedByService returns the Service that calls a port of a dropped Pod by a name, and the number of the port.
+func namedByService(from Objects, j *JobStatus, name string) (service, number string) {
+	for _, d := range j.Dropped[:min(len(j.Dropped), maxNamed)] {
+		ns := d.Discovered["__meta_kubernetes_namespace"]
+		pod := from.Get(RolePod, ns+"/"+d.Discovered["__meta_kubernetes_pod_name"])
+		if pod == nil {
+			continue
+		}
+		for o := range from.All(RoleService, []string{ns}) {
+			svc, ok := o.(*corev1.Service)
+			if !ok || len(svc.Spec.Selector) == 0 || !k8slabels.SelectorFromSet(svc.Spec.Selector).Matches(k8slabels.Set(pod.GetLabels())) {
+				continue
+			}
+			for i := range svc.Spec.Ports {
+				if p := &svc.Spec.Ports[i]; p.Name == name {
+					return "Service " + keyOf(svc), targetPort(p)
+				}
+			}
+		}
+	}
+	return "", ""
 }
 
 // portsOfService are the ports that a Service names. For a rule of container ports they are the names of its ports, and their target
@@ -215,7 +271,10 @@ func (d Dropped) mend(j *Job) string {
 	case d.Origin.Field == "" && d.Rule >= 0:
 		return "look at rule " + strconv.Itoa(d.Rule) + of
 	case strings.HasSuffix(d.Origin.Field, "filterRunning"):
-		return "set " + d.Origin.Field + ": false in " + j.Owner.String() + " to scrape Pods that have ended, or look why the Pod does not run"
+		pod := d.Discovered["__meta_kubernetes_namespace"] + "/" + d.Discovered["__meta_kubernetes_pod_name"]
+		return mendEnded(corev1.PodPhase(d.Discovered["__meta_kubernetes_pod_phase"]), pod, d.Origin.Field)
+	case d.NeverSet.Mend != "":
+		return d.NeverSet.Mend + ", or remove " + d.Origin.Field
 	case d.Rule >= 0:
 		return "change or remove " + d.Origin.Field + of
 	case j.Owner.Kind == NodesBlock:

@@ -25,7 +25,7 @@ func (c *compiler) probe(owner Owner, m *monitoringv1.Probe) ([]*Job, error) {
 	}
 	prober := m.Spec.ProberSpec
 	if err := validProber(prober.URL); err != nil {
-		return nil, fmt.Errorf("prober.url: %w", err)
+		return nil, fmt.Errorf("prober.url: %w", mendable{err, mendProber(prober.URL)})
 	}
 	j := c.job(owner, "probe/"+m.Namespace+"/"+m.Name)
 	cfg := j.Config

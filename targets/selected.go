@@ -83,18 +83,18 @@ func (e NoKeyError) Error() string { return fmt.Sprintf("it has no such key, onl
 // MendRejected says what to change so that a monitor is accepted that is rejected with an error.
 func MendRejected(o Owner, err error) string {
 	var ref refError
+	var known mendable
 	switch {
 	case errors.As(err, new(*PanicError)):
 		return "please report it, with the stack from the relay's log"
 	case errors.As(err, &ref):
 		return mendRef(o, ref)
+	case errors.As(err, &known):
+		return mendField(o, err, &known)
 	case errors.As(err, new(*syntax.Error)):
 		return "correct the regular expression in " + o.String() + ": it is one of RE2, and a \\ is doubled within double quotes in YAML"
 	}
-	if path := fieldPath(err); path != "" {
-		return "correct " + path + " of " + o.String()
-	}
-	return "correct this in " + o.String()
+	return mendField(o, err, nil)
 }
 
 var fieldName = regexp.MustCompile(`^[a-z][A-Za-z0-9.]*(\[\d+\])?$`)

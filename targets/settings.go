@@ -133,9 +133,28 @@ func (s *Settings) class(name *string) (monitoringv1.ScrapeClass, error) {
 	}
 	c, ok := s.classes[*name]
 	if !ok {
-		return c, fmt.Errorf("scrapeClass: %q is not among the scrapeClasses of monitors", *name)
+		return c, fmt.Errorf("scrapeClass: %w", s.noClass(*name))
 	}
 	return c, nil
+}
+
+// noClass is the error about a scrape class that there is not.
+func (s *Settings) noClass(name string) error {
+	known := sortedKeys(s.classes)
+	one := "name " + oneOf(known)
+	switch near := nearest(name, known); {
+	case len(known) == 0:
+		one = "remove $FIELD"
+	case near != "" && len(known) > 1:
+		one += " (did you mean " + near + "?)"
+	}
+	if len(known) > 0 {
+		one += " in $FIELD"
+	}
+	return mendable{
+		fmt.Errorf("%q is not among the scrapeClasses of monitors", name),
+		fmt.Sprintf("%s, or add a class %s to monitors.scrapeClasses of the relay's configuration", one, name),
+	}
 }
 
 // globalConfig returns the section global that the operator would write (buildGlobalConfig).

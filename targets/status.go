@@ -22,6 +22,8 @@ type MonitorStatus struct {
 	// LastGood says that the monitor is rejected and its jobs are those of its last good version.
 	LastGood bool
 	Jobs     []JobStatus
+	// Unknown are sentences about its unknown fields.
+	Unknown []string
 	// Why says why an accepted monitor has no targets, and Mend what to change; both are empty if it has some. Of a monitor that is
 	// not accepted Reason says why, and Mend what to change.
 	Why  string
@@ -56,6 +58,8 @@ type Dropped struct {
 	Origin Origin
 	// Yielded says that it is left to another job or Node on purpose.
 	Yielded bool
+	// NeverSet says why its rule reads a label that no target of the job has; it is zero if it reads none.
+	NeverSet NeverSet
 }
 
 // WatchState says whether the changes of a kind of objects arrive, and if not, why.

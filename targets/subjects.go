@@ -114,6 +114,10 @@ func ExplainService(s Subject, from Objects, all []Evidence) Explanation {
 	case len(nearly) > 0:
 		step.Outcome, step.Text = OutcomeBroken, "no monitor selects it; nearest is "+nearly[0]
 		step.Mend = why[0].Mend
+		if i := slices.IndexFunc(why, func(s Step) bool { return s.Mend != step.Mend }); i > 0 {
+			step.Text += "; then " + nearly[i]
+			step.Mend += "; or " + why[i].Mend
+		}
 	default:
 		step.Outcome, step.Text = OutcomeBroken, "no monitor selects it, and none is near"
 		step.Mend = fmt.Sprintf("create a ServiceMonitor in namespace %s whose selector matches its labels %s", s.Namespace, k8slabels.Set(svc.GetLabels()))
@@ -151,7 +155,7 @@ func missesService(e Evidence, j *JobStatus, svc metav1.Object) (why Step, selec
 	case matches && j.Job.Selector != "":
 		return Step{
 			Name: StepObjects, Outcome: OutcomeBroken, Text: fmt.Sprintf("its labels match, and %s leaves namespace %s out", s.namespaceField(), svc.GetNamespace()),
-			Mend: fmt.Sprintf("set %s in %s", s.namesNamespaces([]string{svc.GetNamespace()}), s.owner()),
+			Mend: s.mendNamespaces([]string{svc.GetNamespace()}),
 		}, false
 	}
 	sel, err := k8slabels.Parse(s.selector())
@@ -165,7 +169,7 @@ func missesService(e Evidence, j *JobStatus, svc metav1.Object) (why Step, selec
 	}
 	return Step{
 		Name: StepObjects, Outcome: OutcomeBroken, Text: fmt.Sprintf("its selector is %s, and the Service %s", s.selector(), n.has()),
-		Mend: fmt.Sprintf("change the selector of %s, or the labels of Service %s", s.owner(), keyOf(svc)),
+		Mend: n.mend("the selector of "+s.owner(), "Service "+keyOf(svc)),
 	}, false
 }
 

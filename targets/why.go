@@ -44,6 +44,11 @@ func Nothing(from Objects, j *JobStatus, a Asked) Step {
 	return joined(all)
 }
 
+// namesNothing reports whether a job has neither static targets nor any service discovery.
+func (j *Job) namesNothing() bool {
+	return len(j.Static)+len(j.Discoveries)+len(j.Config.ServiceDiscoveryConfigs) == 0
+}
+
 // whyElsewhere says why a job of the central relay has no targets although it discovered some.
 func whyElsewhere(n int) string {
 	if n == 1 {
@@ -55,8 +60,20 @@ func whyElsewhere(n int) string {
 // SetWhy sets Why and Mend of an accepted monitor, whose jobs have theirs.
 func (m *MonitorStatus) SetWhy() {
 	if len(m.Jobs) == 0 {
-		m.Why, m.Mend = "it has no endpoints", "give "+m.Owner.String()+" an endpoint"
+		field := "endpoints"
+		if m.Owner.Kind == PodMonitor {
+			field = "podMetricsEndpoints"
+		}
+		none := Step{Text: "it has no " + field, Mend: "give " + m.Owner.String() + " " + field}
+		none.blame(m.Owner, m.Unknown, true)
+		m.Why, m.Mend = none.Text, none.Mend
 		return
+	}
+	for i := range m.Jobs {
+		if j := &m.Jobs[i]; j.Nothing.Name == StepObjects && j.Nothing.Outcome == OutcomeBroken && len(j.Problems) == 0 {
+			j.Nothing.blame(m.Owner, m.Unknown, j.Job.namesNothing())
+			j.Why = j.Nothing.Text
+		}
 	}
 	var all []Step
 	for i := range m.Jobs {

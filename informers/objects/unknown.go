@@ -37,7 +37,7 @@ func noteUnknown(o runtime.Object, err error) {
 	var lines []string
 	for _, e := range strict.Errors() {
 		if path := FieldPath(e); path == "spec" || strings.HasPrefix(path, "spec.") {
-			lines = append(lines, e.Error())
+			lines = append(lines, e.Error()+SuggestField(o, e))
 		}
 	}
 	if more := len(lines) - maxUnknownFields; more > 0 {

@@ -46,8 +46,8 @@ func TestUnknownFields(t *testing.T) {
 		want []string
 	}{
 		"none":       {probeJSON("none", `"module": "m"`, ""), nil},
-		"one":        {probeJSON("one", `"module": "m", "modul": "m"`, ""), []string{`unknown field "spec.modul"`}},
-		"deep":       {probeJSON("deep", `"prober": {"url": "x"}, "targets": {"staticConfig": {"relabelingConfigs": [{}, {"acton": "drop"}]}}`, ""), []string{`unknown field "spec.targets.staticConfig.relabelingConfigs[1].acton"`}},
+		"one":        {probeJSON("one", `"module": "m", "modul": "m"`, ""), []string{`unknown field "spec.modul", did you mean "module"?`}},
+		"deep":       {probeJSON("deep", `"prober": {"url": "x"}, "targets": {"staticConfig": {"relabelingConfigs": [{}, {"acton": "drop"}]}}`, ""), []string{`unknown field "spec.targets.staticConfig.relabelingConfigs[1].acton", did you mean "action"?`}},
 		"two":        {probeJSON("two", `"a": {"b": 1}, "c": []`, ""), []string{`unknown field "spec.a"`, `unknown field "spec.c"`}},
 		"many":       {probeJSON("many", `"module": "m"`+many, ""), first},
 		"the status": {probeJSON("status", `"module": "m"`, `, "status": {"newer": 1}, "specs": {"x": 1}`), nil},
