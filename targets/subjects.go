@@ -109,7 +109,7 @@ func ExplainService(s Subject, from Objects, all []Evidence) Explanation {
 	case len(selecting) > 0:
 		step.Text = "it is selected by " + UpTo(selecting, maxNamed)
 		x.Jobs = slices.DeleteFunc(x.Jobs, func(j JobExplanation) bool { return !slices.Contains(selecting, j.Job) })
-	case unread.Text != "":
+	case unread.Text != "" && len(nearly) == 0:
 		step.Outcome, step.Text, step.Mend = OutcomeBroken, "no monitor selects it, and "+unread.Text, unread.Mend
 	case len(nearly) > 0:
 		step.Outcome, step.Text = OutcomeBroken, "no monitor selects it; nearest is "+nearly[0]
@@ -117,6 +117,10 @@ func ExplainService(s Subject, from Objects, all []Evidence) Explanation {
 		if i := slices.IndexFunc(why, func(s Step) bool { return s.Mend != step.Mend }); i > 0 {
 			step.Text += "; then " + nearly[i]
 			step.Mend += "; or " + why[i].Mend
+		}
+		if unread.Text != "" {
+			step.Text += "; " + unread.Text
+			step.Mend += "; or " + unread.Mend
 		}
 	default:
 		step.Outcome, step.Text = OutcomeBroken, "no monitor selects it, and none is near"
