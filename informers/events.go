@@ -78,7 +78,8 @@ func (e *events) tell(owner targets.Owner, m metav1.Object, x targets.Explanatio
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	t := e.ofLocked(owner, m)
-	reason, text := t.next, ""
+	reason := t.next
+	var text string
 	switch {
 	case reason == "" || reason == objects.NoTargets && x.Outcome == targets.OutcomeOK:
 		return

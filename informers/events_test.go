@@ -30,7 +30,7 @@ type sources struct {
 }
 
 func (s *sources) ListWatch(r *objects.Resource, _ string, _ fields.Selector) cache.ListerWatcher {
-	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{ListFunc: s.of[r.Name].List, WatchFunc: s.of[r.Name].Watch}, listFirst{})
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{ListFunc: s.of[r.Name].List, WatchFunc: s.of[r.Name].Watch}, listFirst{}) //nolint:staticcheck // the source has no other functions
 }
 
 func (s *sources) Serves(_ context.Context, r *objects.Resource) (bool, error) {

@@ -86,7 +86,7 @@ func (c apiClient) get(ctx context.Context, path string, query url.Values, data 
 func (c apiClient) open(ctx context.Context, path string, query url.Values) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	late := time.AfterFunc(headersWithin, cancel)
-	resp, err := c.ask(ctx, path, query)
+	resp, err := c.ask(ctx, path, query) //nolint:bodyclose // the caller closes it
 	if !late.Stop() && err != nil {
 		err = fmt.Errorf("%s: no answer within %s", c, headersWithin)
 	}

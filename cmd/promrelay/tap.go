@@ -55,7 +55,7 @@ func tapSamples(ctx context.Context, out io.Writer, o tapOptions) error {
 		err = errors.Join(err, body.Close())
 	}
 	if ctx.Err() != nil {
-		return nil // the user has ended it
+		return nil //nolint:nilerr // the user has ended it
 	}
 	return err
 }

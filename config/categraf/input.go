@@ -57,10 +57,15 @@ func (t *translation) read(tree fs.FS) (*input, error) {
 		if !slices.Contains([]string{".toml", ".yaml", ".yml", ".json"}, ext) {
 			return nil
 		}
-		if info, err := fs.Stat(tree, p); err != nil || !info.Mode().IsRegular() {
+		info, err := fs.Stat(tree, p)
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
 			t.report.add(position{p, 1}, path.Base(p), NoCounterpart, "it is no file that can be read, and was left out")
 			return nil
-		} else if info.Size() > fileLimit {
+		}
+		if info.Size() > fileLimit {
 			t.report.add(position{p, 1}, path.Base(p), NoCounterpart, "the file has more than %d bytes and was not read", fileLimit)
 			return nil
 		}

@@ -9,7 +9,7 @@ const wide = {width: 1280, height: 900}, phone = {width: 390, height: 844}, smal
 const patience = 30000; // milliseconds for a page: it finds hangs, and measures nothing
 
 // What documents show: the name of a page, its theme and its size.
-const shown = {"targets-light-wide": "targets", "monitor-light-wide": "screenshots/monitor", "overview-dark-wide": "screenshots/overview", "destinations-light-wide": "screenshots/destinations",
+const shown = {"targets-light-wide": "targets", "monitor-light-wide": "screenshots/monitor", "monitor-dark-wide": "screenshots/monitor-dark", "overview-dark-wide": "screenshots/overview", "destinations-light-wide": "screenshots/destinations",
   "relabel-dark-wide": "screenshots/relabel", "wal-light-phone": "screenshots/wal"};
 
 export async function start(options = {}) {
