@@ -38,7 +38,7 @@ func TestAMonitorThatDoesNotDecodeCostsOnlyItself(t *testing.T) {
 			w.state(scrapeConfigOwner("old"), targets.Rejected, reason)
 			within(t, "an event tells of it", func() bool {
 				notes := s.eventNotes()
-				return len(notes) == 1 && strings.HasPrefix(notes[0], "Warning ScrapeConfig old uid-2: ") && strings.HasSuffix(notes[0], reason)
+				return len(notes) == 1 && strings.HasPrefix(notes[0], "Warning ScrapeConfig old uid-2: ") && strings.Contains(notes[0], reason+"; what to change: correct spec.proxyConnectHeader.X")
 			})
 			// One comes, together with one that has an unknown field.
 			s.put(scrapeConfigYAML("later", static+"\n  sampleLimit: many"))
