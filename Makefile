@@ -14,7 +14,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 MODULES := tools $(patsubst %/go.mod,%,$(wildcard test/*/go.mod test/*/*/go.mod))
 NESTED  := $(foreach dir,$(MODULES),$(if $(wildcard $(dir)/*.go),$(dir)))
 # Packages of the quick loop: not those that run other programs and take minutes.
-UNIT     = $$($(GO) list ./... | grep -v -e '/test/pipeline$$' -e '/test/peers$$' -e '/test/cluster$$' -e '/test/conformance$$')
+UNIT     = $$($(GO) list ./... | grep -v -e '/test/pipeline$$' -e '/test/peers$$' -e '/test/cluster$$' -e '/test/conformance$$' -e '/test/browser$$')
 # Tests that compare with prometheus/scrape, whose Manager has a data race of its own when it reloads: they run without the detector.
 ORACLE  := MatchesPrometheus$$
 # Linters come from a module of their own.
