@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,15 +80,18 @@ func (c agentCase) translated(t *testing.T, inline bool) *promconfig.Config {
 	if !inline {
 		c.putIn(doc.Content[0])
 	}
-	for i := 0; i < len(doc.Content[0].Content); i += 2 {
-		if doc.Content[0].Content[i].Value == "monitors" { // Prometheus does not know it
-			doc.Content[0].Content = append(doc.Content[0].Content[:i], doc.Content[0].Content[i+2:]...)
+	top := doc.Content[0]
+	for i := len(top.Content) - 2; i >= 0; i -= 2 {
+		if key := top.Content[i].Value; key == "monitors" || key == "wal" { // Prometheus does not know them
+			top.Content = slices.Delete(top.Content, i, i+2)
 		}
 	}
 	if text, err = yaml.Marshal(&doc); err != nil {
 		t.Fatal(err)
 	}
-	return loadPrometheus(t, string(text))
+	out := loadPrometheus(t, string(text))
+	out.ScrapeConfigs = slices.DeleteFunc(out.ScrapeConfigs, func(c *promconfig.ScrapeConfig) bool { return c.JobName == agent.OwnJob })
+	return out
 }
 
 // putIn replaces the paths of mounted files by what is in them.

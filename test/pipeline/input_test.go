@@ -48,7 +48,7 @@ func TestWrongInput(t *testing.T) {
 		"CA file":       {config: good + "remote_write:\n- {url: 'https://127.0.0.1:1/', tls_config: {ca_file: absent-ca.crt}}\n", want: []string{"CONFIG", "absent-ca.crt", "no such file", "127.0.0.1:1"}},
 		"twice":         {config: good + "remote_write:\n- {url: 'http://127.0.0.1:1/'}\n- {url: 'http://127.0.0.1:1/'}\n", want: []string{"CONFIG", "http://127.0.0.1:1/", "name"}},
 		"no manifests":  {config: good + "manifests: {directory: absent}\n", want: []string{"CONFIG", "line 2", "manifests.directory", "absent"}},
-		"unknown flag":  {config: good, args: []string{"--wal.directory=x"}, want: []string{"--wal.directory", "--help"}},
+		"unknown flag":  {config: good, args: []string{"--wal.directory=x"}, want: []string{"--wal.directory", `did you mean "--wal.dir"?`}},
 		"log level":     {config: good, args: []string{"--log.level=loud"}, want: []string{"--log.level", "loud"}},
 		"log format":    {config: good, args: []string{"--log.format=xml"}, want: []string{"--log.format", "xml"}},
 		"WAL in a file": {config: good, args: []string{"--wal.dir=" + filepath.Join(dir, "file", "wal")}, want: []string{filepath.Join(dir, "file"), "not a directory"}},
