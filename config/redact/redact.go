@@ -52,22 +52,29 @@ func URL(raw string) string {
 		return unreadable(raw)
 	}
 	query := u.RawQuery
+	hidden := u.User != nil || u.Fragment != "" || u.ForceQuery // otherwise it is shown as it is written
 	u.User, u.RawQuery, u.Fragment, u.RawFragment = nil, "", "", ""
 	if u.Opaque != "" && strings.Contains(u.Opaque, "@") { // u:password@host, without slashes
 		return Mark
 	}
 	shown := strings.TrimSuffix(asWritten(u, raw), "?")
 	if query == "" {
+		if !hidden {
+			return raw
+		}
 		return shown
 	}
 	pairs := strings.Split(query, "&")
 	for i, pair := range pairs {
 		name, value, _ := strings.Cut(pair, "=")
 		if plain, err := url.QueryUnescape(name); err != nil || Name(plain) {
-			pairs[i] = name + "=" + Mark
+			pairs[i], hidden = name+"="+Mark, true
 		} else if inner, err := url.QueryUnescape(value); err == nil && Text(inner) != inner { // a URL in a parameter, as a prober has it
-			pairs[i] = name + "=" + url.QueryEscape(Text(inner))
+			pairs[i], hidden = name+"="+url.QueryEscape(Text(inner)), true
 		}
+	}
+	if !hidden {
+		return raw
 	}
 	return shown + "?" + strings.Join(pairs, "&")
 }

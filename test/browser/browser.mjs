@@ -13,7 +13,7 @@ const shown = {"targets-light-wide": "targets", "monitor-light-wide": "screensho
   "relabel-dark-wide": "screenshots/relabel", "wal-light-phone": "screenshots/wal"};
 
 export async function start(options = {}) {
-  const browser = await chromium.launch({executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"]});
+  const browser = await chromium.launch({executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]});
   const context = await browser.newContext({viewport: wide, colorScheme: "light", ...options});
   context.setDefaultTimeout(patience);
   const page = await context.newPage(), troubles = [];

@@ -85,7 +85,7 @@ func pageCluster(t *testing.T, dir string, values []byte) *cluster.Cluster {
 		t.Fatal(err)
 	}
 	links := map[string]string{filepath.Join(dir, "deploy"): deploy}
-	for _, name := range []string{"helm", "kubectl"} {
+	for _, name := range []string{"helm", "kubectl", "promrelay"} {
 		links[filepath.Join(bin, name)] = cluster.Path(t, name)
 	}
 	for link, to := range links {

@@ -169,7 +169,7 @@ func (r *relay) result() (*result, error) {
 			j := job{Targets: []target{}}
 			for _, t := range r.d.Targets(found.Job.Name) {
 				j.Targets = append(j.Targets, target{
-					Labels: targets.ShownLabels(t.Labels).Map(), URL: t.ShownURL(),
+					Labels: t.Labels.Map(), URL: t.URL,
 					Interval: model.Duration(t.Interval).String(), Timeout: model.Duration(t.Timeout).String(),
 				})
 			}
